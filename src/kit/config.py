@@ -1,0 +1,173 @@
+"""Resolve settings at home, from a preset, kit.toml and overrides, into the config that travels with a run.
+
+The environment seams of the kit are read here and nowhere else. Nothing is read at import.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from kit.errors import KitError, SettingInvalid
+from kit.presets import PRESETS
+from kit.settings import Competition as Competition
+from kit.settings import Config as Config
+from kit.settings import schema_names as schema_names
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+"""The repository at home; inside the bundle, the folder that it was unpacked to."""
+
+
+def resolve(preset: str, overrides: Sequence[str] = (), *, kit_toml: Path | None = None) -> Config:
+    """Return the settings of a preset under kit.toml and `section.name=value` overrides, later ones winning.
+
+    Raises SettingInvalid with the nearest valid name where a preset, a name or a type is wrong.
+    """
+    path = kit_toml or PROJECT_ROOT / "kit.toml"
+    user = _read_toml(path)
+    presets = {**PRESETS, **user.pop("preset", {})}
+    merged: dict[str, Any] = user
+    for layer in _layers(preset, presets):
+        merged = _merge(merged, layer)
+    for override in overrides:
+        merged = _merge(merged, _parse_override(override))
+    return load({**merged, "preset": preset}, where=f"preset {preset!r} with {path.name}")
+
+
+def load(values: Mapping[str, Any], *, where: str) -> Config:
+    """Return the Config that `values` hold; `where` names their origin in a refusal."""
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise SettingInvalid(f"{where}: {_first_problem(error)}", hint="make help") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingInvalid(f"{path} is missing", hint="make init COMPETITION=<slug>") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingInvalid(f"{path}: {error}", hint="mend that line") from None
+
+
+def _layers(preset: str, presets: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the tables that `preset` stands on, the furthest first."""
+    layers: list[dict[str, Any]] = []
+    name: str | None = preset
+    seen: list[str] = []
+    while name is not None:
+        if name not in presets:
+            raise SettingInvalid(f"no preset {name!r}{_nearest(name, presets)}", hint="make help")
+        if name in seen:
+            raise SettingInvalid(f"preset {name!r} extends itself: {' -> '.join([*seen, name])}")
+        seen.append(name)
+        table = dict(presets[name])
+        name = table.pop("extends", None)
+        layers.insert(0, table)
+    return layers
+
+
+def _merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(lower)
+    for name, value in upper.items():
+        below = merged.get(name)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            value = _merge(below, value)
+        merged[name] = value
+    return merged
+
+
+def _parse_override(override: str) -> dict[str, Any]:
+    """Return `train.epochs=2` as nested tables; the value is JSON where it can be, else text."""
+    name, equals, text = override.partition("=")
+    if not equals or not name:
+        raise SettingInvalid(f"{override!r} is not name=value", hint='SET="train.epochs=2 seed=7"')
+    known = schema_names()
+    if name not in known and not name.startswith("competition.synonyms."):
+        raise SettingInvalid(f"no setting {name!r}{_nearest(name, known)}", hint="make settings")
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    nested: dict[str, Any] = {}
+    *sections, last = name.split(".")
+    inner = nested
+    for section in sections:
+        inner = inner.setdefault(section, {})
+    inner[last] = value
+    return nested
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    name = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"no setting {name!r}{_nearest(name, schema_names())}"
+    if problem["type"] == "missing":
+        return f"{name!r} is not set"
+    return f"{name} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    last = {full.rsplit(".", 1)[-1]: full for full in known}
+    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [
+        last[short] for short in difflib.get_close_matches(name.rsplit(".", 1)[-1], last, n=1, cutoff=0.6)
+    ]
+    return f"; did you mean {found[0]!r}?" if found else f"; there are {', '.join(known)}"
+
+
+def input_dir() -> Path:
+    """Return the folder that holds the attached inputs."""
+    return _kaggle_or("/kaggle/input", "KIT_INPUT_DIR")
+
+
+def working_dir() -> Path:
+    """Return the folder whose contents become the kernel's output."""
+    return _kaggle_or("/kaggle/working", "KIT_WORKING_DIR")
+
+
+def kaggle_endpoint() -> str | None:
+    """Return the server of KIT_KAGGLE_ENDPOINT that stands in for Kaggle, or None for Kaggle itself.
+
+    Raises SettingInvalid for anything but `http://` and a loopback address: credentials go there.
+    """
+    endpoint = os.environ.get("KIT_KAGGLE_ENDPOINT", "").rstrip("/")
+    if not endpoint:
+        return None
+    if not re.fullmatch(r"http://(127\.0\.0\.1|localhost|\[::1\]):\d+", endpoint):
+        raise SettingInvalid(
+            f"KIT_KAGGLE_ENDPOINT={endpoint!r} is not http://127.0.0.1:PORT", hint="unset KIT_KAGGLE_ENDPOINT"
+        )
+    return endpoint
+
+
+def kaggle_key() -> tuple[str, str] | None:
+    """Return KAGGLE_USERNAME and KAGGLE_KEY where both are set; the SDK itself reads neither."""
+    user, key = os.environ.get("KAGGLE_USERNAME", ""), os.environ.get("KAGGLE_KEY", "")
+    return (user, key) if user and key else None
+
+
+def install_seconds() -> float:
+    """Return how long kernel/main.py took to install packages before the pipeline began."""
+    return float(os.environ.get("KIT_INSTALL_SECONDS", "0"))
+
+
+def is_offline() -> bool:
+    """Return whether Hugging Face must not be called (its own variable, HF_HUB_OFFLINE)."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def _kaggle_or(kaggle: str, variable: str) -> Path:
+    path = Path(os.environ.get(variable) or kaggle)
+    if not path.is_dir():
+        raise KitError(f"{path} is not a folder", hint=f"make dry-run, or set {variable}")
+    return path

@@ -1,0 +1,213 @@
+"""Every setting of the kit: typed, frozen, with its default and its meaning.
+
+Where values come from is `kit.config`'s business.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+LORA_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseModel):
+    """A frozen group of settings that refuses unknown names and wrong types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+class Competition(Settings):
+    """What the competition asks; another competition of this kind changes only these."""
+
+    slug: str
+    """The last part of the competition's address on Kaggle."""
+    id: str = "id"
+    """Column of train.csv and test.csv that names the row."""
+    text: str = "text"
+    """Column that holds the sentence."""
+    label: str = "label"
+    """Column of train.csv and of the submission that holds the label."""
+    language: str = ""
+    """Column that holds the sentence's language; empty where there is none."""
+    labels: Annotated[tuple[str, ...], Field(min_length=2, strict=False)]
+    """Every label, spelled as the submission must spell it."""
+    synonyms: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = {}
+    """Other words a model may answer with, by the label that they mean."""
+    metric: Literal["macro_f1", "accuracy"] = "macro_f1"
+    """What the competition ranks by."""
+
+
+class Kernel(Settings):
+    """How Kaggle runs the script."""
+
+    title: str = Field(default="Sentiment QLoRA", min_length=5)
+    """The kernel's title; its slug is made from it, with the preset's name behind it."""
+    accelerator: Literal["NvidiaTeslaT4", "none"] = "NvidiaTeslaT4"
+    """`NvidiaTeslaT4` is two T4 cards; a single one is not offered (kaggle-cli pull request 1198)."""
+    private: bool = True
+    """Whether only you can see the kernel."""
+    internet: bool = True
+    """Whether the kernel may reach the internet, to install packages and fetch the model."""
+    dataset_sources: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Datasets to attach, `owner/slug`."""
+    kernel_sources: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Kernels whose output to attach, `owner/slug`."""
+
+
+class Data(Settings):
+    """How much of the competition's data a run uses."""
+
+    train_rows: Count = 0
+    """Training rows to use, drawn evenly over labels and languages; 0 for all."""
+    test_rows: Count = 0
+    """Test rows to predict, from the top of test.csv; 0 for all."""
+
+
+class Model(Settings):
+    """The base model and how it is loaded."""
+
+    name: str = "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit"
+    """`owner/name` on Hugging Face, or a Kaggle Model `owner/model/framework/variation/2`."""
+    loader: Literal["auto", "unsloth", "plain"] = "auto"
+    """`auto` is Unsloth where there is a GPU, transformers with PEFT elsewhere."""
+    four_bit: bool = True
+    """Hold the base weights as NF4 with double quantisation (QLoRA, arXiv 2305.14314)."""
+    dtype: Literal["auto", "float16", "bfloat16", "float32"] = "auto"
+    """Number format of activations; `auto` is float16 on a T4, which has no bfloat16 units."""
+    max_row_tokens: Annotated[int, Field(ge=32)] = 2048
+    """Longest prompt with its answer; a longer sentence is cut inside the sentence."""
+
+
+class Lora(Settings):
+    """The adapter (LoRA, arXiv 2106.09685)."""
+
+    r: Positive = 16
+    """Rank."""
+    alpha: Positive = 16
+    """The update is scaled by alpha / r, or by alpha / sqrt(r) with rslora."""
+    dropout: Fraction = 0.0
+    """Unsloth's fused kernels need 0."""
+    rslora: bool = False
+    """Scale by alpha / sqrt(r) (arXiv 2312.03732)."""
+    modules: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = LORA_MODULES
+    """Linear layers that get an adapter."""
+
+
+class Prompt(Settings):
+    """The question put to the model."""
+
+    style: Literal["plain", "notebook", "llama3"] = "plain"
+    """`plain` is `### Input: … ### Response:`; `notebook` adds an instruction; `llama3` is chat."""
+
+
+class Train(Settings):
+    """Fine-tuning. A step is batch_size x gradient_accumulation bins on each card."""
+
+    epochs: Annotated[float, Field(gt=0)] = 3.0
+    """Passes over the training rows."""
+    max_steps: Count = 0
+    """Optimizer steps; overrides epochs unless 0."""
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    """Peak learning rate."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the learning rate falls after the warm-up."""
+    warmup_steps: Count = 5
+    """Optimizer steps until the peak learning rate."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    """Decoupled weight decay."""
+    optimizer: Literal["adamw_8bit", "paged_adamw_8bit", "adamw_torch"] = "adamw_8bit"
+    """Optimizer, by its transformers name."""
+    batch_size: Positive = 1
+    """Bins (with packing) or rows (without) of one forward pass."""
+    gradient_accumulation: Positive = 4
+    """Forward passes of one optimizer step."""
+    packing: bool = True
+    """Fill bins of pack_tokens with whole rows that do not see each other."""
+    pack_tokens: Annotated[int, Field(ge=32)] = 2048
+    """Length of a bin."""
+    gradient_checkpointing: bool = True
+    """Recompute activations in the backward pass: less memory, about half as much work again."""
+    prompt_loss_weight: Fraction = 0.0
+    """Share of prompt tokens that count in the loss; 0 teaches the answer only, 1 the whole text."""
+    loss_scale_start: Annotated[float, Field(gt=0)] = 65536.0
+    """First loss scale in fp16; lower it where a run has few steps, since each overflow skips one."""
+
+
+class Predict(Settings):
+    """How test rows get their labels."""
+
+    mode: Literal["score", "generate"] = "score"
+    """`score` compares the label tokens' logits in one pass; `generate` writes text and parses it."""
+    batch_tokens: Positive = 16384
+    """Tokens of one batch, padding included."""
+    batch_rows: Count = 0
+    """Most rows of one batch; 0 leaves it to batch_tokens."""
+    max_new_tokens: Positive = 10
+    """Longest generated answer."""
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    """0 takes the likeliest token."""
+
+
+class Evaluate(Settings):
+    """How the run judges itself before the leaderboard does."""
+
+    mode: Literal["holdout", "none"] = "holdout"
+    """`holdout` keeps rows out of training, the same for every member; `none` trains on all of them."""
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """Share of the training rows kept out, even over labels and languages."""
+
+
+class Run(Settings):
+    """Members, cards and time."""
+
+    members: Positive = 2
+    """Models trained with seeds seed, seed + 1, …; their probabilities are averaged."""
+    cards: Count = 2
+    """GPUs that must be there; 0 runs on the CPU where there is none."""
+    time_limit_minutes: Annotated[float, Field(gt=0)] = 690.0
+    """Kaggle cuts a GPU session at 12 hours."""
+
+
+class Config(Settings):
+    """Everything that decides a run, under one roof."""
+
+    preset: str
+    """The preset that this was resolved from."""
+    seed: Count = 42
+    """Seed of the first member, of the split and of every shuffle."""
+    competition: Competition
+    kernel: Kernel = Kernel()
+    data: Data = Data()
+    model: Model = Model()
+    lora: Lora = Lora()
+    prompt: Prompt = Prompt()
+    train: Train = Train()
+    predict: Predict = Predict()
+    evaluate: Evaluate = Evaluate()
+    run: Run = Run()
+
+    @model_validator(mode="after")
+    def _rows_fit_bins(self) -> Config:
+        if self.train.packing and self.model.max_row_tokens > self.train.pack_tokens:
+            raise ValueError(
+                f"model.max_row_tokens = {self.model.max_row_tokens} exceeds "
+                f"train.pack_tokens = {self.train.pack_tokens}, and packing would cut the label off"
+            )
+        return self
+
+
+def schema_names(model: type[BaseModel] = Config, prefix: str = "") -> dict[str, str]:
+    """Return every setting's dotted name and its documentation, in the order of definition."""
+    names: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names |= schema_names(field.annotation, f"{prefix}{name}.")
+        else:
+            names[prefix + name] = field.description or ""
+    return names

@@ -1,0 +1,49 @@
+"""Fences around every test, before anything is imported: no real credentials, home or network."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+_HOME = tempfile.mkdtemp(prefix="kit-tests-home-")
+atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
+_DEAD = "http://127.0.0.1:9"
+"""Port 9 is discard: a request that slips out fails at once."""
+
+for _name in (
+    "KAGGLE_API_TOKEN",
+    "KAGGLE_CONFIG_DIR",
+    "KIT_KAGGLE_ENDPOINT",
+    "KIT_INPUT_DIR",
+    "KIT_WORKING_DIR",
+):
+    os.environ.pop(_name, None)
+os.environ |= {
+    "HOME": _HOME,
+    "KAGGLE_USERNAME": "tester",
+    "KAGGLE_KEY": "0" * 32,
+    "HTTP_PROXY": _DEAD,
+    "HTTPS_PROXY": _DEAD,
+    "NO_PROXY": "127.0.0.1,localhost",
+    "HF_HUB_OFFLINE": "1",
+    "HF_HOME": f"{_HOME}/huggingface",
+    "TOKENIZERS_PARALLELISM": "false",
+    "OMP_WAIT_POLICY": "passive",
+}
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Path:
+    """The tiny model of the dry run, made once and kept in models/."""
+    from kit.fetch import inputs, tiny_model
+
+    folder = inputs.MODELS / inputs.TINY
+    tiny_model.make(folder)
+    return folder

@@ -1,0 +1,138 @@
+"""Settings are resolved at home, refused there when wrong, and travel unchanged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kit import config as settings
+from kit.errors import KitError, SettingInvalid
+from kit.presets import PRESETS
+
+COMPETITION = '[competition]\nslug = "s"\nlabels = ["A", "B"]\n'
+
+
+@pytest.fixture
+def kit_toml(tmp_path: Path) -> Path:
+    """A smallest kit.toml."""
+    path = tmp_path / "kit.toml"
+    path.write_text(COMPETITION)
+    return path
+
+
+@pytest.mark.parametrize("preset", list(PRESETS))
+def test_every_preset_resolves_and_survives_the_bundle(preset: str) -> None:
+    """Config to JSON and back is the same config."""
+    resolved = settings.resolve(preset)
+    again = settings.load(json.loads(json.dumps(resolved.model_dump(mode="json"))), where="the bundle")
+    assert again == resolved
+
+
+def test_the_full_preset_is_the_mission() -> None:
+    """Llama 3.1 8B Instruct in 4 bit, all seven linear modules, two members on two T4 cards."""
+    full = settings.resolve("t4x2")
+    assert full.model.name == "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit"
+    assert (full.lora.r, full.lora.alpha, full.lora.dropout, len(full.lora.modules)) == (16, 16, 0.0, 7)
+    assert (full.train.pack_tokens, full.train.packing, full.train.optimizer) == (2048, True, "adamw_8bit")
+    assert (full.run.members, full.run.cards, full.kernel.accelerator) == (2, 2, "NvidiaTeslaT4")
+    assert full.kernel.private
+
+
+def test_smoke_differs_from_the_full_run_only_in_size() -> None:
+    """Same model, same install, both cards: what it proves holds for the full run."""
+    full, smoke = settings.resolve("t4x2"), settings.resolve("smoke")
+    assert (smoke.model, smoke.lora, smoke.prompt, smoke.predict) == (
+        full.model,
+        full.lora,
+        full.prompt,
+        full.predict,
+    )
+    assert smoke.run.members == full.run.members
+    assert (smoke.data.train_rows, smoke.data.test_rows, smoke.train.max_steps) == (64, 16, 8)
+
+
+def test_overrides_win_over_the_preset_and_the_preset_over_kit_toml(kit_toml: Path) -> None:
+    """Later layers win; what they do not name stays."""
+    kit_toml.write_text(COMPETITION + "[train]\nepochs = 9.0\nwarmup_steps = 3\n")
+    resolved = settings.resolve("tiny", ["train.epochs=1.5", "seed=7"], kit_toml=kit_toml)
+    assert (resolved.train.epochs, resolved.train.warmup_steps, resolved.seed) == (1.5, 3, 7)
+    assert settings.resolve("tiny", kit_toml=kit_toml).train.epochs == settings.resolve("tiny").train.epochs
+
+
+def test_a_preset_of_kit_toml_may_extend_a_shipped_one(kit_toml: Path) -> None:
+    """The user's own presets have the same form."""
+    kit_toml.write_text(COMPETITION + '[preset.mine]\nextends = "smoke"\nseed = 5\n')
+    mine = settings.resolve("mine", kit_toml=kit_toml)
+    assert (mine.preset, mine.seed, mine.data.train_rows) == ("mine", 5, 64)
+
+
+@pytest.mark.parametrize(
+    ("preset", "override", "says"),
+    [
+        ("t4x3", "", "did you mean 't4x2'"),
+        ("tiny", "train.epoch=2", "did you mean 'train.epochs'"),
+        ("tiny", "epochs=2", "did you mean 'train.epochs'"),
+        ("tiny", "train.epochs=two", "train.epochs = 'two'"),
+        ("tiny", "train.epochs=-1", "greater than 0"),
+        ("tiny", "seed=1.5", "seed = 1.5"),
+        ("tiny", 'train.packing="yes"', "boolean"),
+        ("tiny", "prompt.style=chat", "'plain', 'notebook' or 'llama3'"),
+        ("tiny", "seed", "not name=value"),
+        ("tiny", 'competition.labels=["one"]', "at least 2"),
+        ("tiny", "model.max_row_tokens=4096", "exceeds train.pack_tokens"),
+        ("tiny", "kernel.title=abc", "at least 5"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_what_would_be_right(preset: str, override: str, says: str) -> None:
+    """At home, before anything is bundled."""
+    with pytest.raises(SettingInvalid) as caught:
+        settings.resolve(preset, [override] if override else [])
+    assert says in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (COMPETITION + "[trian]\nepochs = 1\n", "trian"),
+        ("[competition\n", "kit.toml"),
+        ('[competition]\nslug = "s"\n', "'competition.labels' is not set"),
+        (COMPETITION + '[preset.a]\nextends = "b"\n[preset.b]\nextends = "a"\n', "extends itself"),
+    ],
+)
+def test_a_wrong_kit_toml_is_refused_by_name(kit_toml: Path, text: str, says: str) -> None:
+    """The message says which file and what is wrong in it."""
+    kit_toml.write_text(text)
+    with pytest.raises(SettingInvalid) as caught:
+        settings.resolve("a" if "preset.a" in text else "tiny", kit_toml=kit_toml)
+    assert says in str(caught.value)
+
+
+def test_a_missing_kit_toml_names_the_verb_that_writes_it(tmp_path: Path) -> None:
+    """`make init` does."""
+    with pytest.raises(SettingInvalid) as caught:
+        settings.resolve("tiny", kit_toml=tmp_path / "kit.toml")
+    assert "make init" in caught.value.hint
+
+
+def test_every_setting_is_documented() -> None:
+    """By the string under it."""
+    assert [name for name, meaning in settings.schema_names().items() if not meaning and "." in name] == []
+
+
+def test_a_config_cannot_be_changed() -> None:
+    """It decides a run, and travels with its result."""
+    with pytest.raises(ValueError, match="frozen"):
+        settings.resolve("tiny").seed = 1  # type: ignore[misc]
+
+
+def test_the_seams_name_themselves_when_their_folder_is_missing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Outside Kaggle the folders come from the environment."""
+    monkeypatch.setenv("KIT_INPUT_DIR", str(tmp_path))
+    assert settings.input_dir() == tmp_path
+    monkeypatch.setenv("KIT_WORKING_DIR", str(tmp_path / "nowhere"))
+    with pytest.raises(KitError, match="nowhere"):
+        settings.working_dir()
