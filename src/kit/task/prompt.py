@@ -1,0 +1,69 @@
+"""Write the question that the model sees and the answer that it is taught, in one of three styles.
+
+It calls no tokenizer of its own. BOS and the end token are added once, where text becomes tokens.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from kit.errors import KitError
+
+_ENDS = {
+    "plain": "### Response:",
+    "notebook": "### Response:\n",
+    "llama3": "<|start_header_id|>assistant<|end_header_id|>\n\n",
+}
+"""How each style's prompt ends; the answer is what follows."""
+
+_CONTROL = re.compile(r"<(?=\||/?(?:s|pad|unk|bos|eos|mask|start_of_turn|end_of_turn)>)")
+_HEADING = re.compile(r"#(?=##\s*(?:Input|Response)\s*:)", re.IGNORECASE)
+
+
+def render(text: str, style: str, labels: Sequence[str]) -> str:
+    """Return what the model sees of one sentence.
+
+    A sentence cannot speak for the prompt: a control token's name in it gets a space behind its `<`, since
+    tokenizers turn `<|eot_id|>` into the token wherever it stands, and `### Input:` and `### Response:` get a
+    space behind their first `#` in the two styles that are made of them.
+    """
+    sentence = _CONTROL.sub("< ", text)
+    if style == "llama3":
+        return (
+            f"<|start_header_id|>user<|end_header_id|>\n\n{_instruction(labels)}\n\n{sentence}<|eot_id|>"
+            f"{_ENDS[style]}"
+        )
+    sentence = _HEADING.sub("# ", sentence)
+    if style == "notebook":
+        return f"{_instruction(labels)}\n\n### Input:\n{sentence}\n\n{_ENDS[style]}"
+    if style == "plain":
+        return f"### Input: {sentence}\n{_ENDS[style]}"
+    raise ValueError(f"no prompt style {style!r}; there are {', '.join(_ENDS)}")
+
+
+def answer(label: str, style: str) -> str:
+    """Return what the model is taught to say; in the plain style the space belongs to the answer."""
+    return f" {label}" if style == "plain" else label
+
+
+def answer_token_ids(tokenize: Callable[[str], list[int]], rendered: str, answer: str) -> list[int]:
+    """Return the tokens that the answer adds to the prompt, as they stand in training text.
+
+    Raises KitError naming the style where the answer changes the prompt's own tokens or adds none.
+    """
+    before = tokenize(rendered)
+    whole = tokenize(rendered + answer)
+    if whole[: len(before)] != before or len(whole) == len(before):
+        style = next((name for name in reversed(_ENDS) if rendered.endswith(_ENDS[name])), "unknown")
+        raise KitError(
+            f"prompt style {style!r}: with this tokenizer the answer {answer!r} changes the tokens of the "
+            f"prompt's end {rendered[-24:]!r}",
+            hint='another style: SET="prompt.style=llama3"',
+        )
+    return whole[len(before) :]
+
+
+def _instruction(labels: Sequence[str]) -> str:
+    names = f"{', '.join(labels[:-1])} or {labels[-1]}"
+    return f"Read the review and decide which sentiment it expresses. Reply with one word: {names}."
