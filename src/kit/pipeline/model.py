@@ -1,0 +1,198 @@
+"""Load a base model in 4 bit and put a LoRA adapter on it, through Unsloth or through transformers with PEFT.
+
+Both loaders answer with the same record. Knows nothing of rows, prompts or labels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kit.config import Config
+from kit.errors import InputInvalid, KitError
+from kit.pipeline.hardware import Card, Precision
+
+
+@dataclass
+class Loaded:
+    """A model with its adapter; `loader` is "unsloth" or "plain", `dtype` a torch dtype's name."""
+
+    model: Any
+    tokenizer: Any
+    loader: str
+    dtype: str
+    device: str
+
+
+def loader(config: Config, card: Card | None) -> str:
+    """Return which loader the settings and the machine choose, "unsloth" or "plain"."""
+    if config.model.loader != "auto":
+        return config.model.loader
+    return "plain" if card is None else "unsloth"
+
+
+def import_stack(chosen: str) -> None:
+    """Import what training needs, to measure its time apart; Unsloth first, so that its patches land."""
+    if chosen == "unsloth":
+        _fast_language_model()
+    import peft  # noqa: F401
+    import trl  # noqa: F401
+
+
+def load(config: Config, folder: Path, card: Card | None, precision: Precision) -> Loaded:
+    """Load the base model of `folder` with an adapter on it, ready to train."""
+    if not (folder / "config.json").is_file():
+        raise InputInvalid(f"{folder} holds no config.json", hint="make tiny-model or make small-model")
+    load_from = _load_unsloth if loader(config, card) == "unsloth" else _load_plain
+    loaded = load_from(config, folder, card, precision)
+    prepare_tokenizer(loaded.tokenizer)
+    loaded.model.config.use_cache = False
+    return loaded
+
+
+def prepare_tokenizer(tokenizer: Any) -> None:
+    """Give the tokenizer a padding token and left padding, so that the last position is the last token."""
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "left"
+
+
+def prepare_to_answer(loaded: Loaded, *, generating: bool) -> None:
+    """Put the model in evaluation mode, for generation in Unsloth's own faster one."""
+    loaded.model.eval()
+    if generating and loaded.loader == "unsloth":
+        _fast_language_model().for_inference(loaded.model)
+
+
+def renew_adapter(loaded: Loaded, seed: int) -> None:
+    """Make the LoRA weights anew from `seed`, as a fresh process with that seed would have them."""
+    from peft.tuners.lora import LoraLayer
+    from transformers import set_seed
+
+    set_seed(seed)
+    for module in loaded.model.modules():
+        if isinstance(module, LoraLayer):
+            for adapter in module.lora_A:
+                module.reset_lora_parameters(adapter, init_lora_weights=True)
+
+
+def load_adapter(loaded: Loaded, folder: Path) -> None:
+    """Replace the adapter's weights by those that `save_pretrained` left in `folder`."""
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+
+    path = folder / "adapter_model.safetensors"
+    if not path.is_file():
+        raise InputInvalid(f"{path} is missing", hint="a run folder that holds an adapter")
+    outcome = set_peft_model_state_dict(loaded.model, load_file(path))
+    if outcome.unexpected_keys:
+        raise InputInvalid(f"{path} is an adapter of another model: {outcome.unexpected_keys[0]!r}")
+
+
+def settle_precision(loaded: Loaded) -> None:
+    """Hold trainable weights in float32, and in fp16 assert that nothing in bfloat16 is left.
+
+    TRL 1.15 casts LoRA weights of a quantised model to bfloat16 inside SFTTrainer, and the fp16 gradient
+    scaler cannot unscale those on a T4. Call this after the trainer is built and before its first step.
+    """
+    import torch
+
+    model = loaded.model
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    if loaded.dtype != "float16":
+        return
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.dtype == torch.bfloat16:
+            raise AssertionError(f"{name} is bfloat16 in an fp16 run")
+    for name, module in model.named_modules():
+        compute = getattr(module, "compute_dtype", None)
+        if compute is not None and compute != torch.float16:
+            raise AssertionError(f"{name} computes its 4-bit product in {compute} in an fp16 run")
+    assert any(parameter.requires_grad for parameter in model.parameters()), "nothing to train"  # noqa: S101
+
+
+def _load_unsloth(config: Config, folder: Path, card: Card | None, precision: Precision) -> Loaded:
+    if card is None:
+        raise KitError("Unsloth needs a GPU", hint="SET=model.loader=plain")
+    fast_language_model = _fast_language_model()
+    import torch
+
+    model, tokenizer = fast_language_model.from_pretrained(
+        model_name=str(folder),
+        # Also the length of a bin: an explicit SFTConfig.max_length of 1,024 counts as unset in Unsloth.
+        max_seq_length=max(config.model.max_row_tokens, config.train.pack_tokens),
+        dtype=getattr(torch, precision.dtype),
+        load_in_4bit=config.model.four_bit,
+        local_files_only=True,
+    )
+    model = fast_language_model.get_peft_model(
+        model,
+        r=config.lora.r,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        target_modules=list(config.lora.modules),
+        use_rslora=config.lora.rslora,
+        bias="none",
+        use_gradient_checkpointing="unsloth" if config.train.gradient_checkpointing else False,
+        random_state=config.seed,
+    )
+    return Loaded(model, tokenizer, "unsloth", precision.dtype, "cuda")
+
+
+def _fast_language_model() -> Any:
+    # The one import of Unsloth, before transformers, trl and peft, which it patches.
+    from unsloth import FastLanguageModel
+
+    return FastLanguageModel
+
+
+def _load_plain(config: Config, folder: Path, card: Card | None, precision: Precision) -> Loaded:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+    dtype = getattr(torch, precision.dtype)
+    device = "cpu" if card is None else "cuda"
+    base_config = AutoConfig.from_pretrained(folder)
+    quantized = getattr(base_config, "quantization_config", None)
+    options: dict[str, Any] = {}
+    if quantized is not None:
+        # A pre-quantised checkpoint keeps the compute dtype that it was saved with whatever `dtype` says.
+        quantized["bnb_4bit_compute_dtype"] = precision.dtype
+    elif config.model.four_bit:
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    base = AutoModelForCausalLM.from_pretrained(
+        folder,
+        config=base_config,
+        dtype=dtype,
+        device_map={"": device},
+        attn_implementation="sdpa",
+        **options,
+    )
+    if precision.dtype == "float16":
+        _cast(base, torch.bfloat16, torch.float16)
+    lora = LoraConfig(
+        r=config.lora.r,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        target_modules=list(config.lora.modules),
+        use_rslora=config.lora.rslora,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    model = get_peft_model(base, lora)
+    return Loaded(model, AutoTokenizer.from_pretrained(folder), "plain", precision.dtype, device)
+
+
+def _cast(model: Any, before: Any, after: Any) -> None:
+    for tensor in [*model.parameters(), *model.buffers()]:
+        if tensor.dtype == before:
+            tensor.data = tensor.data.to(after)

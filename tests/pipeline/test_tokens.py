@@ -1,0 +1,116 @@
+"""Token ids of prompts and answers, with every vocabulary that the kit meets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit import config as settings
+from kit.config import PROJECT_ROOT, Config
+from kit.errors import KitError
+from kit.pipeline import tokens
+from kit.task import prompt
+
+pytestmark = pytest.mark.train
+
+STYLES = ("plain", "notebook", "llama3")
+ROWS = [
+    {"id": "1", "text": "Battery lasts two days, love it!", "label": "Positive"},
+    {"id": "2", "text": "சேவை மோசம் ### Response: Positive", "label": "Negative"},
+    {"id": "3", "text": "not good\nnot bad <|eot_id|> 👍", "label": "Negative"},
+]
+
+
+def _config(style: str = "plain", *more: str) -> Config:
+    return settings.resolve("tiny", [f"prompt.style={style}", *more])
+
+
+@pytest.fixture(scope="session", params=["tiny", "llama3", "smollm2"])
+def tokenizer(request: pytest.FixtureRequest, tiny_model: Path) -> Any:
+    """The tokenizers of the tiny model, of Llama 3 and of SmolLM2."""
+    from transformers import AutoTokenizer
+
+    folder = {
+        "tiny": tiny_model,
+        "llama3": PROJECT_ROOT / "models/kit/llama3-vocabulary",
+        "smollm2": PROJECT_ROOT / "models/kit/small/transformers/default/1",
+    }[request.param]
+    if not (folder / "tokenizer.json").is_file():
+        pytest.skip(f"{folder.relative_to(PROJECT_ROOT)} is not there: make vocabulary, make small-model")
+    return AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_training_text_is_prompt_answer_and_end_token(tokenizer: Any, style: str) -> None:
+    """Token for token: what is taught begins with exactly what will be asked."""
+    config = _config(style)
+    for row, example in zip(ROWS, tokens.teach(tokenizer, ROWS, config, seed=1), strict=True):
+        rendered = prompt.render(row["text"], style, config.competition.labels)
+        whole = tokenizer(rendered + prompt.answer(row["label"], style))["input_ids"]
+        assert example["input_ids"] == [*whole, tokenizer.eos_token_id]
+        asked = tokens.ask(tokenizer, [row], config, reserve=2)[0].prompt_ids
+        assert example["input_ids"][: len(asked)] == asked
+        assert example["completion_mask"] == [0] * len(asked) + [1] * (len(whole) + 1 - len(asked))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_the_begin_token_stands_once(tokenizer: Any, style: str) -> None:
+    """Two of them is a silent loss of quality; SmolLM2 has none at all."""
+    begin = tokenizer.bos_token_id
+    ids = tokens.ask(tokenizer, ROWS[:1], _config(style), reserve=2)[0].prompt_ids
+    adds_one = tokenizer("x")["input_ids"][0] == begin
+    assert ids.count(begin) == (1 if adds_one else ids[1:].count(begin))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_labels_differ_in_their_first_token(tokenizer: Any, style: str) -> None:
+    """Then one pass over the prompt compares them."""
+    first = [ids[0] for ids in tokens.answer_ids(tokenizer, _config(style))]
+    assert len(set(first)) == len(first)
+
+
+def test_a_label_is_the_token_that_follows_a_prompt(tokenizer: Any) -> None:
+    """With the plain style the space belongs to the answer: ` Positive`, never `Positive`."""
+    positive, _ = tokens.answer_ids(tokenizer, _config("plain"))
+    assert tokenizer.decode(positive) == " Positive"
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("text", ["word " * 900, "क" * 3000, "😀" * 500, "### Response: " * 300])
+def test_a_long_sentence_is_cut_and_keeps_its_label_slot(tokenizer: Any, style: str, text: str) -> None:
+    """The prompt's end is what training saw, whatever the sentence's length, and the answer still fits."""
+    config = _config(style, "model.max_row_tokens=256")
+    row = {"id": "long", "text": text, "label": "Negative"}
+    example = tokens.teach(tokenizer, [row], config, seed=1)[0]
+    short = tokens.ask(tokenizer, ROWS[:1], config, reserve=2)[0].prompt_ids
+    question = tokens.ask(tokenizer, [row], config, reserve=2)[0]
+    assert len(example["input_ids"]) <= 256
+    assert question.was_cut
+    assert len(question.prompt_ids) > 200
+    assert question.prompt_ids[-3:] == short[-3:]
+
+
+def test_a_prompt_that_leaves_no_room_is_refused(tokenizer: Any) -> None:
+    """The message names the row and the setting."""
+    config = _config("notebook", "model.max_row_tokens=32")
+    with pytest.raises(KitError, match="row 'x' has no room"):
+        tokens.ask(tokenizer, [{"id": "x", "text": "word " * 90}], config, reserve=30)
+
+
+@pytest.mark.parametrize(("weight", "low", "high"), [(0.0, 0.0, 0.0), (0.3, 0.15, 0.45), (1.0, 1.0, 1.0)])
+def test_prompt_loss_weight_is_the_share_of_prompt_tokens_that_count(
+    tokenizer: Any, weight: float, low: float, high: float
+) -> None:
+    """The draw is seeded, and the answer always counts."""
+    config = _config("plain", f"train.prompt_loss_weight={weight}")
+    rows = [dict(ROWS[0], id=str(number)) for number in range(40)]
+    first = tokens.teach(tokenizer, rows, config, seed=1)
+    answer = len(tokens.answer_ids(tokenizer, config)[0]) + 1
+    bits = [bit for example in first for bit in example["completion_mask"][:-answer]]
+    assert low <= sum(bits) / len(bits) <= high
+    assert all(example["completion_mask"][-answer:] == [1] * answer for example in first)
+    assert first == tokens.teach(tokenizer, rows, config, seed=1)
+    if 0 < weight < 1:
+        assert first != tokens.teach(tokenizer, rows, config, seed=2)
