@@ -36,7 +36,7 @@ os.environ |= {
     "OMP_WAIT_POLICY": "passive",
 }
 
-ROOT = Path(__file__).resolve().parents[1]
+pytest_plugins = ["kaggle_fixtures"]
 
 
 @pytest.fixture(scope="session")

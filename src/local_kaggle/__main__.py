@@ -1,0 +1,115 @@
+"""Run a local Kaggle until it is stopped: `python -m local_kaggle --port P --root DIR`.
+
+It prints one line with its address when it is ready. SIGTERM and Ctrl-C stop it together with every script
+that still runs. It listens on 127.0.0.1 and nowhere else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from local_kaggle import faults, server
+from local_kaggle.state import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until a signal comes; give 1 when the port is taken or an option makes no sense."""
+    options = _parser().parse_args(arguments)
+    settings = Settings(
+        user=options.user,
+        token=options.token,
+        slug=options.slug or (options.competition.resolve().name if options.competition else Settings.slug),
+        competition=options.competition or Settings.competition,
+        models=options.models,
+        datasets=options.datasets,
+        child_env=dict(options.child_env),
+        network=options.network,
+        layout=options.layout,
+        python=options.python,
+        wheels=options.wheels,
+        time_limit_seconds=options.time_limit,
+    )
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    try:
+        kaggle = server.start(options.root, settings, port=options.port)
+    except OSError as error:
+        print(f"local_kaggle: cannot start on port {options.port}: {error}", file=sys.stderr)
+        return 1
+    with kaggle:
+        for name, times in options.fault:
+            fault = faults.NAMED[name]
+            kaggle.faults.arm(replace(fault, times=times or fault.times))
+        print(f"local Kaggle ready at {kaggle.url}", flush=True)
+        stopped.wait()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local_kaggle", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--root", type=Path, required=True, help="folder of its records; survives a restart")
+    parser.add_argument("--competition", type=_folder, help="folder with train, test and solution.csv")
+    parser.add_argument("--slug", help="the competition's name; by default that of its folder")
+    parser.add_argument("--models", type=_folder, help="OWNER/MODEL/FRAMEWORK/VARIATION/VERSION folders")
+    parser.add_argument("--datasets", type=_folder, help="OWNER/SLUG folders")
+    parser.add_argument(
+        "--child-env",
+        type=_variable,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a variable of every kernel; {input} and {working} stand for its folders",
+    )
+    parser.add_argument("--network", action="store_true", help="kernels that ask for the internet get it")
+    parser.add_argument("--layout", choices=("2026", "old"), default="2026", help="where inputs are mounted")
+    parser.add_argument("--python", type=Path, help="the kernels' interpreter; by default this one")
+    parser.add_argument(
+        "--wheels", type=_folder, help="each kernel starts in an empty environment whose pip reads here"
+    )
+    parser.add_argument("--user", default=Settings.user)
+    parser.add_argument("--token", default=Settings.token, help="accepted as API token and as key")
+    parser.add_argument("--time-limit", type=float, default=Settings.time_limit_seconds, metavar="SECONDS")
+    parser.add_argument(
+        "--fault",
+        type=_fault,
+        action="append",
+        default=[],
+        metavar="NAME[:TIMES]",
+        help=f"arm a fault: {', '.join(faults.NAMED)}",
+    )
+    return parser
+
+
+def _folder(text: str) -> Path:
+    path = Path(text)
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"no folder {text!r}")
+    return path
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _fault(text: str) -> tuple[str, int]:
+    name, _, times = text.partition(":")
+    if name not in faults.NAMED or not (times.isdecimal() or not times):
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(faults.NAMED)}")
+    return name, int(times or 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,207 @@
+"""Things that go wrong between a client and Kaggle, as values that a test arms on a running server.
+
+A fault names the route it strikes, how many requests it lets pass, how many it spoils, and what it does to
+them. It changes answers, not the records behind them. NAMED holds the common ones for the command line.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+ALWAYS = 1 << 30
+
+Json = dict[str, Any]
+
+_ERROR_PAGE = (
+    b"<!DOCTYPE html><html><head><title>Kaggle</title></head><body>Please try again later.</body></html>"
+)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault. What is set is done, in the order of the fields."""
+
+    route: str
+    """API methods ("SaveKernel") or links ("output", "signed", "upload"), between commas; "*" is any."""
+    times: int = 1
+    """Requests that it spoils."""
+    skip: int = 0
+    """Requests that it lets pass first."""
+    delay_seconds: float = 0.0
+    drop: Literal["", "before", "after"] = ""
+    """Reset the connection before the work, or after it: then the work is done and its answer is lost."""
+    status: int = 0
+    """Answer this instead of doing the work, with `headers` and `body`."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    edit_request: Callable[[Json], Json] | None = None
+    edit_answer: Callable[[Json, Json], Json] | None = None
+    """Change an answer (second argument), knowing the request (first) as the client sent it."""
+    edit_body: Callable[[bytes], bytes] | None = None
+    """Change the bytes of a file; Content-Length fits the result."""
+    keep_bytes: int | None = None
+    """Announce the whole body, send this much of it and cut the connection."""
+    cut_after_events: int | None = None
+    """Cut a live log stream after so many events, without its end mark."""
+
+
+class Faults:
+    """The faults armed on one server. Several may strike the same request."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._armed: list[tuple[Fault, list[int]]] = []
+
+    def arm(self, fault: Fault) -> Fault:
+        """Arm a fault and give it back, to ask `struck` about it later."""
+        with self._lock:
+            self._armed.append((fault, [0]))
+        return fault
+
+    def clear(self) -> None:
+        """Disarm everything."""
+        with self._lock:
+            self._armed.clear()
+
+    def take(self, route: str) -> list[Fault]:
+        """Give the faults that strike this request and count it for each."""
+        striking = []
+        with self._lock:
+            for fault, seen in self._armed:
+                if fault.route == "*" or route in fault.route.split(","):
+                    seen[0] += 1
+                    if fault.skip < seen[0] <= fault.skip + fault.times:
+                        striking.append(fault)
+        return striking
+
+    def struck(self, fault: Fault) -> int:
+        """Count the requests that this very fault has spoiled."""
+        with self._lock:
+            seen = next(count[0] for armed, count in self._armed if armed is fault)
+        return max(0, min(seen - fault.skip, fault.times))
+
+
+def status(
+    route: str,
+    code: int,
+    message: str = "injected failure",
+    *,
+    retry_after_seconds: int | None = None,
+    times: int = 1,
+) -> Fault:
+    """Answer an HTTP error with Kaggle's JSON body."""
+    headers = {"Content-Type": "application/json"}
+    if retry_after_seconds is not None:
+        headers["Retry-After"] = str(retry_after_seconds)
+    body = json.dumps({"code": code, "message": message}).encode()
+    return Fault(route, times, status=code, headers=headers, body=body)
+
+
+def html(route: str, code: int = 200, *, times: int = 1) -> Fault:
+    """Answer with a web page where JSON or a file is due."""
+    return Fault(route, times, status=code, headers={"Content-Type": "text/html"}, body=_ERROR_PAGE)
+
+
+def answer(route: str, payload: Json, *, times: int = 1) -> Fault:
+    """Answer this JSON instead of doing the work."""
+    headers = {"Content-Type": "application/json"}
+    return Fault(route, times, status=200, headers=headers, body=json.dumps(payload).encode())
+
+
+def forget(route: str, *names: str, times: int = 1) -> Fault:
+    """Overlook fields of the request: without `versionLabel` the newest version answers."""
+    return Fault(
+        route,
+        times,
+        edit_request=lambda request: {key: value for key, value in request.items() if key not in names},
+    )
+
+
+def amend(route: str, changes: Json, *, times: int = 1) -> Fault:
+    """Do the work, then overwrite fields of the answer."""
+    return Fault(route, times, edit_answer=lambda _, payload: payload | changes)
+
+
+def judge(changes: Json) -> Fault:
+    """Overwrite fields of every submission that is looked at."""
+
+    def edit(_: Json, payload: Json) -> Json:
+        if "submissions" in payload:
+            return payload | {"submissions": [entry | changes for entry in payload["submissions"]]}
+        return payload | changes
+
+    return Fault("GetSubmission,ListSubmissions", ALWAYS, edit_answer=edit)
+
+
+def drop_source(kind: Literal["dataset", "competition", "kernel", "model"]) -> Fault:
+    """Run the kernel without its sources of one kind and list them as invalid in the answer."""
+    asked = f"{kind}DataSources"
+    listed = f"invalid{kind.capitalize()}Sources"
+    return Fault(
+        "SaveKernel",
+        edit_request=lambda request: request | {asked: []},
+        edit_answer=lambda request, payload: payload | {listed: request.get(asked, [])},
+    )
+
+
+def run_instead(script: str) -> Fault:
+    """Run another script than the one that was pushed."""
+    return Fault("SaveKernel", edit_request=lambda request: request | {"text": script})
+
+
+def _climb_out(_: Json, payload: Json) -> Json:
+    files = payload.get("files", [])
+    return payload | {"files": [file | {"fileName": f"../../{file['fileName']}"} for file in files]}
+
+
+_ONE_RANK_DIED = """import sys
+print("[rank1]: Traceback (most recent call last):", file=sys.stderr)
+print('[rank1]:   File "train.py", line 1, in <module>', file=sys.stderr)
+print("[rank1]: RuntimeError: CUDA error: out of memory", file=sys.stderr)
+raise RuntimeError("torch.distributed.elastic.multiprocessing.errors.ChildFailedError")
+"""
+
+_LIMIT_REACHED = (
+    "Submission not allowed: Your team has used its daily Submission allowance (5) today, please try again"
+    " tomorrow UTC (4.2 hours from now)."
+)
+
+NAMED: Mapping[str, Fault] = {
+    "refuse-push": answer("SaveKernel", {"error": "Maximum batch GPU session count of 2 reached."}),
+    "no-quota": answer("SaveKernel", {"error": "Maximum weekly GPU quota of 30.00 hours reached."}),
+    "drop-dataset": drop_source("dataset"),
+    "drop-competition": drop_source("competition"),
+    "drop-kernel": drop_source("kernel"),
+    "drop-model": drop_source("model"),
+    "lose-answer": Fault("SaveKernel", drop="after"),
+    "reset": Fault("*", drop="before"),
+    "stale-version": forget("*", "versionLabel", times=ALWAYS),
+    "wrong-outputs": forget("ListKernelSessionOutput,ListKernelFiles", "versionLabel", times=ALWAYS),
+    "http-500": status("*", 500),
+    "http-502": status("*", 502),
+    "http-503": status("*", 503),
+    "http-429": status("*", 429, retry_after_seconds=1),
+    "unauthorized": status("*", 401),
+    "html": html("*"),
+    "empty-json": answer("GetKernelSessionStatus", {}),
+    "slow": Fault("*", times=ALWAYS, delay_seconds=2.0),
+    "cut-stream": Fault("GetKernelSessionLogsStream", cut_after_events=1),
+    "expire-output-links": html("output", 404),
+    "expire-signed-links": html("signed", 403),
+    "truncate": Fault("signed", keep_bytes=10),
+    "wrong-length": Fault("signed", edit_body=lambda body: body[: len(body) // 2]),
+    "traversal": Fault("ListKernelSessionOutput", times=ALWAYS, edit_answer=_climb_out),
+    "repeat-page": forget("ListKernelSessionOutput", "pageToken"),
+    "small-pages": Fault("*", ALWAYS, edit_request=lambda request: request | {"pageSize": 1}),
+    "error-run": run_instead("raise SystemExit('injected failure')\n"),
+    "dead-rank": run_instead(_ONE_RANK_DIED),
+    "cancelled": amend("GetKernelSessionStatus", {"status": "CANCEL_ACKNOWLEDGED"}, times=ALWAYS),
+    "never-ends": amend("GetKernelSessionStatus", {"status": "RUNNING"}, times=ALWAYS),
+    "submission-limit": status("CreateSubmission", 400, _LIMIT_REACHED, times=ALWAYS),
+    "score-pending": judge({"status": "PENDING", "publicScore": ""}),
+    "score-error": judge({"status": "ERROR", "publicScore": "", "errorDescription": "injected failure"}),
+}

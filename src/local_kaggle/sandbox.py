@@ -1,0 +1,329 @@
+"""Run one script the way Kaggle runs a script kernel: renamed, alone, without arguments.
+
+The script sees `kaggle/{src,input,working}` below a root folder, a cut environment, no stdin and, unless it
+is allowed, no network. It is a rehearsal stage, not a security boundary: the script runs as the calling user
+and can read the whole disk. Kernel versions, queues and quotas are the server's business.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import ctypes
+import fcntl
+import functools
+import os
+import selectors
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+OutputCallback = Callable[[str, float, str], None]
+"""Receives the stream's name (`stdout` or `stderr`), seconds since the start, and a chunk of text."""
+
+TIMED_OUT = 124
+"""Exit status of a run that was stopped at its time limit, as `timeout(1)` gives it."""
+
+_GRACE_SECONDS = 5.0
+_LONGEST_TEMPORARY_FOLDER = 70
+_CREDENTIALS = frozenset({"KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN"})
+_THREAD_SETTINGS = ("OMP_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_NETWORK_SETTINGS = ("PIP_", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+# Port 9 is "discard": nothing listens there, so a request fails at once instead of hanging.
+_DEAD_PROXY = "http://127.0.0.1:9"
+_MARKER = "LOCAL_KAGGLE_SANDBOX"
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One input of a kernel: what it is, its handle on Kaggle, and the folder that stands for it here."""
+
+    kind: Literal["competitions", "datasets", "models", "notebooks"]
+    handle: str
+    """By kind: `slug`, `owner/slug`, `owner/model/framework/variation/version`, `owner/slug`."""
+    folder: Path
+
+    def path(self, layout: Literal["2026", "old"]) -> Path:
+        """Give the mount point relative to the input folder."""
+        if layout == "2026":
+            return Path(self.kind, self.handle)
+        # The old layout names neither the kind nor the owner.
+        return Path(self.handle if self.kind == "competitions" else self.handle.partition("/")[2])
+
+
+def run(
+    script: str,
+    root: Path,
+    mounts: Sequence[Mount],
+    *,
+    layout: Literal["2026", "old"] = "2026",
+    child_env: Mapping[str, str] | None = None,
+    network: bool = False,
+    python: Path | None = None,
+    timeout_seconds: float,
+    on_output: OutputCallback | None = None,
+    stop: threading.Event | None = None,
+) -> int:
+    """Run `script` to its end below `root` and return its exit status: negative for a signal, 124 if late.
+
+    `root/kaggle` is made anew, an earlier one is removed. The script starts in `root/kaggle/src`, as on
+    Kaggle, and must change to the working folder itself. In the values of `child_env`, `{input}` and
+    `{working}` stand for those folders. `python` is the interpreter to use, by default this one. Output
+    arrives in the calling thread. Setting `stop`, a time-out, or an exception here (Ctrl-C) ends every
+    process of the script: SIGTERM first, SIGKILL five seconds later. Raises FileNotFoundError for a missing
+    mount folder, and ValueError for credentials in `child_env` or a `root` inside a mount folder.
+    """
+    root = root.resolve()
+    source, inputs, working = _lay_out(script, root, mounts, layout)
+    marker = uuid.uuid4().hex
+    # absolute(), not resolve(): the link of a virtual environment is what makes it one.
+    interpreter = (python or Path(sys.executable)).absolute()
+    environment = _environment(root, interpreter, network) | _filled(child_env or {}, inputs, working)
+    command = [str(interpreter), str(source / "script.py")]
+    if _namespaces_allowed():
+        read_only = [source, inputs, *(mount.folder.resolve() for mount in mounts)]
+        command = _isolated(command, read_only, network)
+    elif not network:
+        print(
+            "local_kaggle: user namespaces are not allowed here; the script's network is only discouraged by"
+            " dead proxies, and its inputs are not write-protected",
+            file=sys.stderr,
+        )
+        environment |= _dead_proxies()
+    try:
+        with (
+            _short_temporary_folder(root / "tmp") as temporary,
+            subprocess.Popen(
+                command,
+                cwd=source,
+                env={"TMPDIR": temporary} | environment | {_MARKER: marker},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            ) as process,
+        ):
+            return _follow(process, marker, timeout_seconds, on_output, stop or threading.Event())
+    finally:
+        source.chmod(0o755)
+
+
+def _lay_out(
+    script: str, root: Path, mounts: Sequence[Mount], layout: Literal["2026", "old"]
+) -> tuple[Path, Path, Path]:
+    """Make the folders of a fresh Kaggle machine and give src, input and working."""
+    if root.parent == root:
+        raise ValueError(f"the sandbox needs a folder of its own, not {str(root)!r}")
+    for mount in mounts:
+        if not mount.folder.is_dir():
+            raise FileNotFoundError(
+                f"no folder {str(mount.folder)!r} to mount as {mount.kind} {mount.handle!r}"
+            )
+        if root.is_relative_to(mount.folder.resolve()):
+            raise ValueError(f"the sandbox {str(root)!r} lies inside the folder of {mount.handle!r}")
+    machine = root / "kaggle"
+    source, inputs, working = (machine / name for name in ("src", "input", "working"))
+    if source.exists():
+        source.chmod(0o755)
+    if machine.exists():
+        shutil.rmtree(machine)
+    for folder in (source, inputs, working, root / "home", root / "tmp"):
+        folder.mkdir(parents=True, exist_ok=True)
+    for mount in mounts:
+        _mirror(mount.folder.resolve(), inputs / mount.path(layout))
+    path = source / "script.py"
+    path.write_text(script, encoding="utf-8", newline="")
+    path.chmod(0o444)
+    source.chmod(0o555)
+    return source, inputs, working
+
+
+def _mirror(folder: Path, target: Path) -> None:
+    """Show `folder` at `target` as real folders holding links to its files.
+
+    A linked folder would be invisible to `os.walk` and `rglob`, with which Kaggle scripts look around.
+    """
+    for parent, _, names in os.walk(folder, followlinks=True):
+        mirrored = target / Path(parent).relative_to(folder)
+        mirrored.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (mirrored / name).symlink_to(Path(parent, name))
+
+
+def _environment(root: Path, interpreter: Path, network: bool) -> dict[str, str]:
+    """Give the variables a Kaggle kernel would find, none of the caller's secrets among them."""
+    passed_on = _THREAD_SETTINGS + (_NETWORK_SETTINGS if network else ())
+    environment = {name: value for name, value in os.environ.items() if name.upper().startswith(passed_on)}
+    user_settings = Path.home() / ".config" / "pip" / "pip.conf"
+    if network and user_settings.is_file():
+        environment.setdefault("PIP_CONFIG_FILE", str(user_settings))
+    return environment | {
+        "PATH": os.pathsep.join([str(interpreter.parent), os.environ.get("PATH", os.defpath)]),
+        "HOME": str(root / "home"),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+        "KAGGLE_KERNEL_RUN_TYPE": "Batch",
+    }
+
+
+def _filled(child_env: Mapping[str, str], inputs: Path, working: Path) -> dict[str, str]:
+    refused = _CREDENTIALS & child_env.keys()
+    if refused:
+        raise ValueError(f"credentials never enter the sandbox: {sorted(refused)!r}")
+    return {
+        name: value.replace("{input}", str(inputs)).replace("{working}", str(working))
+        for name, value in child_env.items()
+    }
+
+
+@contextlib.contextmanager
+def _short_temporary_folder(preferred: Path) -> Iterator[str]:
+    """Give `preferred`, or a passing folder elsewhere if sockets in it would have too long a name.
+
+    A Unix socket's path holds 107 bytes, and multiprocessing and torch put two names of their own below
+    TMPDIR. On Kaggle that is /tmp, where they fit.
+    """
+    if len(os.fsencode(preferred)) <= _LONGEST_TEMPORARY_FOLDER:
+        yield str(preferred)
+    else:
+        with tempfile.TemporaryDirectory(prefix="kaggle-", ignore_cleanup_errors=True) as elsewhere:
+            yield elsewhere
+
+
+def _dead_proxies() -> dict[str, str]:
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), _DEAD_PROXY)
+    proxies["no_proxy"] = "localhost,127.0.0.1"
+    return proxies | {name.upper(): value for name, value in proxies.items()}
+
+
+@functools.cache
+def _namespaces_allowed() -> bool:
+    """Tell whether this user may make the namespaces that cut the network and protect the inputs."""
+    unshare = shutil.which("unshare")
+    if unshare is None or sys.platform != "linux":
+        return False
+    probe = subprocess.run(
+        [unshare, "-rnm", "true"], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
+    )
+    return probe.returncode == 0
+
+
+def _isolated(command: list[str], read_only: Sequence[Path], network: bool) -> list[str]:
+    """Prefix `command` so that it runs in namespaces of its own, entered through this very file."""
+    unshare = shutil.which("unshare") or "unshare"
+    enter = [sys.executable, "-I", "-S", __file__, *map(str, read_only), "--", *command]
+    return [unshare, "-rm" if network else "-rnm", *enter]
+
+
+def _enter(arguments: Sequence[str]) -> None:
+    """Inside the namespaces: bring loopback up, write-protect the folders before `--`, become the rest."""
+    split = arguments.index("--")
+    # With the network allowed there is no namespace of our own to set up, and the request is refused.
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        set_interface_flags, up_and_running = 0x8914, 0x41
+        fcntl.ioctl(probe, set_interface_flags, struct.pack("16sh", b"lo", up_and_running))
+    libc = ctypes.CDLL(None, use_errno=True)
+    bind, remount, read_only = 0x1000, 0x20, 0x1
+    for folder in arguments[:split]:
+        path = os.fsencode(folder)
+        # nosuid, nodev, noexec (bits 2, 4, 8) of the outer mount are locked: leaving one out is refused.
+        kept = os.statvfs(path).f_flag & 0xE
+        if libc.mount(path, path, None, bind, None) == 0:
+            libc.mount(None, path, None, bind | remount | read_only | kept, None)
+    os.execvp(arguments[split + 1], list(arguments[split + 1 :]))  # noqa: S606 - no shell is wanted
+
+
+def _follow(
+    process: subprocess.Popen[bytes],
+    marker: str,
+    timeout_seconds: float,
+    on_output: OutputCallback | None,
+    stop: threading.Event,
+) -> int:
+    started = time.monotonic()
+    ending: float | None = None
+    timed_out = False
+
+    def emit(name: str, text: str) -> None:
+        if text and on_output is not None:
+            on_output(name, time.monotonic() - started, text)
+
+    with selectors.DefaultSelector() as selector:
+        for name in ("stdout", "stderr"):
+            decoder = codecs.getincrementaldecoder("utf-8")("replace")
+            selector.register(getattr(process, name), selectors.EVENT_READ, (name, decoder))
+        try:
+            while process.poll() is None:
+                now = time.monotonic()
+                if ending is None and (now - started >= timeout_seconds or stop.is_set()):
+                    ending, timed_out = now, not stop.is_set()
+                    _signal(process, marker, signal.SIGTERM)
+                elif ending is not None and now - ending >= _GRACE_SECONDS:
+                    _signal(process, marker, signal.SIGKILL)
+                _read(selector, emit, wait_seconds=0.05)
+        except BaseException:
+            _signal(process, marker, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_SECONDS)
+            raise
+        finally:
+            # Kaggle discards the machine with everything on it; a child left behind must not outlive the run.
+            _signal(process, marker, signal.SIGKILL)
+        while selector.get_map() and _read(selector, emit, wait_seconds=1.0):
+            pass
+    return TIMED_OUT if timed_out else process.returncode
+
+
+def _read(selector: selectors.BaseSelector, emit: Callable[[str, str], None], wait_seconds: float) -> bool:
+    """Pass on what the pipes hold and forget those that ended; False if nothing came in time."""
+    ready = selector.select(wait_seconds)
+    for key, _ in ready:
+        name, decoder = key.data
+        chunk = os.read(key.fd, 1 << 16)
+        emit(name, decoder.decode(chunk, final=not chunk))
+        if not chunk:
+            selector.unregister(key.fileobj)
+    return bool(ready)
+
+
+def _signal(process: subprocess.Popen[bytes], marker: str, number: signal.Signals) -> None:
+    """Signal the process group, then whoever left it but still carries the marker in the environment.
+
+    torchrun starts its workers in sessions of their own, so the group alone would miss them.
+    """
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+    if number == signal.SIGTERM:
+        return
+    for _ in range(20):
+        left = _marked(marker)
+        if not left:
+            return
+        for number_of_process in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(number_of_process, number)
+        time.sleep(0.02)
+
+
+def _marked(marker: str) -> list[int]:
+    wanted = f"{_MARKER}={marker}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
+
+
+if __name__ == "__main__":
+    _enter(sys.argv[1:])

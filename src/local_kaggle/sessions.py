@@ -1,0 +1,323 @@
+"""Take a push as Kaggle does and run each version's script in a sandbox, queued, logged and stoppable.
+
+A refused push makes no version. What a session leaves behind is a log, the files of its working folder and a
+status; the emulated machine itself is thrown away.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import threading
+import time
+import unicodedata
+import venv
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local_kaggle import sandbox
+from local_kaggle.sandbox import Mount
+from local_kaggle.state import Kernel, Refused, State, Version
+
+SOURCE_LIMIT_BYTES = 1 << 20
+GPU_SESSION_LIMIT = 2
+CPU_SESSION_LIMIT = 5
+
+_CARDS_BY_SHAPE = {
+    "NvidiaTeslaT4": ["Tesla T4", "Tesla T4"],
+    "NvidiaTeslaP100": ["Tesla P100-PCIE-16GB"],
+    "Tpu1VmV38": ["TPU v3-8"],
+    "None": [],
+}
+_TIMED_OUT = "Your notebook was stopped because it exceeded the max allowed execution duration."
+_NOT_RUN = "The local Kaggle could not run the script; its own output says why."
+
+
+@dataclass(frozen=True)
+class Push:
+    """What a client asks for when it saves a kernel."""
+
+    owner: str
+    slug: str
+    title: str
+    text: str
+    language: str = "python"
+    kernel_type: str = "script"
+    id: int = 0
+    is_private: bool = True
+    enable_gpu: bool = False
+    enable_internet: bool = False
+    machine_shape: str = ""
+    session_timeout_seconds: int = 0
+    competitions: Sequence[str] = ()
+    datasets: Sequence[str] = ()
+    kernels: Sequence[str] = ()
+    models: Sequence[str] = ()
+    tags: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """Kaggle's answer to a push: a version or an error, and the sources that were dropped in silence."""
+
+    kernel: Kernel | None = None
+    version: Version | None = None
+    error: str = ""
+    invalid: dict[str, list[str]] = field(default_factory=dict)
+
+
+class Sessions:
+    """The machines of the local Kaggle. Sessions run in threads until `close`."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._slots = threading.Semaphore(state.settings.parallel_sessions)
+        self._stops: dict[int, threading.Event] = {}
+        self._threads: dict[int, threading.Thread] = {}
+
+    def push(self, push: Push) -> Pushed:
+        """Save a version and queue its session; raises Refused for what Kaggle answers with an HTTP error."""
+        state, settings = self._state, self._state.settings
+        if len(push.text.encode()) > SOURCE_LIMIT_BYTES:
+            raise Refused(400, "")
+        if push.owner != settings.user:
+            raise Refused(403, "Permission 'kernels.update' was denied")
+        cards = _cards(push)
+        gpu = any(card.startswith("Tesla") for card in cards)
+        with state.changed:
+            error = _objection(push) or self._shortage(gpu)
+            if error:
+                return Pushed(error=error)
+            mounts, invalid = self._mounts(push)
+            slug = slug_of(push.title) if push.title else push.slug
+            kernel = next((k for k in state.kernels if k.id == push.id), None) or state.kernel(
+                push.owner, slug
+            )
+            if kernel is None:
+                kernel = Kernel(state.next_id(), push.owner, slug, slug)
+                state.kernels.append(kernel)
+            kernel.title = push.title or kernel.title
+            number = kernel.versions[-1].number + 1 if kernel.versions else 1
+            record = {name: value for name, value in vars(push).items() if name != "text"}
+            version = Version(kernel.owner, kernel.slug, number, state.next_id(), record, cards, time.time())
+            folder = state.folder(version)
+            folder.mkdir(parents=True)
+            (folder / "source.py").write_bytes(push.text.encode())
+            kernel.versions.append(version)
+            self._start(version, mounts)
+            state.save()
+        return Pushed(kernel, version, invalid=invalid)
+
+    def cancel(self, session_id: int) -> None:
+        """Ask one session to stop; raises Refused for an unknown one."""
+        with self._state.changed:
+            for kernel in self._state.kernels:
+                for version in kernel.versions:
+                    if version.session_id == session_id:
+                        if not version.is_terminal:
+                            version.status = "CANCEL_REQUESTED"
+                            self._stops[session_id].set()
+                            self._state.save()
+                        return
+        raise Refused(404, f"Kernel session {session_id} was not found")
+
+    def delete(self, owner: str, slug: str) -> None:
+        """Stop every session of the kernel and forget it with all its outputs; nothing if there is none."""
+        kernel = self._state.kernel(owner, slug)
+        if kernel is None:
+            return
+        self._stop(kernel.versions)
+        with self._state.changed:
+            self._state.kernels.remove(kernel)
+            shutil.rmtree(self._state.root / "kernels" / kernel.owner / kernel.slug)
+            self._state.save()
+
+    def close(self) -> None:
+        """Stop every session and wait until its processes are gone."""
+        self._stop([version for kernel in self._state.kernels for version in kernel.versions])
+
+    def _stop(self, versions: Sequence[Version]) -> None:
+        running = [version for version in versions if not version.is_terminal]
+        for version in running:
+            self.cancel(version.session_id)
+        for version in running:
+            self._threads[version.session_id].join()
+
+    def _shortage(self, gpu: bool) -> str:
+        """Name the limit that keeps one more session from starting."""
+        kind, limit = ("GPU", GPU_SESSION_LIMIT) if gpu else ("CPU", CPU_SESSION_LIMIT)
+        if self._state.running(gpu=gpu) >= limit:
+            return f"Maximum batch {kind} session count of {limit} reached."
+        quota = self._state.settings.gpu_quota_seconds
+        if gpu and self._state.gpu_seconds_used() >= quota:
+            return f"Maximum weekly GPU quota of {quota / 3600:.2f} hours reached."
+        return ""
+
+    def _mounts(self, push: Push) -> tuple[list[Mount], dict[str, list[str]]]:
+        """Find the folder behind each source; those that do not exist are listed by kind instead."""
+        settings = self._state.settings
+        mounts: list[Mount] = []
+        invalid: dict[str, list[str]] = {"competitions": [], "datasets": [], "kernels": [], "models": []}
+        for slug in push.competitions:
+            if slug == settings.slug and settings.joined:
+                mounts.append(Mount("competitions", slug, self._state.competition_folder))
+            else:
+                invalid["competitions"].append(slug)
+        for handle in push.datasets:
+            folder = _below(settings.datasets, handle, parts=2)
+            if folder:
+                mounts.append(Mount("datasets", handle, folder))
+            else:
+                invalid["datasets"].append(handle)
+        for handle in push.kernels:
+            owner, _, slug = handle.partition("/")
+            source = self._state.kernel(owner, slug)
+            complete = [v for v in source.versions if v.status == "COMPLETE"] if source else []
+            if complete:
+                mounts.append(Mount("notebooks", handle, self._state.folder(complete[-1]) / "output"))
+            else:
+                invalid["kernels"].append(handle)
+        for handle in push.models:
+            versioned = _newest_model(settings.models, handle)
+            folder = _below(settings.models, versioned, parts=5)
+            if folder:
+                mounts.append(Mount("models", versioned, folder))
+            else:
+                invalid["models"].append(handle)
+        return mounts, invalid
+
+    def _start(self, version: Version, mounts: Sequence[Mount]) -> None:
+        self._stops[version.session_id] = threading.Event()
+        self._state.live_logs[version.session_id] = []
+        thread = threading.Thread(
+            target=self._run, args=(version, mounts), name=f"session {version.session_id}"
+        )
+        self._threads[version.session_id] = thread
+        thread.start()
+
+    def _run(self, version: Version, mounts: Sequence[Mount]) -> None:
+        """Wait for a slot, run the script, keep what it left."""
+        state, stop = self._state, self._stops[version.session_id]
+        exit_status: int | None = None
+        while not self._slots.acquire(timeout=0.05):
+            if stop.is_set():
+                self._end(version, None)
+                return
+        try:
+            with state.changed:
+                if not stop.is_set():
+                    version.status, version.started = "RUNNING", time.time()
+                    state.save()
+            if not stop.is_set():
+                exit_status = self._execute(version, mounts, stop)
+        finally:
+            self._slots.release()
+            self._end(version, exit_status)
+
+    def _execute(self, version: Version, mounts: Sequence[Mount], stop: threading.Event) -> int:
+        state, settings = self._state, self._state.settings
+        machine = state.folder(version) / "machine"
+        python, child_env = settings.python, dict(settings.child_env)
+        if settings.wheels is not None:
+            python = _empty_environment(machine / "environment", settings.python)
+            child_env |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(settings.wheels.resolve())}
+
+        def keep(stream_name: str, seconds: float, text: str) -> None:
+            with state.changed:
+                chunk = {"stream_name": stream_name, "time": round(seconds, 6), "data": text}
+                state.live_logs[version.session_id].append(chunk)
+                state.changed.notify_all()
+
+        return sandbox.run(
+            state.source(version),
+            machine,
+            mounts,
+            layout=settings.layout,
+            child_env=child_env,
+            network=settings.network and version.push["enable_internet"],
+            python=python,
+            timeout_seconds=self._time_limit_seconds(version),
+            on_output=keep,
+            stop=stop,
+        )
+
+    def _time_limit_seconds(self, version: Version) -> float:
+        limit = self._state.settings.time_limit_seconds
+        return min(version.push["session_timeout_seconds"] or limit, limit)
+
+    def _end(self, version: Version, exit_status: int | None) -> None:
+        """Record how the session ended; `exit_status` is None when the script was never run to an end."""
+        state = self._state
+        folder = state.folder(version)
+        working = folder / "machine" / "kaggle" / "working"
+        if working.is_dir():
+            working.rename(folder / "output")
+        shutil.rmtree(folder / "machine", ignore_errors=True)
+        with state.changed:
+            log = state.live_logs.pop(version.session_id)
+            (folder / "log.json").write_text(json.dumps(log), encoding="utf-8")
+            version.ended = time.time()
+            # A script may itself exit with the status that stands for a time-out.
+            late = version.ended - (version.started or version.ended) >= self._time_limit_seconds(version)
+            if self._stops[version.session_id].is_set():
+                version.status = "CANCEL_ACKNOWLEDGED"
+            elif exit_status == sandbox.TIMED_OUT and late:
+                version.status, version.failure = "CANCEL_ACKNOWLEDGED", _TIMED_OUT
+            elif exit_status is None:
+                version.status, version.failure = "ERROR", _NOT_RUN
+            elif exit_status != 0:
+                version.status = "ERROR"
+                version.failure = f"Your notebook failed with exit status {exit_status}."
+            else:
+                version.status = "COMPLETE"
+            state.save()
+
+
+def slug_of(title: str) -> str:
+    """Make the slug that Kaggle files a title under."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+
+
+def _cards(push: Push) -> list[str]:
+    if not push.machine_shape and not push.enable_gpu:
+        return []
+    # A shape that Kaggle does not know, or none at all, has silently given one P100.
+    return _CARDS_BY_SHAPE.get(push.machine_shape, _CARDS_BY_SHAPE["NvidiaTeslaP100"])
+
+
+def _objection(push: Push) -> str:
+    """Say why a push is refused in the body of a successful answer, or nothing."""
+    if push.title and len(push.title) < 5:
+        return "Title must be at least five characters."
+    if (push.kernel_type, push.language) != ("script", "python"):
+        return f"The local Kaggle runs Python scripts only, not a {push.language} {push.kernel_type}."
+    return ""
+
+
+def _below(root: Path | None, handle: str, parts: int) -> Path | None:
+    """Give the folder of a handle below `root`, if it exists and the handle cannot climb out."""
+    names = handle.split("/")
+    if root is None or len(names) != parts or not all(re.fullmatch(r"\w[\w.-]*", name) for name in names):
+        return None
+    folder = root.joinpath(*names)
+    return folder if folder.is_dir() else None
+
+
+def _newest_model(root: Path | None, handle: str) -> str:
+    """Add the newest version to a model handle of four parts."""
+    folder = _below(root, handle, parts=4)
+    versions = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder else []
+    return f"{handle}/{max(versions)}" if versions else handle
+
+
+def _empty_environment(folder: Path, python: Path | None) -> Path:
+    """Make a virtual environment that holds nothing but pip and give its interpreter."""
+    if python is None:
+        venv.create(folder, with_pip=True, symlinks=True)
+    else:
+        subprocess.run([str(python), "-m", "venv", str(folder)], check=True, timeout=300)
+    return folder / "bin" / "python"

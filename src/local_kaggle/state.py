@@ -1,0 +1,356 @@
+"""What the local Kaggle remembers: kernels with their versions, logs and outputs, and submissions.
+
+Everything is kept below one folder and survives a restart. Running scripts is the work of sessions.py and
+speaking HTTP that of server.py and routes.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import hmac
+import json
+import secrets
+import shutil
+import threading
+import time
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from local_kaggle import scoring
+
+TERMINAL = frozenset({"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED"})
+
+_NEVER_SERVED = "solution.csv"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one local Kaggle behaves; the defaults are Kaggle's own limits where those are known."""
+
+    user: str = "rehearsal"
+    token: str = "rehearsal"  # noqa: S105 - a dummy that opens nothing but this loopback server
+    slug: str = "sample-sentiment"
+    competition: Path = Path(__file__).parent / "competition"
+    """Folder of the competition's files; its solution.csv is used for scoring and never served."""
+    joined: bool = True
+    """Whether the user has accepted the competition's rules."""
+    models: Path | None = None
+    """Folder `<owner>/<model>/<framework>/<variation>/<version>` of the models that exist here."""
+    datasets: Path | None = None
+    """Folder `<owner>/<slug>` of the datasets that exist here."""
+    child_env: Mapping[str, str] = field(default_factory=dict)
+    network: bool = False
+    """Whether a kernel that asks for the internet gets it."""
+    layout: Literal["2026", "old"] = "2026"
+    python: Path | None = None
+    wheels: Path | None = None
+    """Folder of wheels: every session starts in an empty environment whose pip installs from here only."""
+    time_limit_seconds: float = 12 * 3600
+    parallel_sessions: int = 2
+    """Sessions that run at once on this machine; more wait as QUEUED."""
+    gpu_quota_seconds: int = 30 * 3600
+    gpu_seconds_used: int = 0
+    """GPU time that counts as used this week before any session of this server."""
+    max_daily_submissions: int = 5
+    pending_polls: int = 1
+    """Polls that still see a submission as PENDING."""
+    page_size: int = 100
+    """Most entries of one page, whatever the client asks for."""
+    link_seconds: int = 600
+    stream_idle_seconds: float = 180.0
+    """A log stream without news is cut after this time, as Kaggle's load balancer does."""
+
+
+@dataclass
+class Version:
+    """One pushed version of a kernel and the session that ran it."""
+
+    owner: str
+    slug: str
+    number: int
+    session_id: int
+    push: dict[str, Any]
+    """The push as it came, without the text, which stands in the file `source.py`."""
+    cards: list[str]
+    """The accelerators that Kaggle would have given."""
+    created: float
+    status: str = "QUEUED"
+    failure: str = ""
+    started: float | None = None
+    ended: float | None = None
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def uses_gpu(self) -> bool:
+        return any(card.startswith("Tesla") for card in self.cards)
+
+
+@dataclass
+class Kernel:
+    """A kernel: what its versions share."""
+
+    id: int
+    owner: str
+    slug: str
+    title: str
+    versions: list[Version] = field(default_factory=list)
+
+
+@dataclass
+class Submission:
+    """One submission with its verdict, which stays hidden while polls are left."""
+
+    ref: int
+    file_name: str
+    description: str
+    total_bytes: int
+    date: float
+    score: float | None
+    error: str
+    polls_left: int
+
+    @property
+    def status(self) -> str:
+        if self.polls_left > 0:
+            return "PENDING"
+        return "ERROR" if self.score is None else "COMPLETE"
+
+
+class Refused(Exception):
+    """The request is answered with an HTTP error; an empty message makes a bare one."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"{status} {message}")
+        self.status = status
+        self.message = message
+
+
+class State:
+    """All records below `root`. Hold `changed` while reading or writing several of them."""
+
+    def __init__(self, root: Path, settings: Settings) -> None:
+        self.root = root.resolve()
+        self.settings = settings
+        self.base_url = ""
+        self.changed = threading.Condition(threading.RLock())
+        self.closing = False
+        self.kernels: list[Kernel] = []
+        self.submissions: list[Submission] = []
+        self.uploads: dict[str, tuple[str, int]] = {}
+        self.live_logs: dict[int, list[dict[str, Any]]] = {}
+        self._last_id = 0
+        self._secret = secrets.token_bytes(32)
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._load()
+        self._publish_competition()
+
+    def _load(self) -> None:
+        path = self.root / "state.json"
+        if not path.exists():
+            return
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        self._last_id = stored["last_id"]
+        self.submissions = [Submission(**record) for record in stored["submissions"]]
+        for record in stored["kernels"]:
+            versions = [Version(**version) for version in record.pop("versions")]
+            self.kernels.append(Kernel(**record, versions=versions))
+            for version in versions:
+                if not version.is_terminal:
+                    version.status, version.failure = (
+                        "ERROR",
+                        "The local Kaggle stopped while this session ran.",
+                    )
+                    version.ended = time.time()
+
+    def save(self) -> None:
+        """Write every record to disk in one step."""
+        with self.changed:
+            stored = {
+                "last_id": self._last_id,
+                "kernels": [dataclasses.asdict(kernel) for kernel in self.kernels],
+                "submissions": [dataclasses.asdict(submission) for submission in self.submissions],
+            }
+            part = self.root / "state.json.part"
+            part.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+            part.replace(self.root / "state.json")
+            self.changed.notify_all()
+
+    def _publish_competition(self) -> None:
+        """Copy what competitors may see, so that neither a mount nor a download can reach the solution."""
+        shutil.rmtree(self.competition_folder, ignore_errors=True)
+        self.competition_folder.mkdir(parents=True)
+        if self.settings.competition.is_dir():
+            for path in self.settings.competition.iterdir():
+                if path.is_file() and path.name != _NEVER_SERVED and path.suffix != ".md":
+                    shutil.copy2(path, self.competition_folder)
+
+    @property
+    def competition_folder(self) -> Path:
+        return self.root / "competition"
+
+    def next_id(self) -> int:
+        with self.changed:
+            self._last_id += 1
+            return self._last_id
+
+    def kernel(self, owner: str, slug: str) -> Kernel | None:
+        with self.changed:
+            return next((k for k in self.kernels if (k.owner, k.slug) == (owner, slug)), None)
+
+    def version(self, user: str, owner: str, slug: str, label: str = "") -> Version:
+        """Give the newest version, or the one that `label` ("v3") names.
+
+        Raises Refused as Kaggle does: 403 for a kernel that does not exist or is not the user's, 404 for a
+        label that is a bare number or names no version.
+        """
+        kernel = self.kernel(owner, slug)
+        if kernel is None or owner != user or not kernel.versions:
+            raise Refused(403, "Permission 'kernels.get' was denied")
+        if not label:
+            return kernel.versions[-1]
+        for version in kernel.versions:
+            if label == f"v{version.number}":
+                return version
+        raise Refused(404, f"Requested version {label!r} of kernel {owner}/{slug} was not found")
+
+    def folder(self, version: Version) -> Path:
+        return self.root / "kernels" / version.owner / version.slug / f"v{version.number}"
+
+    def source(self, version: Version) -> str:
+        return (self.folder(version) / "source.py").read_bytes().decode()
+
+    def outputs(self, version: Version) -> list[Path]:
+        """List the output files, sorted; none before the session has ended."""
+        folder = self.folder(version) / "output"
+        if not version.is_terminal:
+            return []
+        return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+    def log(self, version: Version) -> list[dict[str, Any]]:
+        """Give the log so far as chunks `{stream_name, time, data}`."""
+        with self.changed:
+            if version.session_id in self.live_logs:
+                return list(self.live_logs[version.session_id])
+        path = self.folder(version) / "log.json"
+        chunks: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        return chunks
+
+    def running(self, *, gpu: bool) -> int:
+        """Count the sessions that have not ended."""
+        with self.changed:
+            versions = [version for kernel in self.kernels for version in kernel.versions]
+            return sum(not version.is_terminal and version.uses_gpu == gpu for version in versions)
+
+    def gpu_seconds_used(self) -> float:
+        """Add up the GPU time since the quota's last refresh, wall-clock once for a pair of cards."""
+        since = (quota_refresh(datetime.now(UTC)) - timedelta(days=7)).timestamp()
+        used = float(self.settings.gpu_seconds_used)
+        with self.changed:
+            for kernel in self.kernels:
+                for version in kernel.versions:
+                    if version.uses_gpu and version.started is not None and version.started >= since:
+                        used += (version.ended or time.time()) - version.started
+        return used
+
+    def wait(self, owner: str, slug: str, number: int, timeout_seconds: float = 60.0) -> Version:
+        """Block until that version has ended; raises TimeoutError."""
+        version = self.version(owner, owner, slug, f"v{number}")
+        with self.changed:
+            if not self.changed.wait_for(lambda: version.is_terminal, timeout_seconds):
+                raise TimeoutError(f"{owner}/{slug} v{number} is still {version.status}")
+        return version
+
+    def start_upload(self, file_name: str, total_bytes: int) -> str:
+        """Announce an upload and give its token."""
+        token = secrets.token_urlsafe(16)
+        self.uploads[token] = (file_name, total_bytes)
+        self.upload_path(token).parent.mkdir(exist_ok=True)
+        self.upload_path(token).touch()
+        return token
+
+    def upload_path(self, token: str) -> Path:
+        return self.root / "uploads" / token
+
+    def submissions_today(self) -> int:
+        """Count today's submissions (UTC); one that ended in an error is not charged."""
+        today = datetime.now(UTC).date()
+        return sum(
+            datetime.fromtimestamp(submission.date, UTC).date() == today and submission.score is not None
+            for submission in self.submissions
+        )
+
+    def submit(self, token: str, description: str) -> Submission:
+        """Score an uploaded file; raises Refused where Kaggle would not take it."""
+        if not self.settings.joined:
+            raise Refused(403, "You must accept this competition's rules before you can submit.")
+        if self.submissions_today() >= self.settings.max_daily_submissions:
+            midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0) + timedelta(days=1)
+            hours = (midnight - datetime.now(UTC)).total_seconds() / 3600
+            raise Refused(
+                400,
+                "Submission not allowed: Your team has used its daily Submission allowance"
+                f" ({self.settings.max_daily_submissions}) today, please try again tomorrow UTC"
+                f" ({hours:.1f} hours from now).",
+            )
+        file_name, total_bytes = self.uploads.get(token, ("", -1))
+        path = self.upload_path(token)
+        if total_bytes < 0 or path.stat().st_size != total_bytes:
+            raise Refused(400, "The uploaded file is missing or incomplete.")
+        del self.uploads[token]
+        points, error = None, ""
+        solution = self.settings.competition / _NEVER_SERVED
+        try:
+            if solution.exists():
+                points = scoring.score(path, solution)
+            else:
+                error = f"This local competition cannot score: there is no {str(solution)!r}."
+        except scoring.SubmissionMalformed as malformed:
+            error = str(malformed)
+        with self.changed:
+            submission = Submission(
+                self.next_id(), file_name, description, total_bytes, time.time(), points, error,
+                self.settings.pending_polls,
+            )  # fmt: skip
+            self.submissions.append(submission)
+            path.replace(self.root / "uploads" / f"submission-{submission.ref}.csv")
+            self.save()
+        return submission
+
+    def poll(self, submission: Submission) -> Submission:
+        """Give the submission as this poll sees it; the next poll may see more."""
+        with self.changed:
+            seen = dataclasses.replace(submission)
+            submission.polls_left = max(0, submission.polls_left - 1)
+            self.save()
+        return seen
+
+    def signed(self, path: str) -> str:
+        """Give an absolute link to `path` that anybody may use until it expires."""
+        expires = int(time.time()) + self.settings.link_seconds
+        query = urllib.parse.urlencode({"expires": expires, "signature": self._signature(path, str(expires))})
+        return f"{self.base_url}{urllib.parse.quote(path)}?{query}"
+
+    def is_signed(self, path: str, query: Mapping[str, str]) -> bool:
+        """Tell whether the link was made here and has not expired; `path` is unquoted."""
+        expires = query.get("expires", "")
+        given = query.get("signature", "").encode()
+        genuine = hmac.compare_digest(given, self._signature(path, expires).encode())
+        return genuine and time.time() < int(expires)
+
+    def _signature(self, path: str, expires: str) -> str:
+        return hmac.new(self._secret, f"{path}\n{expires}".encode(), hashlib.sha256).hexdigest()
+
+
+def quota_refresh(now: datetime) -> datetime:
+    """Give the next Saturday 00:00 UTC, when the weekly GPU quota starts anew."""
+    saturday = 5
+    days = (saturday - now.weekday() - 1) % 7 + 1
+    return (now + timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,0 +1,70 @@
+"""Fixtures of the SDK's services, logged in, and short ways to push a script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kaggle_fixtures import USER
+from kagglesdk.kernels.types import kernels_api_service as k
+from sdk_client import Push, connect, request
+
+from local_kaggle.server import Server
+
+
+@pytest.fixture
+def client(kaggle: Server) -> Any:
+    """The SDK, logged in with user and key."""
+    return connect(kaggle)
+
+
+@pytest.fixture
+def kernels(client: Any) -> Any:
+    """The kernels service of the SDK."""
+    return client.kernels.kernels_api_client
+
+
+@pytest.fixture
+def competitions(client: Any) -> Any:
+    """The competitions service of the SDK."""
+    return client.competitions.competition_api_client
+
+
+@pytest.fixture
+def push(kernels: Any) -> Push:
+    """Push a script as `tester/little-kernel`, or with other fields."""
+
+    def save(text: str = "print('hello')", **fields: Any) -> Any:
+        defaults = {
+            "slug": f"{USER}/little-kernel",
+            "new_title": "Little Kernel",
+            "language": "python",
+            "kernel_type": "script",
+            "is_private": True,
+        }
+        return kernels.save_kernel(request(k.ApiSaveKernelRequest, text=text, **(defaults | fields)))
+
+    return save
+
+
+@pytest.fixture
+def run(kaggle: Server, push: Push) -> Push:
+    """Push a script and wait for its end; gives the version."""
+
+    def run_to_end(text: str = "print('hello')", **fields: Any) -> Any:
+        answer = push(text, **fields)
+        assert answer.version_number, answer
+        slug = answer.ref.rpartition("/")[2]
+        return kaggle.state.wait(USER, slug, answer.version_number)
+
+    return run_to_end
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Path]:
+    """A file that does not exist yet; it exists after the test, so that nothing waits for it for ever."""
+    path = tmp_path / "gate"
+    yield path
+    path.touch()

@@ -1,0 +1,88 @@
+"""The real SDK client, pointed at the local Kaggle, and requests without it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+from kaggle_fixtures import TOKEN, USER
+from kagglesdk import KaggleClient, KaggleEnv
+from kagglesdk.kernels.types import kernels_api_service as k
+
+from local_kaggle.routes import ROUTES
+from local_kaggle.server import Server
+
+Push = Callable[..., Any]
+
+GO_TO_WORKING = "import os, pathlib; os.chdir(pathlib.Path(__file__).parents[1] / 'working')\n"
+LITTLE = {"user_name": USER, "kernel_slug": "little-kernel"}
+
+
+def connect(kaggle: Server, *, user: str = USER, key: str | None = TOKEN, token: str | None = None) -> Any:
+    """Make an SDK client whose requests go to `kaggle`."""
+    client = KaggleClient(env=KaggleEnv.LOCAL, username=user, password=key, api_token=token)
+    client.http_client()._endpoint = kaggle.url
+    return client
+
+
+def request(kind: Any, **fields: Any) -> Any:
+    """Fill one of the SDK's request types."""
+    filled = kind()
+    for name, value in fields.items():
+        setattr(filled, name, value)
+    return filled
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Poll until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition never held"
+        time.sleep(0.01)
+
+
+def rpc(kaggle: Server, method: str, payload: dict[str, Any], **options: Any) -> requests.Response:
+    """Call an API method without the SDK, to see status, headers and raw body."""
+    key = next(key for key in ROUTES if key.endswith(f"/{method}"))
+    return requests.post(
+        f"{kaggle.url}/api/v1/{key}",
+        data=json.dumps(payload),
+        headers=options.pop("headers", {"Content-Type": "application/json"}),
+        auth=options.pop("auth", (USER, TOKEN)),
+        timeout=30,
+        allow_redirects=False,
+        **options,
+    )
+
+
+def push_fields(**changes: Any) -> dict[str, Any]:
+    """Give the raw fields of a push, for use without the SDK."""
+    fields = {"slug": f"{USER}/little-kernel", "newTitle": "Little Kernel", "text": "print('hello')"}
+    return fields | {"language": "python", "kernelType": "script"} | changes
+
+
+def wait_for_file(path: Path) -> str:
+    """Make a script that announces itself and waits for a file to appear."""
+    return (
+        "import os, time; print('waiting', flush=True)\n"
+        f"while not os.path.exists({str(path)!r}): time.sleep(0.02)\n"
+        "print('done', flush=True)\n"
+    )
+
+
+def status(kernels: Any, label: str = "", **fields: str) -> Any:
+    """Ask for the status of the little kernel."""
+    asked = request(k.ApiGetKernelSessionStatusRequest, **(LITTLE | fields))
+    asked.version_label = label or None
+    return kernels.get_kernel_session_status(asked)
+
+
+def output(kernels: Any, label: str = "", **fields: Any) -> Any:
+    """List the outputs of the little kernel."""
+    asked = request(k.ApiListKernelSessionOutputRequest, **(LITTLE | fields))
+    asked.version_label = label or None
+    return kernels.list_kernel_session_output(asked)

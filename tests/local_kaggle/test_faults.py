@@ -1,0 +1,238 @@
+"""Armed faults spoil exactly the requests they name, and leave the records as they are."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import requests
+from kaggle_fixtures import SLUG, USER
+from kagglesdk.kernels.types import kernels_api_service as k
+from sdk_client import GO_TO_WORKING, Push, push_fields, request, rpc
+
+from local_kaggle import faults
+from local_kaggle.faults import Fault
+from local_kaggle.server import Server
+
+QUOTA = "GetAcceleratorQuotaStatistics"
+LITTLE = {"userName": USER, "kernelSlug": "little-kernel"}
+TWO_FILES = GO_TO_WORKING + ("for name in ('a.txt', 'b.txt'): open(name, 'w').write('0123456789' * 5)\n")
+
+
+def test_a_fault_skips_strikes_and_stops(kaggle: Server) -> None:
+    """It lets `skip` requests pass, spoils `times` of them, counts these, and leaves other routes alone."""
+    fault = kaggle.faults.arm(replace(faults.status(QUOTA, 503), skip=1, times=2))
+    codes = [rpc(kaggle, QUOTA, {}).status_code for _ in range(5)]
+    assert codes == [200, 503, 503, 200, 200]
+    assert rpc(kaggle, "GetCompetition", {"competitionName": SLUG}).status_code == 200
+    assert kaggle.faults.struck(fault) == 2
+    assert kaggle.requests == [QUOTA] * 5 + ["GetCompetition"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "content_type", "retry_after"),
+    [
+        (faults.status(QUOTA, 429, retry_after_seconds=7), 429, "application/json", "7"),
+        (faults.status(QUOTA, 500), 500, "application/json", None),
+        (faults.status(QUOTA, 502), 502, "application/json", None),
+        (faults.status(QUOTA, 401), 401, "application/json", None),
+        (faults.html(QUOTA), 200, "text/html", None),
+        (faults.html(QUOTA, 429), 429, "text/html", None),
+        (faults.answer(QUOTA, {}), 200, "application/json", None),
+    ],
+)
+def test_an_answer_can_be_replaced(
+    kaggle: Server, fault: Fault, code: int, content_type: str, retry_after: str | None
+) -> None:
+    """Once; the next request is answered as if nothing had been."""
+    kaggle.faults.arm(fault)
+    answer = rpc(kaggle, QUOTA, {})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (code, content_type)
+    assert answer.headers.get("Retry-After") == retry_after
+    assert answer.content == fault.body
+    assert rpc(kaggle, QUOTA, {}).json()["gpuQuota"]
+
+
+@pytest.mark.parametrize(("when", "versions"), [("before", 0), ("after", 1)])
+def test_a_connection_is_reset_before_or_after_the_work(kaggle: Server, when: Any, versions: int) -> None:
+    """A push whose answer was lost has made its version; one that never arrived has not."""
+    kaggle.faults.arm(Fault("SaveKernel", drop=when))
+    with pytest.raises(requests.ConnectionError):
+        rpc(kaggle, "SaveKernel", push_fields())
+    assert len(kaggle.state.kernels) == versions
+    assert rpc(kaggle, "SaveKernel", push_fields()).json()["versionNumber"] == versions + 1
+
+
+def test_a_file_can_be_cut_or_shortened(kaggle: Server, run: Push) -> None:
+    """Cut, it announces more than it sends; shortened, everything looks right but the size in the listing."""
+    run(TWO_FILES)
+    url = rpc(kaggle, "ListKernelSessionOutput", LITTLE).json()["files"][0]["url"]
+    kaggle.faults.arm(faults.NAMED["truncate"])
+    with pytest.raises(requests.exceptions.ChunkedEncodingError, match="10 bytes read, 40 more expected"):
+        _ = requests.get(url, timeout=10).content
+    kaggle.faults.arm(faults.NAMED["wrong-length"])
+    short = requests.get(url, timeout=10)
+    assert (len(short.content), short.headers["Content-Length"]) == (25, "25")
+    assert len(requests.get(url, timeout=10).content) == 50
+
+
+@pytest.mark.parametrize(("route", "code"), [("output", 404), ("signed", 403)])
+def test_a_link_can_expire(kaggle: Server, run: Push, route: str, code: int) -> None:
+    """Listing again gives one that works."""
+    run(TWO_FILES)
+    kaggle.faults.arm(faults.html(route, code))
+    for expected in (code, 200):
+        url = rpc(kaggle, "ListKernelSessionOutput", LITTLE).json()["files"][0]["url"]
+        assert requests.get(url, timeout=10).status_code == expected
+
+
+def test_a_file_name_can_try_to_leave_the_folder(kaggle: Server, run: Push) -> None:
+    """The link works, so a client that trusts the name writes outside."""
+    run(TWO_FILES)
+    kaggle.faults.arm(faults.NAMED["traversal"])
+    files = rpc(kaggle, "ListKernelSessionOutput", LITTLE).json()["files"]
+    assert [file["fileName"] for file in files] == ["../../a.txt", "../../b.txt"]
+    assert requests.get(files[0]["url"], timeout=10).status_code == 200
+
+
+def test_a_page_can_come_twice(kaggle: Server, kernels: Any, run: Push) -> None:
+    """The token of the second page is overlooked once, so the first is given again, then the second."""
+    run(TWO_FILES)
+    names, token = [], ""
+    for attempt in range(3):
+        if attempt == 1:
+            kaggle.faults.arm(faults.NAMED["repeat-page"])
+        asked = request(
+            k.ApiListKernelSessionOutputRequest,
+            user_name=USER,
+            kernel_slug="little-kernel",
+            page_size=1,
+            page_token=token,
+        )
+        page = kernels.list_kernel_session_output(asked)
+        names.append(page.files[0].file_name)
+        token = page.next_page_token
+    assert (names, token) == (["a.txt", "a.txt", "b.txt"], "")
+
+
+def test_pages_can_be_small(kaggle: Server, run: Push) -> None:
+    """Whatever size was asked for, one file comes at a time."""
+    run(TWO_FILES)
+    kaggle.faults.arm(faults.NAMED["small-pages"])
+    page = rpc(kaggle, "ListKernelSessionOutput", LITTLE | {"pageSize": 50}).json()
+    assert (len(page["files"]), page["nextPageToken"]) == (1, "1")
+
+
+def test_a_slow_answer_takes_its_time(kaggle: Server) -> None:
+    """The delay comes before the work, so a client that gives up may have been served all the same."""
+    kaggle.faults.arm(Fault(QUOTA, delay_seconds=0.3))
+    started = time.monotonic()
+    rpc(kaggle, QUOTA, {})
+    assert time.monotonic() - started > 0.25
+
+
+def test_an_upload_can_fail_and_be_tried_again(kaggle: Server) -> None:
+    """The connection stays usable after an early answer to a request with a body."""
+    asked = {"competitionName": SLUG, "fileName": "s.csv", "contentLength": 4}
+    url = rpc(kaggle, "StartSubmissionUpload", asked).json()["createUrl"]
+    kaggle.faults.arm(faults.status("upload", 503))
+    with requests.Session() as session:
+        codes = [session.put(url, data=b"abcd", timeout=10).status_code for _ in range(2)]
+    assert codes == [503, 200]
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "handle"),
+    [
+        ("dataset", "datasetDataSources", "me/words"),
+        ("competition", "competitionDataSources", SLUG),
+        ("kernel", "kernelDataSources", f"{USER}/earlier"),
+        ("model", "modelDataSources", "meta/llama/transformers/tiny/1"),
+    ],
+)
+def test_a_source_of_each_kind_can_be_dropped(kaggle: Server, kind: str, field: str, handle: str) -> None:
+    """The push succeeds, the handle is listed as invalid, and the version runs without it."""
+    kaggle.faults.arm(faults.NAMED[f"drop-{kind}"])
+    answer = rpc(kaggle, "SaveKernel", push_fields(**{field: [handle]})).json()
+    assert answer["versionNumber"] == 1
+    assert answer[f"invalid{kind.capitalize()}Sources"] == [handle]
+    recorded = rpc(kaggle, "GetKernel", LITTLE).json()["metadata"]
+    assert field not in recorded
+
+
+def test_a_pinned_version_can_be_overlooked(kaggle: Server, run: Push) -> None:
+    """Then the newest answers under an older one's name: for everything, or for the outputs alone."""
+    run(TWO_FILES)
+    run("raise SystemExit(1)")
+    pinned = LITTLE | {"versionLabel": "v1"}
+    kaggle.faults.arm(faults.NAMED["wrong-outputs"])
+    assert rpc(kaggle, "GetKernelSessionStatus", pinned).json()["status"] == "COMPLETE"
+    assert "files" not in rpc(kaggle, "ListKernelFiles", pinned).json()
+    kaggle.faults.arm(faults.NAMED["stale-version"])
+    assert rpc(kaggle, "GetKernelSessionStatus", pinned).json()["status"] == "ERROR"
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "words"),
+    [
+        ("error-run", "ERROR", "injected failure"),
+        ("dead-rank", "ERROR", "[rank1]: RuntimeError: CUDA error: out of memory"),
+    ],
+)
+def test_another_script_can_run_instead(
+    kaggle: Server, run: Push, name: str, status: str, words: str
+) -> None:
+    """A run that really fails, with a real traceback in its log."""
+    kaggle.faults.arm(faults.NAMED[name])
+    version = run()
+    assert version.status == status
+    assert words in "".join(chunk["data"] for chunk in kaggle.state.log(version))
+
+
+@pytest.mark.parametrize(
+    ("name", "status"), [("never-ends", "RUNNING"), ("cancelled", "CANCEL_ACKNOWLEDGED")]
+)
+def test_the_status_can_be_made_up(kaggle: Server, run: Push, name: str, status: str) -> None:
+    """For ever, until the faults are cleared."""
+    run()
+    kaggle.faults.arm(faults.NAMED[name])
+    seen = {rpc(kaggle, "GetKernelSessionStatus", LITTLE).json()["status"] for _ in range(3)}
+    assert seen == {status}
+    kaggle.faults.clear()
+    assert rpc(kaggle, "GetKernelSessionStatus", LITTLE).json()["status"] == "COMPLETE"
+
+
+@pytest.mark.parametrize(("name", "status"), [("score-pending", "PENDING"), ("score-error", "ERROR")])
+def test_a_verdict_can_be_made_up(kaggle: Server, name: str, status: str) -> None:
+    """Alike for one submission and for the list of all."""
+    body = b"ID,label\nt0,Positive\nt1,Negative\nt2,Positive\nt3,Negative\n"
+    asked = {"competitionName": SLUG, "fileName": "s.csv", "contentLength": len(body)}
+    started = rpc(kaggle, "StartSubmissionUpload", asked).json()
+    requests.put(started["createUrl"], data=body, timeout=10)
+    fields = {"competitionName": SLUG, "blobFileTokens": started["token"]}
+    ref = rpc(kaggle, "CreateSubmission", fields).json()["ref"]
+    kaggle.faults.arm(faults.NAMED[name])
+    for _ in range(3):
+        assert rpc(kaggle, "GetSubmission", {"ref": ref}).json()["status"] == status
+        listed = rpc(kaggle, "ListSubmissions", {"competitionName": SLUG}).json()["submissions"]
+        assert [entry["status"] for entry in listed] == [status]
+
+
+@pytest.mark.parametrize("name", ["refuse-push", "no-quota"])
+def test_a_push_can_be_refused_softly(kaggle: Server, name: str) -> None:
+    """With HTTP 200 and an error text, and without a version."""
+    kaggle.faults.arm(faults.NAMED[name])
+    answer = rpc(kaggle, "SaveKernel", push_fields())
+    assert (answer.status_code, list(answer.json())) == (200, ["error"])
+    assert kaggle.state.kernels == []
+
+
+@pytest.mark.parametrize("name", list(faults.NAMED))
+def test_every_named_fault_names_routes_that_exist(name: str) -> None:
+    """A fault on a misspelt route would never strike, and its test would prove nothing."""
+    from local_kaggle.routes import ROUTES
+
+    known = {key.rpartition("/")[2] for key in ROUTES} | {"output", "signed", "upload", "*"}
+    assert set(faults.NAMED[name].route.split(",")) <= known

@@ -1,0 +1,206 @@
+"""What the server accepts on the wire, what it refuses, and how it starts and stops as a command."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kaggle_fixtures
+import pytest
+import requests
+from kaggle_fixtures import SLUG, TOKEN, USER, StartKaggle
+from sdk_client import connect, push_fields, rpc, wait_for
+
+from local_kaggle import __main__ as command
+from local_kaggle.server import Server
+
+QUOTA = "/api/v1/kernels.KernelsApiService/GetAcceleratorQuotaStatistics"
+
+
+def raw(kaggle: Server, method: str, target: str, host: str = "") -> http.client.HTTPResponse:
+    """Send a request line as it stands."""
+    connection = http.client.HTTPConnection("127.0.0.1", int(kaggle.url.rpartition(":")[2]), timeout=10)
+    connection.putrequest(method, target, skip_host=bool(host))
+    if host:
+        connection.putheader("Host", host)
+    connection.putheader("Authorization", f"Bearer {TOKEN}")
+    connection.putheader("Content-Length", "2")
+    connection.endheaders(b"{}")
+    return connection.getresponse()
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "localhost:80"])
+def test_requests_in_absolute_form_are_accepted(kaggle: Server, host: str) -> None:
+    """So a client can be led here by HTTP_PROXY."""
+    assert raw(kaggle, "POST", f"http://{host}{QUOTA}").status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "host"),
+    [
+        ("POST", "/api/v1/kernels.KernelsApiService/CreateKernelSession", ""),
+        ("GET", QUOTA, ""),
+        ("POST", "/api/v1/datasets.DatasetApiService/ListDatasets", ""),
+        ("PUT", "/api/v1/anything", ""),
+        ("DELETE", "/upload/token", ""),
+        ("POST", f"http://www.kaggle.com{QUOTA}", ""),
+        ("POST", QUOTA, "evil.example"),
+        ("CONNECT", "www.kaggle.com:443", ""),
+    ],
+)
+def test_an_unknown_request_is_recorded_and_gets_501(
+    kaggle: Server, method: str, target: str, host: str
+) -> None:
+    """Nothing is forwarded, and nobody reaches the server under another name."""
+    assert raw(kaggle, method, target, host).status == 501
+    assert kaggle.unknown_requests == [f"{method} {target}"]
+    kaggle.unknown_requests.clear()
+
+
+def test_the_fixture_fails_the_test_that_caused_an_unknown_request(tmp_path: Path) -> None:
+    """Also when the client itself swallowed the answer."""
+    (tmp_path / "test_swallows.py").write_text(
+        "import requests\n"
+        "def test_asks_for_something(kaggle):\n"
+        "    requests.get(kaggle.url + '/no/such/thing', timeout=10)\n"
+    )
+    paths = [str(Path(kaggle_fixtures.__file__).parent), str(Path(command.__file__).parents[1])]
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "kaggle_fixtures", "-p", "no:cacheprovider", "."],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "1 passed, 1 error" in result.stdout
+    assert "GET /no/such/thing" in result.stdout
+
+
+def test_a_request_that_crashes_the_server_is_recorded(
+    kaggle: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A bug of the stand-in must not pass for a fault of the network."""
+    with pytest.raises(requests.ConnectionError):
+        requests.post(f"{kaggle.url}{QUOTA}", data="no json", auth=(USER, TOKEN), timeout=10)
+    wait_for(lambda: len(kaggle.crashes) == 1)
+    assert "JSONDecodeError" in kaggle.crashes.pop()
+    capsys.readouterr()
+
+
+def test_only_loopback_is_bound(kaggle: Server) -> None:
+    """The address is fixed; there is no option for another."""
+    assert kaggle.url.startswith("http://127.0.0.1:")
+    with pytest.raises(SystemExit):
+        command.main(["--root", "x", "--host", "0.0.0.0"])  # noqa: S104 - the point is that it is refused
+
+
+def test_a_token_can_be_looked_up_without_a_login(kaggle: Server) -> None:
+    """The command line asks whose token it holds; a wrong one is inactive, not an error."""
+    assert rpc(kaggle, "IntrospectToken", {"token": TOKEN}, auth=None).json() == {
+        "active": True,
+        "username": USER,
+    }
+    assert rpc(kaggle, "IntrospectToken", {"token": "other"}, auth=None).json() == {}
+
+
+@pytest.fixture
+def started(tmp_path: Path, competition_folder: Path) -> Iterator[Any]:
+    """Start the command as a child process and give it with its first line."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(*options: str) -> tuple[subprocess.Popen[str], str]:
+        arguments = ["--root", str(tmp_path / "root"), "--competition", str(competition_folder)]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local_kaggle", *arguments, "--user", USER, "--token", TOKEN, *options],
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(Path(command.__file__).parents[1])},
+        )
+        processes.append(process)
+        assert process.stdout is not None
+        return process, process.stdout.readline()
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait(10)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_says_where_it_is_and_stops_with_its_scripts(
+    started: Any, tmp_path: Path, number: signal.Signals
+) -> None:
+    """One line when it is ready; after the signal neither it nor a running script is left."""
+    process, line = started("--child-env", "OUT={working}/pid", "--fault", "http-503:1")
+    url = line.split()[-1]
+    assert line == f"local Kaggle ready at {url}\n"
+    script = (
+        "import os, time; print(os.getpid(), file=open(os.environ['OUT'], 'w'), flush=True); time.sleep(600)"
+    )
+    body = json.dumps(push_fields(text=script))
+    address = f"{url}/api/v1/kernels.KernelsApiService/SaveKernel"
+    codes = [requests.post(address, data=body, auth=(USER, TOKEN), timeout=10).status_code for _ in range(2)]
+    assert codes == [503, 200]
+    note = tmp_path / f"root/kernels/{USER}/little-kernel/v1/machine/kaggle/working/pid"
+    wait_for(lambda: note.exists() and note.read_text().strip() != "")
+    script_process = int(note.read_text())
+    process.send_signal(number)
+    assert process.wait(20) == 0
+    assert not Path(f"/proc/{script_process}").exists()
+
+
+def test_the_competition_is_named_after_its_folder(started: Any) -> None:
+    """Unless --slug says otherwise."""
+    _, line = started()
+    address = f"{line.split()[-1]}/api/v1/competitions.CompetitionApiService/GetCompetition"
+    answer = requests.post(address, json={"competitionName": SLUG}, auth=(USER, TOKEN), timeout=10)
+    assert answer.status_code == 200
+
+
+def test_a_taken_port_is_one_line_and_exit_1(
+    kaggle: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No traceback."""
+    port = kaggle.url.rpartition(":")[2]
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert command.main(["--port", port, "--root", str(tmp_path / "other")]) == 1
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    error = capsys.readouterr().err
+    assert error.startswith(f"local_kaggle: cannot start on port {port}: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--competition", "gone"], ["--child-env", "NAME"], ["--fault", "typhoon"], ["--layout", "new"]],
+)
+def test_a_wrong_option_is_refused(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """With the option's name and exit status 2, before anything is made."""
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["--root", "gone-too", *options])
+    assert options[0] in capsys.readouterr().err
+    assert not Path("gone-too").exists()
+
+
+def test_two_servers_do_not_share_anything(start_kaggle: StartKaggle, tmp_path: Path) -> None:
+    """Each has its records, its faults and its links."""
+    one, other = start_kaggle(), start_kaggle(tmp_path / "other")
+    link = one.state.signed("/signed/competitions/x/train.csv")
+    assert requests.get(link, timeout=10).status_code == 200
+    assert requests.get(link.replace(one.url, other.url), timeout=10).status_code == 403
+    connect(one)
+    assert other.requests == ["signed"]

@@ -1,0 +1,135 @@
+"""The log while a session runs and after it, through both of its addresses."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from kaggle_fixtures import TOKEN, USER, StartKaggle
+from kagglesdk.kernels.types import kernels_api_service as k
+from sdk_client import LITTLE, Push, push_fields, request, rpc, wait_for
+
+from local_kaggle import faults
+from local_kaggle.server import Server
+
+
+def talk(gate: Path) -> str:
+    """Make a script that says one thing, waits for the file and says two more."""
+    return (
+        "import os, sys, time\n"
+        "print('before', flush=True)\n"
+        f"while not os.path.exists({str(gate)!r}): time.sleep(0.02)\n"
+        "print('after', flush=True); time.sleep(0.1)\n"
+        "print('oops', file=sys.stderr, flush=True)\n"
+    )
+
+
+def follow(kernels: Any, label: str | None = None) -> Any:
+    """Open the stream through the SDK."""
+    asked = request(k.ApiGetKernelSessionLogsStreamRequest, **LITTLE)
+    asked.version_label = label
+    return kernels.get_kernel_session_logs_stream(asked)
+
+
+def events(response: Any) -> Iterator[str]:
+    """Yield the data of the events as they come."""
+    for line in response.iter_lines(chunk_size=1, decode_unicode=True):
+        if line:
+            assert line.startswith("data: ")
+            yield line.removeprefix("data: ")
+
+
+def test_a_running_session_streams_chunks_as_they_come(kernels: Any, push: Push, gate: Path) -> None:
+    """The first event arrives while the script waits; END_OF_LOG closes the stream."""
+    push(talk(gate))
+    response = follow(kernels)
+    assert response.headers["Content-Type"] == "text/event-stream"
+    stream = events(response)
+    first = json.loads(next(stream))
+    assert (first["stream_name"], first["data"]) == ("stdout", "before\n")
+    gate.touch()
+    rest = list(stream)
+    assert [json.loads(event)["data"] for event in rest[:-1]] == ["after\n", "oops\n"]
+    assert rest[-1] == "END_OF_LOG"
+
+
+def test_a_reconnect_replays_from_the_start(kernels: Any, push: Push, gate: Path) -> None:
+    """A client must drop what it has seen."""
+    push(talk(gate))
+    for _ in range(2):
+        with follow(kernels) as response:
+            assert json.loads(next(events(response)))["data"] == "before\n"
+
+
+def test_a_finished_session_gives_its_log_as_an_array(kaggle: Server, kernels: Any, run: Push) -> None:
+    """The same chunks, at once and as JSON, from the pinned and from the newest-session address."""
+    run("print('first')")
+    run("import sys; print('second', file=sys.stderr)")
+    pinned = follow(kernels, "v1")
+    assert pinned.headers["Content-Type"] == "application/json"
+    assert [(chunk["stream_name"], chunk["data"]) for chunk in pinned.json()] == [("stdout", "first\n")]
+    newest = requests.get(
+        f"{kaggle.url}/api/v1/kernels/logs/stream/{USER}/little-kernel", auth=(USER, TOKEN), timeout=10
+    )
+    assert [(chunk["stream_name"], chunk["data"]) for chunk in newest.json()] == [("stderr", "second\n")]
+
+
+def test_a_queued_session_has_no_log_until_it_starts(start_kaggle: StartKaggle, gate: Path) -> None:
+    """The request waits as long as it was told to, then says so."""
+    kaggle = start_kaggle(parallel_sessions=1)
+    rpc(kaggle, "SaveKernel", push_fields(newTitle="First", text=talk(gate)))
+    wait_for(lambda: kaggle.state.version(USER, USER, "first").status == "RUNNING")
+    rpc(kaggle, "SaveKernel", push_fields(newTitle="Second", text=talk(gate)))
+    asked = {"userName": USER, "kernelSlug": "second", "waitForLogsUrlSeconds": 1}
+    assert rpc(kaggle, "GetKernelSessionLogsStream", asked).status_code == 404
+
+
+def test_an_idle_stream_is_cut_without_an_end_mark(start_kaggle: StartKaggle, gate: Path) -> None:
+    """A load balancer does that after minutes; the client sees a broken transfer."""
+    kaggle = start_kaggle(stream_idle_seconds=0.2)
+    rpc(kaggle, "SaveKernel", push_fields(text=talk(gate)))
+    response = requests.get(
+        f"{kaggle.url}/api/v1/kernels/logs/stream/{USER}/little-kernel",
+        auth=(USER, TOKEN),
+        stream=True,
+        timeout=10,
+    )
+    seen = []
+    with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
+        seen += list(events(response))
+    assert "END_OF_LOG" not in seen
+
+
+def test_a_stream_can_be_cut_by_a_fault(kaggle: Server, kernels: Any, push: Push, gate: Path) -> None:
+    """After the armed number of events the connection breaks; the next attempt is whole."""
+    cut = kaggle.faults.arm(faults.NAMED["cut-stream"])
+    push(talk(gate))
+    stream = events(follow(kernels))
+    assert json.loads(next(stream))["data"] == "before\n"
+    with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
+        next(stream)
+    assert kaggle.faults.struck(cut) == 1
+    whole = events(follow(kernels))
+    gate.touch()
+    assert list(whole)[-1] == "END_OF_LOG"
+
+
+def test_a_stopping_server_ends_its_streams(start_kaggle: StartKaggle, gate: Path) -> None:
+    """Nobody hangs on a server that is gone."""
+    kaggle = start_kaggle()
+    rpc(kaggle, "SaveKernel", push_fields(text=talk(gate)))
+    response = requests.get(
+        f"{kaggle.url}/api/v1/kernels/logs/stream/{USER}/little-kernel",
+        auth=(USER, TOKEN),
+        stream=True,
+        timeout=10,
+    )
+    stream = events(response)
+    next(stream)
+    kaggle.close()
+    with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
+        list(stream)

@@ -1,0 +1,396 @@
+"""The sandbox runs one script as Kaggle would and leaves nothing running."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import textwrap
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local_kaggle import sandbox
+from local_kaggle.sandbox import Mount
+
+namespaces = pytest.mark.skipif(
+    not sandbox._namespaces_allowed(), reason="user namespaces are not allowed here, and the sandbox says so"
+)
+
+
+class Output:
+    """Collects what a script writes."""
+
+    def __init__(self) -> None:
+        self.chunks: list[tuple[str, float, str]] = []
+
+    def __call__(self, name: str, seconds: float, text: str) -> None:
+        self.chunks.append((name, seconds, text))
+
+    def text(self, name: str = "stdout") -> str:
+        return "".join(text for stream, _, text in self.chunks if stream == name)
+
+
+def run(root: Path, script: str, **options: Any) -> tuple[int, Output]:
+    """Run a script and give its exit status and output."""
+    output = options.pop("on_output", None) or Output()
+    mounts = options.pop("mounts", [])
+    status = sandbox.run(
+        textwrap.dedent(script), root, mounts, on_output=output, **({"timeout_seconds": 30} | options)
+    )
+    return status, output
+
+
+def is_running(process: int) -> bool:
+    """Tell whether a process lives; one that only waits to be collected does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder to mount, with a file in a folder of its own."""
+    folder = tmp_path / "data"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "train.csv").write_text("ID\n1\n")
+    (folder / "deep" / "config.json").write_text("{}")
+    return folder
+
+
+def test_a_script_stands_alone_where_kaggle_puts_it(tmp_path: Path) -> None:
+    """It is called script.py, has no siblings and no arguments and starts in src."""
+    script = """
+        import json, os, sys
+        print(json.dumps([__file__, os.getcwd(), sys.argv[1:], os.listdir()]))
+    """
+    status, output = run(tmp_path / "root", script)
+    source = str(tmp_path / "root" / "kaggle" / "src")
+    assert status == 0
+    assert json.loads(output.text()) == [f"{source}/script.py", source, [], ["script.py"]]
+
+
+def test_a_script_gets_no_stdin(tmp_path: Path) -> None:
+    """What the caller could type is not there to be read."""
+    readable, writable = os.pipe()
+    os.write(writable, b"typed")
+    os.close(writable)
+    own = os.dup(0)
+    os.dup2(readable, 0)
+    try:
+        status, output = run(tmp_path, "import sys; print(repr(sys.stdin.read()))")
+    finally:
+        os.dup2(own, 0)
+        os.close(own)
+        os.close(readable)
+    assert (status, output.text()) == (0, "''\n")
+
+
+def test_the_environment_is_kaggles_and_holds_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials, PYTHONPATH and pip's settings of the caller stay outside; thread settings come along."""
+    for name in (
+        "KAGGLE_USERNAME",
+        "KAGGLE_KEY",
+        "KAGGLE_API_TOKEN",
+        "PYTHONPATH",
+        "PIP_INDEX_URL",
+        "HF_TOKEN",
+    ):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
+    status, output = run(tmp_path, "import json, os; print(json.dumps(dict(os.environ)))")
+    environment = json.loads(output.text())
+    assert status == 0
+    assert set(environment) - {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"} - {
+        name for name in environment if name.endswith("_proxy")
+    } == {
+        "PATH",
+        "HOME",
+        "TMPDIR",
+        "LANG",
+        "KAGGLE_KERNEL_RUN_TYPE",
+        "OMP_NUM_THREADS",
+        "OMP_WAIT_POLICY",
+        "LOCAL_KAGGLE_SANDBOX",
+    }
+    assert environment["KAGGLE_KERNEL_RUN_TYPE"] == "Batch"
+    assert Path(environment["HOME"]) == tmp_path / "home"
+
+
+@pytest.mark.parametrize("depth", [0, 1])
+def test_temporary_names_are_short_enough_for_sockets(tmp_path: Path, depth: int) -> None:
+    """A deep root must not keep processes from talking to each other; nothing stays behind elsewhere."""
+    script = """
+        import multiprocessing.connection as c, os, tempfile
+        c.Listener(family="AF_UNIX").close()
+        print(tempfile.gettempdir())
+    """
+    with tempfile.TemporaryDirectory() as short:
+        root = Path(short, *["long" * 20] * depth)
+        status, output = run(root, script)
+        folder = Path(output.text().strip())
+        assert status == 0
+        assert (folder == root / "tmp") is (depth == 0)
+        assert folder.exists() is (depth == 0)
+
+
+def test_child_env_names_the_folders(tmp_path: Path) -> None:
+    """`{input}` and `{working}` become paths, also inside longer values."""
+    status, output = run(
+        tmp_path,
+        "import os; print(os.environ['A'], os.environ['B'])",
+        child_env={"A": "{input}:{working}/x", "B": "plain"},
+    )
+    assert status == 0
+    assert output.text() == f"{tmp_path}/kaggle/input:{tmp_path}/kaggle/working/x plain\n"
+
+
+@pytest.mark.parametrize("name", ["KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN"])
+def test_credentials_cannot_be_handed_in(tmp_path: Path, name: str) -> None:
+    """A kernel on Kaggle has no API credentials, so a rehearsal with them would prove nothing."""
+    with pytest.raises(ValueError, match=name):
+        run(tmp_path, "", child_env={name: "x"})
+
+
+MOUNTS = [
+    ("competitions", "titanic", "competitions/titanic", "titanic"),
+    ("datasets", "me/words", "datasets/me/words", "words"),
+    ("notebooks", "me/earlier", "notebooks/me/earlier", "earlier"),
+    (
+        "models",
+        "metaresearch/llama-3.1/transformers/8b-instruct/2",
+        "models/metaresearch/llama-3.1/transformers/8b-instruct/2",
+        "llama-3.1/transformers/8b-instruct/2",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "handle", "path_2026", "path_old"), MOUNTS)
+@pytest.mark.parametrize("layout", ["2026", "old"])
+def test_inputs_are_found_where_each_layout_has_them(
+    tmp_path: Path, data: Path, kind: Any, handle: str, path_2026: str, path_old: str, layout: Any
+) -> None:
+    """Walking the input folder, as Kaggle's own template does, meets every file of every mount."""
+    script = """
+        import os
+        top = os.environ["INPUT"]
+        for parent, _, names in sorted(os.walk(top)):
+            for name in sorted(names):
+                path = os.path.join(parent, name)
+                print(os.path.relpath(path, top), open(path).read().split())
+    """
+    mount = Mount(kind, handle, data)
+    status, output = run(
+        tmp_path / "root", script, mounts=[mount], layout=layout, child_env={"INPUT": "{input}"}
+    )
+    folder = path_2026 if layout == "2026" else path_old
+    assert status == 0
+    assert output.text() == f"{folder}/train.csv ['ID', '1']\n{folder}/deep/config.json ['{{}}']\n"
+
+
+def test_a_missing_mount_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    """The message names the folder and what it should have been."""
+    mount = Mount("datasets", "me/gone", tmp_path / "gone")
+    with pytest.raises(FileNotFoundError, match=r"gone.*datasets 'me/gone'"):
+        run(tmp_path / "root", "", mounts=[mount])
+    assert not (tmp_path / "root").exists()
+
+
+@namespaces
+@pytest.mark.parametrize("where", ["src/script.py", "src/new", "input/datasets/me/x/train.csv", "input/new"])
+def test_sources_and_inputs_cannot_be_written(tmp_path: Path, data: Path, where: str) -> None:
+    """The script, the folder around it, the mounts and the user's own files behind them are read-only."""
+    script = f"open(__file__.removesuffix('src/script.py') + {where!r}, 'a').write('x')"
+    status, output = run(tmp_path / "root", script, mounts=[Mount("datasets", "me/x", data)])
+    assert status == 1
+    assert "Read-only file system" in output.text("stderr")
+    assert (data / "train.csv").read_text() == "ID\n1\n"
+
+
+def test_a_mount_that_holds_the_root_is_refused(tmp_path: Path) -> None:
+    """Such a mount would contain itself."""
+    with pytest.raises(ValueError, match="lies inside the folder of 'me/x'"):
+        run(tmp_path / "root", "", mounts=[Mount("datasets", "me/x", tmp_path)])
+
+
+CONNECT = """
+    import os, socket
+    own = socket.create_server(("127.0.0.1", 0))
+    socket.create_connection(own.getsockname()).close()
+    print("loopback works")
+    socket.create_connection(("127.0.0.1", int(os.environ["PORT"])), timeout=5).close()
+    print("the host is reached")
+"""
+
+
+@namespaces
+@pytest.mark.parametrize(("network", "reached"), [(False, False), (True, True)])
+def test_the_network_ends_at_loopback_unless_allowed(tmp_path: Path, network: bool, reached: bool) -> None:
+    """Processes of the script can talk to each other, and to the world only when that is allowed."""
+    with socket.create_server(("127.0.0.1", 0)) as host:
+        port = str(host.getsockname()[1])
+        status, output = run(tmp_path, CONNECT, network=network, child_env={"PORT": port})
+    assert (status == 0) is reached
+    assert output.text().splitlines() == ["loopback works", "the host is reached"][: 1 + reached]
+
+
+def test_without_namespaces_proxies_are_dead_and_a_notice_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Libraries that honour proxies fail at once, loopback excepted, and nobody believes in a fence."""
+    monkeypatch.setattr(sandbox, "_namespaces_allowed", lambda: False)
+    script = "import os; print(os.environ['https_proxy'], os.environ['HTTP_PROXY'], os.environ['no_proxy'])"
+    status, output = run(tmp_path, script)
+    assert status == 0
+    assert output.text() == "http://127.0.0.1:9 http://127.0.0.1:9 localhost,127.0.0.1\n"
+    assert "user namespaces are not allowed" in capsys.readouterr().err
+
+
+def test_pip_settings_pass_only_with_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installer that may reach an index needs to know which."""
+    monkeypatch.setenv("PIP_INDEX_URL", "http://mirror.invalid/simple")
+    script = "import os; print(os.environ.get('PIP_INDEX_URL'))"
+    assert run(tmp_path, script, network=True)[1].text() == "http://mirror.invalid/simple\n"
+    assert run(tmp_path, script, network=False)[1].text() == "None\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("", 0),
+        ("raise SystemExit(3)", 3),
+        ("raise ValueError", 1),
+        ("import os; os.kill(os.getpid(), 9)", -9),
+        ("this is no Python", 1),
+    ],
+)
+def test_the_exit_status_is_the_scripts(tmp_path: Path, script: str, expected: int) -> None:
+    """Nothing between the script and its caller swallows it; a signal is negative."""
+    assert run(tmp_path, script)[0] == expected
+
+
+LEAVES_CHILDREN = """
+    import subprocess, sys, time
+    for session in (False, True):
+        child = subprocess.Popen(
+            [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"],
+            start_new_session=session,
+        )
+        print(child.pid, flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("ending", "expected"),
+    [
+        ("", 0),
+        ("time.sleep(600)", 124),
+        ("import signal; signal.signal(15, signal.SIG_IGN); time.sleep(600)", 124),
+    ],
+    ids=["ends", "late", "stubborn"],
+)
+def test_no_process_outlives_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, expected: int
+) -> None:
+    """Children that ignore SIGTERM or left for a session of their own are killed too."""
+    monkeypatch.setattr(sandbox, "_GRACE_SECONDS", 0.3)
+    status, output = run(tmp_path, textwrap.dedent(LEAVES_CHILDREN) + ending, timeout_seconds=1.0)
+    assert status == expected
+    children = [int(line) for line in output.text().split()]
+    assert len(children) == 2
+    assert not [child for child in children if is_running(child)]
+
+
+def test_sigterm_comes_first_and_its_last_words_are_kept(tmp_path: Path) -> None:
+    """A script may save its state when its time is over."""
+    script = """
+        import signal, sys, time
+        def save(*_):
+            print("saved", flush=True)
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, save)
+        print("ready", flush=True)
+        time.sleep(600)
+    """
+    status, output = run(tmp_path, script, timeout_seconds=1.0)
+    assert status == 124
+    assert output.text() == "ready\nsaved\n"
+
+
+def test_setting_stop_ends_the_run(tmp_path: Path) -> None:
+    """Another thread can end a session; the status is that of the signal."""
+    stop = threading.Event()
+
+    def on_output(*_: object) -> None:
+        stop.set()
+
+    script = "import time; print('up', flush=True); time.sleep(600)"
+    assert run(tmp_path, script, stop=stop, on_output=on_output)[0] == -15
+
+
+def test_ctrl_c_kills_the_script_and_is_passed_on(tmp_path: Path) -> None:
+    """The caller sees its KeyboardInterrupt, and nothing is left behind."""
+    seen: list[int] = []
+
+    def interrupt(_name: str, _seconds: float, text: str) -> None:
+        seen.append(int(text))
+        raise KeyboardInterrupt
+
+    script = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, script, on_output=interrupt)
+    assert not is_running(seen[0])
+
+
+def test_output_arrives_in_chunks_while_the_script_runs(tmp_path: Path) -> None:
+    """Streams stay apart, times grow, and a character cut in two is one character."""
+    script = """
+        import sys, time
+        sys.stdout.buffer.write("é".encode()[:1]); sys.stdout.flush(); time.sleep(0.2)
+        sys.stdout.buffer.write("é".encode()[1:] + b"\\xff"); sys.stdout.flush(); time.sleep(0.2)
+        print("err", file=sys.stderr, flush=True); time.sleep(0.2)
+        print("end")
+    """
+    status, output = run(tmp_path, script)
+    assert status == 0
+    assert [(name, text) for name, _, text in output.chunks] == [
+        ("stdout", "é\ufffd"),
+        ("stderr", "err\n"),
+        ("stdout", "end\n"),
+    ]
+    times = [seconds for _, seconds, _ in output.chunks]
+    assert times == sorted(times)
+    assert times[2] - times[0] > 0.3
+
+
+def test_every_run_starts_on_a_fresh_machine(tmp_path: Path) -> None:
+    """What an earlier run left in working is gone, and the folder can be deleted by its owner."""
+    script = "import os; p = os.path.join(os.environ['W'], 'x'); print(os.path.exists(p)); open(p, 'w')"
+    for _ in range(2):
+        status, output = run(tmp_path / "root", script, child_env={"W": "{working}"})
+        assert (status, output.text()) == (0, "False\n")
+    assert os.access(tmp_path / "root/kaggle/src", os.W_OK)
+    shutil.rmtree(tmp_path / "root")
+
+
+def test_another_interpreter_can_be_chosen(tmp_path: Path) -> None:
+    """The script runs in that Python, found through a link as in a virtual environment."""
+    other = tmp_path / "python-link"
+    other.symlink_to(Path(sys.executable).resolve())
+    status, output = run(tmp_path / "root", "import sys; print(sys.executable)", python=other)
+    assert (status, output.text()) == (0, f"{other}\n")
+
+
+def test_the_file_systems_root_is_no_sandbox() -> None:
+    """On a real Kaggle machine that would delete /kaggle."""
+    with pytest.raises(ValueError, match="folder of its own"):
+        run(Path("/"), "")

@@ -1,0 +1,256 @@
+"""The life of a session: queued, running, ended or stopped, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from kaggle_fixtures import SLUG, USER, StartKaggle
+from kagglesdk.kernels.types import kernels_api_service as k
+from kagglesdk.kernels.types.kernels_enums import KernelWorkerStatus
+from sdk_client import (
+    GO_TO_WORKING,
+    LITTLE,
+    Push,
+    connect,
+    output,
+    push_fields,
+    request,
+    rpc,
+    status,
+    wait_for,
+    wait_for_file,
+)
+
+from local_kaggle.server import Server
+from local_kaggle.sessions import slug_of
+
+
+def test_a_failed_script_ends_in_error_and_keeps_log_and_outputs(kernels: Any, run: Push) -> None:
+    """The traceback is in the log as stderr chunks, and what was written before stays."""
+    run(GO_TO_WORKING + "open('half.txt', 'w').write('x')\nraise ValueError('broken')")
+    assert status(kernels).status == KernelWorkerStatus.ERROR
+    assert "exit status 1" in status(kernels).failure_message
+    answer = output(kernels)
+    assert [file.file_name for file in answer.files] == ["half.txt"]
+    chunks = json.loads(answer.log)
+    assert "ValueError: broken" in "".join(c["data"] for c in chunks if c["stream_name"] == "stderr")
+
+
+def test_a_session_is_queued_then_running_and_shows_nothing_yet(
+    start_kaggle: StartKaggle, gate: Path
+) -> None:
+    """With one slot the second push waits its turn; QUEUED is written out although it is the default."""
+    kaggle = start_kaggle(parallel_sessions=1)
+    kernels = connect(kaggle).kernels.kernels_api_client
+    for title in ("Little Kernel", "Other Kernel"):
+        kernels.save_kernel(
+            request(
+                k.ApiSaveKernelRequest,
+                slug=f"{USER}/{slug_of(title)}",
+                new_title=title,
+                text=wait_for_file(gate),
+                language="python",
+                kernel_type="script",
+            )
+        )
+        wait_for(lambda: status(kernels).status == KernelWorkerStatus.RUNNING)
+    raw = rpc(kaggle, "GetKernelSessionStatus", {"userName": USER, "kernelSlug": "other-kernel"})
+    assert raw.json() == {"status": "QUEUED"}
+    assert (output(kernels).files, output(kernels).log) == ([], "")
+    gate.touch()
+    kaggle.state.wait(USER, "other-kernel", 1)
+    assert len(json.loads(output(kernels).log)) == 2
+
+
+def test_the_newest_session_answers_unless_a_label_pins_another(kernels: Any, run: Push) -> None:
+    """Status, log and outputs of an older version need `v<N>`."""
+    run(GO_TO_WORKING + "open('one.txt', 'w'); print('first')")
+    run("raise SystemExit(4)")
+    assert status(kernels).status == KernelWorkerStatus.ERROR
+    assert status(kernels, "v1").status == KernelWorkerStatus.COMPLETE
+    assert output(kernels).files == []
+    pinned = output(kernels, "v1")
+    assert [file.file_name for file in pinned.files] == ["one.txt"]
+    assert json.loads(pinned.log)[0]["data"] == "first\n"
+
+
+WRITES_FILES = (
+    GO_TO_WORKING
+    + """
+os.makedirs("deep/er")
+for n in range(5):
+    open(f"deep/er/file {n} é.txt", "w").write("x" * n)
+"""
+)
+
+
+def test_outputs_are_listed_in_pages_with_sizes_only_where_kaggle_has_them(kernels: Any, run: Push) -> None:
+    """The output list has links and no sizes, the file list sizes and no links."""
+    run(WRITES_FILES)
+    names: list[str] = []
+    token = ""
+    pages = 0
+    while pages == 0 or token:
+        page = output(kernels, page_size=2, page_token=token)
+        names += [file.file_name for file in page.files]
+        token, pages = page.next_page_token, pages + 1
+    assert names == [f"deep/er/file {n} é.txt" for n in range(5)]
+    assert pages == 3
+    files = kernels.list_kernel_files(request(k.ApiListKernelFilesRequest, **LITTLE)).files
+    assert {file.name: file.size for file in files} == {name: n for n, name in enumerate(names)}
+    assert "size" not in page.files[0].to_dict()
+
+
+def test_an_output_link_needs_no_login_redirects_and_can_be_resumed(kernels: Any, run: Push) -> None:
+    """The first address redirects to a signed one, which says its length and serves ranges."""
+    run(WRITES_FILES)
+    url = output(kernels).files[4].url
+    first = requests.get(url, allow_redirects=False, timeout=10)
+    assert first.status_code == 302
+    whole = requests.get(first.headers["Location"], timeout=10)
+    assert (whole.status_code, whole.content, whole.headers["Content-Length"]) == (200, b"xxxx", "4")
+    rest = requests.get(url, headers={"Range": "bytes=3-", "If-Range": whole.headers["ETag"]}, timeout=10)
+    assert (rest.status_code, rest.content) == (206, b"x")
+    assert rest.headers["Content-Range"] == "bytes 3-3/4"
+    stale = requests.get(url, headers={"Range": "bytes=3-", "If-Range": '"other"'}, timeout=10)
+    assert (stale.status_code, stale.content) == (200, b"xxxx")
+    beyond = requests.get(url, headers={"Range": "bytes=9-"}, timeout=10)
+    assert beyond.status_code == 416
+
+
+def test_links_expire_and_cannot_be_forged(start_kaggle: StartKaggle) -> None:
+    """An expired address is a web page with 404, an expired signed link an XML text with 403."""
+    kaggle = start_kaggle(link_seconds=0)
+    path = f"/kf/{USER}/little-kernel/1/submission.csv"
+    late = requests.get(kaggle.state.signed(path), timeout=10)
+    assert (late.status_code, late.headers["Content-Type"]) == (404, "text/html")
+    late = requests.get(kaggle.state.signed("/signed" + path), timeout=10)
+    assert (late.status_code, late.headers["Content-Type"]) == (403, "application/xml")
+    forged = kaggle.state.signed("/signed" + path).replace("expires=", "expires=9")
+    assert requests.get(forged, timeout=10).status_code == 403
+    assert (
+        requests.get(f"{kaggle.url}/signed/competitions/{SLUG}/solution.csv", timeout=10).status_code == 403
+    )
+
+
+def test_a_session_is_stopped_at_its_time_limit(kernels: Any, run: Push) -> None:
+    """It ends as cancelled with Kaggle's message, and its outputs stay."""
+    run(GO_TO_WORKING + "import time; open('x', 'w'); time.sleep(600)", session_timeout_seconds=1)
+    ended = status(kernels)
+    assert ended.status == KernelWorkerStatus.CANCEL_ACKNOWLEDGED
+    assert "max allowed execution duration" in ended.failure_message
+    assert [file.file_name for file in output(kernels).files] == ["x"]
+
+
+def test_a_script_that_exits_with_124_did_not_time_out(run: Push) -> None:
+    """The status that stands for a time-out is a failure like any other when it comes early."""
+    assert run("raise SystemExit(124)").status == "ERROR"
+
+
+def test_a_session_can_be_cancelled_by_its_id(kaggle: Server, kernels: Any, push: Push, gate: Path) -> None:
+    """The id is in no answer, so this is for those who know it; an unknown id is 404."""
+    push(wait_for_file(gate))
+    version = kaggle.state.version(USER, USER, "little-kernel")
+    kernels.cancel_kernel_session(
+        request(k.ApiCancelKernelSessionRequest, kernel_session_id=version.session_id)
+    )
+    kaggle.state.wait(USER, "little-kernel", 1)
+    assert status(kernels).status == KernelWorkerStatus.CANCEL_ACKNOWLEDGED
+    with pytest.raises(requests.HTTPError, match="not found"):
+        kernels.cancel_kernel_session(request(k.ApiCancelKernelSessionRequest, kernel_session_id=9999))
+
+
+def test_deleting_a_kernel_stops_its_session_and_loses_its_outputs(
+    kaggle: Server, kernels: Any, push: Push, gate: Path
+) -> None:
+    """Afterwards it is as if it had never been, on disk too."""
+    push(wait_for_file(gate))
+    version = kaggle.state.version(USER, USER, "little-kernel")
+    kernels.delete_kernel(request(k.ApiDeleteKernelRequest, **LITTLE))
+    assert version.is_terminal
+    assert not kaggle.state.folder(version).parent.exists()
+    with pytest.raises(requests.HTTPError, match="denied"):
+        status(kernels)
+
+
+def test_a_restarted_server_knows_versions_logs_and_outputs(
+    tmp_path: Path, start_kaggle: StartKaggle
+) -> None:
+    """A session that was running when the server stopped is not shown as running."""
+    kaggle = start_kaggle()
+    rpc(kaggle, "SaveKernel", push_fields(text=GO_TO_WORKING + "open('x', 'w'); print('kept')"))
+    kaggle.state.wait(USER, "little-kernel", 1)
+    rpc(kaggle, "SaveKernel", push_fields(text=wait_for_file(tmp_path / "never")))
+    kaggle.close()
+
+    again = start_kaggle()
+    kernels = connect(again).kernels.kernels_api_client
+    assert status(kernels).status == KernelWorkerStatus.CANCEL_ACKNOWLEDGED
+    first = output(kernels, "v1")
+    assert json.loads(first.log)[0]["data"] == "kept\n"
+    assert requests.get(first.files[0].url, timeout=10).status_code == 200
+    assert rpc(again, "SaveKernel", push_fields()).json()["versionNumber"] == 3
+
+
+def test_a_session_cut_by_a_crash_is_an_error_after_the_restart(
+    start_kaggle: StartKaggle, tmp_path: Path
+) -> None:
+    """A server that was killed could not record the end itself."""
+    kaggle = start_kaggle()
+    rpc(kaggle, "SaveKernel", push_fields())
+    kaggle.state.wait(USER, "little-kernel", 1)
+    kaggle.close()
+    records = tmp_path / "kaggle" / "state.json"
+    records.write_text(records.read_text().replace("COMPLETE", "RUNNING"))
+    again = start_kaggle()
+    assert status(connect(again).kernels.kernels_api_client).status == KernelWorkerStatus.ERROR
+
+
+def test_each_session_can_start_in_an_empty_environment(tmp_path: Path, start_kaggle: StartKaggle) -> None:
+    """The script's own installer runs: pip finds the wheels and nothing else, and nothing is there yet."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    make_wheel(wheels)
+    kaggle = start_kaggle(wheels=wheels)
+    script = (
+        "import importlib.util, subprocess, sys\n"
+        "print(*(bool(importlib.util.find_spec(name)) for name in ('requests', 'pocket')), flush=True)\n"
+        "subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', 'pocket'], check=True)\n"
+        "print(subprocess.run([sys.executable, '-c', 'import pocket; print(pocket.__file__)'],"
+        " capture_output=True, text=True, check=True).stdout)\n"
+    )
+    rpc(kaggle, "SaveKernel", push_fields(text=script))
+    version = kaggle.state.wait(USER, "little-kernel", 1, timeout_seconds=90)
+    log = "".join(chunk["data"] for chunk in kaggle.state.log(version))
+    assert version.status == "COMPLETE", log
+    assert log.startswith("False False\n")
+    assert "machine/environment/lib" in log
+
+
+def make_wheel(folder: Path) -> None:
+    """Write a wheel of one module."""
+    with zipfile.ZipFile(folder / "pocket-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("pocket.py", "")
+        wheel.writestr("pocket-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: pocket\nVersion: 1.0\n")
+        wheel.writestr(
+            "pocket-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr("pocket-1.0.dist-info/RECORD", "")
+
+
+def test_the_internet_takes_both_the_kernels_wish_and_the_servers_leave(
+    start_kaggle: StartKaggle, tmp_path: Path
+) -> None:
+    """A kernel that does not ask stays offline even where others may go online."""
+    kaggle = start_kaggle(network=True)
+    port = kaggle.url.rpartition(":")[2]
+    script = f"import socket; socket.create_connection(('127.0.0.1', {port}), 5)"
+    for wish, expected in ((True, "COMPLETE"), (False, "ERROR")):
+        rpc(kaggle, "SaveKernel", push_fields(text=script, enableInternet=wish))
+        number = len(kaggle.state.kernels[0].versions)
+        assert kaggle.state.wait(USER, "little-kernel", number).status == expected
