@@ -60,6 +60,10 @@ test: .venv/.home .venv/.train .venv/.dev ## run every test
 test-fast: .venv/.home .venv/.dev ## run the tests that need no torch
 	@$(PY) -m pytest -q -m 'not slow and not train'
 
+.PHONY: test-pythons
+test-pythons: .venv/.home ## run the fast tests on every supported Python of this machine
+	@$(PY) scripts/test_pythons.py
+
 .PHONY: check
 check: .venv/.home .venv/.dev ## format, lint, types, import rules, pip check, secret scan
 	@$(PY) -m ruff format --check .

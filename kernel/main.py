@@ -69,6 +69,8 @@ def main() -> int:
     environment = {
         # Downloads go where there is room: /kaggle/working is the kernel's output and holds 20 GB.
         "HF_HOME": str(Path(os.environ.get("TMPDIR", "/tmp")) / "huggingface"),  # noqa: S108
+        # A log is no terminal: there a progress bar is thousands of lines.
+        "TQDM_DISABLE": "1",
         **os.environ,
         "KIT_INSTALL_SECONDS": f"{time.monotonic() - started:.2f}",
     }

@@ -1,0 +1,104 @@
+"""Run the bundle on this machine as Kaggle would: one read-only script, mounted inputs, no network."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kit.command import run
+from kit.config import PROJECT_ROOT
+
+if TYPE_CHECKING:
+    from kit.config import Config
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="tiny", help="preset to run (default: %(default)s)")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
+    parser.add_argument(
+        "--data", type=Path, help="folder with train.csv and test.csv, instead of the usual one"
+    )
+    parser.add_argument("--layout", choices=("2026", "old"), default="2026", help="Kaggle's mount layout")
+    parser.add_argument("--network", action="store_true", help="let the script reach the network")
+    parser.add_argument(
+        "--timeout", type=float, default=3600.0, metavar="SECONDS", help="stop the run after this"
+    )
+    arguments = parser.parse_args()
+
+    from kit import config, progress
+    from kit.fetch import inputs
+    from kit.remote import build
+    from local_kaggle import sandbox
+
+    resolved = config.resolve(arguments.preset, arguments.set)
+    data = arguments.data or inputs.competition_folder(resolved)
+    model = inputs.model_folder(resolved)
+    built = build.build(resolved)
+    mounted = inputs.stage(data, built.folder / "competition")
+    mounts = [sandbox.Mount("competitions", resolved.competition.slug, mounted)]
+    if model is not None:
+        mounts.append(sandbox.Mount("models", resolved.model.name, model))
+    print(
+        f"running {built.script.relative_to(PROJECT_ROOT)} ({len(built.bundle.text.encode()):,} bytes)"
+    )
+
+    lines = progress.Lines()
+    said: set[str] = set()  # how lines began: the run may have said what is wrong
+
+    def on_output(stream: str, _seconds: float, chunk: str) -> None:
+        for line in lines.feed(stream, chunk):
+            said.add(line[:7])
+            print(progress.show(line), file=sys.stderr if stream == "stderr" else sys.stdout, flush=True)
+
+    started = time.monotonic()
+    root = built.script.parent / "dry-run"
+    status = sandbox.run(
+        built.bundle.text,
+        root,
+        mounts,
+        layout=arguments.layout,
+        child_env={"KIT_INPUT_DIR": "{input}", "KIT_WORKING_DIR": "{working}"},
+        network=arguments.network,
+        timeout_seconds=arguments.timeout,
+        on_output=on_output,
+    )
+    for line in lines.end():
+        print(line)
+    if status != 0 and "error: " in said:
+        return 1
+    if status != 0:
+        how = (
+            f"was stopped after {arguments.timeout:.0f} s"
+            if status == sandbox.TIMED_OUT
+            else f"ended with status {status}"
+        )
+        print(f"error: the run {how} (try: the lines above, or a larger TIMEOUT)", file=sys.stderr)
+        return 1
+    print(f"the kernel took {time.monotonic() - started:.1f} s")
+    return _judge(resolved, data, root / "kaggle" / "working")
+
+
+def _judge(resolved: Config, data: Path, working: Path) -> int:
+    """Keep the run's files, validate the submission and, where the solution is known, score it."""
+    from kit.review import baselines
+
+    run_folder = PROJECT_ROOT / "runs" / f"dry-run-{resolved.preset}"
+    shutil.rmtree(run_folder, ignore_errors=True)
+    shutil.copytree(working, run_folder)
+    print(f"its files are in {run_folder.relative_to(PROJECT_ROOT)}")
+    validator = Path(__file__).with_name("validate.py")
+    command = [sys.executable, str(validator), "--run", str(run_folder), "--test", str(data / "test.csv")]
+    status = subprocess.run([*command, "--train", str(data / "train.csv")], check=False).returncode
+    if status == 0 and (data / "solution.csv").is_file():
+        baselines.show(data, run_folder / "submission.csv", resolved.competition)
+    return status
+
+
+if __name__ == "__main__":
+    run(main)

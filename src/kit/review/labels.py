@@ -1,0 +1,81 @@
+"""Say which labels of a submission are not exactly of the set, and in which way."""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from kit.review.csv_reader import INVISIBLE, UNDECODED, Table
+from kit.review.facts import Facts
+from kit.review.problems import Problem, Spot, found
+
+_NAN = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nil", "nat", "-nan", "#na"})
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?")
+_DEFECTS = {
+    "label_blank": "label {0!r} of id {1!r} is blank",
+    "label_nan": "label {0!r} of id {1!r} is a missing value's spelling",
+    "label_blanks": "label {0!r} of id {1!r} has blanks around it",
+    "label_case": "label {0!r} of id {1!r} is in the wrong case",
+    "label_invisible": "label {0!a} of id {1!r} holds invisible characters",
+    "label_numeric": "label {0!r} of id {1!r} is a number",
+    "label_lookalike": "label {0!a} of id {1!r} only looks like a label",
+    "label_unknown": "label {0!r} of id {1!r} is none of {2}",
+}
+
+
+def check(table: Table, facts: Facts) -> list[Problem]:
+    """Return one problem for each way in which labels are not exactly of the set."""
+    allowed = frozenset(facts.labels)
+    code_by_label: dict[str, str] = {}
+    spots: dict[str, list[Spot]] = {code: [] for code in _DEFECTS}
+    for at in [at for at, label in enumerate(table.labels) if label not in allowed]:
+        label = table.labels[at]
+        if UNDECODED.search(label):
+            continue
+        if label not in code_by_label:
+            code_by_label[label] = label_defect(label, facts.labels)
+        spots[code_by_label[label]].append(Spot(table.numbers[at], table.ids[at], label))
+    either = ", ".join(map(repr, facts.labels))
+    problems: list[Problem] = []
+    for code, words in _DEFECTS.items():
+        describe = functools.partial(_describe_label, words, either)
+        problems += found(code, describe, spots[code])
+    return problems
+
+
+def _describe_label(words: str, either: str, spot: Spot) -> str:
+    return words.format(spot.value, spot.id, either)
+
+
+def label_defect(label: str, labels: Sequence[str]) -> str:
+    """Return the code of what is wrong with a label outside the set; the most telling one."""
+    seen = INVISIBLE.sub("", label)
+    bare = seen.strip()
+    if not bare:
+        return "label_blank"
+    if label.strip() in labels:
+        return "label_blanks"
+    if bare in labels:
+        return "label_invisible"
+    if bare.casefold() in _NAN:
+        return "label_nan"
+    if bare.casefold() in {name.casefold() for name in labels}:
+        return "label_case"
+    if _NUMBER.fullmatch(bare.casefold()):
+        return "label_numeric"
+    return "label_lookalike" if any(_looks_like(bare, name) for name in labels) else "label_unknown"
+
+
+def _looks_like(text: str, label: str) -> bool:
+    """Say whether a reader would take `text` for `label`: foreign letters or digits in place of its own."""
+    composed = unicodedata.normalize("NFKC", text)
+    if composed.casefold() == unicodedata.normalize("NFKC", label).casefold():
+        return True
+    if len(composed) != len(label):
+        composed = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    pairs = list(zip(composed.casefold(), label.casefold(), strict=False))
+    same = sum(one == other for one, other in pairs)
+    foreign = sum(one != other and (not one.isascii() or one.isdigit()) for one, other in pairs)
+    return len(composed) == len(label) and same + foreign == len(pairs) and same > 0

@@ -1,0 +1,173 @@
+"""The bundled script runs on this machine as it will on Kaggle, and refuses bad input in one line."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kit.config import PROJECT_ROOT
+from kit.fetch.inputs import SAMPLE
+
+pytestmark = [pytest.mark.slow, pytest.mark.train, pytest.mark.timeout(400)]
+
+
+def _dry_run(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(PROJECT_ROOT / "scripts" / "dry_run.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+def _settings(*pairs: str) -> list[str]:
+    return [part for pair in pairs for part in ("--set", pair)]
+
+
+def _run_folder(preset: str) -> Path:
+    return PROJECT_ROOT / "runs" / f"dry-run-{preset}"
+
+
+def test_the_dry_run_learns_the_sample_and_leaves_every_file_of_a_run(tiny_model: Path) -> None:
+    """Every test id is answered, and far better than the majority class would."""
+    ended = _dry_run()
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    folder = _run_folder("tiny")
+    ids = [row["ID"] for row in csv.DictReader((SAMPLE / "test.csv").open(encoding="utf-8"))]
+    answers = list(csv.DictReader((folder / "submission.csv").open(encoding="utf-8")))
+    assert [row["ID"] for row in answers] == ids
+    solution = {row["ID"]: row["label"] for row in csv.DictReader((SAMPLE / "solution.csv").open())}
+    right = sum(solution[row["ID"]] == row["label"] for row in answers)
+    assert right / len(ids) >= 0.65
+    record = json.loads((folder / "run.json").read_text())
+    assert record["ended"] == "complete"
+    assert record["test_ids"] == ids
+    assert record["loader"] == "plain"
+    assert set(record["timings"]) == {"install", "download", "import", "load", "train", "predict"}
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert len(metrics["held_out"]["per_language"]) == 18
+    assert sum(map(sum, metrics["held_out"]["confusion"])) == metrics["held_out"]["rows"]
+    assert (folder / "adapter" / "adapter_model.safetensors").is_file()
+    predictions = list(csv.DictReader((folder / "predictions.csv").open(encoding="utf-8")))
+    for row in predictions:
+        assert float(row["probability_Positive"]) + float(row["probability_Negative"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_reference_recipe_runs_its_own_way(tiny_model: Path) -> None:
+    """Notebook prompt, loss on everything, answers written one by one and parsed; what is not parsed is scored."""
+    tiny = "model.name=kit/tiny/transformers/default/1"
+    ended = _dry_run(
+        "--preset", "reference", "--layout", "old",
+        *_settings(tiny, "run.cards=0", "train.max_steps=6", "data.test_rows=12", "train.batch_size=1"),
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "partial" in ended.stdout or "left out" in ended.stdout or "left" in ended.stdout
+    predictions = list(csv.DictReader((_run_folder("reference") / "predictions.csv").open(encoding="utf-8")))
+    assert len(predictions) == 12
+    assert {row["source"] for row in predictions} <= {"parse", "score"}
+    assert all("### Input" not in row["completion"] for row in predictions)
+    record = json.loads((_run_folder("reference") / "run.json").read_text())
+    assert record["share_of_train_seen"] == 1.0
+
+
+def _drop_label_column(folder: Path) -> None:
+    text = (folder / "train.csv").read_text(encoding="utf-8").replace("ID,sentence,label", "ID,sentence,lable", 1)
+    (folder / "train.csv").write_text(text, encoding="utf-8")
+
+
+def _blank_sentence(folder: Path) -> None:
+    with (folder / "test.csv").open("a", encoding="utf-8") as file:
+        file.write("teX,  ,en\n")
+
+
+def _latin_1(folder: Path) -> None:
+    with (folder / "train.csv").open("ab") as file:
+        file.write("trX,déçu,Negative,fr\n".encode("latin-1"))
+
+
+def _foreign_label(folder: Path) -> None:
+    with (folder / "train.csv").open("a", encoding="utf-8") as file:
+        file.write("trX,so so,Neutral,en\n")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (_drop_label_column, "'label'"),
+        (_blank_sentence, "test.csv"),
+        (_latin_1, "UTF-8"),
+        (_foreign_label, "'Neutral'"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_no_submission(
+    tiny_model: Path, tmp_path: Path, spoil: Callable[[Path], None], says: str
+) -> None:
+    """What, where and the next command; no traceback; run.json says how it ended."""
+    data = tmp_path / "data"
+    shutil.copytree(SAMPLE, data)
+    spoil(data)
+    ended = _dry_run("--data", str(data))
+    assert ended.returncode == 1
+    errors = [line for line in ended.stderr.splitlines() if line.strip()]
+    assert len(errors) == 1, ended.stderr
+    assert errors[0].startswith("error: ")
+    assert says in errors[0]
+    assert "(try: " in errors[0]
+    working = PROJECT_ROOT / "build" / "tiny" / "dry-run" / "kaggle" / "working"
+    assert sorted(path.name for path in working.iterdir()) == ["run.json"]
+    assert "failed" in json.loads((working / "run.json").read_text())["ended"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--set", "train.epoch=2"], "did you mean 'train.epochs'"),
+        (["--preset", "tinny"], "did you mean 'tiny'"),
+        (["--set", "model.name=kit/none/transformers/default/1"], "holds no model"),
+        (["--data", "/nowhere"], "train.csv"),
+        (["--set", "model.loader=unsloth"], "Unsloth needs a GPU"),
+        (["--preset", "t4x2", "--set", "model.name=kit/tiny/transformers/default/1"], "needs 2 GPU"),
+    ],
+)
+def test_what_cannot_run_is_refused_in_one_line(tiny_model: Path, arguments: list[str], says: str) -> None:
+    """Before anything is trained."""
+    ended = _dry_run(*arguments)
+    assert ended.returncode == 1
+    errors = [line for line in ended.stderr.splitlines() if line.strip()]
+    assert len(errors) == 1, ended.stderr
+    assert says in errors[0]
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="needs user namespaces")
+def test_a_full_disk_leaves_nothing_half_written(tiny_model: Path, tmp_path: Path) -> None:
+    """The adapter does not fit: one line says so, and no cut file is left to be taken for a result."""
+    from kit.remote import build
+    from kit import config
+
+    built = build.build(config.resolve("tiny", ["train.max_steps=2"]))
+    working, inputs = tmp_path / "working", tmp_path / "input"
+    working.mkdir()
+    shutil.copytree(SAMPLE, inputs / "competitions" / "sample-sentiment")
+    shutil.copytree(tiny_model, inputs / "models/kit/tiny/transformers/default/1")
+    script = (
+        f"mount -t tmpfs -o size=200k none {working} && cd {tmp_path} && "
+        f"{sys.executable} {built.script}; status=$?; ls -R {working} > listing; exit $status"
+    )
+    ended = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script],
+        env={"PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": str(tmp_path), "TMPDIR": str(tmp_path),
+             "KIT_INPUT_DIR": str(inputs), "KIT_WORKING_DIR": str(working)},
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    if "unshare" in ended.stderr and "permitted" in ended.stderr:
+        pytest.skip("user namespaces are not allowed here")
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    errors = [line for line in ended.stderr.splitlines() if "error" in line]
+    assert len(errors) == 1
+    assert "No space left on device" in errors[0]
+    left = (tmp_path / "listing").read_text().split()
+    assert "submission.csv" in left
+    assert not [name for name in left if name.endswith(".part") or name == "adapter"]

@@ -1,0 +1,32 @@
+"""A good submission of 40 rows in two languages, and the facts that it is checked against."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from kit.review.facts import Facts
+
+IDS = [f"r{number}" for number in range(1, 41)]
+
+
+@pytest.fixture(scope="session")
+def facts() -> Facts:
+    return Facts(
+        id="ID",
+        label="label",
+        labels=("Positive", "Negative"),
+        ids=IDS,
+        languages=["hi", "ta"] * 20,
+        training=Counter({(code, label): 50 for code in ("hi", "ta") for label in ("Positive", "Negative")}),
+    )
+
+
+@pytest.fixture(scope="session")
+def rows() -> list[str]:
+    """The lines of the good file, header first, without their ends."""
+    return [
+        "ID,label",
+        *(f"{name},{'Positive' if at % 4 < 2 else 'Negative'}" for at, name in enumerate(IDS)),
+    ]

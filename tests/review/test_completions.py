@@ -1,0 +1,117 @@
+"""The raw completions of a run are read again at home, and what a better parser would change is shown."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from kit.errors import InputInvalid
+from kit.review import completions
+from kit.review.facts import Facts
+from kit.review.validate import check
+
+HEADER = ["id", "language", "label", "source", "probability_Positive", "probability_Negative", "completion"]
+
+
+def written(path: Path, rows: list[list[str]], header: list[str] = HEADER) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([header, *rows])
+    return path
+
+
+def test_each_completion_is_counted_once(tmp_path: Path, facts: Facts) -> None:
+    """Parsed ones, each reason and the disagreements are counted, and disagreements are shown first."""
+    path = written(
+        tmp_path / "predictions.csv",
+        [
+            ["r1", "hi", "Positive", "parse", "1.0", "0.0", " Positive"],
+            ["r2", "ta", "Positive", "score", "0.7", "0.3", "not positive"],
+            ["r3", "hi", "Positive", "score", "0.7", "0.3", "नकारात्मक\n"],
+            ["r4", "hi", "Positive", "score", "0.7", "0.3", ""],
+        ],
+    )
+    counts = completions.reparse(completions.read(path), facts.labels, {})
+    assert (counts["rows"], counts["completions"], counts["parsed"], counts["disagreements"]) == (4, 4, 2, 1)
+    assert {reason: count for reason, count in counts["unparsed"].items() if count} == {
+        "negated": 1,
+        "empty": 1,
+    }
+    assert [(one["id"], one["today"]) for one in counts["examples"]] == [
+        ("r3", "Negative"),
+        ("r2", "negated"),
+        ("r4", "empty"),
+    ]
+    shown = "\n".join(completions.table_lines(counts))
+    assert "disagreeing         1" in shown
+    assert "'r3' hi Positive (score), today Negative: 'नकारात्मक\\n'" in shown
+
+
+def test_configured_synonyms_are_read(tmp_path: Path, facts: Facts) -> None:
+    """A word of kit.toml mends a completion that had no label."""
+    path = written(tmp_path / "p.csv", [["r1", "hi", "Negative", "score", "0.4", "0.6", "thumbs down"]])
+    read = completions.read(path)
+    assert completions.reparse(read, facts.labels, {})["parsed"] == 0
+    assert completions.reparse(read, facts.labels, {"Negative": ["thumbs down"]})["parsed"] == 1
+
+
+def test_a_scored_run_has_nothing_to_read(tmp_path: Path, facts: Facts) -> None:
+    """Rows that were only scored have no completion and are not called empty answers."""
+    path = written(tmp_path / "p.csv", [["r1", "hi", "Negative", "score", "0.4", "0.6", ""]])
+    counts = completions.reparse(completions.read(path), facts.labels, {})
+    assert (counts["completions"], counts["unparsed"]["empty"], counts["examples"]) == (0, 0, [])
+    assert completions.table_lines(counts) == ["completions: none, the 1 rows were scored"]
+
+
+def test_at_most_twenty_examples(tmp_path: Path, facts: Facts) -> None:
+    """Thirty unread completions show twenty."""
+    path = written(
+        tmp_path / "p.csv", [[f"r{at}", "hi", "Positive", "score", "1", "0", "?"] for at in range(30)]
+    )
+    assert len(completions.reparse(completions.read(path), facts.labels, {})["examples"]) == 20
+
+
+def test_warnings_of_the_predictions(tmp_path: Path, facts: Facts, rows: list[str]) -> None:
+    """Low confidence, another label than submitted, and another reading than the run's are warnings."""
+    path = written(
+        tmp_path / "p.csv",
+        [
+            ["r1", "hi", "Negative", "score", "0.45", "0.55", ""],
+            ["r2", "ta", "Positive", "parse", "1.0", "0.0", "Negative"],
+        ],
+    )
+    report, table = check("".join(f"{row}\n" for row in rows).encode(), facts)
+    assert report.valid
+    read = completions.read(path)
+    problems = completions.check(read, completions.reparse(read, facts.labels, {}), table)
+    assert {problem.code: problem.message for problem in problems} == {
+        "low_confidence": "line 2: 1 of 2 predictions have a probability below 0.6, the first is id 'r1'",
+        "parser_differs": "today's parser reads 'Negative' for id 'r2', the run has 'Positive'",
+        "predictions_differ": "line 2: id 'r1' is 'Positive', in predictions.csv 'Negative'",
+    }
+    assert all(problem.is_warning for problem in problems)
+
+
+def test_few_unsure_rows_are_no_warning(tmp_path: Path, facts: Facts) -> None:
+    """One unsure row in ten is ordinary."""
+    path = written(
+        tmp_path / "p.csv",
+        [[f"r{at}", "hi", "Positive", "score", "0.5" if at == 1 else "0.9", "0.1", ""] for at in range(10)],
+    )
+    read = completions.read(path)
+    assert completions.check(read, completions.reparse(read, facts.labels, {}), None) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "message"),
+    [
+        (["id", "label"], ["r1", "Positive"], "no column 'completion'"),
+        (HEADER, ["r1", "hi", "Positive", "score", "x", "0.3", ""], "p.csv:2: could not convert"),
+        (HEADER, ["r1", "hi"], "p.csv:2: 2 fields under a header of 7"),
+    ],
+)
+def test_a_malformed_file_is_refused(tmp_path: Path, header: list[str], row: list[str], message: str) -> None:
+    """A column that is missing, a probability that is none and a ragged row are named with their line."""
+    with pytest.raises(InputInvalid, match=message):
+        completions.read(written(tmp_path / "p.csv", [row], header))

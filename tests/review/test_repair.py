@@ -1,0 +1,135 @@
+"""A repair mends what is mechanical, says what it did, and touches nothing else."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.errors import KitError
+from kit.review import repair
+from kit.review.facts import Facts
+from kit.review.problems import Report
+from kit.review.validate import check
+
+
+def mend(data: bytes, facts: Facts) -> tuple[str, Counter[str], Report]:
+    """Return the copy, the count of each change, and the report on the copy."""
+    mended = repair.repair(*check(data, facts), facts)
+    assert mended is not None
+    text, changes = mended
+    counts = Counter[str]()
+    for change in changes:
+        counts[change.code] += change.count
+    return text, counts, check(text.encode(), facts)[0]
+
+
+def joined(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def test_every_mechanical_defect_is_mended_and_listed(facts: Facts, rows: list[str]) -> None:
+    """BOM, CRLF, header, blanks, case and both orders are put right, and the copy is the good file."""
+    wrong = ["Label , id", *(",".join(row.split(",")[::-1]) for row in rows[:0:-1])]
+    wrong[5] = wrong[5].replace("tive", "tive ").replace("r36", " r36")
+    wrong[6] = wrong[6].upper().replace("R", "r")
+    text, changes, report = mend(b"\xef\xbb\xbf" + joined(wrong).replace(b"\n", b"\r\n"), facts)
+    assert text.encode() == joined(rows)
+    assert changes == {
+        "bom": 1,
+        "crlf": 41,
+        "header": 2,
+        "column_order": 1,
+        "id_blanks": 1,
+        "label": 2,
+        "order": 40,
+    }
+    assert report.problems == []
+
+
+@given(st.data())
+def test_any_permutation_is_valid_after_it(facts: Facts, rows: list[str], data: st.DataObject) -> None:
+    """Whatever the order of the rows, the copy is the good file."""
+    shuffled = data.draw(st.permutations(rows[1:]))
+    text, changes, report = mend(joined([rows[0], *shuffled]), facts)
+    assert text.encode() == joined(rows)
+    assert report.problems == []
+    assert set(changes) == ({"order"} if shuffled != rows[1:] else set())
+
+
+def test_a_good_file_is_copied_unchanged(facts: Facts, rows: list[str]) -> None:
+    """Nothing to mend means the same bytes and an empty list."""
+    text, changes, _ = mend(joined(rows), facts)
+    assert (text.encode(), changes) == (joined(rows), {})
+
+
+def test_what_is_not_mechanical_stays_as_it_was(facts: Facts, rows: list[str]) -> None:
+    """Unknown labels and ids, ragged rows, stray quotes and extra columns are neither mended nor lost."""
+    wrong = [*rows, "x1,Positive", rows[0], "r9", 'r8,"Positive', "r7,Neutral"]
+    text, changes, report = mend(joined(wrong), facts)
+    assert Counter(text.splitlines()) == Counter(wrong)
+    assert set(changes) == {"order"}
+    before = {problem.code for problem in check(joined(wrong), facts)[0].errors}
+    assert {problem.code for problem in report.errors} == before
+    extra = [f"{row},0.5" for row in rows]
+    assert mend(joined(extra), facts)[0].encode() == joined(extra)
+
+
+def test_a_label_with_two_meanings_stays(facts: Facts) -> None:
+    """A case that could be either of two labels is not mended."""
+    asked = replace(facts, ids=["1", "2"], labels=("US", "us", "uk"), languages=(), training=Counter())
+    assert mend(b"ID,label\n1,Us\n2,UK\n", asked)[0] == "ID,label\n1,Us\n2,uk\n"
+
+
+def test_a_cut_row_does_not_become_whole(facts: Facts, rows: list[str]) -> None:
+    """A file that ends inside a row is still invalid as a copy."""
+    for cut in range(1, 13):
+        assert not mend(joined(rows)[:-1][:-cut], facts)[2].valid
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"<html>", b"ID;label\nr1;Positive\n", b"ID,label\nr1,\xff\n", b"ID,label\nr\0001,Positive\n"],
+)
+def test_a_file_beyond_repair_gets_no_copy(facts: Facts, data: bytes) -> None:
+    """Defects of the file as a whole leave nothing to copy."""
+    assert repair.repair(*check(data, facts), facts) is None
+
+
+def test_ids_with_line_ends_survive(facts: Facts) -> None:
+    """An id of two lines is one row, with an extra column too."""
+    asked = replace(facts, ids=["b", "a\n1"], languages=(), training=Counter())
+    text, _, report = mend(b'ID,label\n"a\n1",positive\nb,Negative\n', asked)
+    assert report.problems == []
+    assert text == 'ID,label\nb,Negative\n"a\n1",Positive\n'
+    assert mend(b'ID,label,p\n"a\n1",Positive,0.5\n', asked)[0] == 'ID,label,p\n"a\n1",Positive,0.5\n'
+
+
+def test_a_broken_file_never_raises(facts: Facts, rows: list[str]) -> None:
+    """A thousand damaged files are judged, and mended as far as they go, without an error."""
+    generator = random.Random(5)
+    good = joined(rows)
+    for _ in range(1000):
+        data = bytearray(good)
+        for _ in range(generator.randint(1, 6)):
+            at = generator.randrange(len(data))
+            data[at : at + generator.randint(0, 9)] = generator.choice(
+                [b"", b'"', b",", b"\n", b"\r", b"\0", b"\xff", b" ", b"ID,label\n", b"\xe2\x80\x8b"]
+            )
+        mended = repair.repair(*check(bytes(data), facts), facts)
+        if mended:
+            check(mended[0].encode(), facts)
+
+
+def test_the_copy_is_written_whole_or_not(tmp_path: Path) -> None:
+    """A folder that is not there is the user's error, and nothing else is left behind."""
+    repair.write("ID,label\n", tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == b"ID,label\n"
+    assert list(tmp_path.iterdir()) == [tmp_path / "out.csv"]
+    with pytest.raises(KitError, match="cannot be written"):
+        repair.write("", tmp_path / "none" / "out.csv")

@@ -1,0 +1,190 @@
+"""`scripts/validate.py` tells valid, invalid and unchecked apart by its exit status, in text and in JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.config import PROJECT_ROOT, resolve
+
+SCRIPT = PROJECT_ROOT / "scripts" / "validate.py"
+COMPETITION = resolve("t4x2").competition
+
+
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, timeout=60, cwd=cwd
+    )
+
+
+def run_json(*arguments: object) -> tuple[int, dict[str, Any]]:
+    done = run(*arguments, "--json")
+    assert done.stderr == ""
+    answer = json.loads(done.stdout)
+    assert list(answer)[:4] == ["valid", "rows", "errors", "warnings"]
+    return done.returncode, answer
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run of four test rows beside their test.csv, training rows and sample."""
+    ids = ["b", "a", "d", "c"]
+    first, second = COMPETITION.labels[:2]
+    head = f"{COMPETITION.id},{COMPETITION.text},{COMPETITION.language}"
+    (tmp_path / "test.csv").write_text(
+        "".join(f"{line}\n" for line in [head, *(f"{name},x,hi" for name in ids)])
+    )
+    lines = [f"{COMPETITION.id},{COMPETITION.label}", *(f"{name},{first}" for name in ids[:3]), f"c,{second}"]
+    (tmp_path / "submission.csv").write_text("\n".join(lines))
+    return tmp_path
+
+
+def test_valid_is_zero(folder: Path) -> None:
+    """A good file exits 0 and says so in one line; warnings leave it at 0."""
+    done = run(folder / "submission.csv", "--test", folder / "test.csv")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{folder / 'submission.csv'}: valid, 4 rows, 0 errors, 0 warnings\n"
+    with (folder / "submission.csv").open("r+b") as file:
+        data = file.read()
+        file.seek(0)
+        file.write(b"\xef\xbb\xbf" + data)
+    status, answer = run_json(folder / "submission.csv", "--test", folder / "test.csv")
+    assert (status, answer["valid"], answer["rows"], answer["errors"]) == (0, True, 4, [])
+    assert [warning["code"] for warning in answer["warnings"]] == ["bom"]
+
+
+def test_invalid_is_one(folder: Path) -> None:
+    """A bad file and a missing file exit 1, with line, id and value of each problem."""
+    path = folder / "submission.csv"
+    path.write_text(path.read_text().replace("a,", "A,"))
+    done = run(path, "--test", folder / "test.csv")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "error    id_retyped (1)  line 3: id 'A' is 'a' in test.csv" in done.stdout
+    status, answer = run_json(path, "--test", folder / "test.csv")
+    assert (status, answer["valid"]) == (1, False)
+    assert answer["errors"][0]["examples"] == [{"line": 3, "id": "A", "value": "a"}]
+    status, answer = run_json(folder / "none.csv", "--test", folder / "test.csv")
+    assert (status, answer["errors"][0]["code"]) == (1, "file_missing")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("submission.csv", "--test", "none.csv"), "cannot_check"),
+        (("submission.csv", "--test", "."), "cannot_check"),
+        (("submission.csv", "--test", "test.csv", "--sample", "none.csv"), "cannot_check"),
+        (("submission.csv", "--test", "test.csv", "--predictions", "none.csv"), "cannot_check"),
+        (("submission.csv", "--test", "submission.csv", "--fix", "none/out.csv"), "cannot_check"),
+        (("submission.csv", "--test", "test.csv", "--fix", "submission.csv"), "usage"),
+        (("submission.csv", "--tset", "test.csv"), "usage"),
+        (("submission.csv", "more.csv"), "usage"),
+    ],
+)
+def test_what_cannot_be_checked_is_two(folder: Path, arguments: tuple[str, ...], code: str) -> None:
+    """A missing test, a file that cannot be read and wrong usage exit 2: one line, or one object."""
+    placed = [folder / argument if "." in argument else argument for argument in arguments]
+    done = run(*placed)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("error: ")
+    status, answer = run_json(*placed)
+    assert (status, answer["valid"], answer["errors"][0]["code"]) == (2, False, code)
+
+
+def test_a_run_is_checked_by_its_record(folder: Path) -> None:
+    """--run reads submission, predictions and run.json; a partial run is valid with a warning."""
+    path = folder / "submission.csv"
+    path.write_text("\n".join(path.read_text().splitlines()[:3]))
+    record = {
+        "test_sha256": hashlib.sha256((folder / "test.csv").read_bytes()).hexdigest(),
+        "test_ids": ["b", "a"],
+    }
+    (folder / "run.json").write_text(json.dumps(record))
+    (folder / "predictions.csv").write_text(
+        "id,label,source,completion\nb,Positive,parse,Positive\na,Positive,score,?\n"
+    )
+    status, answer = run_json("--run", folder, "--test", folder / "test.csv")
+    assert status == 0
+    assert [warning["code"] for warning in answer["warnings"]] == ["partial_run", "constant_label"]
+    assert (answer["completions"]["parsed"], answer["completions"]["unparsed"]["no-label"]) == (1, 1)
+    (folder / "test.csv").write_text((folder / "test.csv").read_text() + "e,x,hi\n")
+    status, answer = run_json("--run", folder, "--test", folder / "test.csv")
+    assert status == 2
+    assert "is not the file that the run answered" in answer["errors"][0]["message"]
+
+
+def test_the_sample_competition_needs_no_options(tmp_path: Path) -> None:
+    """The bundled competition's own sample_submission is checked from any folder without naming its test."""
+    sample = PROJECT_ROOT / "src" / "local_kaggle" / "competition" / "sample_submission.csv"
+    done = run(sample, cwd=tmp_path)
+    assert done.returncode == 0, done
+    assert "constant_label" in done.stdout
+
+
+def test_fix_writes_a_copy_and_lists_the_changes(folder: Path) -> None:
+    """--fix leaves the submission alone, writes the mended copy, and judges that one."""
+    path, out = folder / "submission.csv", folder / "out.csv"
+    good = path.read_text() + "\n"
+    wrong = good.lower().replace("id,", f"{COMPETITION.id},").replace("\n", "\r\n")
+    path.write_text(wrong, newline="")
+    done = run(path, "--test", folder / "test.csv", "--fix", out)
+    assert done.returncode == 0, done
+    assert out.read_text() == good
+    assert path.read_bytes() == wrong.encode()
+    assert "changed  crlf (5)  ended lines in LF" in done.stdout
+    path.write_text("<html>")
+    status, answer = run_json(path, "--test", folder / "test.csv", "--fix", folder / "none.csv")
+    assert (status, answer["changes"], "fixed" in answer) == (1, [], False)
+    assert not (folder / "none.csv").exists()
+
+
+def test_other_labels_and_a_plain_terminal(folder: Path) -> None:
+    """--labels replaces the set, and a terminal without UTF-8 still gets the report."""
+    path = folder / "submission.csv"
+    path.write_text(f"{COMPETITION.id},{COMPETITION.label}\nb,हाँ\na,हाँ\nd,ना\nc,शायद\n")
+    arguments = [
+        sys.executable,
+        str(SCRIPT),
+        str(path),
+        "--test",
+        str(folder / "test.csv"),
+        "--labels",
+        "हाँ, ना",
+    ]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(arguments, capture_output=True, timeout=60, env=environment)
+    assert done.returncode == 1, done
+    assert rb"line 5: label '\u0936\u093e\u092f\u0926' of id 'c'" in done.stdout
+
+
+def test_help_is_quick() -> None:
+    """--help takes under half a second, the best of three: it imports no settings and no pandas."""
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert run("--help").returncode == 0
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.5
+
+
+def test_checking_loads_neither_torch_nor_pandas_nor_the_client(folder: Path) -> None:
+    """A whole check imports no torch, no pandas, no scikit-learn and no Kaggle client."""
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['x', {str(folder / 'submission.csv')!r}, '--test', {str(folder / 'test.csv')!r}]\n"
+        "try:\n"
+        f"    runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
+        "except SystemExit as status:\n"
+        "    assert not status.code\n"
+        "assert not {'torch', 'pandas', 'sklearn', 'kagglesdk', 'kaggle', 'requests'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,299 @@
+"""Every defect of a submission is found under its own code, all of them in one pass."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.review.facts import Facts
+from kit.review.problems import WARNINGS, Report
+from kit.review.validate import check, validate
+
+Lines = list[str]
+
+
+def joined(lines: Lines) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def codes(report: Report) -> set[str]:
+    return {problem.code for problem in report.problems}
+
+
+def line(number: int, text: str) -> Callable[[Lines], bytes]:
+    """Put `text` in place of a line, counted from 1."""
+    return lambda lines: joined([*lines[: number - 1], text, *lines[number:]])
+
+
+def ids(rename: Callable[[str], str]) -> Callable[[Lines], bytes]:
+    """Write every id another way."""
+
+    def renamed(row: str) -> str:
+        name, label = row.split(",")
+        return f"{rename(name)},{label}"
+
+    return lambda lines: joined([lines[0], *map(renamed, lines[1:])])
+
+
+# The good file's line 3 is `r2,Positive`, line 4 `r3,Negative`.
+MUTATIONS: list[tuple[str, set[str], Callable[[Lines], bytes]]] = [
+    ("nothing", {"file_empty"}, lambda _: b""),
+    ("blanks only", {"file_empty"}, lambda _: b"\xef\xbb\xbf \r\n\n"),
+    ("html", {"not_csv"}, lambda _: b"<!DOCTYPE html><html><title>404</title></html>"),
+    ("json", {"not_csv"}, lambda _: b'{"code": 403, "message": "Permission denied"}'),
+    ("gzip", {"not_csv"}, lambda lines: gzip.compress(joined(lines))),
+    ("excel", {"not_csv"}, lambda _: b"PK\x03\x04\x14\x00\x06\x00[Content_Types].xml"),
+    ("binary", {"not_csv"}, lambda _: random.Random(1).randbytes(5000)),
+    ("png", {"not_csv"}, lambda _: b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\1\0\0\0\1\0\x08\6\0\0\0"),
+    ("latin-1 label", {"not_utf8"}, lambda lines: joined(lines).replace(b"r3,Negative", b"r3,N\xe9gatif")),
+    ("utf-16", {"utf16"}, lambda lines: joined(lines).decode().encode("utf-16")),
+    ("utf-16 without a mark", {"utf16"}, lambda lines: joined(lines).decode().encode("utf-16-le")),
+    ("nul", {"nul_byte"}, lambda lines: joined(lines).replace(b"r3,Neg", b"r3,\0Neg")),
+    ("no header", {"header_missing"}, lambda lines: joined(lines[1:])),
+    ("renamed column", {"header_renamed"}, line(1, "ID,sentiment")),
+    ("renamed id", {"header_renamed"}, line(1, "row,label")),
+    ("re-cased header", {"header_case"}, line(1, "id,Label")),
+    ("header with blanks", {"header_blanks"}, line(1, "ID, label")),
+    ("doubled column", {"header_duplicate"}, lambda lines: joined(
+        [f"{row},{row.split(',')[1]}" for row in lines]
+    )),
+    ("header further down", {"header_repeated"}, lambda lines: joined([*lines[:9], lines[0], *lines[9:]])),
+    ("extra column", {"extra_column"}, lambda lines: joined([f"{row},x" for row in lines])),
+    ("other order", {"column_order"}, lambda lines: joined(
+        [",".join(row.split(",")[::-1]) for row in lines]
+    )),
+    ("index", {"index_column"}, lambda lines: joined(
+        [f",{lines[0]}", *(f"{at},{row}" for at, row in enumerate(lines[1:]))]
+    )),
+    ("one column", {"column_missing"}, lambda lines: joined([row.split(",")[0] for row in lines])),
+    ("too many fields", {"ragged_row"}, line(4, "r3,Negative,0.98")),
+    ("too few fields", {"ragged_row"}, line(4, "r3")),
+    ("open quote", {"open_quote"}, line(4, 'r3,"Negative')),
+    ("open quote before a quoted field", {"open_quote"}, lambda lines: line(4, 'r3,"Negative')(
+        [*lines[:9], 'r9,"Positive"', *lines[10:]]
+    )),
+    ("open quote in the last line", {"open_quote"}, line(41, 'r40,"Negative')),
+    ("quote inside a field", {"open_quote"}, line(4, 'r3,"Neg"ative')),
+    ("semicolons", {"wrong_delimiter"}, lambda lines: joined(lines).replace(b",", b";")),
+    ("tabs", {"wrong_delimiter"}, lambda lines: joined(lines).replace(b",", b"\t")),
+    ("a row too few", {"row_count", "id_missing"}, lambda lines: joined([*lines[:4], *lines[5:]])),
+    ("a row too many", {"row_count", "id_unknown"}, lambda lines: joined([*lines, "r41,Positive"])),
+    ("a row twice", {"row_count", "id_duplicate"}, lambda lines: joined([*lines, lines[3]])),
+    ("one id in place of another", {"id_duplicate", "id_missing"}, line(4, "r2,Negative")),
+    ("unknown id", {"id_unknown", "id_missing"}, line(4, "x9,Negative")),
+    ("blank id", {"id_blank", "id_missing"}, line(4, " ,Negative")),
+    ("id with blanks", {"id_retyped"}, line(4, " r3,Negative")),
+    ("id with an invisible mark", {"id_retyped"}, line(4, "r\u200b3,Negative")),
+    ("re-cased id", {"id_retyped"}, line(4, "R3,Negative")),
+    ("blank label", {"label_blank"}, line(4, "r3,")),
+    ("label of blanks", {"label_blank"}, line(4, "r3,\u00a0\u200b")),
+    ("nan", {"label_nan"}, line(4, "r3,NaN")),
+    ("N/A", {"label_nan"}, line(4, "r3,N/A")),
+    ("None", {"label_nan"}, line(4, "r3,None")),
+    ("unknown label", {"label_unknown"}, line(4, "r3,Neutral")),
+    ("part of a label", {"label_unknown"}, line(4, "r3,Neg")),
+    ("label in small letters", {"label_case"}, line(4, "r3,negative")),
+    ("label with blanks", {"label_blanks"}, line(4, "r3, Negative")),
+    ("label with a hard blank", {"label_blanks"}, line(4, "r3,Negative\u00a0")),
+    ("code", {"label_numeric"}, line(4, "r3,0")),
+    ("code with a point", {"label_numeric"}, line(4, "r3,1.0")),
+    ("cyrillic letters", {"label_lookalike"}, line(4, "r3,N\u0435g\u0430tive")),
+    ("accent", {"label_lookalike"}, line(4, "r3,Nega\u0301tive")),
+    ("wide letters", {"label_lookalike"}, line(4, "r3,\uff2eegative")),
+    ("digit for a letter", {"label_lookalike"}, line(4, "r3,Negat1ve")),
+    ("zero-width space", {"label_invisible"}, line(4, "r3,Nega\u200btive")),
+    ("soft hyphen", {"label_invisible"}, line(4, "r3,Nega\u00adtive")),
+    ("cut in the label", {"cut_last_line"}, lambda lines: joined(lines)[:-4]),
+    ("cut in the id", {"cut_last_line", "id_missing"}, lambda lines: joined(lines)[:-11]),
+    ("cut behind the comma", {"cut_last_line", "label_blank"}, lambda lines: joined(lines)[:-9]),
+    ("cut in a quoted label", {"cut_last_line"}, lambda lines: line(41, 'r40,"Nega')(lines)[:-1]),
+    ("byte order mark", {"bom"}, lambda lines: b"\xef\xbb\xbf" + joined(lines)),
+    ("crlf", {"crlf"}, lambda lines: joined(lines).replace(b"\n", b"\r\n")),
+    ("cr", {"crlf"}, lambda lines: joined(lines).replace(b"\n", b"\r")),
+    ("backwards", {"order"}, lambda lines: joined([lines[0], *lines[:0:-1]])),
+    ("one label", {"constant_label", "label_share", "language_label_share"}, lambda lines: joined(
+        [row.replace("Negative", "Positive") for row in lines]
+    )),
+    ("one label for each language", {"language_label_share"}, lambda lines: joined(
+        [lines[0], *(f"r{at},{'Positive' if at % 2 else 'Negative'}" for at in range(1, 41))]
+    )),
+]  # fmt: skip
+
+FINE: list[tuple[str, Callable[[Lines], bytes]]] = [
+    ("as it is", joined),
+    ("all quoted", lambda lines: joined(['"' + row.replace(",", '","') + '"' for row in lines])),
+    ("no final newline", lambda lines: joined(lines)[:-1]),
+    ("blank lines", lambda lines: joined([*lines[:5], "", *lines[5:], "", ""])),
+]
+
+
+@pytest.mark.parametrize(
+    ("expected", "mutate"), [row[1:] for row in MUTATIONS], ids=[row[0] for row in MUTATIONS]
+)
+def test_each_defect_has_its_code(
+    facts: Facts, rows: Lines, expected: set[str], mutate: Callable[[Lines], bytes]
+) -> None:
+    """One defect gives its code and no other, and only warnings leave the file valid."""
+    report, _ = check(mutate(list(rows)), facts)
+    assert codes(report) == expected
+    assert report.valid == (expected <= WARNINGS)
+
+
+@pytest.mark.parametrize("write", [row[1] for row in FINE], ids=[row[0] for row in FINE])
+def test_what_is_fine_is_not_mentioned(facts: Facts, rows: Lines, write: Callable[[Lines], bytes]) -> None:
+    """Quoted fields, a missing final newline and blank lines are no problems."""
+    report, _ = check(write(rows), facts)
+    assert report.problems == []
+    assert report.rows == 40
+
+
+@pytest.mark.parametrize(
+    ("test_ids", "rename"),
+    [
+        (["1", "2", "30"], lambda name: f"{name}.0"),
+        (["1", "2", "30"], lambda name: f"00{name}"),
+        (["1", "2", "30"], lambda name: f"{name} "),
+        (["001", "002", "030"], lambda name: name.lstrip("0")),
+        (["1000", "1234567"], lambda name: f'"{int(name):,}"'),
+        (["1000", "1234567"], lambda name: f'"{int(name):,}.0"'),
+        (["1.5", "2.5"], lambda name: f"'{name}'"),
+    ],
+)
+def test_ids_are_exact_text(facts: Facts, test_ids: list[str], rename: Callable[[str], str]) -> None:
+    """A number written another way is a re-typed id, named with the id that was meant, and nothing else."""
+    asked = replace(facts, ids=test_ids, languages=(), training=type(facts.training)())
+    lines = ["ID,label", *(f"{name},{facts.labels[at % 2]}" for at, name in enumerate(test_ids))]
+    assert check(joined(lines), asked)[0].problems == []
+    report, _ = check(ids(rename)(lines), asked)
+    assert codes(report) == {"id_retyped"}
+    assert report.problems[0].count == len(test_ids)
+    assert f"is {test_ids[0]!r} in test.csv" in report.problems[0].message
+
+
+def test_an_id_with_two_meanings_is_unknown(facts: Facts) -> None:
+    """A number that two test ids could be written as is not taken for either."""
+    asked = replace(facts, ids=["1", "01"], languages=(), training=type(facts.training)())
+    report, _ = check(b"ID,label\n1.0,Positive\n01,Negative\n", asked)
+    assert codes(report) == {"id_unknown", "id_missing"}
+
+
+def test_all_problems_come_in_one_pass(facts: Facts, rows: Lines) -> None:
+    """A file with a dozen defects gets a dozen codes, each with line, id and value."""
+    rows = [*rows]
+    rows[0] = "id, label"
+    rows[2:10] = ["r2,positive", "r3, Negative", "x,Neutral", "r5,", 'r6,"Positive', "r7", "r7,1", "r1,NaN"]
+    data = b"\xef\xbb\xbf" + joined(rows)[:-3].replace(b"\n", b"\r\n")
+    report, _ = check(data, facts)
+    assert codes(report) == {
+        *("bom", "crlf", "header_case", "header_blanks", "cut_last_line", "ragged_row", "open_quote"),
+        *("id_unknown", "id_duplicate", "id_missing"),
+        *("label_blank", "label_nan", "label_unknown", "label_case", "label_blanks", "label_numeric"),
+    }
+    problem = next(problem for problem in report.problems if problem.code == "label_case")
+    assert problem.message == "line 3: label 'positive' of id 'r2' is in the wrong case"
+    assert problem.as_json()["examples"] == [{"line": 3, "id": "r2", "value": "positive"}]
+
+
+def test_a_problem_counts_all_and_shows_five(facts: Facts, rows: Lines) -> None:
+    """Forty unknown labels are one problem of forty with five examples."""
+    report, _ = check(joined(rows).replace(b"Positive", b"Neutral").replace(b"Negative", b"Neutral"), facts)
+    (problem,) = report.problems
+    assert (problem.code, problem.count, len(problem.examples)) == ("label_unknown", 40, 5)
+
+
+def test_bytes_are_located(facts: Facts, rows: Lines) -> None:
+    """A byte that is not UTF-8 is named with its offset and line."""
+    report, _ = check(joined(rows).replace(b"r3,Neg", b"r3,\xffNeg"), facts)
+    assert report.problems[0].message == r"line 4: byte b'\xff' at offset 36 is not UTF-8"
+
+
+def test_a_missing_file_is_an_error(facts: Facts, tmp_path: Path) -> None:
+    """No file, or a folder, is invalid under its own code."""
+    for path in (tmp_path / "none.csv", tmp_path):
+        report, _ = validate(path, facts)
+        assert codes(report) == {"file_missing"}
+
+
+def test_ids_may_hold_commas_quotes_and_line_ends(facts: Facts) -> None:
+    """Quoted ids are compared as text, over several lines too."""
+    asked = replace(facts, ids=["a,b", 'c "d"', "e\nf"], languages=(), training=type(facts.training)())
+    data = b'ID,label\n"a,b",Positive\n"c ""d""",Negative\n"e\nf",Positive\n'
+    assert check(data, asked)[0].problems == []
+    assert codes(check(data.replace(b'"e\nf"', b'"e\ng"'), asked)[0]) >= {"open_quote", "id_missing"}
+
+
+def test_what_was_left_out_on_purpose_is_a_warning(facts: Facts, rows: Lines) -> None:
+    """A smoke run's file is valid against the rows it was asked for, with a warning."""
+    asked = replace(facts, ids=facts.ids[:16], languages=facts.languages[:16], left_out=24)
+    report, _ = check(joined(rows[:17]), asked)
+    assert codes(report) == {"partial_run"}
+    assert report.problems[0].count == 24
+    assert "id_missing" in codes(check(joined(rows[:16]), asked)[0])
+
+
+def test_any_label_set_works(facts: Facts) -> None:
+    """Labels of other competitions, numbers and words with blanks included, need no code."""
+    asked = replace(
+        facts, ids=["1", "2"], labels=("0", "very good"), languages=(), training=type(facts.training)()
+    )
+    assert check(b"ID,label\n1,0\n2,very good\n", asked)[0].problems == []
+    assert codes(check(b"ID,label\n1,0\n2,Very Good\n", asked)[0]) == {"label_case"}
+
+
+NAMES = st.lists(
+    st.text(st.characters(exclude_characters="\0\r", codec="utf-8"), min_size=1), min_size=2, unique=True
+)
+
+
+def as_csv(pairs: list[tuple[str, str]]) -> bytes:
+    lines = [
+        f'"{name}",{label}' for name, label in ((name.replace('"', '""'), label) for name, label in pairs)
+    ]
+    return joined(["ID,label", *lines])
+
+
+@given(NAMES, st.data())
+def test_any_valid_frame_passes_and_each_change_is_found(
+    facts: Facts, names: list[str], data: st.DataObject
+) -> None:
+    """Whatever the ids: the full file has no error; a dropped, doubled or altered cell has its code."""
+    asked = replace(facts, ids=names, languages=(), training=type(facts.training)())
+    pairs = [(name, data.draw(st.sampled_from(facts.labels))) for name in names]
+    report, _ = check(as_csv(pairs), asked)
+    assert report.valid, report.problems
+    at = data.draw(st.integers(0, len(pairs) - 1))
+    dropped = codes(check(as_csv([*pairs[:at], *pairs[at + 1 :]]), asked)[0])
+    assert {"row_count", "id_missing"} <= dropped
+    doubled = codes(check(as_csv([*pairs, pairs[at]]), asked)[0])
+    assert {"row_count", "id_duplicate"} <= doubled
+    letters = st.text(st.characters(exclude_characters='\0\r\n",', codec="utf-8"))
+    altered = data.draw(letters.filter(lambda text: text not in facts.labels))
+    changed = check(as_csv([*pairs[:at], (pairs[at][0], altered), *pairs[at + 1 :]]), asked)[0]
+    assert any(code.startswith("label_") for code in codes(changed) - WARNINGS)
+    stranger = data.draw(letters.filter(lambda text: text not in names))
+    changed = check(as_csv([*pairs[:at], (stranger, pairs[at][1]), *pairs[at + 1 :]]), asked)[0]
+    assert codes(changed) & {"id_unknown", "id_retyped", "id_blank"}
+
+
+FRAGMENTS = st.lists(
+    st.sampled_from(
+        [b"ID", b"label", b",", b"\n", b'"', b"r1", b"r2", b"Positive", b"Neg", b"\0", b"\xff", b";", b" "]
+    )
+    | st.binary(max_size=4),
+    max_size=40,
+).map(b"".join)
+
+
+@given(st.one_of(st.binary(), FRAGMENTS, FRAGMENTS.map(lambda data: b"ID,label\n" + data)))
+def test_any_bytes_are_judged(facts: Facts, data: bytes) -> None:
+    """Random bytes are reported on, never raise, and are never valid."""
+    report, _ = check(data, facts)
+    assert not report.valid
+    report.as_json()

@@ -1,0 +1,81 @@
+"""What the README tells is what the Makefile, the presets and the code do."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kit import config
+from kit.presets import PRESETS
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+VERBS = dict(re.findall(r"^([a-z-]+):.*?## (.+)$", MAKEFILE, flags=re.MULTILINE))
+SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("*.py"))
+
+
+def test_every_verb_has_its_row_and_no_row_is_invented() -> None:
+    """The table of verbs and the Makefile hold the same words."""
+    rows = set(re.findall(r"^\| `make ([a-z-]+)", README, flags=re.MULTILINE))
+    assert rows == set(VERBS) - {"help"}
+
+
+def test_every_make_command_in_the_documents_exists() -> None:
+    """In the README, in results and in hints of the sources."""
+    texts = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
+    texts += [path.read_text(encoding="utf-8") for path in (ROOT / "src" / "kit").rglob("*.py")]
+    named = {verb for text in texts for verb in re.findall(r"[`\"']make ([a-z][a-z-]+)", text)}
+    assert named <= set(VERBS), named - set(VERBS)
+
+
+def test_every_preset_is_described() -> None:
+    """One row each."""
+    for preset in PRESETS:
+        assert re.search(rf"^\| `{preset}` \|", README, flags=re.MULTILINE), preset
+
+
+def test_settings_named_in_the_readme_exist() -> None:
+    """`SET="…"` examples work as they stand."""
+    for pairs in re.findall(r'SET="([^"]+)"', README):
+        config.resolve("t4x2", pairs.split())
+
+
+def test_every_seam_is_listed() -> None:
+    """Environment variables are read in config.py only, and the README lists them."""
+    seams = {
+        name
+        for path in (ROOT / "src").rglob("*.py")
+        for name in re.findall(r'"(KIT_[A-Z_]+)"', path.read_text(encoding="utf-8"))
+    } - {"KIT_INSTALL_SECONDS"}
+    for name in seams:
+        assert f"`{name}`" in README, name
+
+
+def test_the_readme_stays_short() -> None:
+    """At most 150 lines."""
+    assert len(README.splitlines()) <= 150
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_every_script_explains_itself_from_any_folder(script: Path, tmp_path: Path) -> None:
+    """`--help` needs no PYTHONPATH and loads nothing heavy."""
+    shown = subprocess.run(
+        [sys.executable, str(script), "--help"],
+        capture_output=True, text=True, timeout=30, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert shown.returncode == 0, shown.stderr
+    assert "usage:" in shown.stdout
+
+
+def test_help_lists_every_verb() -> None:
+    """`make` alone tells a newcomer what there is."""
+    shown = subprocess.run(["make", "-C", str(ROOT)], capture_output=True, text=True, timeout=30, check=True)
+    for verb in VERBS:
+        assert f"make {verb}" in shown.stdout
+    for variable in ("PRESET", "SET", "RUN", "TIMEOUT"):
+        assert variable in shown.stdout
