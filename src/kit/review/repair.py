@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.errors import KitError
+from kit.files import write_whole
 from kit.review import csv_reader
 from kit.review.csv_reader import Table
 from kit.review.facts import Facts
@@ -49,12 +48,7 @@ def repair(report: Report, table: Table | None, facts: Facts) -> tuple[str, list
 
 def write(text: str, path: Path) -> None:
     """Write the corrected copy whole or not at all. Raises KitError."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="")
-        temporary.replace(path)
-    except OSError as error:
-        raise KitError(f"{path} cannot be written: {error.strerror}", hint="df -h") from error
+    write_whole(path, text)
 
 
 def _header(table: Table, facts: Facts, changes: Counter[tuple[str, str]]) -> Iterator[str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import os
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kit import files
 from kit.errors import KitError
 
 if TYPE_CHECKING:
@@ -25,19 +25,11 @@ def write(path: Path, test: DataFrame, label_by_id: Mapping[str, str], competiti
     """
     ids = test["id"].tolist()
     _check(path, ids, label_by_id, competition)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow([competition.id, competition.label])
-            writer.writerows((name, label_by_id[name]) for name in ids)
-        temporary.replace(path)
-    except OSError as error:
-        raise KitError(f"{path} cannot be written: {error.strerror}", hint="df -h") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([competition.id, competition.label])
+    writer.writerows((name, label_by_id[name]) for name in ids)
+    files.write_whole(path, text.getvalue())
 
 
 def _check(path: Path, ids: list[str], label_by_id: Mapping[str, str], competition: Competition) -> None:

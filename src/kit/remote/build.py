@@ -1,0 +1,33 @@
+"""Build what a push uploads: the bundled script and its metadata, in a folder of the preset's own.
+
+Needs no credentials and talks to nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit.config import PROJECT_ROOT, Config
+from kit.remote import bundle, metadata
+from kit.remote.bundle import Bundle
+
+
+@dataclass(frozen=True)
+class Built:
+    """A build on disk: `script` and `metadata` stand in `folder`, as Kaggle's command line wants them."""
+
+    folder: Path
+    script: Path
+    metadata: Path
+    bundle: Bundle
+
+
+def build(config: Config, *, owner: str = metadata.PLACEHOLDER_OWNER) -> Built:
+    """Bundle the sources with `config` into build/<preset>/ and return what was written."""
+    folder = PROJECT_ROOT / "build" / config.preset
+    folder.mkdir(parents=True, exist_ok=True)
+    made = bundle.bundle_project(config.model_dump(mode="json"))
+    script = folder / "kernel.py"
+    bundle.write(made, script)
+    return Built(folder, script, metadata.write(config, folder, owner=owner), made)

@@ -1,0 +1,242 @@
+"""Which files a bundle holds, and which trees are refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kit.errors import InputInvalid
+from kit.remote.tree import collect, collect_project
+
+
+def grow(top: Path, *names: str, **texts: str) -> Path:
+    """Write files below `top`, empty ones and ones with text, and return `top`."""
+    for name, text in {**dict.fromkeys(names, ""), **texts}.items():
+        path = top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return top
+
+
+def git(folder: Path, *words: str) -> None:
+    """Run git, with nobody's settings."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    subprocess.run(["git", *words], cwd=folder, env=environment, check=True, capture_output=True, timeout=60)
+
+
+CLUTTER = (
+    "pkg/__pycache__/a.cpython-311.pyc",
+    "pkg/old.pyc",
+    "pkg/a.py~",
+    "pkg/.a.py.swp",
+    "pkg/#a.py#",
+    "pkg/.#a.py",
+    ".idea/x.xml",
+    ".vscode/settings.json",
+    ".mypy_cache/x.json",
+    ".venv/lib/x.py",
+    "environment/pyvenv.cfg",
+    "environment/lib/x.py",
+    "kit.egg-info/PKG-INFO",
+    ".DS_Store",
+    ".ipynb_checkpoints/a.ipynb",
+)
+
+
+@pytest.mark.parametrize("checkout", [False, True])
+def test_clutter_stays_out(checkout: bool, tmp_path: Path) -> None:
+    """Caches, editor files and virtual environments stay out, even if tracked, and without git."""
+    grow(tmp_path, *CLUTTER, "main.py", "pkg/a.py", ".hidden", "pkg/data/x.csv")
+    if checkout:
+        git(tmp_path, "init")
+        git(tmp_path, "add", "--force", ".")
+    tree = collect(tmp_path, tmp_path / "main.py")
+    assert list(tree.files) == [".hidden", "main.py", "pkg/a.py", "pkg/data/x.csv"]
+    assert (tree.entry, tree.source_root) == ("main.py", ".")
+
+
+def test_git_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a checkout what git ignores stays out, new files come along, deleted ones do not matter.
+
+    Nor do git's own variables, as a hook of another repository sets them.
+    """
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    grow(tmp_path, "main.py", "new.py", "gone.py", "secret/.env", "pkg/own/x.bin", "pkg/own/y.py")
+    grow(tmp_path, **{".gitignore": "secret/\n", "pkg/own/.gitignore": "*.bin\n"})
+    git(tmp_path, "init")
+    git(tmp_path, "add", "main.py", "gone.py")
+    (tmp_path / "gone.py").unlink()
+    assert set(collect(tmp_path, tmp_path / "main.py").files) == {
+        ".gitignore",
+        "main.py",
+        "new.py",
+        "pkg/own/.gitignore",
+        "pkg/own/y.py",
+    }
+    assert list(collect(tmp_path / "pkg", tmp_path / "pkg/own/y.py").files) == ["own/.gitignore", "own/y.py"]
+
+
+def test_repository_inside(tmp_path: Path) -> None:
+    """A repository inside comes along by its own rules; a folder that git ignores can be the source."""
+    grow(tmp_path, "main.py", "inner/a.py", "inner/x.log", "build/tree/b.py", **{".gitignore": "build/\n"})
+    grow(tmp_path, **{"inner/.gitignore": "*.log\n"})
+    git(tmp_path, "init")
+    git(tmp_path / "inner", "init")
+    assert list(collect(tmp_path, tmp_path / "main.py").files) == [
+        ".gitignore",
+        "inner/.gitignore",
+        "inner/a.py",
+        "main.py",
+    ]
+    assert list(collect(tmp_path / "build/tree", tmp_path / "build/tree/b.py").files) == ["b.py"]
+
+
+def test_git_that_fails(tmp_path: Path) -> None:
+    """Where git cannot answer in a checkout the tree is refused: what it ignores must not go along unseen."""
+    grow(tmp_path, "main.py", **{".git/HEAD": "broken"})
+    with pytest.raises(InputInvalid, match="git cannot say what it ignores: fatal"):
+        collect(tmp_path, tmp_path / "main.py")
+
+
+def test_names(tmp_path: Path) -> None:
+    """Names start at the closest folder that holds source and entry; an entry outside travels alone."""
+    grow(tmp_path, "a/src/pkg/x.py", "a/src/pkg/data.csv", "a/kernel/main.py", "a/kernel/other.py", "b.py")
+    tree = collect(tmp_path / "a/src", tmp_path / "a/kernel/main.py")
+    assert list(tree.files) == ["kernel/main.py", "src/pkg/data.csv", "src/pkg/x.py"]
+    assert (tree.entry, tree.source_root) == ("kernel/main.py", "src")
+    tree = collect(tmp_path / "a/src", tmp_path / "a/kernel/main.py", ["kernel", "src/pkg/x.py"])
+    assert list(tree.files) == ["kernel/main.py", "kernel/other.py", "src/pkg/x.py"]
+    assert collect(tmp_path / "a/src", tmp_path / "a/src/pkg/x.py").source_root == "."
+
+
+def test_links(tmp_path: Path) -> None:
+    """A link to a file of the tree counts as that file; one to a folder, to nothing or out is refused."""
+    source = grow(tmp_path / "tree", "main.py", "pkg/a.py", **{"data.txt": "text"})
+    grow(tmp_path, "outside.txt")
+    (source / "pkg/link.txt").symlink_to("../data.txt")
+    assert collect(source, source / "main.py").files["pkg/link.txt"] == b"text"
+    for target, why in (
+        ("../outside.txt", "leads out"),
+        ("pkg", "not a file"),
+        ("nothing", "not a file"),
+        ("bad", "not a file"),
+    ):
+        (source / "bad").symlink_to(target)
+        with pytest.raises(InputInvalid, match=f"^'bad': .*{why}"):
+            collect(source, source / "main.py")
+        (source / "bad").unlink()
+
+
+KAGGLE = "0123456789abcdef" * 2
+SECRETS = {
+    "kaggle.json": ("{}", 1),
+    "deep/kaggle.json": ("{}", 1),
+    ".env": ("", 1),
+    ".env.local": ("", 1),
+    "key.txt": ('\n{"username": "x", "key": "' + KAGGLE + '"}', 2),
+    "a.sh": (f"#!/bin/sh\n\nexport KAGGLE_KEY={KAGGLE}\n", 3),
+    "b.py": ("TOKEN = 'KGAT_" + KAGGLE + "'\n", 1),
+    "c.py": ("\n\n\nlogin('hf_" + "aB3" * 12 + "')\n", 4),
+    "d.pem": ("-----BEGIN " + "RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\n", 1),
+    "e.json": ('{"private_key": "-----BEGIN ' + 'PRIVATE KEY-----\\nMIIEvQIBADANBg"}', 1),
+}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_secrets_are_refused(name: str, tmp_path: Path) -> None:
+    """A secret is refused with file and line, and is not repeated in the message."""
+    text, line = SECRETS[name]
+    source = grow(tmp_path, "main.py", **{name: text})
+    with pytest.raises(InputInvalid, match=f"^{name}:{line}: ") as caught:
+        collect(source, source / "main.py")
+    assert KAGGLE not in str(caught.value)
+    assert "aB3aB3" not in str(caught.value)
+
+
+def test_what_looks_like_a_secret_passes(tmp_path: Path) -> None:
+    """An example of an environment file, a name like a token and code that looks for keys are no secrets."""
+    texts = {
+        ".env.example": "KAGGLE_KEY=your key\n",
+        "a.py": "from hf_transfer import x\nMARK = '-----BEGIN " + "PRIVATE KEY-----'\n",
+        "b.json": '{"key": "' + "0" * 64 + '"}',
+    }
+    assert len(collect(grow(tmp_path, "main.py", **texts), tmp_path / "main.py").files) == 4
+
+
+@pytest.mark.parametrize("text", ["return 1\n", "x = '\0'\n", "# coding: no-such\n", "x = 5 5\n"])
+def test_syntax_errors_are_refused(text: str, tmp_path: Path) -> None:
+    """A Python file that cannot be compiled is refused with file and line, the entry whatever its name."""
+    for name in "pkg/a.py", "run":
+        source = grow(tmp_path / name.replace("/", "-"), "run", **{name: text})
+        with pytest.raises(InputInvalid, match=f"^{name}:1: "):
+            collect(source, source / "run")
+    grow(source, run="if True:\n    pass\n  x = 1\n")
+    with pytest.raises(InputInvalid, match=r"^run:3: unindent"):
+        collect(source, source / "run")
+
+
+def test_missing_and_taken_names(tmp_path: Path) -> None:
+    """A missing source or entry, and a file where the manifest goes, are refused."""
+    source = grow(tmp_path / "tree", "main.py", "bundle.json")
+    with pytest.raises(InputInvalid, match=r"'bundle\.json': .* manifest"):
+        collect(source, source / "main.py")
+    with pytest.raises(InputInvalid, match=r"absent\.py': no such file"):
+        collect(source, source / "absent.py")
+    with pytest.raises(InputInvalid, match="absent': no such folder"):
+        collect(tmp_path / "absent", source / "main.py")
+
+
+def test_hopelessly_large_is_not_read(tmp_path: Path) -> None:
+    """A tree of gigabytes is refused by its sizes, before it is read."""
+    grow(tmp_path, "main.py")
+    with (tmp_path / "weights.bin").open("wb") as file:
+        file.truncate(50 * 2**30)
+    with pytest.raises(InputInvalid, match=r"largest files: 'weights.bin' 53,687,091,200"):
+        collect(tmp_path, tmp_path / "main.py")
+
+
+def test_name_that_is_not_utf8(tmp_path: Path) -> None:
+    """A name that is not UTF-8 is refused."""
+    grow(tmp_path, "main.py")
+    Path(os.fsdecode(bytes(tmp_path) + b"/\xff.txt")).touch()
+    with pytest.raises(InputInvalid, match="not UTF-8"):
+        collect(tmp_path, tmp_path / "main.py")
+
+
+HOME_ONLY = {
+    "import kit.remote": "kit.remote",
+    "import os, kit.review.report as report": "kit.review.report",
+    "from kit import remote": "kit.remote",
+    "from kit.remote.bundle import bundle": "kit.remote.bundle.bundle",
+    "from .. import fetch": "kit.fetch",
+    "from ..fetch.corpus import x": "kit.fetch.corpus.x",
+    "import local_kaggle": "local_kaggle",
+    "def later():\n        import kaggle": "kaggle",
+    "from kagglesdk import KaggleClient": "kagglesdk.KaggleClient",
+    "import importlib\nx = importlib.import_module('kaggle.api')": "kaggle.api",
+}
+
+
+@pytest.mark.parametrize("line", HOME_ONLY)
+def test_home_imports_are_refused(line: str, tmp_path: Path) -> None:
+    """A bundled file of ours that imports what stays at home is refused with file, line and module."""
+    table = '[tool.kit.bundle]\nentry = "main.py"\nsource = "src"\ninclude = ["main.py", "src/kit/task"]\n'
+    texts = {"pyproject.toml": table, "src/kit/task/a.py": f'"""Doc."""\n{line}\n'}
+    grow(tmp_path, "main.py", "src/kit/remote/b.py", **texts)
+    number = 2 + line.count("\n")
+    with pytest.raises(InputInvalid, match=f"^src/kit/task/a.py:{number}: imports '{HOME_ONLY[line]}'"):
+        collect_project(tmp_path)
+
+
+def test_other_imports_pass(tmp_path: Path) -> None:
+    """Modules that only look like those at home may be imported, and a name in the list must exist."""
+    table = '[tool.kit.bundle]\nentry = "main.py"\nsource = "."\ninclude = ["main.py", "kit"]\n'
+    text = "import kaggle_secrets\nfrom kit import errors\nfrom kit.task import remote\nimport kit.remotely\n"
+    grow(tmp_path, **{"pyproject.toml": table, "main.py": text, "kit/errors.py": "import os.path\n"})
+    assert list(collect_project(tmp_path).files) == ["kit/errors.py", "main.py"]
+    (tmp_path / "kit").rename(tmp_path / "other")
+    with pytest.raises(InputInvalid, match="'kit': no such file or folder"):
+        collect_project(tmp_path)
