@@ -5,11 +5,14 @@ PRESET ?=
 SET    ?=
 RUN    ?=
 TIMEOUT ?=
+COMPETITION ?=
+MESSAGE ?=
 
 PY := .venv/bin/python
-MODEL_TINY := models/kit/tiny/transformers/default/1/.made
 # PRESET and SET as every script takes them; a script has its own default preset.
 CHOICE = $(if $(PRESET),--preset '$(PRESET)') $(foreach setting,$(SET),--set '$(setting)')
+WHICH = $(if $(RUN),--run '$(RUN)')
+LIMIT = $(if $(TIMEOUT),--timeout '$(TIMEOUT)')
 
 .PHONY: help
 help: ## list the verbs and the variables
@@ -17,8 +20,9 @@ help: ## list the verbs and the variables
 	@echo
 	@echo "  PRESET=t4x2        t4x2, smoke, reference, small, tiny, or one of your own in kit.toml"
 	@echo "  SET='a.b=1 seed=7' settings that win over the preset; make settings lists them all"
-	@echo "  RUN=latest         a folder below runs/ for validate"
-	@echo "  TIMEOUT=600        seconds that a dry run may take"
+	@echo "  RUN=v3             which run: latest, a version, or a folder below runs/"
+	@echo "  TIMEOUT=600        seconds until a run is left or stopped"
+	@echo "  COMPETITION=slug   for init;  MESSAGE='words' for submit"
 
 # Set-up is a stamp: free the second time, made again when the pins change.
 .venv/.home .venv/.train .venv/.dev: .venv/.%: pyproject.toml requirements.lock scripts/setup.py
@@ -34,11 +38,51 @@ bundle: .venv/.home ## put the sources into one script, build/<preset>/kernel.py
 
 .PHONY: dry-run
 dry-run: .venv/.home .venv/.train ## run the bundle on this machine as Kaggle would; PRESET=tiny or small
-	@$(PY) scripts/dry_run.py $(CHOICE) $(if $(TIMEOUT),--timeout '$(TIMEOUT)')
+	@$(PY) scripts/dry_run.py $(CHOICE) $(LIMIT)
+
+.PHONY: rehearse
+rehearse: .venv/.home .venv/.train ## the whole loop against a Kaggle on this machine
+	@$(PY) scripts/rehearse.py $(CHOICE) $(LIMIT)
+
+.PHONY: init
+init: .venv/.home ## write kit.toml for COMPETITION=<slug>, from its files
+	@$(PY) scripts/init.py $(if $(COMPETITION),--competition '$(COMPETITION)')
+
+.PHONY: data
+data: .venv/.home ## download the competition's files into data/<slug>/
+	@$(PY) scripts/data.py
+
+.PHONY: doctor
+doctor: .venv/.home ## check everything that a push needs, one line each
+	@$(PY) scripts/doctor.py $(CHOICE)
+
+.PHONY: push
+push: .venv/.home ## push the bundle to Kaggle and start it; PRESET=smoke first
+	@$(PY) scripts/push.py $(CHOICE)
+
+.PHONY: watch
+watch: .venv/.home ## follow the log of RUN to its end
+	@$(PY) scripts/watch.py $(WHICH) $(LIMIT)
+
+.PHONY: pull
+pull: .venv/.home ## bring the outputs and the log of RUN home, whole or not at all
+	@$(PY) scripts/pull.py $(WHICH)
 
 .PHONY: validate
 validate: .venv/.home ## check submission.csv of RUN against the test rows
-	@$(PY) scripts/validate.py $(if $(RUN),--run 'runs/$(RUN)')
+	@$(PY) scripts/validate.py $(WHICH)
+
+.PHONY: submit
+submit: .venv/.home ## validate RUN, submit it and print its score
+	@$(PY) scripts/submit.py $(WHICH) $(if $(MESSAGE),--message '$(MESSAGE)')
+
+.PHONY: all
+all: .venv/.home ## push, watch, pull, validate
+	@$(PY) scripts/all.py $(CHOICE) $(LIMIT)
+
+.PHONY: stop
+stop: .venv/.home ## stop RUN by deleting its kernel, which deletes its outputs too
+	@$(PY) scripts/stop.py $(WHICH)
 
 .PHONY: tiny-model
 tiny-model: .venv/.home .venv/.train ## make the random tiny Llama that dry-run uses

@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _bundle_ours(arguments: argparse.Namespace) -> tuple[Bundle, Path]:
-    """Bundle our own tree; in its usual place it gets its metadata beside it."""
+    """Bundle our own tree, with its metadata beside it."""
     from kit.config import resolve
     from kit.remote import build, bundle, metadata
 
@@ -51,6 +51,7 @@ def _bundle_ours(arguments: argparse.Namespace) -> tuple[Bundle, Path]:
     if arguments.output:
         made = bundle.bundle_project(config.model_dump(mode="json"))
         bundle.write(made, arguments.output)
+        metadata.write(config, arguments.output.parent)
         return made, arguments.output
     built = build.build(config)
     print(f"owner        {metadata.PLACEHOLDER_OWNER}, until make push fills in yours")
@@ -59,12 +60,15 @@ def _bundle_ours(arguments: argparse.Namespace) -> tuple[Bundle, Path]:
 
 def _bundle_other(arguments: argparse.Namespace) -> tuple[Bundle, Path]:
     """Bundle a foreign tree whole, with settings only where a preset is asked for."""
-    from kit.config import PROJECT_ROOT, resolve
     from kit.remote import bundle, tree
 
-    config = resolve(arguments.preset, arguments.set).model_dump(mode="json") if arguments.preset else None
+    config = None
+    if arguments.preset:
+        from kit.config import resolve
+
+        config = resolve(arguments.preset, arguments.set).model_dump(mode="json")
     made = bundle.bundle(tree.collect(arguments.source, arguments.entry), config)
-    path = arguments.output or PROJECT_ROOT / "build" / arguments.source.resolve().name / "kernel.py"
+    path = arguments.output or bundle.PROJECT_ROOT / "build" / arguments.source.resolve().name / "kernel.py"
     bundle.write(made, path)
     return made, path
 

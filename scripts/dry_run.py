@@ -44,9 +44,7 @@ def main() -> int:
     mounts = [sandbox.Mount("competitions", resolved.competition.slug, mounted)]
     if model is not None:
         mounts.append(sandbox.Mount("models", resolved.model.name, model))
-    print(
-        f"running {built.script.relative_to(PROJECT_ROOT)} ({len(built.bundle.text.encode()):,} bytes)"
-    )
+    print(f"running {built.script.relative_to(PROJECT_ROOT)} ({len(built.bundle.text.encode()):,} bytes)")
 
     lines = progress.Lines()
     said: set[str] = set()  # how lines began: the run may have said what is wrong

@@ -45,7 +45,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "kernel": {"accelerator": "none"},
         "model": {"name": "kit/small/transformers/default/1", "max_row_tokens": 512},
         "train": {
-            "epochs": 2.0,
+            "epochs": 3.0,
             "learning_rate": 1e-3,
             "pack_tokens": 512,
             "gradient_accumulation": 2,

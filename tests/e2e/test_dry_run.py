@@ -53,7 +53,9 @@ def test_the_dry_run_learns_the_sample_and_leaves_every_file_of_a_run(tiny_model
     assert (folder / "adapter" / "adapter_model.safetensors").is_file()
     predictions = list(csv.DictReader((folder / "predictions.csv").open(encoding="utf-8")))
     for row in predictions:
-        assert float(row["probability_Positive"]) + float(row["probability_Negative"]) == pytest.approx(1, abs=1e-5)
+        assert float(row["probability_Positive"]) + float(row["probability_Negative"]) == pytest.approx(
+            1, abs=1e-5
+        )
 
 
 def test_the_reference_recipe_runs_its_own_way(tiny_model: Path) -> None:
@@ -74,7 +76,11 @@ def test_the_reference_recipe_runs_its_own_way(tiny_model: Path) -> None:
 
 
 def _drop_label_column(folder: Path) -> None:
-    text = (folder / "train.csv").read_text(encoding="utf-8").replace("ID,sentence,label", "ID,sentence,lable", 1)
+    text = (
+        (folder / "train.csv")
+        .read_text(encoding="utf-8")
+        .replace("ID,sentence,label", "ID,sentence,lable", 1)
+    )
     (folder / "train.csv").write_text(text, encoding="utf-8")
 
 

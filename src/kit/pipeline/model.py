@@ -73,7 +73,7 @@ def renew_adapter(loaded: Loaded, seed: int) -> None:
     set_seed(seed)
     for module in loaded.model.modules():
         if isinstance(module, LoraLayer):
-            for adapter in module.lora_A:
+            for adapter in module.scaling:
                 module.reset_lora_parameters(adapter, init_lora_weights=True)
 
 

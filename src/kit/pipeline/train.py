@@ -59,7 +59,7 @@ def train(
 
 
 def _hush_packing_warning() -> None:
-    """Drop TRL's advice to use Flash Attention, which a T4 has not: tests prove that bins do not leak without it."""
+    """Drop TRL's advice to use Flash Attention, which a T4 has not; tests prove that bins do not leak."""
     import logging
 
     logger = logging.getLogger("trl.trainer.sft_trainer")
