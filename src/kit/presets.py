@@ -58,6 +58,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     "tiny": {
         "extends": "small",
         "model": {"name": "kit/tiny/transformers/default/1", "max_row_tokens": 512},
-        "train": {"epochs": 10.0, "learning_rate": 5e-3, "gradient_accumulation": 1},
+        "train": {"epochs": 5.0, "learning_rate": 5e-3, "gradient_accumulation": 1},
     },
 }

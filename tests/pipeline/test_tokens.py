@@ -42,7 +42,16 @@ def tokenizer(request: pytest.FixtureRequest, tiny_model: Path) -> Any:
     return AutoTokenizer.from_pretrained(folder)
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.fixture(params=STYLES)
+def style(request: pytest.FixtureRequest, tokenizer: Any) -> str:
+    """Every prompt style that the tokenizer can keep apart from its answer."""
+    if request.param == "llama3" and "<|eot_id|>" not in tokenizer.get_vocab():
+        with pytest.raises(KitError, match="changes the tokens of the prompt's end"):
+            tokens.answer_ids(tokenizer, _config("llama3"))
+        pytest.skip("the chat format of Llama 3 is refused for a vocabulary that has not its headers")
+    return str(request.param)
+
+
 def test_training_text_is_prompt_answer_and_end_token(tokenizer: Any, style: str) -> None:
     """Token for token: what is taught begins with exactly what will be asked."""
     config = _config(style)
@@ -55,7 +64,6 @@ def test_training_text_is_prompt_answer_and_end_token(tokenizer: Any, style: str
         assert example["completion_mask"] == [0] * len(asked) + [1] * (len(whole) + 1 - len(asked))
 
 
-@pytest.mark.parametrize("style", STYLES)
 def test_the_begin_token_stands_once(tokenizer: Any, style: str) -> None:
     """Two of them is a silent loss of quality; SmolLM2 has none at all."""
     begin = tokenizer.bos_token_id
@@ -64,7 +72,6 @@ def test_the_begin_token_stands_once(tokenizer: Any, style: str) -> None:
     assert ids.count(begin) == (1 if adds_one else ids[1:].count(begin))
 
 
-@pytest.mark.parametrize("style", STYLES)
 def test_labels_differ_in_their_first_token(tokenizer: Any, style: str) -> None:
     """Then one pass over the prompt compares them."""
     first = [ids[0] for ids in tokens.answer_ids(tokenizer, _config(style))]
@@ -77,7 +84,6 @@ def test_a_label_is_the_token_that_follows_a_prompt(tokenizer: Any) -> None:
     assert tokenizer.decode(positive) == " Positive"
 
 
-@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("text", ["word " * 900, "क" * 3000, "😀" * 500, "### Response: " * 300])
 def test_a_long_sentence_is_cut_and_keeps_its_label_slot(tokenizer: Any, style: str, text: str) -> None:
     """The prompt's end is what training saw, whatever the sentence's length, and the answer still fits."""

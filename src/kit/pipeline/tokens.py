@@ -87,8 +87,10 @@ def _ask(tokenizer: Any, row: dict[str, str], config: Config, limit: int) -> Que
     ids = _prompt_ids(tokenizer, text, config)
     was_cut = len(ids) > limit
     while len(ids) > limit:
+        frame = len(_prompt_ids(tokenizer, "", config))
         offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        keep = len(offsets) - (len(ids) - limit)
+        # By proportion, since rendering may lengthen a sentence that imitates the prompt.
+        keep = min(len(offsets) - 1, len(offsets) * (limit - frame) // (len(ids) - frame))
         if keep <= 0:
             raise KitError(
                 f"the prompt of row {row['id']!r} has no room for its sentence in {limit} tokens",

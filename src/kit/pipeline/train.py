@@ -117,6 +117,7 @@ def _arguments(loaded: Loaded, config: Config, seed: int, scratch: Path) -> Any:
         gradient_checkpointing_kwargs={"use_reentrant": False} if checkpointing else None,
         dataloader_pin_memory=loaded.device != "cpu",
         logging_steps=1,
+        logging_nan_inf_filter=False,  # the default reports a NaN as the loss before it
         save_strategy="no",
         report_to="none",
         disable_tqdm=True,

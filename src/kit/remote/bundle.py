@@ -73,7 +73,6 @@ def bundle_project(config: Mapping[str, object] | None = None, *, project: Path 
 
 def write(made: Bundle, path: Path) -> None:
     """Write the script to `path`, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, made.text)
 
 

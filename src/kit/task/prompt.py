@@ -59,7 +59,7 @@ def answer_token_ids(tokenize: Callable[[str], list[int]], rendered: str, answer
         raise KitError(
             f"prompt style {style!r}: with this tokenizer the answer {answer!r} changes the tokens of the "
             f"prompt's end {rendered[-24:]!r}",
-            hint='another style: SET="prompt.style=llama3"',
+            hint="SET=prompt.style=plain",
         )
     return whole[len(before) :]
 

@@ -29,7 +29,6 @@ def write(path: Path, test: DataFrame, label_by_id: Mapping[str, str], competiti
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([competition.id, competition.label])
     writer.writerows((name, label_by_id[name]) for name in ids)
-    path.parent.mkdir(parents=True, exist_ok=True)
     files.write_whole(path, text.getvalue())
 
 

@@ -1,0 +1,29 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kit import files
+from kit.errors import KitError
+
+
+def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+    """Line ends and letters stay as they are, folders are made, and nothing else is left."""
+    path = tmp_path / "new" / "file"
+    files.write_whole(path, "a\r\nक\n")
+    assert path.read_bytes() == "a\r\nक\n".encode()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_refused_write_leaves_what_stood_there(tmp_path: Path) -> None:
+    """One line for the user; the folder in the way is still there, and no part of the file."""
+    target = tmp_path / "taken"
+    (target / "inside").mkdir(parents=True)
+    with pytest.raises(KitError, match="taken cannot be written") as caught:
+        files.write_whole(target, "text")
+    assert caught.value.hint
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+    assert (target / "inside").is_dir()
