@@ -27,6 +27,8 @@ class Loaded:
 
 def loader(config: Config, card: Card | None) -> str:
     """Return which loader the settings and the machine choose, "unsloth" or "plain"."""
+    if config.model.loader == "unsloth" and card is None:
+        raise KitError("Unsloth needs a GPU", hint="SET=model.loader=plain")
     if config.model.loader != "auto":
         return config.model.loader
     return "plain" if card is None else "unsloth"
@@ -44,8 +46,10 @@ def load(config: Config, folder: Path, card: Card | None, precision: Precision) 
     """Load the base model of `folder` with an adapter on it, ready to train."""
     if not (folder / "config.json").is_file():
         raise InputInvalid(f"{folder} holds no config.json", hint="make tiny-model or make small-model")
-    load_from = _load_unsloth if loader(config, card) == "unsloth" else _load_plain
-    loaded = load_from(config, folder, card, precision)
+    if loader(config, card) == "unsloth":
+        loaded = _load_unsloth(config, folder, precision)
+    else:
+        loaded = _load_plain(config, folder, precision, device="cpu" if card is None else "cuda")
     prepare_tokenizer(loaded.tokenizer)
     loaded.model.config.use_cache = False
     return loaded
@@ -114,9 +118,7 @@ def settle_precision(loaded: Loaded) -> None:
     assert any(parameter.requires_grad for parameter in model.parameters()), "nothing to train"  # noqa: S101
 
 
-def _load_unsloth(config: Config, folder: Path, card: Card | None, precision: Precision) -> Loaded:
-    if card is None:
-        raise KitError("Unsloth needs a GPU", hint="SET=model.loader=plain")
+def _load_unsloth(config: Config, folder: Path, precision: Precision) -> Loaded:
     fast_language_model = _fast_language_model()
     import torch
 
@@ -149,13 +151,12 @@ def _fast_language_model() -> Any:
     return FastLanguageModel
 
 
-def _load_plain(config: Config, folder: Path, card: Card | None, precision: Precision) -> Loaded:
+def _load_plain(config: Config, folder: Path, precision: Precision, *, device: str) -> Loaded:
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
     dtype = getattr(torch, precision.dtype)
-    device = "cpu" if card is None else "cuda"
     base_config = AutoConfig.from_pretrained(folder)
     quantized = getattr(base_config, "quantization_config", None)
     options: dict[str, Any] = {}
