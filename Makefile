@@ -102,7 +102,7 @@ test: .venv/.home .venv/.train .venv/.dev ## run every test
 
 .PHONY: test-fast
 test-fast: .venv/.home .venv/.dev ## run the tests that need no torch
-	@$(PY) -m pytest -q -m 'not slow and not train'
+	@$(PY) -m pytest -q -n 2 -m 'not slow and not train and not loop'
 
 .PHONY: test-pythons
 test-pythons: .venv/.home ## run the fast tests on every supported Python of this machine

@@ -46,7 +46,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = _Parser(description=__doc__, allow_abbrev=False)
     parser.add_argument("submission", nargs="?", type=Path, help="default: submission.csv of the run")
-    parser.add_argument("--run", type=Path, metavar="DIR", help="a run's folder (default: runs/latest)")
+    parser.add_argument("--run", metavar="RUN", help="latest, v3, or a folder (default: latest)")
     parser.add_argument("--test", type=Path, help="test.csv (default: the competition's)")
     parser.add_argument("--sample", type=Path, help="sample_submission.csv (default: beside test.csv)")
     parser.add_argument("--train", type=Path, help="train.csv (default: beside test.csv)")
@@ -56,13 +56,27 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     arguments = parser.parse_args()
     if arguments.submission is None:
-        from kit.config import PROJECT_ROOT
-
-        arguments.run = arguments.run or PROJECT_ROOT / "runs" / "latest"
+        try:
+            arguments.run = _run_folder(arguments.run or "latest")
+        except KitError as error:
+            sys.exit(_cannot_check("usage", str(error), as_json=arguments.json))
         arguments.submission = arguments.run / "submission.csv"
+    elif arguments.run:
+        arguments.run = _run_folder(arguments.run)
     if arguments.fix and arguments.fix.absolute() == arguments.submission.absolute():
         parser.error("--fix OUT must not be the submission itself")
     return arguments
+
+
+def _run_folder(name: str) -> Path:
+    """Return a folder as it stands, or the run that a name like `v3` means; `latest` may be missing."""
+    from kit.remote import runs
+
+    below = runs.RUNS / name.removeprefix("runs/")
+    for folder in (Path(name), below):
+        if folder.is_dir():
+            return folder
+    return below if name == "latest" else runs.find(name).folder
 
 
 def _check(arguments: argparse.Namespace) -> Report:

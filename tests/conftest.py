@@ -39,6 +39,13 @@ os.environ |= {
 pytest_plugins = ["kaggle_fixtures"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what talks to a Kaggle on this machine or starts many processes: it waits more than it computes."""
+    for item in items:
+        if {"local_kaggle", "remote", "e2e"} & set(item.path.parts):
+            item.add_marker("loop")
+
+
 @pytest.fixture(scope="session")
 def tiny_model() -> Path:
     """The tiny model of the dry run, made once and kept in models/."""

@@ -99,6 +99,9 @@ class _Http(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     """One connection. The class attribute `kaggle` is set for each server."""
 
+    # Answers are small and written in parts: with Nagle's algorithm each waits 40 ms for the client.
+    disable_nagle_algorithm = True
+
     kaggle: ClassVar[Server]
     protocol_version = "HTTP/1.1"
     # A dead client must not hold a thread for ever.

@@ -1,0 +1,22 @@
+"""Fetch the competition's train.csv, test.csv and sample submission into data/<slug>/."""
+
+from __future__ import annotations
+
+import argparse
+
+from kit.command import run
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+
+    from kit import config
+    from kit.remote import client, data
+
+    slug = config.resolve("t4x2").competition.slug
+    for path in data.fetch(client.connect(), slug, config.PROJECT_ROOT / "data" / slug):
+        print(f"{path.relative_to(config.PROJECT_ROOT)}  {path.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,38 @@
+"""Write kit.toml and kernel-metadata.json for a competition, from what its files show."""
+
+from __future__ import annotations
+
+import argparse
+
+from kit.command import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--competition", required=True, metavar="SLUG", help="the last part of its address")
+    slug = parser.parse_args().competition.rstrip("/").rpartition("/")[2]
+
+    from kit import config
+    from kit.fetch import inputs
+    from kit.remote import client, data, init, metadata
+
+    folder = inputs.SAMPLE if slug == inputs.SAMPLE_SLUG else config.PROJECT_ROOT / "data" / slug
+    metric = ""
+    if not all((folder / name).is_file() for name in data.NEEDED):
+        kaggle = client.connect()
+        data.fetch(kaggle, slug, folder)
+        metric = data.metric(kaggle, slug)
+    suggestion = init.suggest(folder, slug)
+    settings = config.PROJECT_ROOT / "kit.toml"
+    init.write_settings(suggestion, settings, metric=metric)
+    init.write_metadata(config.resolve("t4x2"), metadata.TEMPLATE)
+    print(
+        f"{settings.name} and {metadata.TEMPLATE.name} now describe {slug}; what the files in {folder} show:"
+    )
+    for name in ("id", "text", "label", "language", "labels"):
+        print(f"  {name:<9} {getattr(suggestion, name)!r}")
+    print("look at these, then: make rehearse, make doctor, make push PRESET=smoke")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,35 @@
+"""Bring a run's log and outputs home, whole or not at all; exit 1 if the run itself had failed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from kit.command import run
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--run", default="latest", help="latest, v3, or a folder below runs/ (default: %(default)s)"
+    )
+    arguments = parser.parse_args()
+
+    from kit.remote import client, loop, pull
+
+    kaggle = client.connect()
+    found = loop.find(kaggle, arguments.run)
+    pulled = pull.pull(kaggle, found)
+    print(f"{len(pulled.files)} files, {sum(pulled.files.values()):,} bytes, are in {pulled.folder}")
+    if not pulled.status.has_succeeded:
+        print(
+            f"error: {found.name} ended as {pulled.status} (try: {pulled.folder / pull.LOG_NAME})",
+            file=sys.stderr,
+        )
+        return 1
+    print(f"next: make validate RUN={found.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,40 @@
+"""Save what a run has left so far, ask, then delete its kernel on Kaggle, which ends the session."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from kit.command import run
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--run", default="latest", help="latest, v3, or a folder below runs/ (default: %(default)s)"
+    )
+    parser.add_argument("--yes", action="store_true", help="delete without asking")
+    arguments = parser.parse_args()
+
+    from kit.remote import client, loop, stop
+
+    def confirm(question: str) -> bool:
+        if arguments.yes:
+            print(question, "yes")
+            return True
+        if not sys.stdin.isatty():
+            print(question, "no: nobody is there to ask, --yes deletes")
+            return False
+        return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+    kaggle = client.connect()
+    found = loop.find(kaggle, arguments.run)
+    if not stop.stop(kaggle, found, confirm=confirm):
+        print(f"{found.name} was left as it is")
+        return 1
+    print(f"{found.owner}/{found.slug} is deleted")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

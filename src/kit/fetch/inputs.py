@@ -1,0 +1,69 @@
+"""Find at home what a rehearsal mounts: the competition's files and the models that are made on this machine.
+
+Makes or fetches what is missing and can be; the real competition's data is `kit.remote.data`'s business.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from kit.config import PROJECT_ROOT, Config
+from kit.errors import InputInvalid
+
+SAMPLE_SLUG = "sample-sentiment"
+"""What kit.toml names until `make init` names a real competition."""
+SAMPLE = PROJECT_ROOT / "src" / "local_kaggle" / "competition"
+CORPUS = PROJECT_ROOT / "data" / "corpus"
+MODELS = PROJECT_ROOT / "models"
+TINY = "kit/tiny/transformers/default/1"
+SMALL = "kit/small/transformers/default/1"
+
+
+def competition_folder(config: Config) -> Path:
+    """Return the folder with train.csv and test.csv for this competition.
+
+    While kit.toml still names the sample, a model that can read gets the real reviews of data/corpus.
+    """
+    if config.competition.slug != SAMPLE_SLUG:
+        folder = PROJECT_ROOT / "data" / config.competition.slug
+        if not (folder / "train.csv").is_file():
+            raise InputInvalid(f"{folder / 'train.csv'} is missing", hint="make data")
+        return folder
+    if config.model.name == SMALL:
+        from kit.fetch import corpus
+
+        corpus.make(CORPUS)
+        return CORPUS
+    return SAMPLE
+
+
+def stage(data: Path, folder: Path) -> Path:
+    """Copy what a competition mounts from `data` to a fresh `folder`: never its solution."""
+    if not (data / "train.csv").is_file() or not (data / "test.csv").is_file():
+        raise InputInvalid(f"{data} does not hold train.csv and test.csv", hint="make data")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for path in sorted(data.glob("*.csv")):
+        if path.name != "solution.csv":
+            shutil.copy(path, folder / path.name)
+    return folder
+
+
+def model_folder(config: Config) -> Path | None:
+    """Return the folder of a model that lives in models/, made if it can be; None for one of Hugging Face."""
+    name = config.model.name
+    if name.count("/") == 1:
+        return None
+    folder = MODELS / name
+    if name == TINY:
+        from kit.fetch import tiny_model
+
+        tiny_model.make(folder)
+    elif name == SMALL:
+        from kit.fetch import small_model
+
+        small_model.make(folder)
+    elif not (folder / "config.json").is_file():
+        raise InputInvalid(f"{folder} holds no model", hint=f"SET=model.name={SMALL}")
+    return folder

@@ -1,0 +1,61 @@
+"""A project of its own, a Kaggle that serves it, and a table of what was seen, for each module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from loop_project import SLUG, Project
+
+from local_kaggle import server
+from local_kaggle.server import Server
+from local_kaggle.state import Settings
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A checkout of its own for the little competition, set up by its own `init`."""
+    folder = tmp_path_factory.mktemp("competition")
+    (folder / "train.csv").write_text(
+        "ID,sentence,label,language\n"
+        + "".join(f"r{n},words {n},{'Yes' if n % 2 else 'No'},hi\n" for n in range(8))
+    )
+    (folder / "test.csv").write_text(
+        "ID,sentence,language\n" + "".join(f"t{n},words {n},ta\n" for n in range(4))
+    )
+    (folder / "sample_submission.csv").write_text("ID,label\n" + "".join(f"t{n},No\n" for n in range(4)))
+    (folder / "solution.csv").write_text("ID,label\nt0,No\nt1,Yes\nt2,No\nt3,No\n")
+    made = Project(tmp_path_factory.mktemp("project"), folder)
+    said = made.run("init", "--competition", SLUG, **made.environment())
+    assert said.status == 0, said.err
+    return made
+
+
+@pytest.fixture(scope="module")
+def kaggle(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A local Kaggle for the whole module; versions count on."""
+    settings = Settings(
+        slug=SLUG,
+        competition=project.root / "data" / SLUG,
+        models=project.root / "models",
+        child_env={"KIT_INPUT_DIR": "{input}", "KIT_WORKING_DIR": "{working}"},
+        max_daily_submissions=99,
+        page_size=2,
+    )
+    with server.start(tmp_path_factory.mktemp("kaggle"), settings) as running:
+        yield running
+        running.faults.clear()
+    assert running.unknown_requests == []
+    assert running.crashes == []
+
+
+@pytest.fixture(scope="module")
+def table(request: pytest.FixtureRequest) -> Iterator[list[tuple[str, ...]]]:
+    """Collect one row a case and print them all at the end: fault, verb, message, exit, files."""
+    found: list[tuple[str, ...]] = []
+    yield found
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        print("\n| fault | verb | message | exit | files |\n| --- | --- | --- | --- | --- |")
+        for row in found:
+            print(f"| {' | '.join(row)} |")

@@ -1,0 +1,286 @@
+"""Every verb as a user runs it, against a Kaggle on this machine that misbehaves in every way we know."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from loop_project import KERNEL, MODEL, SLUG, Project
+
+from local_kaggle import faults
+from local_kaggle.faults import NAMED, Fault
+from local_kaggle.server import Server
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+TOKEN = "rehearsal"
+BARE = ["push.json"]
+WHOLE = ["kernel.log", "pull.json", "push.json", "run.json", "submission.csv"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault, the verb that meets it, and what the user sees of it."""
+
+    name: str
+    verb: str
+    fault: Fault
+    status: int
+    message: str
+    files: list[str]
+    """In the run's folder afterwards; empty where no run was recorded."""
+
+
+OTHER_BUNDLE = faults.run_instead(
+    "import os\nopen(os.environ['KIT_WORKING_DIR'] + '/run.json', 'w').write('{\"bundle_hash\": \"00\"}')"
+)
+BROKEN = ["kernel.log", "pull.json", "push.json"]
+SCORED = [*WHOLE, "submission.json"]
+LOG = "GetKernelSessionLogsStream"
+
+CASES = [
+    Case("refuse-push", "push", NAMED["refuse-push"], 1, "Maximum batch GPU session count of 2", []),
+    Case("no-quota", "push", NAMED["no-quota"], 1, "Maximum weekly GPU quota", []),
+    Case("drop-competition", "push", NAMED["drop-competition"], 1, f"competition '{SLUG}' was dropped", BARE),
+    Case("drop-model", "push", NAMED["drop-model"], 1, f"model '{MODEL}' was dropped", BARE),
+    Case("lose-answer", "push", NAMED["lose-answer"], 0, "next: make watch", BARE),
+    Case("500 once", "push", faults.status("SaveKernel", 500), 0, "next: make watch", BARE),
+    Case("500 always", "push", faults.status("SaveKernel", 500, times=99), 1, "answers 500", []),
+    Case("429", "push", faults.status("SaveKernel", 429, retry_after_seconds=9), 0, "next: make watch", BARE),
+    Case("html", "push", faults.html("SaveKernel"), 0, "next: make watch", BARE),
+    Case("empty-json", "push", faults.answer("SaveKernel", {}), 1, "names no version", []),
+    Case("reset", "push", Fault("SaveKernel", drop="before"), 0, "next: make watch", BARE),
+    Case("unauthorized", "push", faults.status("*", 401, times=99), 1, "rejects the credentials of", []),
+    Case("cut-stream", "watch", Fault(LOG, 3, cut_after_events=1), 0, "COMPLETE", BARE),
+    Case("no stream", "watch", faults.status(LOG, 500, times=99), 0, "COMPLETE", BARE),
+    Case("empty-json", "watch", NAMED["empty-json"], 0, "COMPLETE", BARE),
+    Case("cancelled", "watch", NAMED["cancelled"], 1, "ended as CANCELLED", WHOLE),
+    Case("never-ends", "watch", NAMED["never-ends"], 1, "is stuck: over for", BARE),
+    Case("silence", "watch", Fault("*", 9999, drop="before"), 1, "no answer from Kaggle for", BARE),
+    Case("expired links", "pull", NAMED["expire-output-links"], 0, "next: make validate", WHOLE),
+    Case("expired always", "pull", faults.html("output", 404, times=99), 1, "a file's link with 404", BARE),
+    Case("truncate", "pull", NAMED["truncate"], 0, "next: make validate", WHOLE),
+    Case("truncate always", "pull", Fault("signed", 999, keep_bytes=9), 1, "broke the connection", BARE),
+    Case("wrong-length", "pull", Fault("signed", 999, edit_body=lambda b: b[1:]), 1, "listing says", BARE),
+    Case("html file", "pull", faults.html("signed", times=999), 1, "a web page in its place", BARE),
+    Case("traversal", "pull", NAMED["traversal"], 1, "would leave the run's folder", BARE),
+    Case("repeated page", "pull", NAMED["repeat-page"], 0, "next: make validate", WHOLE),
+    Case("slow", "pull", Fault("*", 9999, delay_seconds=0.1), 0, "next: make validate", WHOLE),
+    Case("limit", "submit", NAMED["submission-limit"], 1, "daily Submission allowance", WHOLE),
+    Case("403", "submit", faults.status("CreateSubmission", 403, "no"), 1, "submitted by hand", WHOLE),
+    Case("score-pending", "submit", NAMED["score-pending"], 1, "only looks", SCORED),
+    Case("score-error", "submit", NAMED["score-error"], 1, "cannot score", SCORED),
+    Case("lose-answer", "submit", Fault("CreateSubmission", drop="after"), 0, "scored", SCORED),
+    Case("error-run", "all", NAMED["error-run"], 1, "ended as ERROR", BROKEN),
+    Case("dead-rank", "all", NAMED["dead-rank"], 1, "ended as ERROR", BROKEN),
+    Case("wrong-bundle", "all", OTHER_BUNDLE, 1, "a push that is not recorded here", BARE),
+    Case("none", "all", Fault("none"), 0, "submission.csv: valid", WHOLE),
+]
+
+
+@pytest.fixture
+def environment(project: Project, kaggle: Server) -> Iterator[dict[str, str]]:
+    """What a script needs to talk to the local Kaggle."""
+    kaggle.faults.clear()
+    yield project.environment(kaggle.url, KAGGLE_API_TOKEN=TOKEN)
+    kaggle.faults.clear()
+
+
+def _prepare(project: Project, kaggle: Server, environment: dict[str, str], verb: str) -> None:
+    """Bring runs/ to where the verb begins: nothing, a finished version, or a pulled one."""
+    if verb in ("push", "all"):
+        project.forget(pulled_only=False)
+        return
+    if not (project.runs / "latest").exists():
+        assert project.run("all", "--preset", "tiny", **environment).status == 0
+    if verb == "submit":
+        assert project.run("pull", **environment).status == 0
+    else:
+        project.forget(pulled_only=True)
+    (project.runs / "latest" / "submission.json").unlink(missing_ok=True)
+
+
+def _left(project: Project) -> list[str]:
+    """Return the files of the newest run, by their names in its folder."""
+    folders = sorted(project.runs.glob(f"{KERNEL}/v*"), key=lambda path: int(path.name[1:]))
+    if not folders:
+        return []
+    return sorted(
+        path.relative_to(folders[-1]).as_posix() for path in folders[-1].rglob("*") if path.is_file()
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=[f"{case.verb} {case.name}" for case in CASES])
+def test_a_fault_is_borne_or_said(
+    project: Project, kaggle: Server, environment: dict[str, str], table: list[tuple[str, ...]], case: Case
+) -> None:
+    """One line names the cause, the exit status tells the truth, and no wrong file is left."""
+    _prepare(project, kaggle, environment, case.verb)
+    kaggle.faults.arm(case.fault)
+    options = ["--preset", "tiny"] if case.verb in ("push", "all") else []
+    before = sum(len(kernel.versions) for kernel in kaggle.state.kernels)
+    said = project.run(case.verb, *options, **environment)
+    pushed = sum(len(kernel.versions) for kernel in kaggle.state.kernels) - before
+    left = _left(project)
+    shown = re.sub(r"http://\S+|/tmp/\S+", "…", said.error.removeprefix("error: "))
+    table.append((case.name, case.verb, shown, str(said.status), ", ".join(left) or "none"))
+    assert said.status == case.status, said
+    assert case.message in said.error or case.message in said.out, said
+    assert "Traceback" not in said.err or case.name in ("error-run", "dead-rank"), said.err
+    assert left == case.files
+    assert pushed <= 1
+
+
+def test_a_dead_rank_is_shown_before_the_launchers_own_error(
+    project: Project, kaggle: Server, environment: dict[str, str]
+) -> None:
+    """What a rank died of is printed with its name, and the run is at home."""
+    project.forget(pulled_only=False)
+    kaggle.faults.arm(NAMED["dead-rank"])
+    said = project.run("all", "--preset", "tiny", **environment)
+    assert "--- rank1 ---\nTraceback (most recent call last):" in said.err
+    assert said.err.index("CUDA error: out of memory") < said.err.index("ChildFailedError")
+    assert "its log and outputs are in " in said.out
+
+
+def test_the_whole_loop_scores(project: Project, kaggle: Server, environment: dict[str, str]) -> None:
+    """init, data, doctor, all, submit: a score at the end, and latest/submission.csv."""
+    project.forget(pulled_only=False)
+    (project.root / "data" / SLUG / "test.csv").unlink()
+    for verb, options, message in (
+        ("data", [], f"data/{SLUG}/test.csv"),
+        ("doctor", ["--preset", "tiny"], "pass  competition   little-reviews is joined"),
+        ("all", ["--preset", "tiny"], "training member 42 on 6 rows"),
+        ("submit", [], "scored 0.7333"),
+    ):
+        said = project.run(verb, *options, **environment)
+        assert said.status == 0, said
+        assert message in said.out
+    assert (project.runs / "latest" / "submission.csv").is_file()
+    score = json.loads((project.runs / "latest" / "submission.json").read_text())["public_score"]
+    assert score.startswith("0.7333")
+    again = project.run("submit", **environment)
+    assert "scored earlier 0.7333" in again.out
+
+
+def test_an_invalid_submission_is_not_submitted(
+    project: Project, kaggle: Server, environment: dict[str, str]
+) -> None:
+    """submit refuses what validate refuses."""
+    _prepare(project, kaggle, environment, "submit")
+    path = project.runs / "latest" / "submission.csv"
+    good = path.read_text()
+    path.write_text(good.replace("t0,No", "t0,Perhaps"))
+    before = len(kaggle.state.submissions)
+    said = project.run("submit", **environment)
+    assert said.status == 1
+    assert "nothing was submitted" in said.error
+    assert len(kaggle.state.submissions) == before
+    path.write_text(good)
+
+
+@pytest.mark.parametrize("verb", ["data", "doctor", "push", "watch", "pull", "submit", "stop", "all"])
+def test_no_credentials_are_one_line_for_every_verb(project: Project, verb: str) -> None:
+    """It names make rehearse and the page for a token, exits 1 and writes nothing."""
+    before = project.files()
+    said = project.run(verb, **project.environment())
+    assert (said.status, said.out) == (1, "")
+    assert said.err.count("\n") == 1
+    assert "make rehearse" in said.err
+    assert "https://www.kaggle.com/settings/api" in said.err
+    assert project.files() == before
+
+
+def test_an_unreachable_kaggle_is_one_line(project: Project) -> None:
+    """Nobody answers: the address is named after a bounded number of attempts."""
+    said = project.run("data", **project.environment("http://127.0.0.1:9", KAGGLE_API_TOKEN=TOKEN))
+    assert said.status == 1
+    assert "http://127.0.0.1:9 cannot be reached" in said.error
+
+
+def test_ctrl_c_leaves_the_run_going(project: Project, kaggle: Server, environment: dict[str, str]) -> None:
+    """Watching stops, the session does not, and the way back is printed."""
+    project.forget(pulled_only=False)
+    kaggle.faults.arm(faults.run_instead("import time\nprint('begun', flush=True)\ntime.sleep(120)"))
+    assert project.run("push", "--preset", "tiny", **environment).status == 0
+    with project.start("watch", **environment) as process:
+        assert process.stdout is not None
+        while "begun" not in process.stdout.readline():
+            pass
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert re.search(rf"goes on; make watch RUN={KERNEL}/v\d+", err)
+    assert "Traceback" not in err
+    newest = kaggle.state.kernels[0].versions[-1]
+    assert newest.status == "RUNNING"
+    asked = project.run("stop", **environment)
+    assert asked.status == 1, "nobody is there to say yes"
+    assert kaggle.state.kernels
+    deleted = project.run("stop", "--yes", **environment)
+    assert deleted.status == 0, deleted
+    assert kaggle.state.kernels == []
+    assert (project.runs / "latest" / "kernel.log").read_text() == "begun\n"
+    project.forget(pulled_only=False)
+
+
+def test_a_killed_pull_goes_on(project: Project, kaggle: Server, environment: dict[str, str]) -> None:
+    """SIGKILL in the middle leaves the folder bare; the next pull brings what was missing."""
+    _prepare(project, kaggle, environment, "pull")
+    kaggle.faults.arm(Fault("signed", 99, skip=1, delay_seconds=30.0))
+    kaggle.requests.clear()
+    with project.start("pull", **environment) as process:
+        deadline = time.monotonic() + 60
+        while kaggle.requests.count("signed") < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.kill()
+        process.communicate(timeout=30)
+    assert _left(project) == BARE
+    kaggle.faults.clear()
+    said = project.run("pull", **environment)
+    assert said.status == 0, said
+    assert _left(project) == WHOLE
+
+
+def test_a_rehearsal_starts_and_stops_its_own_kaggle(project: Project) -> None:
+    """With no credentials at all the loop ends with a score, and no server is left behind."""
+    project.forget(pulled_only=False)
+    said = project.run("rehearse", **project.environment())
+    assert said.status == 0, said
+    assert re.search(rf"{KERNEL}/v1 scored 0\.7333", said.out)
+    assert "the rehearsal passed after" in said.out
+    assert _servers(project.root) == []
+
+
+def test_a_rehearsal_ends_with_ctrl_c(project: Project) -> None:
+    """The server and the kernel go with it."""
+    main = project.root / "kernel" / "main.py"
+    kept = main.read_text()
+    main.write_text("import time\nprint('begun', flush=True)\ntime.sleep(120)\n")
+    try:
+        with project.start("rehearse", **project.environment()) as process:
+            assert process.stdout is not None
+            while "begun" not in (line := process.stdout.readline()):
+                assert line, process.stderr.read() if process.stderr else ""
+            os.killpg(process.pid, signal.SIGINT)
+            process.communicate(timeout=60)
+    finally:
+        main.write_text(kept)
+    assert process.returncode == 130
+    assert _servers(project.root) == []
+
+
+def _servers(root: Path) -> list[str]:
+    """Return the processes that still work below a folder."""
+    listed = subprocess.run(
+        ["ps", "-eo", "args"], capture_output=True, text=True, check=True, timeout=30
+    ).stdout
+    return [line for line in listed.splitlines() if str(root) in line and "ps -eo" not in line]

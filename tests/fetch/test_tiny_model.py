@@ -1,0 +1,125 @@
+"""The tiny model: the same bytes every time, one token a label, and a shape that the training stack loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kit.fetch import tiny_model, vocabulary
+from kit.task import prompt
+
+pytestmark = pytest.mark.train
+
+STYLES = ("plain", "notebook", "llama3")
+MAKE = "import sys, pathlib; from kit.fetch import tiny_model; tiny_model.make(pathlib.Path(sys.argv[1]))"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tiny") / "1"
+    assert tiny_model.make(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Any:
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder).eval()
+
+
+def test_the_same_recipe_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    """Another process with another number of threads and another hash seed writes the same files."""
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-c", MAKE, str(tmp_path / "1")], env=environment, check=True, timeout=60)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "1").iterdir())
+    assert [
+        name for name in names if (folder / name).read_bytes() != (tmp_path / "1" / name).read_bytes()
+    ] == []
+
+
+def test_it_is_made_once_for_each_recipe(tmp_path: Path) -> None:
+    """A second call does nothing; other sentences, labels or another seed make it again."""
+    source = tmp_path / "train.csv"
+    source.write_text("sentence\nA good film\nA bad film\nNo film at all\n", encoding="utf-8")
+    place = tmp_path / "1"
+    assert tiny_model.make(place, source=source)
+    assert not tiny_model.make(place, source=source)
+    assert tiny_model.make(place, source=source, seed=1)
+    assert tiny_model.make(place, source=source, seed=1, labels=("Yes", "No"))
+    source.write_text("sentence\nA good film\nA bad film\n", encoding="utf-8")
+    assert tiny_model.make(place, source=source, seed=1, labels=("Yes", "No"))
+    assert tiny_model.make(place, source=source, seed=1, labels=("Yes", "No"), force=True)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_label_is_one_token_where_the_prompt_ends(tokenizer: Any, style: str) -> None:
+    """The answer adds exactly one token to the prompt, another one for each label."""
+    rendered = prompt.render("बढ़िया होटल 👍", style, tiny_model.LABELS)
+    before = tokenizer(rendered)["input_ids"]
+    added = []
+    for label in tiny_model.LABELS:
+        whole = tokenizer(rendered + prompt.answer(label, style))["input_ids"]
+        assert whole[:-1] == before
+        added.append(whole[-1])
+    assert len(set(added)) == 2
+    assert before.count(tokenizer.bos_token_id) == 1
+
+
+def test_the_specials_are_llamas(tokenizer: Any) -> None:
+    """Header tokens are single, the end is the end of turn, and padding is neither that nor unknown."""
+    names = [vocabulary.HEADER_START, vocabulary.HEADER_END, vocabulary.END_OF_TURN]
+    assert tokenizer.tokenize("".join(names)) == names
+    assert (tokenizer.bos_token, tokenizer.eos_token) == (vocabulary.BEGIN, vocabulary.END_OF_TURN)
+    assert tokenizer.pad_token_id not in (None, tokenizer.eos_token_id)
+
+
+@settings(max_examples=50)
+@given(st.text())
+def test_no_text_is_unknown_to_it(tokenizer: Any, text: str) -> None:
+    """Every text comes back from its tokens as it was."""
+    tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert tokenizer.decode(tokens, skip_special_tokens=False) == text
+
+
+def test_its_shape_fits_the_training_stack(model: Any, folder: Path) -> None:
+    """It is a Llama of 1 to 3 M parameters whose linear layers fill whole blocks of NF4."""
+    count = sum(parameter.numel() for parameter in model.parameters())
+    assert 1_000_000 < count < 3_000_000
+    assert json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["parameters"] == count
+    assert model.config.architectures == ["LlamaForCausalLM"]
+    assert all(size % 64 == 0 for weight in model.parameters() for size in weight.shape)
+
+
+def test_it_knows_the_form_of_an_answer_and_no_more(model: Any, tokenizer: Any) -> None:
+    """Untrained it says a label and ends, and is right about as often as a coin."""
+    import csv
+
+    with tiny_model.SENTENCES.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))[::4]
+    right = 0
+    for row in rows:
+        rendered = prompt.render(row["sentence"], "plain", tiny_model.LABELS)
+        ids = tokenizer(rendered, return_tensors="pt")
+        said = model.generate(**ids, max_new_tokens=4, do_sample=False)[0, ids["input_ids"].shape[1] :]
+        assert said[-1] == tokenizer.eos_token_id
+        label = tokenizer.decode(said, skip_special_tokens=True).strip()
+        assert label in tiny_model.LABELS
+        right += label == row["label"]
+    assert 0.35 < right / len(rows) < 0.65

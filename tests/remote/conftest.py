@@ -1,0 +1,128 @@
+"""A client with a clock of its own, builds of tiny scripts, and pushed runs, against the local Kaggle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kaggle_fixtures import SLUG, USER, StartKaggle
+from quick_clock import QuickClock
+from tiny_kernels import GOOD_SCRIPT
+
+from kit import config as settings
+from kit.config import Config
+from kit.remote import metadata, runs
+from kit.remote import push as pushing
+from kit.remote.build import Built
+from kit.remote.bundle import Bundle
+from kit.remote.client import Client, Clock
+from kit.remote.runs import Run
+from local_kaggle.server import Server
+
+
+@pytest.fixture
+def clock() -> QuickClock:
+    return QuickClock()
+
+
+@pytest.fixture
+def kaggle(start_kaggle: StartKaggle) -> Server:
+    """A local Kaggle whose kernels are told where to write."""
+    return start_kaggle(child_env={"KIT_WORKING_DIR": "{working}"})
+
+
+@pytest.fixture
+def make_client(clock: QuickClock, own_home: None) -> Callable[..., Client]:
+    """Make a client of a server, or of any address, that waits on the quick clock and says nothing."""
+
+    def make(server: Server | str, **options: Any) -> Client:
+        url = server if isinstance(server, str) else server.url
+        defaults: dict[str, Any] = {"clock": Clock(clock.now, clock.sleep), "tell": lambda _: None}
+        return Client(url, **(defaults | options))
+
+    return make
+
+
+@pytest.fixture
+def client(kaggle: Server, make_client: Callable[..., Client]) -> Client:
+    return make_client(kaggle)
+
+
+@pytest.fixture
+def config() -> Config:
+    """Settings of a rehearsal of the little competition."""
+    competition = {"slug": SLUG, "id": "ID", "text": "sentence", "labels": ["Positive", "Negative"]}
+    kernel = {"title": "Little Kernel", "accelerator": "none"}
+    return settings.load({"preset": "tiny", "competition": competition, "kernel": kernel}, where="a test")
+
+
+@pytest.fixture
+def runs_root(tmp_path: Path) -> Path:
+    return tmp_path / "runs"
+
+
+@pytest.fixture
+def make_built(tmp_path: Path) -> Callable[..., Built]:
+    """Make a build of a script without bundling; `changes` go into its metadata."""
+
+    def make(config: Config, script: str = GOOD_SCRIPT, **changes: Any) -> Built:
+        bundle_hash = hashlib.sha256(script.encode()).hexdigest()
+        text = script.replace("BUNDLE", bundle_hash)
+        folder = tmp_path / "build" / bundle_hash[:8]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "kernel.py").write_text(text)
+        path = metadata.write(config, folder, owner=USER)
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        made = Bundle(text, sha256, bundle_hash, ("kernel/main.py",), compressed=False)
+        return Built(folder, folder / "kernel.py", path, made)
+
+    return make
+
+
+@pytest.fixture
+def push(
+    client: Client, config: Config, make_built: Callable[..., Built], runs_root: Path
+) -> Callable[..., Run]:
+    """Push a script and return its run."""
+
+    def run(script: str = GOOD_SCRIPT) -> Run:
+        return pushing.push(client, make_built(config, script), config, root=runs_root).run
+
+    return run
+
+
+@pytest.fixture
+def finished(kaggle: Server, push: Callable[..., Run]) -> Callable[..., Run]:
+    """Push a script and wait for its end."""
+
+    def run(script: str = GOOD_SCRIPT) -> Run:
+        pushed = push(script)
+        kaggle.state.wait(USER, pushed.slug, pushed.version)
+        return pushed
+
+    return run
+
+
+@pytest.fixture
+def files(runs_root: Path) -> Callable[[], list[str]]:
+    """List every file below the runs folder, locks left out."""
+
+    def listed() -> list[str]:
+        names = (path for path in runs_root.rglob("*") if path.is_file() and path.suffix != ".lock")
+        return sorted(path.relative_to(runs_root).as_posix() for path in names)
+
+    return listed
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home without credentials files, and the checkout's runs/ out of reach."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setattr(runs, "RUNS", tmp_path / "no-such-runs")

@@ -1,0 +1,128 @@
+"""The competition's files come whole or not at all, and a refusal names the page to look at."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from kaggle_fixtures import SLUG, StartKaggle
+
+from kit.errors import KitError
+from kit.remote import data
+from kit.remote.client import Client
+from kit.remote.data import DataRefused
+from local_kaggle import faults
+from local_kaggle.faults import NAMED, Fault
+from local_kaggle.server import Server
+
+MakeClient = Callable[..., Client]
+NAMES = ["train.csv", "test.csv", "sample_submission.csv"]
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_files_are_fetched(client: Client, competition_folder: Path, tmp_path: Path) -> None:
+    """Train, test and the sample, byte for byte, over what stood there before."""
+    folder = tmp_path / "data" / SLUG
+    folder.mkdir(parents=True)
+    (folder / "test.csv").write_text("older")
+    assert [path.name for path in data.fetch(client, SLUG, folder)] == NAMES
+    assert content(folder) == {name: (competition_folder / name).read_bytes() for name in NAMES}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        NAMED["reset"],
+        NAMED["http-503"],
+        NAMED["html"],
+        NAMED["expire-signed-links"],
+        NAMED["truncate"],
+        NAMED["wrong-length"],
+        faults.html("signed"),
+        faults.html("DownloadDataFile"),
+    ],
+    ids=lambda fault: f"{fault.route} {fault.status or fault.drop or 'body'}",
+)
+def test_a_passing_trouble_costs_another_request(
+    kaggle: Server, client: Client, competition_folder: Path, tmp_path: Path, fault: Fault
+) -> None:
+    """A page or half a file never becomes test.csv."""
+    kaggle.faults.arm(fault)
+    data.fetch(client, SLUG, tmp_path / "data")
+    assert kaggle.faults.struck(fault) == 1
+    assert content(tmp_path / "data") == {name: (competition_folder / name).read_bytes() for name in NAMES}
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (Fault("signed", 99, skip=1, keep_bytes=5), "broke the connection"),
+        (faults.html("signed", times=99), "sends a web page"),
+        (
+            faults.status("DownloadDataFile", 403, "accept the rules", times=9),
+            "gives no files of 'little-reviews'",
+        ),
+        (faults.status("ListDataFiles", 500, times=99), "answers 500"),
+        (faults.amend("ListDataFiles", {"files": [{"name": "train.csv"}]}), r"no test\.csv, but train\.csv"),
+        (faults.answer("ListDataFiles", {}), r"has no train\.csv and no test\.csv, but nothing"),
+    ],
+)
+def test_a_lasting_trouble_leaves_the_folder_as_it_was(
+    kaggle: Server, client: Client, tmp_path: Path, fault: Fault, message: str
+) -> None:
+    """No file is replaced unless all have come."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "test.csv").write_text("older")
+    kaggle.faults.arm(fault)
+    with pytest.raises(KitError, match=message):
+        data.fetch(client, SLUG, folder)
+    assert content(folder) == {"test.csv": b"older"}
+
+
+def test_rules_that_are_not_accepted_are_named_with_their_page(
+    start_kaggle: StartKaggle, make_client: MakeClient, tmp_path: Path
+) -> None:
+    """A 403 says where to accept them."""
+    client = make_client(start_kaggle(joined=False))
+    with pytest.raises(DataRefused, match="accept this competition's rules") as caught:
+        data.fetch(client, SLUG, tmp_path / "data")
+    assert caught.value.hint.endswith(f"/competitions/{SLUG}/rules")
+    assert content(tmp_path / "data") == {}
+
+
+def test_an_unknown_competition_is_one_line(client: Client, tmp_path: Path) -> None:
+    """A 404 is about the name."""
+    with pytest.raises(DataRefused, match="Kaggle knows no competition 'no-such'"):
+        data.fetch(client, "no-such", tmp_path / "data")
+
+
+def test_a_large_file_that_comes_zipped_is_unpacked(
+    kaggle: Server, client: Client, competition_folder: Path, tmp_path: Path
+) -> None:
+    """Kaggle sends large files as an archive under the file's own name."""
+
+    def zipped(body: bytes) -> bytes:
+        packed = BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in NAMES:
+                archive.writestr(name, body)
+        return packed.getvalue()
+
+    kaggle.faults.arm(Fault("signed", 99, edit_body=zipped))
+    data.fetch(client, SLUG, tmp_path / "data")
+    assert content(tmp_path / "data") == {name: (competition_folder / name).read_bytes() for name in NAMES}
+
+
+def test_the_metric_is_known_or_left_open(kaggle: Server, client: Client) -> None:
+    """What Kaggle ranks by is translated where the kit computes it."""
+    assert data.metric(client, SLUG) == "macro_f1"
+    for words, name in (("Categorization Accuracy", "accuracy"), ("Log Loss", "")):
+        kaggle.faults.arm(faults.amend("GetCompetition", {"evaluationMetric": words}))
+        assert data.metric(client, SLUG) == name

@@ -1,0 +1,317 @@
+"""The preflight says of everything that can be seen whether it is fit, and only a fail keeps a push back."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kaggle_fixtures import SLUG, StartKaggle
+from kagglesdk.datasets.types import dataset_api_service as d
+
+from kit.config import Config
+from kit.errors import InputInvalid
+from kit.remote import doctor, loop, pins, runs
+from kit.remote.build import Built
+from kit.remote.client import Client
+from kit.remote.doctor import Check
+from kit.remote.push import PushRefused
+from kit.remote.runs import Run
+from local_kaggle import faults, routes, server
+from local_kaggle.faults import Fault
+from local_kaggle.server import Server
+
+GPU = {"enable_gpu": True, "machine_shape": "NvidiaTeslaT4"}
+MakeBuilt = Callable[..., Built]
+
+
+@pytest.fixture
+def gpu_config(config: Config) -> Config:
+    return config.model_copy(
+        update={"preset": "t4x2", "kernel": config.kernel.model_copy(update={"accelerator": "NvidiaTeslaT4"})}
+    )
+
+
+@pytest.fixture
+def examine(
+    client: Client, gpu_config: Config, make_built: MakeBuilt, runs_root: Path
+) -> Callable[..., dict[str, Check]]:
+    """Return the checks of a GPU push by name."""
+
+    def run(who: Client = client, script: str = "print()", **changes: Any) -> dict[str, Check]:
+        built = make_built(gpu_config, script, **changes)
+        return {check.name: check for check in doctor.examine(who, gpu_config, built, root=runs_root)}
+
+    return run
+
+
+def test_a_fit_push_passes_every_check(examine: Callable[..., dict[str, Check]]) -> None:
+    """One line each; the smoke run that is missing is a warning."""
+    checks = examine()
+    assert {name: check.verdict for name, check in checks.items()} == {
+        **dict.fromkeys(("slug", "size", "accelerator", "requirements", "disk", "credentials"), "pass"),
+        **dict.fromkeys(("quota", "sessions", "competition"), "pass"),
+        "smoke": "warn",
+    }
+    assert checks["credentials"].text == "tester, by KAGGLE_USERNAME and KAGGLE_KEY"
+    assert checks["quota"].text.startswith("30.0 of 30 GPU hours left, renewed on Sat ")
+    assert "this run: 690 min (its time limit)" in checks["quota"].text
+    assert all("\n" not in str(check) for check in checks.values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "verdict", "message"),
+    [
+        ({"gpu_seconds_used": 30 * 3600}, "quota", "fail", "0.0 of 30 GPU hours left"),
+        ({"gpu_seconds_used": 29 * 3600}, "quota", "warn", "1.0 of 30 GPU hours left"),
+        ({"joined": False}, "competition", "fail", f"/competitions/{SLUG}/rules"),
+        ({"slug": "other"}, "competition", "fail", "was not found"),
+        ({"token": "other"}, "credentials", "fail", "rejects the credentials of KAGGLE_USERNAME"),
+    ],
+)
+def test_what_kaggle_knows_is_judged(
+    start_kaggle: StartKaggle,
+    make_client: Callable[..., Client],
+    examine: Callable[..., dict[str, Check]],
+    settings: dict[str, Any],
+    name: str,
+    verdict: str,
+    message: str,
+) -> None:
+    """Quota, rules and names, each with the next step."""
+    check = examine(make_client(start_kaggle(**settings)))[name]
+    assert check.verdict == verdict
+    assert message in str(check)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        (faults.status("GetCompetition", 500, times=99), "Kaggle answers 500 to GetCompetition"),
+        (faults.amend("GetCompetition", {"submissionsDisabled": True}), "takes no submissions any more"),
+        (faults.amend("GetCompetition", {"deadline": "2020-01-01T00:00:00Z"}), "ended on 01 Jan 2020"),
+        (faults.answer("GetAcceleratorQuotaStatistics", {}, times=99), "lacks 'gpuQuota'"),
+        (faults.status("*", 401, times=99), "rejects the credentials"),
+    ],
+)
+def test_an_answer_that_says_little_is_no_pass(
+    kaggle: Server, examine: Callable[..., dict[str, Check]], fault: Fault, message: str
+) -> None:
+    """What could not be seen is shown as that, and the other checks go on."""
+    kaggle.faults.arm(fault)
+    odd = [str(check) for check in examine().values() if message in check.text]
+    assert len(odd) >= 1
+    assert not odd[0].startswith("pass")
+
+
+def test_rejected_tokens_end_the_questions(
+    kaggle: Server, make_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, gpu_config: Config,
+    make_built: MakeBuilt, runs_root: Path,
+) -> None:  # fmt: skip
+    """Without a user there is nobody to ask for."""
+    monkeypatch.setenv("KAGGLE_API_TOKEN", "wrong")
+    checks = list(doctor.examine(make_client(kaggle), gpu_config, make_built(gpu_config), root=runs_root))
+    assert (checks[-1].name, checks[-1].verdict) == ("credentials", "fail")
+    assert "https://www.kaggle.com/settings/api" in checks[-1].hint
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"title": "Another Title"}, "slug"),
+        ({"id": "your-username/little-kernel-t4x2"}, "slug"),
+        ({"machine_shape": "NvidiaTeslaP100"}, "accelerator"),
+    ],
+)
+def test_what_stands_in_the_build_is_judged(
+    examine: Callable[..., dict[str, Check]], changes: dict[str, Any], name: str
+) -> None:
+    """The gate of the push, one line each."""
+    assert examine(**changes)[name].verdict == "fail"
+    assert examine(script="#" * (1 << 20) + "\n")["size"].verdict == "fail"
+
+
+def test_a_session_that_is_on_is_a_warning(
+    client: Client, config: Config, make_built: MakeBuilt, push: Callable[..., Run], runs_root: Path
+) -> None:
+    """A second push would start beside it and leave it running."""
+    run = push("import time; time.sleep(60)")
+    checks = {c.name: c for c in doctor.examine(client, config, make_built(config), root=runs_root)}
+    assert checks["sessions"].verdict == "warn"
+    assert f"make stop RUN={run.name}" in checks["sessions"].hint
+    assert checks["quota"].text == "no GPU is asked for"
+
+
+def test_a_kernel_to_attach_must_be_there(
+    examine: Callable[..., dict[str, Check]], finished: Callable[..., Run]
+) -> None:
+    """Its own slug is looked up before a run starts without it."""
+    assert examine(kernel_sources=["tester/absent"])["source"].verdict == "fail"
+    run = finished()
+    assert examine(kernel_sources=[f"tester/{run.slug}"])["source"].verdict == "pass"
+
+
+@pytest.mark.parametrize(("state", "verdict"), [("READY", "pass"), ("REPROCESSING", "fail"), (None, "fail")])
+def test_a_dataset_to_attach_must_be_ready(
+    kaggle: Server, client: Client, monkeypatch: pytest.MonkeyPatch, state: str | None, verdict: str
+) -> None:
+    """A kernel that starts while a new version is processed gets the older one."""
+
+    def status(*_: object) -> Any:
+        if state is None:
+            raise server.Refused(404, "no such dataset")
+        return routes.Answer(d.ApiGetDatasetStatusResponse(), {"status": state})
+
+    key = "datasets.DatasetApiService/GetDatasetStatus"
+    monkeypatch.setitem(routes.ROUTES, key, (d.ApiGetDatasetStatusRequest, status))  # type: ignore[arg-type]
+    monkeypatch.setitem(server._METHOD_ROUTE, key, "GetDatasetStatus")
+    monkeypatch.setattr(Client, "is_local", False)
+    told = {"kernel_sources": [], "dataset_sources": ["me/rows"], "model_sources": []}
+    assert [check.verdict for check in doctor._sources(client, told)] == [verdict]
+
+
+def test_what_the_api_cannot_see_is_asked(
+    client: Client,
+    gpu_config: Config,
+    make_built: MakeBuilt,
+    runs_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A verified phone and an accepted licence have pages of their own; a rehearsal needs neither."""
+    monkeypatch.setattr(Client, "is_local", False)
+    monkeypatch.setattr(pins, "unresolved", lambda _: ([], ""))
+    built = make_built(gpu_config, **GPU, model_sources=["meta/llama/transformers/8b/2"])
+    asked = {
+        c.name: c.hint
+        for c in doctor.examine(client, gpu_config, built, root=runs_root)
+        if c.verdict == "ask"
+    }
+    assert asked == {
+        "phone": "https://www.kaggle.com/settings",
+        "model": "https://www.kaggle.com/models/meta/llama",
+    }
+
+
+@pytest.mark.parametrize(
+    ("preset", "status", "is_same", "verdict"),
+    [
+        ("smoke", "COMPLETE", True, None),
+        ("smoke", "COMPLETE", False, "warn"),
+        ("smoke", "ERROR", True, "warn"),
+        ("t4x2", "COMPLETE", True, "warn"),
+    ],
+)
+def test_a_full_push_asks_for_a_smoke_run_with_the_same_requirements(
+    examine: Callable[..., dict[str, Check]],
+    runs_root: Path,
+    preset: str,
+    status: str,
+    is_same: bool,
+    verdict: str | None,
+) -> None:
+    """A passed smoke run counts until kernel/requirements.txt changes."""
+    sha256 = runs.requirements_sha256() if is_same else "0" * 64
+    run = Run(runs_root, "me", "little-kernel-smoke", 1, "https://x", "0", {"preset": preset}, sha256)
+    folder = runs.record(runs_root, run, sha256="0").folder
+    runs.write_json(folder / "pull.json", {"status": status})
+    found = examine().get("smoke")
+    assert (found.verdict if found else None) == verdict
+
+
+def test_the_expected_time_is_that_of_an_earlier_run(gpu_config: Config, runs_root: Path) -> None:
+    """Once a preset has run, its own timings are the best guess."""
+    run = Run(runs_root, "me", "little-kernel-t4x2", 3, "https://x", "0", {"preset": "t4x2"})
+    folder = runs.record(runs_root, run, sha256="0").folder
+    told = {"ended": "complete", "config": {"preset": "t4x2"}, "timings": {"install": 60.0, "train": 1200.0}}
+    runs.write_json(folder / "run.json", told)
+    assert doctor.expected_minutes(gpu_config, runs_root) == (21.0, "as little-kernel-t4x2/v3 did")
+
+
+def test_little_disk_is_a_warning(
+    examine: Callable[..., dict[str, Check]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The outputs need room at home."""
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 10**8))
+    assert examine()["disk"].verdict == "warn"
+
+
+def test_a_failed_check_keeps_the_push_back(
+    start_kaggle: StartKaggle,
+    make_client: Callable[..., Client],
+    config: Config,
+    make_built: MakeBuilt,
+    runs_root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing is sent, and the line says which checks failed."""
+    kaggle = start_kaggle(joined=False)
+    monkeypatch.setattr(loop.build, "build", lambda config, **_: make_built(config))
+    with pytest.raises(PushRefused, match="nothing was pushed: competition failed above"):
+        loop.look_and_push(make_client(kaggle), config, root=runs_root)
+    assert "SaveKernel" not in kaggle.requests
+    assert "fail  competition" in capsys.readouterr().out
+
+
+def test_a_rehearsed_run_is_not_asked_of_kaggle(
+    client: Client, finished: Callable[..., Run], runs_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """runs/ holds both kinds; each is only known where it was pushed."""
+    run = finished()
+    assert loop.find(client, "latest", root=runs_root) == run
+    monkeypatch.setattr(Client, "is_local", False)
+    with pytest.raises(InputInvalid, match="was rehearsed on this machine"):
+        loop.find(client, "latest", root=runs_root)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('a==1.0\n# a comment\nb==2 ; extra == "cuda"  # why\n', (["a==1.0", "b==2"], [])),
+        ("a>=1\nb\nc==1.*\n-r other.txt\n", ([], ["a>=1", "b", "c==1.*", "-r other.txt"])),
+    ],
+)
+def test_only_exact_pins_count(tmp_path: Path, text: str, expected: tuple[list[str], list[str]]) -> None:
+    """What may change from one run to the next is named."""
+    path = tmp_path / "requirements.txt"
+    path.write_text(text)
+    assert pins.read(path) == expected
+
+
+def test_the_kernels_own_requirements_are_exact() -> None:
+    """The file that ships pins every line."""
+    found, loose = pins.read(runs.REQUIREMENTS)
+    assert found
+    assert loose == []
+
+
+def test_a_pin_without_a_wheel_for_the_image_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pip itself is asked, with Kaggle's Python and platform in place of this machine's."""
+    for name, tag in (("good", "py3-none-any"), ("narrow", "cp311-cp311-manylinux_2_17_x86_64")):
+        with zipfile.ZipFile(tmp_path / f"{name}-1.0-{tag}.whl", "w") as wheel:
+            info = f"{name}-1.0.dist-info"
+            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+            wheel.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
+            wheel.writestr(f"{info}/RECORD", "")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    assert pins.unresolved(["good==1.0"]) == ([], "")
+    assert pins.unresolved(["good==1.0", "narrow==1.0", "absent==3"]) == (["narrow==1.0", "absent==3"], "")
+
+
+def test_an_index_that_cannot_be_asked_is_no_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network nothing is known of the pins."""
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    missing, why = pins.unresolved(["anything==1.0"])
+    assert missing == []
+    assert why

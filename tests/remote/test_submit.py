@@ -1,0 +1,191 @@
+"""A submission is made once, scored, and kept beside its run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from kaggle_fixtures import SLUG, StartKaggle
+
+from kit.errors import InputInvalid, KitError
+from kit.remote import pull, submit
+from kit.remote.client import Client
+from kit.remote.runs import Run
+from kit.remote.submit import SubmissionRefused
+from local_kaggle import faults
+from local_kaggle.faults import NAMED, Fault
+from local_kaggle.server import Server
+
+
+@pytest.fixture
+def pulled(client: Client, finished: Callable[..., Run]) -> Run:
+    """A finished run with its submission.csv."""
+    run = finished()
+    pull.pull(client, run)
+    return run
+
+
+def record(run: Run) -> dict[str, Any]:
+    path = run.folder / "submission.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def test_a_submission_is_scored_and_recorded(
+    kaggle: Server, client: Client, pulled: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The day's allowance is shown, the run's name is the message, the score stands beside the run."""
+    submitted = submit.submit(client, pulled, "first try")
+    assert submitted.score == "1.00000"
+    assert capsys.readouterr().out == f"5 submissions to {SLUG} are left today\n"
+    made = kaggle.state.submissions[0]
+    assert made.description.startswith("first try little-kernel-tiny/v1 ")
+    assert made.total_bytes == (pulled.folder / "submission.csv").stat().st_size
+    told = record(pulled)
+    assert (told["ref"], told["status"], told["public_score"]) == (made.ref, "COMPLETE", "1.00000")
+    assert told["competition"] == SLUG
+
+
+def test_the_same_file_is_not_submitted_twice(kaggle: Server, client: Client, pulled: Run) -> None:
+    """A second submit looks the first one up; another file is another submission."""
+    first = submit.submit(client, pulled)
+    again = submit.submit(client, pulled)
+    assert again == replace(first, earlier=True)
+    assert len(kaggle.state.submissions) == 1
+    path = pulled.folder / "submission.csv"
+    path.write_text(path.read_text().replace("t0,Positive", "t0,Negative"))
+    assert submit.submit(client, pulled).score < "1"
+    assert len(kaggle.state.submissions) == 2
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("CreateSubmission", drop="after"),
+        Fault("CreateSubmission", drop="before"),
+        faults.status("CreateSubmission", 502),
+        faults.html("CreateSubmission"),
+        Fault("upload", drop="before"),
+        Fault("upload", drop="after"),
+        faults.status("upload", 503, times=2),
+        faults.status("GetSubmission", 404, times=99),
+        faults.answer("GetSubmission", {}),
+        NAMED["reset"],
+        NAMED["http-429"],
+    ],
+    ids=lambda fault: f"{fault.route} {fault.status or fault.drop}",
+)
+def test_one_submission_is_made_whatever_happens_to_its_answers(
+    kaggle: Server, client: Client, pulled: Run, fault: Fault
+) -> None:
+    """A lost answer is looked up by its words before anything is sent again."""
+    kaggle.faults.arm(fault)
+    assert submit.submit(client, pulled).score == "1.00000"
+    assert kaggle.faults.struck(fault)
+    assert len(kaggle.state.submissions) == 1
+
+
+def test_an_upload_goes_on_where_it_was_cut(
+    kaggle: Server, client: Client, pulled: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the bytes that the server has not got are sent again."""
+    body = (pulled.folder / "submission.csv").read_bytes()
+    token = kaggle.state.start_upload("submission.csv", len(body))
+    kaggle.state.upload_path(token).write_bytes(body[:20])
+    kaggle.faults.arm(Fault("upload", drop="before"))
+    sent: list[int] = []
+    link = client.link
+
+    def counting(verb: str, url: str, **options: Any) -> Any:
+        sent.append(len(options.get("data", b"")))
+        return link(verb, url, **options)
+
+    monkeypatch.setattr(client, "link", counting)
+    submit._upload(client, f"{kaggle.url}/upload/{token}", body)
+    assert kaggle.state.upload_path(token).read_bytes() == body
+    assert sent == [len(body), 0, len(body) - 20], "the lost one, the question, the rest"
+
+
+REFUSALS = {
+    "limit": (NAMED["submission-limit"], r"daily Submission allowance \(5\)", "/submissions", None),
+    "by hand": (
+        faults.status("CreateSubmission", 403, "code only"),
+        "code only",
+        "/code/tester/little-kernel-tiny, whose version 1 can be submitted by hand",
+        None,
+    ),
+    "no upload by hand": (
+        faults.status("StartSubmissionUpload", 403, "code only"),
+        "code only",
+        "version 1 can be submitted by hand",
+        None,
+    ),
+    "error": (NAMED["score-error"], "cannot score .*: injected failure", "make validate", "ERROR"),
+    "pending": (NAMED["score-pending"], "without a score after", "submit again, which only looks", "PENDING"),
+    "none left": (
+        faults.answer("GetSubmissionLimits", {"numAllowedNow": 0}),
+        "no submission to .* is left today",
+        "tomorrow",
+        None,
+    ),
+    "no upload": (faults.status("StartSubmissionUpload", 500, times=99), "answers 500", "same command", None),
+    "upload gone": (faults.status("upload", 404, times=99), "a file's link with 404", "/submissions", None),
+    "never arrives": (Fault("CreateSubmission", 99, drop="before"), "broke the connection", "same", None),
+}
+
+
+@pytest.mark.parametrize(("fault", "message", "hint", "status"), REFUSALS.values(), ids=REFUSALS)
+def test_a_refused_submission_says_what_to_do(
+    kaggle: Server, client: Client, pulled: Run, fault: Fault, message: str, hint: str, status: str | None
+) -> None:
+    """Nothing is recorded that Kaggle has not got."""
+    kaggle.faults.arm(fault)
+    with pytest.raises(KitError, match=message) as caught:
+        submit.submit(client, pulled, deadline_seconds=60)
+    assert hint in caught.value.hint
+    assert record(pulled).get("status") == status
+
+
+def test_a_pending_score_is_only_looked_at_later(kaggle: Server, client: Client, pulled: Run) -> None:
+    """Giving up waiting costs no second submission."""
+    kaggle.faults.arm(NAMED["score-pending"])
+    with pytest.raises(SubmissionRefused):
+        submit.submit(client, pulled, deadline_seconds=20)
+    kaggle.faults.clear()
+    assert submit.submit(client, pulled).score == "1.00000"
+    assert len(kaggle.state.submissions) == 1
+
+
+def test_a_file_that_was_in_error_may_be_submitted_again(kaggle: Server, client: Client, pulled: Run) -> None:
+    """Kaggle does not charge for it."""
+    kaggle.faults.arm(NAMED["score-error"])
+    with pytest.raises(SubmissionRefused):
+        submit.submit(client, pulled)
+    kaggle.faults.clear()
+    assert not submit.submit(client, pulled).earlier
+
+
+def test_a_run_of_some_test_rows_is_not_submitted(kaggle: Server, client: Client, pulled: Run) -> None:
+    """Kaggle would refuse it anyway."""
+    pulled.config["data"]["test_rows"] = 16
+    with pytest.raises(SubmissionRefused, match="answered 16 test rows on purpose"):
+        submit.submit(client, pulled)
+    assert "StartSubmissionUpload" not in kaggle.requests
+
+
+def test_a_run_without_a_submission_names_the_pull(client: Client, finished: Callable[..., Run]) -> None:
+    """There is nothing to submit before a pull."""
+    with pytest.raises(InputInvalid, match=r"submission\.csv cannot be read") as caught:
+        submit.submit(client, finished())
+    assert caught.value.hint == "make pull RUN=little-kernel-tiny/v1"
+
+
+def test_rules_that_are_not_accepted_are_said(
+    start_kaggle: StartKaggle, make_client: Callable[..., Client], kaggle: Server, pulled: Run
+) -> None:
+    """Joining comes before submitting."""
+    kaggle.close()
+    with pytest.raises(SubmissionRefused, match="accept this competition's rules"):
+        submit.submit(make_client(start_kaggle(joined=False)), pulled)
