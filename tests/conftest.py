@@ -40,7 +40,7 @@ pytest_plugins = ["kaggle_fixtures"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what talks to a Kaggle on this machine or starts many processes: it waits more than it computes."""
+    """Mark what talks to a Kaggle on this machine or starts many processes: it mostly waits."""
     for item in items:
         if {"local_kaggle", "remote", "e2e"} & set(item.path.parts):
             item.add_marker("loop")

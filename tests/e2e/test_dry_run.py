@@ -59,7 +59,7 @@ def test_the_dry_run_learns_the_sample_and_leaves_every_file_of_a_run(tiny_model
 
 
 def test_the_reference_recipe_runs_its_own_way(tiny_model: Path) -> None:
-    """Notebook prompt, loss on everything, answers written one by one and parsed; what is not parsed is scored."""
+    """Notebook prompt, loss on everything, answers written one by one; what is not parsed is scored."""
     tiny = "model.name=kit/tiny/transformers/default/1"
     ended = _dry_run(
         "--preset", "reference", "--layout", "old",
@@ -150,8 +150,8 @@ def test_what_cannot_run_is_refused_in_one_line(tiny_model: Path, arguments: lis
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs user namespaces")
 def test_a_full_disk_leaves_nothing_half_written(tiny_model: Path, tmp_path: Path) -> None:
     """The adapter does not fit: one line says so, and no cut file is left to be taken for a result."""
-    from kit.remote import build
     from kit import config
+    from kit.remote import build
 
     built = build.build(config.resolve("tiny", ["train.max_steps=2"]))
     working, inputs = tmp_path / "working", tmp_path / "input"

@@ -43,9 +43,7 @@ def _load(folder: Path, config: Config) -> Loaded:
 
 
 @pytest.fixture(scope="module")
-def trained(
-    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Loaded, train.Trained]:
+def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Loaded, train.Trained]:
     """A tiny model after 30 packed steps on forty easy rows."""
     config = _config("train.max_steps=30", "train.pack_tokens=256", "model.max_row_tokens=256")
     loaded = _load(tiny_model, config)

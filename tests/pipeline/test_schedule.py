@@ -73,7 +73,8 @@ def test_a_reason_that_a_member_left_is_what_the_user_reads(job: Path) -> None:
     """One line with the next command, not a status."""
     code = (
         "from kit.errors import KitError; from kit.pipeline import schedule; from pathlib import Path; "
-        "schedule.leave_reason(Path(sys.argv[1]), slot, KitError('row 7 is odd', hint='mend it')); sys.exit(1)"
+        "schedule.leave_reason(Path(sys.argv[1]), slot, KitError('row 7 is odd', hint='mend it')); "
+        "sys.exit(1)"
     )
     with pytest.raises(KitError, match="row 7 is odd") as caught:
         _run(job, code)

@@ -59,7 +59,7 @@ def model_folder(config: Config) -> Path | None:
     if name == TINY:
         from kit.fetch import tiny_model
 
-        tiny_model.make(folder)
+        tiny_model.make(folder, labels=config.competition.labels)
     elif name == SMALL:
         from kit.fetch import small_model
 
