@@ -114,6 +114,15 @@ test-fast: .venv/.home .venv/.dev ## run the tests that need no torch
 test-pythons: .venv/.home ## run the fast tests on every supported Python of this machine
 	@$(PY) scripts/test_pythons.py
 
+.PHONY: e2e
+e2e: .venv/.home .venv/.dev ## every fault against every verb, and against Kaggle's own command; prints both tables
+	@$(PY) -m pytest -q -n 0 tests/e2e/test_loop.py tests/e2e/test_official_client.py
+
+.PHONY: bench
+bench: .venv/.home ## sizes and times beside their aims: bundle, validator, parser
+	@$(PY) tests/bench/bundle.py
+	@$(PY) tests/bench/judge.py
+
 .PHONY: check
 check: .venv/.home .venv/.dev ## format, lint, types, import rules, pip check, secret scan
 	@$(PY) -m ruff format --check .

@@ -74,8 +74,8 @@ def train_speed(
     clock: list[float] = []
     original = training._progress
 
-    def timed() -> Any:
-        callback = original()
+    def timed(*facts: Any) -> Any:
+        callback = original(*facts)
         step_end = callback.on_log
 
         def on_log(*args: Any, **kwargs: Any) -> None:

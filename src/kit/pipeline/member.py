@@ -75,7 +75,7 @@ def _member(loaded: Loaded, config: Config, job: dict[str, Any], seed: int, fold
         "bins": trained.bins,
         "probabilities": probabilities,
         "completions": completions,
-        "peak_memory_bytes": _peak_memory(loaded),
+        "peak_memory_bytes": model.peak_memory(loaded),
         "timings": {"train": trained.seconds, "predict": round(time.monotonic() - started, 2)},
     }
 
@@ -89,17 +89,6 @@ def _settle_device(*, slots: int, card: Card | None) -> None:
         )
     if card is None:
         torch.set_num_threads(max(1, (os.cpu_count() or 1) // slots))
-
-
-def _peak_memory(loaded: Loaded) -> int:
-    """Return the most bytes that this process held: on its card, or resident on the CPU."""
-    if loaded.device == "cuda":
-        import torch
-
-        return int(torch.cuda.max_memory_reserved())
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _versions() -> dict[str, str]:

@@ -69,6 +69,17 @@ def prepare_to_answer(loaded: Loaded, *, generating: bool) -> None:
         _fast_language_model().for_inference(loaded.model)
 
 
+def peak_memory(loaded: Loaded) -> int:
+    """Return the most bytes that this process held: on its card, or resident where there is none."""
+    if loaded.device == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_reserved())
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def renew_adapter(loaded: Loaded, seed: int) -> None:
     """Make the LoRA weights anew from `seed`, as a fresh process with that seed would have them."""
     from peft.tuners.lora import LoraLayer

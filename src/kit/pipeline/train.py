@@ -38,6 +38,8 @@ def train(
 
     examples = tokens.teach(loaded.tokenizer, rows, config, seed)
     trainer = _trainer(loaded, Dataset.from_list(examples), config, seed, scratch)
+    per_epoch = sum(len(example["input_ids"]) for example in examples)
+    trainer.add_callback(_progress(loaded, seed, per_epoch))
     # Before step 1: what is packed, and that fp16 is fp16 throughout.
     if config.train.packing:
         _assert_packed(trainer)
@@ -53,7 +55,6 @@ def train(
         if "loss" in entry
     ]
     bins = len(trainer.train_dataset)
-    per_epoch = sum(len(example["input_ids"]) for example in examples)
     loaded.tokenizer.padding_side = "left"  # the trainer leaves it on the right, where scoring would be wrong
     return Trained(history, round(seconds, 2), int(per_epoch * trainer.state.epoch), bins)
 
@@ -83,7 +84,6 @@ def _trainer(loaded: Loaded, dataset: Any, config: Config, seed: int, scratch: P
         processing_class=loaded.tokenizer,
         train_dataset=dataset,
         args=_arguments(loaded, config, seed, scratch),
-        callbacks=[_progress()],
     )
     trainer.remove_callback(PrinterCallback)  # our step events say the same
     return trainer
@@ -133,7 +133,7 @@ def _assert_packed(trainer: Any) -> None:
         raise AssertionError(f"packing was turned off: columns {columns}, padding_free {flattens}")
 
 
-def _progress() -> Any:
+def _progress(loaded: Loaded, seed: int, tokens_an_epoch: int) -> Any:
     import math
 
     from transformers import TrainerCallback
@@ -152,10 +152,13 @@ def _progress() -> Any:
             left = elapsed / max(state.global_step, 1) * (state.max_steps - state.global_step)
             events.emit(
                 "step",
+                member=seed,
                 step=state.global_step,
                 steps=state.max_steps,
                 loss=round(loss, 5),
                 learning_rate=logs.get("learning_rate"),
+                tokens_per_second=round(state.epoch * tokens_an_epoch / max(elapsed, 1e-9)),
+                memory_bytes=model.peak_memory(loaded),
                 seconds_left=round(left, 1),
             )
             if not math.isfinite(loss):
