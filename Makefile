@@ -16,7 +16,7 @@ LIMIT = $(if $(TIMEOUT),--timeout '$(TIMEOUT)')
 
 .PHONY: help
 help: ## list the verbs and the variables
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo "  PRESET=t4x2        t4x2, smoke, reference, small, tiny, or one of your own in kit.toml"
 	@echo "  SET='a.b=1 seed=7' settings that win over the preset; make settings lists them all"

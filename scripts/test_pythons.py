@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import subprocess
@@ -47,7 +48,9 @@ def _passes(version: str, interpreter: str) -> bool:
     venv = ROOT / "build" / f"python-{version}"
     python = venv / "bin" / "python"
     print(f"Python {version}: {interpreter}", flush=True)
-    if not (venv / ".ready").exists():
+    pins = (ROOT / "requirements.lock").read_bytes() + (ROOT / "pyproject.toml").read_bytes()
+    ready = venv / f".ready-{hashlib.sha256(pins).hexdigest()[:12]}"
+    if not ready.exists():
         shutil.rmtree(venv, ignore_errors=True)
         subprocess.run([interpreter, "-m", "venv", str(venv)], check=True)
         install = [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
@@ -55,7 +58,7 @@ def _passes(version: str, interpreter: str) -> bool:
         groups = ["--group", "home", "--group", "dev"]
         subprocess.run([*install, "-c", "requirements.lock", *groups], cwd=ROOT, check=True)
         subprocess.run([*install, "--no-deps", "-e", "."], cwd=ROOT, check=True)
-        (venv / ".ready").touch()
+        ready.touch()
     tests = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow and not train"]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(tests, cwd=ROOT, env=environment, check=False).returncode == 0

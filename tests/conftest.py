@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 _HOME = tempfile.mkdtemp(prefix="kit-tests-home-")
@@ -35,6 +36,10 @@ os.environ |= {
     "TOKENIZERS_PARALLELISM": "false",
     "OMP_WAIT_POLICY": "passive",
 }
+
+# A machine that runs other things too must not fail a property; a continuous run repeats the same cases.
+hypothesis.settings.register_profile("kit", deadline=None, derandomize=bool(os.environ.get("CI")))
+hypothesis.settings.load_profile("kit")
 
 pytest_plugins = ["kaggle_fixtures"]
 

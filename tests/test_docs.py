@@ -15,13 +15,13 @@ from kit.presets import PRESETS
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
-VERBS = dict(re.findall(r"^([a-z-]+):.*?## (.+)$", MAKEFILE, flags=re.MULTILINE))
+VERBS = dict(re.findall(r"^([a-z0-9-]+):.*?## (.+)$", MAKEFILE, flags=re.MULTILINE))
 SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("*.py"))
 
 
 def test_every_verb_has_its_row_and_no_row_is_invented() -> None:
     """The table of verbs and the Makefile hold the same words."""
-    rows = set(re.findall(r"^\| `make ([a-z-]+)", README, flags=re.MULTILINE))
+    rows = set(re.findall(r"^\| `make ([a-z0-9-]+)", README, flags=re.MULTILINE))
     assert rows == set(VERBS) - {"help"}
 
 
@@ -29,7 +29,7 @@ def test_every_make_command_in_the_documents_exists() -> None:
     """In the README, in results and in hints of the sources."""
     texts = [README, *(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))]
     texts += [path.read_text(encoding="utf-8") for path in (ROOT / "src" / "kit").rglob("*.py")]
-    named = {verb for text in texts for verb in re.findall(r"[`\"']make ([a-z][a-z-]+)", text)}
+    named = {verb for text in texts for verb in re.findall(r"[`\"']make ([a-z][a-z0-9-]+)", text)}
     assert named <= set(VERBS), named - set(VERBS)
 
 
