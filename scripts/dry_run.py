@@ -15,23 +15,14 @@ from kit.config import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from kit.config import Config
+    from local_kaggle.sandbox import Mount
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", default="tiny", help="preset to run (default: %(default)s)")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
-    parser.add_argument(
-        "--data", type=Path, help="folder with train.csv and test.csv, instead of the usual one"
-    )
-    parser.add_argument("--layout", choices=("2026", "old"), default="2026", help="Kaggle's mount layout")
-    parser.add_argument("--network", action="store_true", help="let the script reach the network")
-    parser.add_argument(
-        "--timeout", type=float, default=3600.0, metavar="SECONDS", help="stop the run after this"
-    )
-    arguments = parser.parse_args()
+    """Build, run and judge; return 1 where the run fails or its submission is invalid."""
+    arguments = _arguments()
 
-    from kit import config, progress
+    from kit import config
     from kit.fetch import inputs
     from kit.remote import build
     from local_kaggle import sandbox
@@ -45,19 +36,50 @@ def main() -> int:
     if model is not None:
         mounts.append(sandbox.Mount("models", resolved.model.name, model))
     print(f"running {built.script.relative_to(PROJECT_ROOT)} ({len(built.bundle.text.encode()):,} bytes)")
+    started = time.monotonic()
+    root = built.folder / "dry-run"
+    status, explained = _run(built.bundle.text, root, mounts, arguments)
+    if status == 0:
+        print(f"the kernel took {time.monotonic() - started:.1f} s")
+        return _judge(resolved, data, root / "kaggle" / "working")
+    if not explained:
+        stopped = status == sandbox.TIMED_OUT
+        how = f"was stopped after {arguments.timeout:.0f} s" if stopped else f"ended with status {status}"
+        print(f"error: the run {how} (try: the lines above, or a larger TIMEOUT)", file=sys.stderr)
+    return 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="tiny", help="preset to run (default: %(default)s)")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
+    parser.add_argument(
+        "--data", type=Path, help="folder with train.csv and test.csv, instead of the usual one"
+    )
+    parser.add_argument("--layout", choices=("2026", "old"), default="2026", help="Kaggle's mount layout")
+    parser.add_argument("--network", action="store_true", help="let the script reach the network")
+    parser.add_argument(
+        "--timeout", type=float, default=3600.0, metavar="SECONDS", help="stop the run after this"
+    )
+    return parser.parse_args()
+
+
+def _run(script: str, root: Path, mounts: list[Mount], arguments: argparse.Namespace) -> tuple[int, bool]:
+    """Run the script and print what it says; return its status and whether it said what was wrong."""
+    from kit import progress
+    from local_kaggle import sandbox
 
     lines = progress.Lines()
-    said: set[str] = set()  # how lines began: the run may have said what is wrong
+    explained = False
 
     def on_output(stream: str, _seconds: float, chunk: str) -> None:
+        nonlocal explained
         for line in lines.feed(stream, chunk):
-            said.add(line[:7])
+            explained = explained or line.startswith("error: ")
             print(progress.show(line), file=sys.stderr if stream == "stderr" else sys.stdout, flush=True)
 
-    started = time.monotonic()
-    root = built.script.parent / "dry-run"
     status = sandbox.run(
-        built.bundle.text,
+        script,
         root,
         mounts,
         layout=arguments.layout,
@@ -68,18 +90,7 @@ def main() -> int:
     )
     for line in lines.end():
         print(line)
-    if status != 0 and "error: " in said:
-        return 1
-    if status != 0:
-        how = (
-            f"was stopped after {arguments.timeout:.0f} s"
-            if status == sandbox.TIMED_OUT
-            else f"ended with status {status}"
-        )
-        print(f"error: the run {how} (try: the lines above, or a larger TIMEOUT)", file=sys.stderr)
-        return 1
-    print(f"the kernel took {time.monotonic() - started:.1f} s")
-    return _judge(resolved, data, root / "kaggle" / "working")
+    return status, explained
 
 
 def _judge(resolved: Config, data: Path, working: Path) -> int:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from kit.config import PROJECT_ROOT
-from kit.errors import InputInvalid, KitError
+from kit.errors import InputInvalid
+from kit.files import write_whole
 
 SCHEMA = 1
 RUNS = PROJECT_ROOT / "runs"
@@ -172,12 +173,7 @@ def restore(folder: Path) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Write whole or not at all; raises KitError where the disk refuses."""
-    beside = path.with_name(path.name + ".part")
-    try:
-        beside.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise KitError(f"{path} cannot be written: {error.strerror}", hint="df -h") from error
+    write_whole(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
