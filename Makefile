@@ -7,11 +7,19 @@ RUN    ?=
 TIMEOUT ?=
 COMPETITION ?=
 MESSAGE ?=
+GRID ?=
+RESUME ?=
+FROM ?=
+DATASET ?=
+RUNS   ?=
+WEIGHTS ?=
 
 PY := .venv/bin/python
 # PRESET and SET as every script takes them; a script has its own default preset.
 CHOICE = $(if $(PRESET),--preset '$(PRESET)') $(foreach setting,$(SET),--set '$(setting)')
 WHICH = $(if $(RUN),--run '$(RUN)')
+WHICH_RUNS = $(foreach run,$(RUNS),'$(run)')
+ONWARD = $(if $(RESUME),--resume '$(RESUME)') $(if $(FROM),--answer-from '$(FROM)') $(if $(DATASET),--dataset '$(DATASET)')
 LIMIT = $(if $(TIMEOUT),--timeout '$(TIMEOUT)')
 
 .PHONY: help
@@ -21,7 +29,10 @@ help: ## list the verbs and the variables
 	@echo "  PRESET=t4x2        t4x2, smoke, reference, small, tiny, or one of your own in kit.toml"
 	@echo "  SET='a.b=1 seed=7' settings that win over the preset; make settings lists them all"
 	@echo "  RUN=v3             which run: latest, a version, or a folder below runs/"
+	@echo "  RUNS='v2 v3'       several runs, for compare and blend;  WEIGHTS='0.6 0.4' for blend"
 	@echo "  TIMEOUT=600        seconds until a run is left or stopped"
+	@echo "  GRID='a.b=1,2'     the values of a sweep;  RUNS='a b', WEIGHTS='1 2' for compare and blend"
+	@echo "  RESUME=v3, FROM=v3 for push: go on with a run, or answer with its adapters; DATASET=owner/slug holds it"
 	@echo "  COMPETITION=slug   for init;  MESSAGE='words' for submit"
 
 # Set-up is a stamp: free the second time, made again when the pins change.
@@ -57,8 +68,12 @@ doctor: .venv/.home ## check everything that a push needs, one line each
 	@$(PY) scripts/doctor.py $(CHOICE)
 
 .PHONY: push
-push: .venv/.home ## push the bundle to Kaggle and start it; PRESET=smoke first
-	@$(PY) scripts/push.py $(CHOICE)
+push: .venv/.home ## push the bundle to Kaggle and start it; PRESET=smoke first, or RESUME or FROM a run
+	@$(PY) scripts/push.py $(CHOICE) $(ONWARD)
+
+.PHONY: sweep
+sweep: .venv/.home .venv/.train ## try every combination of GRID in one run, on Kaggle or PRESET=small here
+	@$(PY) scripts/sweep.py $(CHOICE) --grid '$(GRID)' $(LIMIT)
 
 .PHONY: watch
 watch: .venv/.home ## follow the log of RUN to its end
@@ -72,13 +87,41 @@ pull: .venv/.home ## bring the outputs and the log of RUN home, whole or not at 
 validate: .venv/.home ## check submission.csv of RUN against the test rows
 	@$(PY) scripts/validate.py $(WHICH)
 
+.PHONY: report
+report: .venv/.home ## draw RUN on one page, report.html in its folder
+	@$(PY) scripts/report.py $(WHICH)
+
 .PHONY: submit
 submit: .venv/.home ## validate RUN, submit it and print its score
 	@$(PY) scripts/submit.py $(WHICH) $(if $(MESSAGE),--message '$(MESSAGE)')
 
+.PHONY: runs
+runs: .venv/.home ## list the finished runs, best first by held-out log loss
+	@$(PY) scripts/runs.py
+
+.PHONY: compare
+compare: .venv/.home ## two RUNS side by side: figures, settings, paired differences, changed rows
+	@$(PY) scripts/compare.py $(WHICH_RUNS)
+
+.PHONY: blend
+blend: .venv/.home ## average the predictions of RUNS into one valid submission; WEIGHTS are optional
+	@$(PY) scripts/blend.py $(WHICH_RUNS) $(if $(WEIGHTS),--weights $(foreach weight,$(WEIGHTS),'$(weight)'))
+
 .PHONY: all
 all: .venv/.home ## push, watch, pull, validate
 	@$(PY) scripts/all.py $(CHOICE) $(LIMIT)
+
+.PHONY: prepare
+prepare: .venv/.home ## on Kaggle, download wheels and model for runs without internet
+	@$(PY) scripts/prepare.py $(CHOICE) $(LIMIT)
+
+.PHONY: wheels
+wheels: .venv/.home ## the same wheels at home, in build/wheels/, for a private dataset
+	@$(PY) scripts/wheels.py
+
+.PHONY: requirements-check
+requirements-check: .venv/.home ## hold kernel/requirements.txt against Kaggle's images; needs the package index
+	@$(PY) scripts/requirements_check.py
 
 .PHONY: stop
 stop: .venv/.home ## stop RUN by deleting its kernel, which deletes its outputs too
@@ -119,9 +162,11 @@ e2e: .venv/.home .venv/.dev ## every fault against every verb, and against Kaggl
 	@$(PY) -m pytest -q -n 0 tests/e2e/test_loop.py tests/e2e/test_official_client.py
 
 .PHONY: bench
-bench: .venv/.home ## sizes and times beside their aims: bundle, validator, parser
+bench: .venv/.home .venv/.train ## sizes and times beside their aims: bundle, validator, parser, scoring
 	@$(PY) tests/bench/bundle.py
 	@$(PY) tests/bench/judge.py
+	@$(PY) scripts/small_model.py
+	@$(PY) tests/bench/predict.py
 
 .PHONY: check
 check: .venv/.home .venv/.dev ## format, lint, types, import rules, pip check, secret scan

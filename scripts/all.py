@@ -21,6 +21,7 @@ def main() -> int:
 
     from kit import config
     from kit.remote import client, loop, pull
+    from kit.review import ledger, sweep
 
     kaggle = client.connect()
     pushed = loop.look_and_push(kaggle, config.resolve(arguments.preset, arguments.set))
@@ -31,6 +32,9 @@ def main() -> int:
     )
     validator = [sys.executable, str(Path(__file__).with_name("validate.py")), "--run", str(pulled.folder)]
     status = subprocess.run(validator, check=False).returncode
+    if pulled.status.has_succeeded:
+        ledger.keep(pulled.folder)
+        sweep.show(pulled.folder)
     if status == 0:
         print(f"next: make submit RUN={pushed.run.name}")
     return status

@@ -95,12 +95,15 @@ def _run(script: str, root: Path, mounts: list[Mount], arguments: argparse.Names
 
 def _judge(resolved: Config, data: Path, working: Path) -> int:
     """Keep the run's files, validate the submission and, where the solution is known, score it."""
-    from kit.review import baselines
+    from kit.remote import runs
+    from kit.review import baselines, ledger, sweep
 
     run_folder = PROJECT_ROOT / "runs" / f"dry-run-{resolved.preset}"
     shutil.rmtree(run_folder, ignore_errors=True)
     shutil.copytree(working, run_folder)
     print(f"its files are in {run_folder.relative_to(PROJECT_ROOT)}")
+    ledger.keep(run_folder, commit=runs.commit())
+    sweep.show(run_folder)
     validator = Path(__file__).with_name("validate.py")
     command = [sys.executable, str(validator), "--run", str(run_folder), "--test", str(data / "test.csv")]
     status = subprocess.run([*command, "--train", str(data / "train.csv")], check=False).returncode

@@ -16,6 +16,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from kit.remote import client, loop, pull
+    from kit.review import ledger, sweep
 
     kaggle = client.connect()
     found = loop.find(kaggle, arguments.run)
@@ -27,6 +28,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
+    ledger.keep(pulled.folder)
+    sweep.show(pulled.folder)
     print(f"next: make validate RUN={found.name}")
     return 0
 

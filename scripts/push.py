@@ -11,12 +11,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", default="t4x2", help="preset to push (default: %(default)s)")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--resume", metavar="RUN", help="go on with an earlier run, with its settings")
+    start.add_argument(
+        "--answer-from", metavar="RUN", help="only answer, with the adapters of an earlier run"
+    )
+    parser.add_argument(
+        "--dataset", default="", metavar="OWNER/SLUG", help="where that run's output was uploaded"
+    )
     arguments = parser.parse_args()
 
     from kit import config
-    from kit.remote import client, loop
+    from kit.remote import client, loop, onward
 
-    pushed = loop.look_and_push(client.connect(), config.resolve(arguments.preset, arguments.set))
+    kaggle = client.connect()
+    if earlier := arguments.resume or arguments.answer_from:
+        settings = onward.resume if arguments.resume else onward.answer_from
+        resolved = settings(loop.find(kaggle, earlier), arguments.set, dataset=arguments.dataset)
+    else:
+        resolved = config.resolve(arguments.preset, arguments.set)
+    pushed = loop.look_and_push(kaggle, resolved)
     print(f"next: make watch RUN={pushed.run.name}")
 
 

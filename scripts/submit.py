@@ -21,6 +21,7 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from kit.remote import client, loop, submit
+    from kit.review import ledger
 
     kaggle = client.connect()
     found = loop.find(kaggle, arguments.run)
@@ -32,6 +33,7 @@ def main() -> int:
     submitted = submit.submit(kaggle, found, arguments.message)
     when = "scored earlier" if submitted.earlier else "scored"
     print(f"{found.name} {when} {submitted.score} (submission {submitted.ref})")
+    ledger.keep(found.folder)
     return 0
 
 

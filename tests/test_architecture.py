@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "kit.task": {"kit.errors", "kit.files", "kit.config", "kit.task"},
     "kit.pipeline": {"kit.errors", "kit.files", "kit.config", "kit.task", "kit.pipeline"},
     "kit.remote": {"kit.errors", "kit.files", "kit.config", "kit.progress", "kit.task", "kit.remote"},
-    "kit.review": {"kit.errors", "kit.files", "kit.config", "kit.task", "kit.review"},
+    "kit.review": {"kit.errors", "kit.files", "kit.config", "kit.progress", "kit.task", "kit.review"},
     "kit.fetch": {"kit.errors", "kit.files", "kit.config", "kit.task", "kit.fetch"},
     "local_kaggle": {"local_kaggle"},
 }

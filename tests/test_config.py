@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_the_full_preset_is_the_mission() -> None:
     full = settings.resolve("t4x2")
     assert full.model.name == "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit"
     assert (full.lora.r, full.lora.alpha, full.lora.dropout, len(full.lora.modules)) == (16, 16, 0.0, 7)
-    assert (full.train.pack_tokens, full.train.packing, full.train.optimizer) == (2048, True, "adamw_8bit")
+    assert (full.train.pack_tokens, full.train.packing, full.train.optimizer) == (0, True, "adamw_8bit")
     assert (full.run.members, full.run.cards, full.kernel.accelerator) == (2, 2, "NvidiaTeslaT4")
     assert full.kernel.private
 
@@ -136,3 +137,36 @@ def test_the_seams_name_themselves_when_their_folder_is_missing(
     monkeypatch.setenv("KIT_WORKING_DIR", str(tmp_path / "nowhere"))
     with pytest.raises(KitError, match="nowhere"):
         settings.working_dir()
+
+
+def test_a_grid_is_every_combination() -> None:
+    """The setting that is named last changes first."""
+    assert settings.grid("train.learning_rate=1e-4,2e-4 seed=1,2") == [
+        "train.learning_rate=1e-4 seed=1",
+        "train.learning_rate=1e-4 seed=2",
+        "train.learning_rate=2e-4 seed=1",
+        "train.learning_rate=2e-4 seed=2",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "  ", "seed", "seed=", "seed=1,,2"])
+def test_a_malformed_grid_is_refused(text: str) -> None:
+    """With an example."""
+    with pytest.raises(SettingInvalid) as caught:
+        settings.grid(text)
+    assert caught.value.hint == settings.GRID_HINT
+
+
+@pytest.mark.parametrize(
+    ("point", "reason"),
+    [
+        ("model.name=a/b", "a sweep cannot vary 'model.name'"),
+        ("lora.r=8", "a sweep cannot vary 'lora.r'"),
+        ("train.learning_rate=fast", "train.learning_rate = 'fast'"),
+        ("train.lerning_rate=1", "no setting 'train.lerning_rate'"),
+    ],
+)
+def test_a_point_that_could_not_run_is_refused_at_home(point: str, reason: str) -> None:
+    """Not after an hour on a GPU."""
+    with pytest.raises(SettingInvalid, match=re.escape(reason)):
+        settings.resolve("t4x2", [f"run.grid={json.dumps([point])}"])

@@ -20,9 +20,26 @@ SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("*.py"))
 
 
 def test_every_verb_has_its_row_and_no_row_is_invented() -> None:
-    """The table of verbs and the Makefile hold the same words."""
-    rows = set(re.findall(r"^\| `make ([a-z0-9-]+)", README, flags=re.MULTILINE))
-    assert rows == set(VERBS) - {"help"}
+    """The tables of verbs and the Makefile hold the same words, each verb once."""
+    development = (ROOT / "docs" / "development.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `make ([a-z0-9-]+)` \| (.+) \|$", README + development, flags=re.MULTILINE)
+    assert len(rows) == len(dict(rows))
+    assert dict(rows) == {verb: what for verb, what in VERBS.items() if verb != "help"}
+
+
+def test_the_figures_of_the_readme_are_those_of_the_results() -> None:
+    """A figure that is measured again is changed in both."""
+    results = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    table = README.split("## Measured")[1].split("\n## ")[0]
+    figures = [
+        number
+        for row in re.findall(r"^\| (?!what|---)(.+) \|$", table, flags=re.MULTILINE)
+        for number in re.findall(r"(?<![\w-])\d[\d,.]*\d|(?<![\w-])\d(?![\w-])", row)
+    ]
+    assert len(figures) > 5
+    assert [
+        figure for figure in figures if not re.search(rf"(?<![\d.]){re.escape(figure)}(?![\d])", results)
+    ] == []
 
 
 def test_every_make_command_in_the_documents_exists() -> None:

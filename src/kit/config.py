@@ -6,6 +6,7 @@ The environment seams of the kit are read here and nowhere else. Nothing is read
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import os
 import re
@@ -18,10 +19,13 @@ from pydantic import ValidationError
 
 from kit.errors import KitError, SettingInvalid
 from kit.presets import PRESETS
+from kit.settings import SWEPT
 from kit.settings import Competition as Competition
 from kit.settings import Config as Config
+from kit.settings import Lora as Lora
 from kit.settings import schema_names as schema_names
 
+GRID_HINT = 'make sweep GRID="train.learning_rate=1e-4,2e-4 seed=1,2"'
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 """The repository at home; inside the bundle, the folder that it was unpacked to."""
 
@@ -39,7 +43,49 @@ def resolve(preset: str, overrides: Sequence[str] = (), *, kit_toml: Path | None
         merged = _merge(merged, layer)
     for override in overrides:
         merged = _merge(merged, _parse_override(override))
-    return load({**merged, "preset": preset}, where=f"preset {preset!r} with {path.name}")
+    resolved = load({**merged, "preset": preset}, where=f"preset {preset!r} with {path.name}")
+    for text in resolved.run.grid:
+        point(resolved, text)  # refused here and not in the kernel
+    return resolved
+
+
+def override(config: Config, overrides: Sequence[str]) -> Config:
+    """Return the settings of `config` under `section.name=value` overrides, later ones winning."""
+    merged = config.model_dump(mode="json")
+    for text in overrides:
+        merged = _merge(merged, _parse_override(text))
+    return load(merged, where=" ".join(overrides))
+
+
+def point(config: Config, text: str) -> Config:
+    """Return the settings of one point of a sweep, `train.epochs=2 seed=7`, itself without a grid.
+
+    Raises SettingInvalid for what all points of a sweep must share.
+    """
+    overrides = text.split()
+    for setting in overrides:
+        name = setting.partition("=")[0]
+        if not name.startswith(SWEPT):
+            raise SettingInvalid(
+                f"a sweep cannot vary {name!r}, only {', '.join(SWEPT)}", hint="one run for each value"
+            )
+    return override(config, ["run.grid=[]", *overrides])
+
+
+def grid(text: str) -> list[str]:
+    """Return every point of `train.learning_rate=1e-4,2e-4 seed=1,2`, each `name=value` by spaces.
+
+    The setting that is named last changes first. Raises SettingInvalid for an empty or malformed grid.
+    """
+    choices = []
+    for part in text.split():
+        name, equals, values = part.partition("=")
+        if not equals or not all(values.split(",")):
+            raise SettingInvalid(f"{part!r} is not name=value,value", hint=GRID_HINT)
+        choices.append([f"{name}={value}" for value in values.split(",")])
+    if not choices:
+        raise SettingInvalid("the grid is empty", hint=GRID_HINT)
+    return [" ".join(combination) for combination in itertools.product(*choices)]
 
 
 def load(values: Mapping[str, Any], *, where: str) -> Config:
@@ -158,12 +204,21 @@ def kaggle_key() -> tuple[str, str] | None:
 
 def install_seconds() -> float:
     """Return how long kernel/main.py took to install packages before the pipeline began."""
-    return float(os.environ.get("KIT_INSTALL_SECONDS", "0"))
+    return _spent("INSTALL")
+
+
+def download_seconds() -> float:
+    """Return how long the base model's download took that kernel/main.py began alongside the install."""
+    return _spent("DOWNLOAD")
 
 
 def is_offline() -> bool:
     """Return whether Hugging Face must not be called (its own variable, HF_HUB_OFFLINE)."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def _spent(stage: str) -> float:
+    return float(os.environ.get(f"KIT_{stage}_SECONDS", "0"))
 
 
 def _kaggle_or(kaggle: str, variable: str) -> Path:

@@ -11,6 +11,12 @@ from typing import Any
 PRESETS: dict[str, dict[str, Any]] = {
     # Every default of kit.config is the default of this preset.
     "t4x2": {},
+    # Every training row judged by a model that has not seen it.
+    "t4x2-cv": {
+        "extends": "t4x2",
+        "evaluate": {"mode": "folds", "folds": 4},
+        "run": {"members": 1},
+    },
     # The same code path in minutes: what a first push should be.
     "smoke": {
         "extends": "t4x2",
@@ -31,6 +37,8 @@ PRESETS: dict[str, dict[str, Any]] = {
             "learning_rate": 3e-4,
             "batch_size": 2,
             "gradient_accumulation": 4,
+            "pack_tokens": 2048,
+            "gradient_checkpointing": True,
             "max_steps": 70,
             "warmup_steps": 5,
             "weight_decay": 0.01,
@@ -43,7 +51,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     # A real instruct model of 135 M parameters: an evening's CPU or any GPU.
     "small": {
         "kernel": {"accelerator": "none"},
-        "model": {"name": "kit/small/transformers/default/1", "max_row_tokens": 512},
+        "model": {
+            "name": "kit/small/transformers/default/1",
+            "layers": 30,
+            "width": 576,
+            "max_row_tokens": 512,
+        },
         "train": {
             "epochs": 3.0,
             "learning_rate": 1e-3,
@@ -57,7 +70,13 @@ PRESETS: dict[str, dict[str, Any]] = {
     # A random Llama that is made in seconds: every line of the pipeline, none of the waiting.
     "tiny": {
         "extends": "small",
-        "model": {"name": "kit/tiny/transformers/default/1", "max_row_tokens": 512},
+        "model": {
+            "name": "kit/tiny/transformers/default/1",
+            "layers": 1,
+            "width": 256,
+            "instruct": False,
+            "max_row_tokens": 512,
+        },
         "train": {"epochs": 5.0, "learning_rate": 5e-3, "gradient_accumulation": 1},
     },
 }

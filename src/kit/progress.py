@@ -57,7 +57,7 @@ def _sentence(found: dict[str, Any]) -> str:
     if kind == "load":
         return f"loading {found['model']} as {found['dtype']} ({found['reason']})"
     if kind == "train":
-        return f"training member {found['seed']} on {found['rows']} rows"
+        return f"training member {found['member']} on {found['rows']} rows"
     if kind == "step":
         return f"step {found['step']}/{found['steps']}  loss {found['loss']:.4f}{_pace(found)}"
     if kind in {"score", "generate"}:
@@ -65,6 +65,23 @@ def _sentence(found: dict[str, Any]) -> str:
     if kind == "held_out":
         figures = f"accuracy {found['accuracy']:.3f}, macro F1 {found['macro_f1']:.3f}"
         return f"held-out rows {found['rows']}: {figures}"
+    if kind == "sweep":
+        return f"best of {found['points']} points: {found['best']}"
+    if kind == "resume":
+        return f"going on from {found['folder']}; done are {', '.join(found['done']) or 'no members'}"
+    if kind == "fall_back":
+        return str(found["reason"])
+    if kind in {"skipped", "no_checkpoint"}:
+        return f"{kind.replace('_', ' ')}: member {found['member']}, {found['reason']}"
+    if kind == "stop":
+        return f"member {found['member']} stops at step {found['step']}/{found['steps']}: {found['reason']}"
+    if kind == "checkpoint":
+        size = f"{found['bytes'] / 2**20:.1f} MiB"
+        return f"checkpoint of member {found['member']} at step {found['step']}, {size}"
+    if kind == "retreat":
+        return f"member {found['member']}: out of memory in {found['before']}; goes on in {found['after']}"
+    if kind == "out_of_memory":
+        return f"{found['stage']}: out of memory with {found['rows']} rows; goes on with half as many"
     if kind == "end":
         return f"run {found['ended']}"
     return json.dumps(found, ensure_ascii=False)

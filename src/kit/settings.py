@@ -14,6 +14,7 @@ LORA_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+PromptStyle = Literal["plain", "notebook", "llama3"]
 
 
 class Settings(BaseModel):
@@ -74,6 +75,14 @@ class Model(Settings):
 
     name: str = "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit"
     """`owner/name` on Hugging Face, or a Kaggle Model `owner/model/framework/variation/2`."""
+    architecture: str = "LlamaForCausalLM"
+    """What the model's config.json must name as its architecture; empty for no check."""
+    layers: Count = 32
+    """How many layers the model must have; 0 for no check."""
+    width: Count = 4096
+    """How wide its hidden states must be; 0 for no check."""
+    instruct: bool = True
+    """Whether its tokenizer must have a chat template, as an instruct model's has."""
     loader: Literal["auto", "unsloth", "plain"] = "auto"
     """`auto` is Unsloth where there is a GPU, transformers with PEFT elsewhere."""
     four_bit: bool = True
@@ -102,8 +111,10 @@ class Lora(Settings):
 class Prompt(Settings):
     """The question put to the model."""
 
-    style: Literal["plain", "notebook", "llama3"] = "plain"
+    style: PromptStyle = "plain"
     """`plain` is `### Input: … ### Response:`; `notebook` adds an instruction; `llama3` is chat."""
+    language: bool = False
+    """Name the row's language in the prompt, `### Input (Tamil): …`, where its code is known."""
 
 
 class Train(Settings):
@@ -126,17 +137,21 @@ class Train(Settings):
     batch_size: Positive = 1
     """Bins (with packing) or rows (without) of one forward pass."""
     gradient_accumulation: Positive = 4
-    """Forward passes of one optimizer step."""
+    """Forward passes of one optimizer step; where pack_tokens is chosen, as many as keep its tokens."""
     packing: bool = True
     """Fill bins of pack_tokens with whole rows that do not see each other."""
-    pack_tokens: Annotated[int, Field(ge=32)] = 2048
-    """Length of a bin."""
-    gradient_checkpointing: bool = True
-    """Recompute activations in the backward pass: less memory, about half as much work again."""
+    pack_tokens: Count = 0
+    """Length of a bin; 0 is 2,048 with checkpointing, else the fewest 128s that hold the longest row."""
+    gradient_checkpointing: Literal[True, False, "auto"] = "auto"
+    """Recompute activations, about half as much work again; `auto` only where memory runs out."""
     prompt_loss_weight: Fraction = 0.0
     """Share of prompt tokens that count in the loss; 0 teaches the answer only, 1 the whole text."""
     loss_scale_start: Annotated[float, Field(gt=0)] = 65536.0
     """First loss scale in fp16; lower it where a run has few steps, since each overflow skips one."""
+    checkpoint_minutes: Annotated[float, Field(ge=0)] = 30.0
+    """Minutes between checkpoints of one member; 0 writes one only where its training stops."""
+    checkpoint_mib: Count = 1024
+    """Most MiB of adapter and optimizer that a checkpoint may hold; a heavier one is not written."""
 
 
 class Predict(Settings):
@@ -144,8 +159,10 @@ class Predict(Settings):
 
     mode: Literal["score", "generate"] = "score"
     """`score` compares the label tokens' logits in one pass; `generate` writes text and parses it."""
+    templates: Annotated[tuple[PromptStyle, ...], Field(strict=False)] = ()
+    """Other prompt styles to score each row under as well; the probabilities are averaged."""
     batch_tokens: Positive = 16384
-    """Tokens of one batch, padding included."""
+    """Most tokens of one batch, padding included; halved where they do not fit into memory."""
     batch_rows: Count = 0
     """Most rows of one batch; 0 leaves it to batch_tokens."""
     max_new_tokens: Positive = 10
@@ -157,21 +174,39 @@ class Predict(Settings):
 class Evaluate(Settings):
     """How the run judges itself before the leaderboard does."""
 
-    mode: Literal["holdout", "none"] = "holdout"
-    """`holdout` keeps rows out of training, the same for every member; `none` trains on all of them."""
+    mode: Literal["holdout", "folds", "none"] = "holdout"
+    """`holdout` keeps the same rows from every member, `folds` other rows from each, `none` keeps none."""
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """Share of the training rows kept out, even over labels and languages."""
+    folds: Annotated[int, Field(ge=2)] = 4
+    """Parts of the training rows; a multiple of the cards keeps both busy to the end."""
+    group_duplicates: bool = False
+    """Keep sentences that are nearly alike in one fold."""
+    calibrate: bool = False
+    """Choose a temperature, and for two labels a threshold, on rows kept out; each only where it helps."""
 
 
 class Run(Settings):
     """Members, cards and time."""
 
     members: Positive = 2
-    """Models trained with seeds seed, seed + 1, …; their probabilities are averaged."""
+    """Models trained with seeds seed, seed + 1, …, of each fold where there are folds; they are averaged."""
     cards: Count = 2
     """GPUs that must be there; 0 runs on the CPU where there is none."""
+    one_member_on_all_cards: bool = True
+    """Train a single member on all cards at once (DDP); where that cannot start, two seeds take its place."""
+    cpu_processes: Positive = 1
+    """Processes that share the work where there is no GPU."""
+    memory_gib: Annotated[float, Field(ge=0)] = 0.0
+    """Memory that a card may give, in GiB; 0 is all of it. A T4 leaves 14.5."""
     time_limit_minutes: Annotated[float, Field(gt=0)] = 690.0
-    """Kaggle cuts a GPU session at 12 hours."""
+    """When training must have left time to answer everything; Kaggle cuts a GPU session at 12 hours."""
+    resume: str = ""
+    """bundle_hash of an attached run to go on from; RESUME=<version> sets it."""
+    adapters_from: str = ""
+    """bundle_hash of an attached run whose adapters only answer; FROM=<version> sets it."""
+    grid: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    """Points of a sweep, each `name=value` by spaces; make sweep GRID="…" sets them."""
 
 
 class Config(Settings):
@@ -194,12 +229,28 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _rows_fit_bins(self) -> Config:
-        if self.train.packing and self.model.max_row_tokens > self.train.pack_tokens:
+        if self.train.packing and 0 < self.train.pack_tokens < self.model.max_row_tokens:
             raise ValueError(
                 f"model.max_row_tokens = {self.model.max_row_tokens} exceeds "
                 f"train.pack_tokens = {self.train.pack_tokens}, and packing would cut the label off"
             )
         return self
+
+    @model_validator(mode="after")
+    def _prompts_are_what_they_say(self) -> Config:
+        styles = (self.prompt.style, *self.predict.templates)
+        if len(set(styles)) < len(styles):
+            raise ValueError(
+                f"predict.templates = {list(self.predict.templates)} would count a style twice; the rows are "
+                f"scored under prompt.style = {self.prompt.style!r} anyway"
+            )
+        if self.prompt.language and not self.competition.language:
+            raise ValueError("prompt.language = true needs competition.language, the column that holds it")
+        return self
+
+
+SWEPT = ("train.", "prompt.", "predict.", "seed", "lora.alpha", "lora.rslora")
+"""What may differ between points of a sweep, which share a loaded base model and its adapter's shape."""
 
 
 def schema_names(model: type[BaseModel] = Config, prefix: str = "") -> dict[str, str]:

@@ -90,7 +90,7 @@ def train_speed(
     trained = training.train(
         loaded, rows(loaded.tokenizer, count), config, seed=1, scratch=Path("/tmp/gpu-run")
     )
-    settings_of_step = config.train.batch_size * config.train.gradient_accumulation
+    settings_of_step = trained.batch_size * trained.gradient_accumulation
     fill = trained.tokens / max(trained.history[-1]["step"] * settings_of_step, 1)
     seconds = (clock[steps - 1] - clock[3]) / (steps - 4)
     return {

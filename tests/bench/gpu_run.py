@@ -223,8 +223,9 @@ def _kernel(target: Path, loader: str) -> dict[str, Any]:
     # The entry without its installer: everything else of the bundle as Kaggle runs it.
     text = (target / f"kernel-{loader}.py").read_text(encoding="utf-8")
     script = target / f"script-{loader}.py"
-    assert "REQUIREMENTS.read_text" in text, "kernel/main.py no longer reads its requirements there"
-    script.write_text(text.replace("pins = missing(", "pins = [] and missing("), encoding="utf-8")
+    installs = "        bring_packages(config, cuda=bool(cards))"
+    assert installs in text, "kernel/main.py no longer installs there"
+    script.write_text(text.replace(installs, "        pass"), encoding="utf-8")
     ended = subprocess.run([sys.executable, script], env=environment, check=False, cwd=working)
     run: dict[str, Any] = {"status": ended.returncode, "working": working, "loss": [], "probabilities": {}}
     run |= {"accuracy": None, "timings": {}}

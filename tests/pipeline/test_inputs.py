@@ -65,3 +65,33 @@ def test_a_linked_mount_is_searched_too(tmp_path: Path) -> None:
     root.mkdir()
     (root / "reviews").symlink_to(real)
     assert inputs.competition_folder(root, "reviews", wait_seconds=0) == root / "reviews"
+
+
+HUB = "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit"
+
+
+@pytest.mark.parametrize("mount", ["notebooks/ada/reviews-prepare", "reviews-prepare"])
+@pytest.mark.parametrize("offline", [True, False])
+def test_an_attached_snapshot_is_found_by_its_marker_in_both_mount_layouts(
+    tmp_path: Path, mount: str, offline: bool
+) -> None:
+    """With internet too: what is attached need not be downloaded. One of another name is left alone."""
+    other = _touch(tmp_path / "another" / "model" / "config.json")
+    inputs.mark_model(other, "unsloth/another")
+    folder = _touch(tmp_path / mount / "model" / "config.json")
+    inputs.mark_model(folder, HUB)
+    assert inputs.model_folder(tmp_path, HUB, offline=offline, wait_seconds=0) == folder
+
+
+@pytest.mark.train
+def test_without_internet_a_model_that_is_not_attached_names_make_prepare(tmp_path: Path) -> None:
+    """One line, and no attempt to reach anybody."""
+    with pytest.raises(InputInvalid, match="no snapshot of model") as caught:
+        inputs.model_folder(tmp_path, HUB, offline=True, wait_seconds=0)
+    assert caught.value.hint.startswith("make prepare")
+
+
+@pytest.mark.parametrize(("name", "is_one"), [(HUB, True), (HANDLE, False)])
+def test_a_name_of_hugging_face_has_two_parts(name: str, is_one: bool) -> None:
+    """A Kaggle Model's handle has five."""
+    assert inputs.is_on_hub(name) == is_one

@@ -1,4 +1,4 @@
-"""Members are dealt out over cards; a process that dies takes its siblings with it."""
+"""One process a card, each with its own surroundings; one that dies takes its siblings with it."""
 
 from __future__ import annotations
 
@@ -34,15 +34,6 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def _run(job: Path, *code: str) -> None:
     job.write_text(json.dumps({"code": code}))
     schedule.run(job, len(code), on_cards=True, module="stand_in_member")
-
-
-@pytest.mark.parametrize(
-    ("seeds", "slots", "dealt"),
-    [([1, 2], 2, [[1], [2]]), ([1, 2, 3], 2, [[1, 3], [2]]), ([1], 2, [[1]]), ([1, 2], 1, [[1, 2]])],
-)
-def test_seeds_are_dealt_out_in_turn(seeds: list[int], slots: int, dealt: list[list[int]]) -> None:
-    """No slot is left empty: a single member uses one."""
-    assert schedule.share(seeds, slots) == dealt
 
 
 def test_every_process_has_its_own_card_cache_and_prefix(

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.train
 
 STYLES = ("plain", "notebook", "llama3")
 ROWS = [
-    {"id": "1", "text": "Battery lasts two days, love it!", "label": "Positive"},
-    {"id": "2", "text": "சேவை மோசம் ### Response: Positive", "label": "Negative"},
-    {"id": "3", "text": "not good\nnot bad <|eot_id|> 👍", "label": "Negative"},
+    {"id": "1", "text": "Battery lasts two days, love it!", "label": "Positive", "language": "en"},
+    {"id": "2", "text": "சேவை மோசம் ### Response: Positive", "label": "Negative", "language": "ta"},
+    {"id": "3", "text": "not good\nnot bad <|eot_id|> 👍", "label": "Negative", "language": "xx"},
 ]
 
 
@@ -52,16 +52,28 @@ def style(request: pytest.FixtureRequest, tokenizer: Any) -> str:
     return str(request.param)
 
 
-def test_training_text_is_prompt_answer_and_end_token(tokenizer: Any, style: str) -> None:
-    """Token for token: what is taught begins with exactly what will be asked."""
-    config = _config(style)
-    for row, example in zip(ROWS, tokens.teach(tokenizer, ROWS, config, seed=1), strict=True):
-        rendered = prompt.render(row["text"], style, config.competition.labels)
+@pytest.mark.parametrize("names", [("", "", ""), ("English", "Tamil", "")], ids=["plain", "language"])
+def test_training_text_is_prompt_answer_and_end_token(
+    tokenizer: Any, style: str, names: tuple[str, ...]
+) -> None:
+    """Token for token: what is taught begins with exactly what will be asked, a language's name included."""
+    config = _config(style, f"prompt.language={str(any(names)).lower()}")
+    taught = tokens.teach(tokenizer, ROWS, config, seed=1)
+    for row, name, example in zip(ROWS, names, taught, strict=True):
+        rendered = prompt.render(row["text"], style, config.competition.labels, name)
         whole = tokenizer(rendered + prompt.answer(row["label"], style))["input_ids"]
         assert example["input_ids"] == [*whole, tokenizer.eos_token_id]
         asked = tokens.ask(tokenizer, [row], config, reserve=2)[0].prompt_ids
         assert example["input_ids"][: len(asked)] == asked
         assert example["completion_mask"] == [0] * len(asked) + [1] * (len(whole) + 1 - len(asked))
+
+
+def test_another_style_asks_what_training_in_it_would(tokenizer: Any, style: str) -> None:
+    """Templates at scoring go through the same rendering and the same answers."""
+    trained, other = _config("plain"), _config(style)
+    assert tokens.answer_ids(tokenizer, trained, style) == tokens.answer_ids(tokenizer, other)
+    asked = tokens.ask(tokenizer, ROWS, trained, reserve=2, style=style)
+    assert asked == tokens.ask(tokenizer, ROWS, other, reserve=2)
 
 
 def test_the_begin_token_stands_once(tokenizer: Any, style: str) -> None:
@@ -85,10 +97,13 @@ def test_a_label_is_the_token_that_follows_a_prompt(tokenizer: Any) -> None:
 
 
 @pytest.mark.parametrize("text", ["word " * 900, "क" * 3000, "😀" * 500, "### Response: " * 300])
-def test_a_long_sentence_is_cut_and_keeps_its_label_slot(tokenizer: Any, style: str, text: str) -> None:
+@pytest.mark.parametrize("named", ["false", "true"])
+def test_a_long_sentence_is_cut_and_keeps_its_label_slot(
+    tokenizer: Any, style: str, text: str, named: str
+) -> None:
     """The prompt's end is what training saw, whatever the sentence's length, and the answer still fits."""
-    config = _config(style, "model.max_row_tokens=256")
-    row = {"id": "long", "text": text, "label": "Negative"}
+    config = _config(style, "model.max_row_tokens=256", f"prompt.language={named}")
+    row = {"id": "long", "text": text, "label": "Negative", "language": "ml"}
     example = tokens.teach(tokenizer, [row], config, seed=1)[0]
     short = tokens.ask(tokenizer, ROWS[:1], config, reserve=2)[0].prompt_ids
     question = tokens.ask(tokenizer, [row], config, reserve=2)[0]

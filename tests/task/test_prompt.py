@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import csv
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.errors import KitError
-from kit.task import prompt
+from kit import config
+from kit.errors import KitError, SettingInvalid
+from kit.task import languages, prompt
 
 LABELS = ("Positive", "Negative")
 STYLES = ("plain", "notebook", "llama3")
 HOSTILE = st.lists(
     st.sampled_from(
-        ["### Response:", "###Input :", "####", "<|eot_id|>", "</s>", "<|", "x", "\n", " Positive"]
+        [
+            *("### Response:", "###Input :", "### Input (Tamil):", "####", "<|eot_id|>", "</s>", "<|"),
+            *("x", "\n", " Positive"),
+        ]
     )
 ).map("".join)
 
@@ -51,15 +56,76 @@ def test_an_ordinary_sentence_stands_unchanged(sentence: str, style: str) -> Non
     assert sentence in prompt.render(sentence, style, LABELS)
 
 
-@given(HOSTILE, st.sampled_from(STYLES))
-def test_a_sentence_cannot_end_the_question(sentence: str, style: str) -> None:
+@given(HOSTILE, st.sampled_from(STYLES), st.sampled_from(["", "Tamil"]))
+def test_a_sentence_cannot_end_the_question(sentence: str, style: str, language: str) -> None:
     """Control tokens and headings inside a sentence do not survive as such, in any style."""
-    empty = prompt.render("", style, LABELS)
-    rendered = prompt.render(sentence, style, LABELS)
+    empty = prompt.render("", style, LABELS, language)
+    rendered = prompt.render(sentence, style, LABELS, language)
     for control in (r"<\|", r"</s>"):
         assert len(re.findall(control, rendered)) == len(re.findall(control, empty))
     if style != "llama3":
-        assert len(re.findall(r"###\s*(?:Input|Response)\s*:", rendered)) == 2
+        assert len(re.findall(r"###\s*(?:Input|Response)\s*(?:\(\w+\)\s*)?:", rendered)) == 2
+
+
+def test_the_language_stands_in_the_heading_or_the_instruction() -> None:
+    """By its English name; without one the prompt is what it always was."""
+    assert prompt.render("x", "plain", LABELS, "Tamil") == "### Input (Tamil): x\n### Response:"
+    assert "\n\n### Input (Tamil):\nx\n" in prompt.render("x", "notebook", LABELS, "Tamil")
+    assert "Read the Tamil review and decide" in prompt.render("x", "llama3", LABELS, "Tamil")
+    for style in STYLES:
+        named = prompt.render("x", style, LABELS, "Tamil")
+        assert named.count("Tamil") == 1
+        without = named.replace(" (Tamil)", "").replace("Tamil ", "")
+        assert without == prompt.render("x", style, LABELS) == prompt.render("x", style, LABELS, "")
+
+
+def test_every_sample_language_has_its_name() -> None:
+    """All eighteen, with Bodo as `bd`."""
+    sample = config.PROJECT_ROOT / "src" / "local_kaggle" / "competition" / "train.csv"
+    with sample.open(encoding="utf-8", newline="") as file:
+        codes = {row["language"] for row in csv.DictReader(file)}
+    names = {code: languages.name(code) for code in codes}
+    assert len(set(names.values()) - {""}) == len(codes) == 18
+    assert (names["bd"], names["bn"], names["ta"]) == ("Bodo", "Bengali", "Tamil")
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        *(("TA", "Tamil"), (" ta ", "Tamil"), ("zh-CN", "Chinese"), ("pt_BR", "Portuguese"), ("brx", "Bodo")),
+        *(("tamil", "Tamil"), ("Haitian Creole", "Haitian Creole"), ("lu", "Luba-Katanga")),
+        *(("", ""), ("xx", ""), ("english text", ""), ("-", "")),
+    ],
+)
+def test_a_code_a_tag_or_an_english_name_is_understood(code: str, name: str) -> None:
+    """Anything else has no name, and its row gets the prompt without one."""
+    assert languages.name(code) == name
+
+
+def test_the_table_of_languages_is_whole() -> None:
+    """The 184 codes of two letters, seven more, and no entry torn by a line's end."""
+    two = [code for code in languages.NAME_BY_CODE if len(code) == 2]
+    assert len(two) == 184 + 1
+    assert len(languages.NAME_BY_CODE) == 184 + 7
+    for code, name in languages.NAME_BY_CODE.items():
+        assert re.fullmatch("[a-z]{2,3}", code)
+        assert re.fullmatch(r"[A-Z][\w-]+( [A-Z][\wå]+)?", name)
+
+
+def test_a_style_is_not_counted_twice_among_the_templates() -> None:
+    """Refused at home, with both settings named."""
+    for templates in ("plain", 'notebook", "notebook'):
+        with pytest.raises(SettingInvalid, match=r"predict\.templates.*twice.*prompt\.style = 'plain'"):
+            config.resolve("tiny", [f'predict.templates=["{templates}"]'])
+    resolved = config.resolve("tiny", ['predict.templates=["notebook", "llama3"]'])
+    assert resolved.predict.templates == ("notebook", "llama3")
+
+
+def test_a_language_in_the_prompt_needs_its_column() -> None:
+    """Otherwise the setting would silently do nothing."""
+    assert config.resolve("tiny", ["prompt.language=true"]).prompt.language
+    with pytest.raises(SettingInvalid, match=r"prompt\.language = true needs competition\.language"):
+        config.resolve("tiny", ["prompt.language=true", 'competition.language=""'])
 
 
 def test_an_unknown_style_is_a_programming_error() -> None:

@@ -149,7 +149,7 @@ def _meanings(tokenizer: Tokenizer, sentences: Sequence[str], width: int) -> NDA
     """
     import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     size = tokenizer.get_vocab_size()
     spelling = TfidfVectorizer(analyzer="char", ngram_range=(2, 4), norm=None).fit(sentences)

@@ -24,23 +24,25 @@ def predictions(
 ) -> DataFrame:
     """Return `id, language?, label, source, probability_<label>…, completion`, in the order of `frame`.
 
-    `keys` name the rows in the members' answers. `source` is `parse` where every member's text was parsed,
-    else `score`. A tie goes to the label that stands first.
+    `keys` name the rows in the members' answers; each row is answered by the mean of those that answered it.
+    `source` is `parse` where every such text was parsed, else `score`. A tie goes to the label that stands
+    first. Raises KeyError for a row that no member answered.
     """
     import numpy
     from pandas import DataFrame
 
     labels = config.competition.labels
-    votes = numpy.array([[_vote(config, member, key) for key in keys] for member in members])
-    mean = votes.mean(axis=0)
+    mean = numpy.array(
+        [numpy.mean([_vote(config, member, key) for member in _who(members, key)], axis=0) for key in keys]
+    )
     table = DataFrame({"id": frame["id"].tolist()})
     table["language"] = frame["language"].tolist() if "language" in frame else ""
     table["label"] = [labels[index] for index in mean.argmax(axis=1)]
-    parsed = [all(key not in member["probabilities"] for member in members) for key in keys]
+    parsed = [all(key not in member["probabilities"] for member in _who(members, key)) for key in keys]
     table["source"] = ["parse" if certain else "score" for certain in parsed]
     for index, label in enumerate(labels):
         table[f"probability_{label}"] = mean[:, index]
-    table["completion"] = [members[0]["completions"].get(key, "") for key in keys]
+    table["completion"] = [_who(members, key)[0]["completions"].get(key, "") for key in keys]
     return table
 
 
@@ -56,6 +58,18 @@ def write_csv(table: DataFrame, path: Path) -> None:
     """Write a table so that every text comes back exactly, line breaks too."""
     text = table.to_csv(index=False, quoting=csv.QUOTE_MINIMAL, float_format="%.6f", lineterminator="\n")
     files.write_whole(path, text)
+
+
+def answered(members: Sequence[dict[str, Any]]) -> set[str]:
+    """Return the keys of every row that a member answered."""
+    return {key for member in members for kind in ("probabilities", "completions") for key in member[kind]}
+
+
+def _who(members: Sequence[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    found = [member for member in members if key in member["probabilities"] or key in member["completions"]]
+    if not found:
+        raise KeyError(key)
+    return found
 
 
 def _vote(config: Config, member: dict[str, Any], key: str) -> list[float]:

@@ -5,12 +5,14 @@ Both loaders answer with the same record. Knows nothing of rows, prompts or labe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kit.config import Config
+from kit.config import Config, Lora
 from kit.errors import InputInvalid, KitError
+from kit.pipeline import retreat
 from kit.pipeline.hardware import Card, Precision
 
 
@@ -23,6 +25,8 @@ class Loaded:
     loader: str
     dtype: str
     device: str
+    unpacked: list[tuple[Any, Any, Any]] = field(default_factory=list)
+    """4-bit parameters with what training needs of them, while the model answers on a CPU."""
 
 
 def loader(config: Config, card: Card | None) -> str:
@@ -64,9 +68,33 @@ def prepare_tokenizer(tokenizer: Any) -> None:
 
 def prepare_to_answer(loaded: Loaded, *, generating: bool) -> None:
     """Put the model in evaluation mode, for generation in Unsloth's own faster one."""
+    if loaded.device == "cpu" and not loaded.unpacked:
+        loaded.unpacked = [
+            (module.weight, module.weight.data, copy.copy(module.weight.quant_state))
+            for module in _four_bit_modules(loaded)
+        ]
     loaded.model.eval()
     if generating and loaded.loader == "unsloth":
         _fast_language_model().for_inference(loaded.model)
+
+
+def prepare_to_train(loaded: Loaded) -> None:
+    """Make the model fit for training again after it has answered.
+
+    On a CPU with AVX512-BF16 bitsandbytes 0.50.2 packs 4-bit weights anew for answering. Its product with
+    packed weights has no gradient, so that training would go on without the base's share of it, and its own
+    way back rounds the scales.
+    """
+    for weight, data, quant_state in loaded.unpacked:
+        weight.data, weight.quant_state = data, quant_state
+    loaded.unpacked = []
+    loaded.model.train()
+
+
+def _four_bit_modules(loaded: Loaded) -> list[Any]:
+    from bitsandbytes.nn import Linear4bit
+
+    return [module for module in loaded.model.modules() if isinstance(module, Linear4bit)]
 
 
 def peak_memory(loaded: Loaded) -> int:
@@ -90,6 +118,37 @@ def renew_adapter(loaded: Loaded, seed: int) -> None:
         if isinstance(module, LoraLayer):
             for adapter in module.scaling:
                 module.reset_lora_parameters(adapter, init_lora_weights=True)
+
+
+def set_scaling(loaded: Loaded, lora: Lora) -> None:
+    """Give the adapter another scale, alpha / r or alpha / sqrt(r), without making it anew."""
+    import math
+
+    from peft.tuners.lora import LoraLayer
+
+    for module in loaded.model.modules():
+        if isinstance(module, LoraLayer):
+            for adapter, rank in module.r.items():
+                module.lora_alpha[adapter] = lora.alpha
+                module.scaling[adapter] = lora.alpha / (math.sqrt(rank) if lora.rslora else rank)
+    for settings in loaded.model.peft_config.values():
+        settings.lora_alpha, settings.use_rslora = lora.alpha, lora.rslora
+
+
+def set_checkpointing(loaded: Loaded, on: bool) -> None:
+    """Recompute activations in the backward pass from here on, or keep them; trainers leave it as it is."""
+    if loaded.loader == "unsloth":
+        mode = "unsloth" if on else False
+        # Unsloth's trainer switches back to the recorded mode whenever it is built and whenever it trains.
+        loaded.model._unsloth_gradient_checkpointing = mode
+        loaded.model.for_training(use_gradient_checkpointing=mode)
+        return
+    base = loaded.model.get_base_model()
+    base.disable_input_require_grads()
+    if on:
+        base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    else:
+        base.gradient_checkpointing_disable()
 
 
 def load_adapter(loaded: Loaded, folder: Path) -> None:
@@ -136,7 +195,7 @@ def _load_unsloth(config: Config, folder: Path, precision: Precision) -> Loaded:
     model, tokenizer = fast_language_model.from_pretrained(
         model_name=str(folder),
         # Also the length of a bin: an explicit SFTConfig.max_length of 1,024 counts as unset in Unsloth.
-        max_seq_length=max(config.model.max_row_tokens, config.train.pack_tokens),
+        max_seq_length=max(config.model.max_row_tokens, config.train.pack_tokens or retreat.BIN),
         dtype=getattr(torch, precision.dtype),
         load_in_4bit=config.model.four_bit,
         local_files_only=True,
@@ -149,7 +208,7 @@ def _load_unsloth(config: Config, folder: Path, precision: Precision) -> Loaded:
         target_modules=list(config.lora.modules),
         use_rslora=config.lora.rslora,
         bias="none",
-        use_gradient_checkpointing="unsloth" if config.train.gradient_checkpointing else False,
+        use_gradient_checkpointing="unsloth" if config.train.gradient_checkpointing is True else False,
         random_state=config.seed,
     )
     return Loaded(model, tokenizer, "unsloth", precision.dtype, "cuda")

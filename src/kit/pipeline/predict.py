@@ -1,148 +1,205 @@
 """Answer questions with a trained model: compare the labels in one pass, or write and decode text.
 
-Does not choose a label and does not parse; it returns what the model said.
+Rows go through in windows, so memory does not grow with their number. Does not choose a label and does not
+parse; it returns what the model said.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from kit.config import Config
 from kit.errors import KitError
-from kit.pipeline import events, model, tokens
+from kit.pipeline import batches, events, forward, model, tokens
 from kit.pipeline.model import Loaded
 from kit.pipeline.tokens import Question
 
-if TYPE_CHECKING:
-    import torch
+T = TypeVar("T")
+Row = dict[str, str]
 
 PROGRESS_SECONDS = 10.0
 
 
-def score(loaded: Loaded, rows: Sequence[dict[str, str]], config: Config) -> dict[str, list[float]]:
-    """Return each row's probability of every label, in label order, by row id; each sums to 1.
+def score(loaded: Loaded, rows: Sequence[Row], config: Config) -> dict[str, list[float]]:
+    """Return each row's probability of every label by row id, as `stream_scores` yields them."""
+    return dict(stream_scores(loaded, rows, config))
 
+
+def generate(loaded: Loaded, rows: Sequence[Row], config: Config, *, seed: int) -> dict[str, str]:
+    """Return the text that the model writes for each row by row id, as `stream_texts` yields them."""
+    return dict(stream_texts(loaded, rows, config, seed=seed))
+
+
+def stream_scores(loaded: Loaded, rows: Sequence[Row], config: Config) -> Iterator[tuple[str, list[float]]]:
+    """Yield each row's id and its probability of every label, in label order; each sums to 1.
+
+    In row order, a window of rows at a time; the mean over the training style and `predict.templates`.
     Where the labels' first tokens differ, one pass compares them; otherwise every answer is scored whole.
-    Raises KitError naming the row where the model's answer is not a number.
+    Raises KitError naming the row whose answer is not a number, whose id stands twice, or that is too long
+    for the memory.
     """
-    answers = tokens.answer_ids(loaded.tokenizer, config)
-    first = [answer[0] for answer in answers]
-    longest = max(len(answer) for answer in answers)
-    questions = tokens.ask(loaded.tokenizer, rows, config, reserve=longest)
-    whole = len(set(first)) < len(first)
-    probability_by_id: dict[str, list[float]] = {}
-    with _answering(loaded):
-        for batch in _batches(questions, config, "score", widest=longest if whole else 0):
-            prompts = [question.prompt_ids for question in batch]
-            logits = (
-                _whole_answers(loaded, prompts, answers) if whole else _next_token(loaded, prompts, first)
-            )
-            for question, row in zip(batch, logits.softmax(-1).tolist(), strict=True):
-                if any(value != value for value in row):
-                    raise KitError(
-                        f"the model's answer to row {question.id!r} is not a number",
-                        hint="a lower learning rate",
-                    )
-                probability_by_id[question.id] = row
-    return {question.id: probability_by_id[question.id] for question in questions}
+    _refuse_doubles(rows)
+    styles = (config.prompt.style, *config.predict.templates)
+    answers_by_style = {style: tokens.answer_ids(loaded.tokenizer, config, style) for style in styles}
+    longest = max(len(answer) for answers in answers_by_style.values() for answer in answers)
+    stage = _Stage("score", len(rows), len(styles), config.predict.batch_tokens, config.predict.batch_rows)
+    for window in batches.windows(rows):
+        scored = []
+        for style, answers in answers_by_style.items():
+            questions = tokens.ask(loaded.tokenizer, window, config, reserve=longest, style=style)
+            scored.append(_score_window(loaded, questions, answers, stage))
+        for row, by_style in zip(window, zip(*scored, strict=True), strict=True):
+            yield row["id"], [math.fsum(label) / len(styles) for label in zip(*by_style, strict=True)]
 
 
-def generate(loaded: Loaded, rows: Sequence[dict[str, str]], config: Config, *, seed: int) -> dict[str, str]:
-    """Return the text that the model writes after each row's prompt, never the prompt, by row id."""
+def stream_texts(
+    loaded: Loaded, rows: Sequence[Row], config: Config, *, seed: int
+) -> Iterator[tuple[str, str]]:
+    """Yield each row's id and the text that the model writes after its prompt, never the prompt.
+
+    Order and errors are those of `stream_scores`.
+    """
     import torch
 
+    _refuse_doubles(rows)
     settings = config.predict
-    questions = tokens.ask(loaded.tokenizer, rows, config, reserve=settings.max_new_tokens)
-    torch.manual_seed(seed)
-    sampling: dict[str, Any] = {"do_sample": False}
+    options: dict[str, Any] = {"max_new_tokens": settings.max_new_tokens, "do_sample": False}
     if settings.temperature > 0:
-        sampling = {"do_sample": True, "temperature": settings.temperature}
-    completion_by_id: dict[str, str] = {}
-    with _answering(loaded, generating=True):
-        for batch in _batches(questions, config, "generate", widest=settings.max_new_tokens):
-            ids, mask = _left_padded(loaded, [question.prompt_ids for question in batch])
-            written = loaded.model.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                max_new_tokens=settings.max_new_tokens,
-                pad_token_id=loaded.tokenizer.pad_token_id,
-                eos_token_id=loaded.tokenizer.eos_token_id,
-                use_cache=True,
-                **sampling,
+        options |= {"do_sample": True, "temperature": settings.temperature}
+    torch.manual_seed(seed)
+    stage = _Stage("generate", len(rows), 1, settings.batch_tokens, settings.batch_rows)
+
+    def answer(batch: list[Question]) -> list[str]:
+        return forward.write(loaded, [question.prompt_ids for question in batch], **options)
+
+    for window in batches.windows(rows):
+        questions = tokens.ask(loaded.tokenizer, window, config, reserve=settings.max_new_tokens)
+        with forward.answering(loaded, generating=True):
+            texts = _in_batches(loaded, questions, stage, answer, widest=settings.max_new_tokens)
+        yield from zip((row["id"] for row in window), texts, strict=True)
+
+
+@dataclass
+class _Stage:
+    """How far one pass over the rows is, and how much its next batch may hold."""
+
+    name: str
+    rows: int
+    answers_a_row: int
+    most_tokens: int
+    most_rows: int
+    answers: int = 0
+    tokens: int = 0
+    started: float = field(default_factory=lambda: time.monotonic())
+    reported: float = field(default_factory=lambda: time.monotonic())
+
+    def advance(self, answers: int, tokens: int, waiting: Sequence[int], memory: int) -> None:
+        """Count one batch and emit progress; `waiting` are the lengths left of this window."""
+        self.answers += answers
+        self.tokens += tokens
+        now, in_all = time.monotonic(), self.rows * self.answers_a_row
+        if now - self.reported < PROGRESS_SECONDS and self.answers < in_all:
+            return
+        self.reported = now
+        # Time goes with tokens: rows of this window are counted, those of later ones taken to be like it.
+        mean = (self.tokens + sum(waiting)) / (self.answers + len(waiting))
+        ahead = sum(waiting) + mean * (in_all - self.answers - len(waiting))
+        pace = self.tokens / max(now - self.started, 1e-9)
+        events.emit(
+            self.name,
+            rows=self.answers // self.answers_a_row,
+            of=self.rows,
+            tokens_per_second=round(pace),
+            memory_bytes=memory,
+            seconds_left=round(ahead / pace, 1),
+        )
+
+    def shrink(self, batch: Sequence[Question], width: int) -> None:
+        """Halve the batches after one, padded to `width` tokens, that found no memory.
+
+        Raises KitError where it was a single row.
+        """
+        if len(batch) == 1:
+            raise KitError(
+                f"row {batch[0].id!r} of {width} tokens does not fit into memory, even alone",
+                hint=f"SET=model.max_row_tokens={width // 2}",
             )
-            texts = loaded.tokenizer.batch_decode(written[:, ids.shape[1] :], skip_special_tokens=True)
-            completion_by_id |= {question.id: text for question, text in zip(batch, texts, strict=True)}
-    return {question.id: completion_by_id[question.id] for question in questions}
+        self.most_tokens = width * (len(batch) // 2)
+        events.emit("out_of_memory", stage=self.name, rows=len(batch), batch_tokens=self.most_tokens)
 
 
-def _next_token(loaded: Loaded, prompts: Sequence[list[int]], first: Sequence[int]) -> torch.Tensor:
-    """Return the logits of each label's first token behind each prompt, prompts x labels, float32."""
-    ids, mask = _left_padded(loaded, prompts)
-    logits: torch.Tensor = loaded.model(input_ids=ids, attention_mask=mask, logits_to_keep=1).logits
-    return logits[:, -1, list(first)].float().cpu()
+def _in_batches(
+    loaded: Loaded,
+    questions: Sequence[Question],
+    stage: _Stage,
+    answer: Callable[[list[Question]], list[T]],
+    *,
+    widest: int,
+) -> list[T]:
+    """Return one answer a question, in their order; `widest` is how many tokens an answer may add to each.
 
-
-def _whole_answers(
-    loaded: Loaded, prompts: Sequence[list[int]], answers: Sequence[list[int]]
-) -> torch.Tensor:
-    """Return the log-probability of each whole answer and its end token, prompts x labels, float32."""
-    import torch
-
-    columns = []
-    for answer in answers:
-        target = [*answer, loaded.tokenizer.eos_token_id]
-        ids, mask = _left_padded(loaded, [[*prompt_ids, *answer] for prompt_ids in prompts])
-        logits = loaded.model(input_ids=ids, attention_mask=mask, logits_to_keep=len(target)).logits
-        chosen = logits[:, -len(target) :].float().log_softmax(-1)
-        columns.append(chosen[:, range(len(target)), target].sum(-1).cpu())
-    return torch.stack(columns, dim=1)
-
-
-def _left_padded(loaded: Loaded, rows: Sequence[list[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    import torch
-
-    width = max(len(row) for row in rows)
-    padding = loaded.tokenizer.pad_token_id
-    ids = torch.tensor([[padding] * (width - len(row)) + row for row in rows], device=loaded.device)
-    mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=loaded.device)
-    return ids, mask
-
-
-def _batches(
-    questions: Sequence[Question], config: Config, stage: str, *, widest: int
-) -> Iterator[list[Question]]:
-    """Yield questions longest first, so that memory peaks at once, in batches under the token budget.
-
-    `widest` is how many tokens the answer may add to each row. Emits progress.
+    A batch that does not fit into memory is cut in two, and so are those after it.
     """
-    waiting = sorted(questions, key=lambda question: (-len(question.prompt_ids), question.id))
-    started = reported = time.monotonic()
-    done = 0
-    while done < len(waiting):
-        width = len(waiting[done].prompt_ids) + widest
-        size = max(1, config.predict.batch_tokens // width)
-        if config.predict.batch_rows:
-            size = min(size, config.predict.batch_rows)
-        batch = waiting[done : done + size]
-        yield batch
-        done += len(batch)
-        now = time.monotonic()
-        if now - reported > PROGRESS_SECONDS or done == len(waiting):
-            left = (now - started) / done * (len(waiting) - done)
-            events.emit(stage, rows=done, of=len(waiting), seconds_left=round(left, 1))
-            reported = now
+    found: dict[int, T] = {}
+    waiting = {index: len(question.prompt_ids) + widest for index, question in enumerate(questions)}
+    while waiting:
+        for batch in batches.pack(waiting, stage.most_tokens, stage.most_rows):
+            asked = [questions[index] for index in batch]
+            answers = _attempt(answer, asked)
+            if answers is None:
+                stage.shrink(asked, waiting[batch[0]])
+                break
+            found.update(zip(batch, answers, strict=True))
+            spent = sum(waiting.pop(index) for index in batch)
+            stage.advance(len(batch), spent, list(waiting.values()), model.peak_memory(loaded))
+    return [found[index] for index in range(len(questions))]
 
 
-def _answering(loaded: Loaded, *, generating: bool = False) -> AbstractContextManager[object]:
-    """Put the model in evaluation mode and return the context to answer in."""
+def _attempt(answer: Callable[[list[Question]], list[T]], batch: list[Question]) -> list[T] | None:
+    """Return the answers, or None where memory ran out, on a card or on the CPU."""
     import torch
+    from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-    model.prepare_to_answer(loaded, generating=generating)
-    stack = ExitStack()
-    stack.enter_context(torch.inference_mode())
-    mixed = loaded.device == "cuda" and loaded.dtype in {"float16", "bfloat16"}
-    stack.enter_context(torch.autocast("cuda", getattr(torch, loaded.dtype)) if mixed else nullcontext())
-    return stack
+    try:
+        return answer(batch)
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and not should_reduce_batch_size(error):
+            raise
+    # Outside of the except block, whose traceback holds on to the tensors that were too large.
+    clear_device_cache(garbage_collection=True)
+    return None
+
+
+def _score_window(
+    loaded: Loaded, questions: Sequence[Question], answers: Sequence[list[int]], stage: _Stage
+) -> list[list[float]]:
+    whole = len({answer[0] for answer in answers}) < len(answers)
+
+    def answer(batch: list[Question]) -> list[list[float]]:
+        prompts = [question.prompt_ids for question in batch]
+        logits = forward.label_logits(loaded, prompts, answers, whole=whole)
+        for question, is_number in zip(batch, logits.isfinite().all(-1).tolist(), strict=True):
+            if not is_number:
+                raise KitError(
+                    f"the model's answer to row {question.id!r} is not a number", hint="a lower learning rate"
+                )
+        probabilities: list[list[float]] = logits.softmax(-1).tolist()
+        return probabilities
+
+    with forward.answering(loaded):
+        widest = max(len(answer) for answer in answers) if whole else 0
+        return _in_batches(loaded, questions, stage, answer, widest=widest)
+
+
+def _refuse_doubles(rows: Sequence[Row]) -> None:
+    seen: set[str] = set()
+    for row in rows:
+        if row["id"] in seen:
+            raise KitError(
+                f"row id {row['id']!r} stands twice, and one answer would replace the other", hint="make data"
+            )
+        seen.add(row["id"])

@@ -16,15 +16,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit import files
-from kit.config import PROJECT_ROOT, Config, input_dir, install_seconds, is_offline, load, working_dir
+from kit.config import (
+    PROJECT_ROOT,
+    Config,
+    download_seconds,
+    input_dir,
+    install_seconds,
+    is_offline,
+    load,
+    override,
+    working_dir,
+)
 from kit.errors import InputInvalid, KitError
-from kit.pipeline import events, hardware, inputs, merge, schedule
-from kit.task import metrics, rows, submission
+from kit.pipeline import base, events, hardware, inputs, keep, plan, results, schedule
+from kit.pipeline.plan import Member
+from kit.task import rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 SCHEMA = 1
+LOAD_TOGETHER_BYTES = 24 * 2**30
+"""Weights that processes may read at the same time: a kernel has 31 GB of memory."""
 
 
 def main() -> int:
@@ -45,6 +58,9 @@ def main() -> int:
     except KitError as error:
         record["ended"] = f"failed: {error}"
         print(f"error: {error}", file=sys.stderr, flush=True)
+    except SystemExit:
+        record["ended"] = "failed: stopped by SIGTERM"
+        raise
     except BaseException:
         record["ended"] = "failed: an error in the program, see the log"
         raise
@@ -55,10 +71,11 @@ def main() -> int:
 
 
 def run(config: Config, input_root: Path, working: Path, record: dict[str, Any]) -> None:
-    """Train and answer; leave submission.csv, predictions.csv, metrics.json and adapters in `working`.
+    """Train and answer; leave in `working` what `results.write` names, and the adapters.
 
     Fills `record` with what run.json tells, as it becomes known.
     """
+    deadline = time.time() + 60 * config.run.time_limit_minutes - install_seconds()
     cards = hardware.choose(hardware.cards(), config.run.cards)
     precision = hardware.precision(cards, config.model.dtype)
     record["cards"] = [dataclasses.asdict(card) for card in cards]
@@ -67,36 +84,125 @@ def run(config: Config, input_root: Path, working: Path, record: dict[str, Any])
 
     folder = inputs.competition_folder(input_root, config.competition.slug)
     train, test = _read(config, folder, record)
-    fit, held_out = train, train.iloc[:0]
-    if config.evaluate.mode == "holdout":
-        fit, held_out = rows.split(train, config.evaluate.holdout, config.seed)
-    record["train_rows"] = {"all": len(train), "fit": len(fit), "held_out": len(held_out)}
-    record["share_of_train_seen"] = round(len(fit) / len(train), 4)
+    members = plan.members(config, train)
+    plan.refuse_missing_labels(members, train, config.competition.labels)
+    seen = {key for member in members for key in member.fit}
+    held_out = {key for member in members for key in member.held_out}
+    record["train_rows"] = {"all": len(train), "fit": len(seen), "held_out": len(held_out)}
+    record["share_of_train_seen"] = round(len(members[0].fit) / len(train), 4)
+    _write_json(working / "run.json", record)  # by which RESUME finds what a killed run leaves
 
     started = time.monotonic()
     model_folder = inputs.model_folder(input_root, config.model.name, offline=is_offline())
-    record["timings"]["download"] = round(time.monotonic() - started, 2)
+    record["timings"]["download"] = round(download_seconds() + time.monotonic() - started, 2)
+    base.check(model_folder, config)
 
-    slots = schedule.share(range(config.seed, config.seed + config.run.members), max(1, len(cards)))
-    scratch = Path(tempfile.mkdtemp(prefix="kit-run-"))
+    kept = working / keep.FOLDER
+    job = {
+        "config": record["config"],
+        "precision": record["precision"],
+        "cards": record["cards"],
+        "model": str(model_folder),
+        "folder": str(kept),
+        "deadline": deadline,
+        "adapters": _earlier(config, input_root, members, record, kept),
+        "train": _records(train, "train"),
+        "test": _records(test, "test"),
+    }
+    slots = max(1, len(cards)) if cards else config.run.cpu_processes
+    failure: KitError | None = None
     try:
-        job = {
-            "config": record["config"],
-            "precision": record["precision"],
-            "cards": record["cards"],
-            "model": str(model_folder),
-            "seeds_by_slot": slots,
-            "fit": _records(fit, "train"),
-            "held_out": _records(held_out, "train"),
-            "test": _records(test, "test"),
-        }
-        _write_json(scratch / "job.json", job)
-        schedule.run(scratch / "job.json", len(slots), on_cards=bool(cards))
-        members = [json.loads(path.read_text("utf-8")) for path in sorted(scratch.glob("member-*.json"))]
-        _write_results(config, members, held_out, test, working, record)
-        _keep_adapters(members, scratch, working / "adapter")
+        members, ranks = _work(config, members, train, job, slots, record)
+    except KitError as error:
+        failure, ranks = error, 1
+    answers = [found for member in members if (found := keep.read_answers(kept, member.name, ranks))]
+    if failure and not answers:
+        raise failure
+    chosen = results.write(config, answers, train, test, working)
+    record["versions"] = answers[0]["versions"]
+    record["loader"] = answers[0]["loader"]
+    record["members"] = [results.member_record(member) for member in answers]
+    record["answered_by"] = [member["name"] for member in chosen]
+    record["unreached"] = results.unreached(members, answers)
+    for name in ("import", "load", "train", "predict"):
+        record["timings"][name] = round(max(_by_slot(answers, name).values()), 2)
+    keep.keep_adapters(kept, [member["name"] for member in chosen], working)
+    if failure:
+        # What the finished members said is there; what the others learned stays for RESUME.
+        raise failure
+    if not record["unreached"] and not any(member["stopped"] for member in answers):
+        shutil.rmtree(kept, ignore_errors=True)
+
+
+def _work(
+    config: Config,
+    members: list[Member],
+    train: DataFrame,
+    job: dict[str, Any],
+    slots: int,
+    record: dict[str, Any],
+) -> tuple[list[Member], int]:
+    """Let the members work; return them, and how many ranks each was trained by.
+
+    A single member is trained by all slots together. Where that breaks without a reason of its own, as many
+    seeds as there are slots take its place, one each.
+    """
+    together = len(members) == 1 and slots > 1 and config.run.one_member_on_all_cards
+    if together and not job["adapters"]:
+        try:
+            _schedule(job, members, [[members[0].name]] * slots, as_ranks=True)
+        except schedule.ProcessFailed as error:
+            note = (
+                f"training on {slots} cards together failed ({error.message}); {slots} seeds took its place"
+            )
+            record["notes"] = [note]
+            events.emit("fall_back", reason=note)
+            members = plan.members(override(config, [f"run.members={slots}"]), train)
+        else:
+            record["ranks"] = slots
+            return members, slots
+    _schedule(job, members, plan.deal([member.name for member in members], slots), as_ranks=False)
+    return members, 1
+
+
+def _schedule(job: dict[str, Any], members: list[Member], slots: list[list[str]], *, as_ranks: bool) -> None:
+    weights = sum(path.stat().st_size for path in Path(job["model"]).glob("*.safetensors"))
+    scratch = Path(tempfile.mkdtemp(prefix="kit-run-"))
+    whole = {
+        **job,
+        "members": {member.name: dataclasses.asdict(member) for member in members},
+        "slots": slots,
+        "processes": len(slots),
+        "load_in_turn": weights * len(slots) > LOAD_TOGETHER_BYTES,
+    }
+    try:
+        _write_json(scratch / "job.json", whole)
+        schedule.run(scratch / "job.json", len(slots), on_cards=bool(job["cards"]), as_ranks=as_ranks)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _earlier(
+    config: Config, input_root: Path, members: list[Member], record: dict[str, Any], kept: Path
+) -> dict[str, str]:
+    """Bring back what an attached run left; return the adapters that only answer, by member."""
+    if config.run.resume:
+        earlier, told = keep.earlier_run(input_root, config.run.resume, "RESUME")
+        keep.bring_back(earlier, told, config, record["test_sha256"], kept)
+        events.emit(
+            "resume", folder=str(earlier), done=[path.parent.name for path in kept.glob("*/answers.json")]
+        )
+    if not config.run.adapters_from:
+        return {}
+    earlier, told = keep.earlier_run(input_root, config.run.adapters_from, "FROM")
+    names = told["answered_by"]
+    wanted = [member.name for member in members]
+    if names != wanted:
+        raise KitError(
+            f"FROM: that run's adapters are {', '.join(names)}, this one needs {', '.join(wanted)}",
+            hint="the same seed, run.members and evaluate.mode as that run",
+        )
+    return {name: str(keep.adapter_folder(earlier, names, name)) for name in names}
 
 
 def _read(config: Config, folder: Path, record: dict[str, Any]) -> tuple[DataFrame, DataFrame]:
@@ -115,76 +221,17 @@ def _read(config: Config, folder: Path, record: dict[str, Any]) -> tuple[DataFra
     return train, test
 
 
-def _write_results(
-    config: Config,
-    members: list[dict[str, Any]],
-    held_out: DataFrame,
-    test: DataFrame,
-    working: Path,
-    record: dict[str, Any],
-) -> None:
-    predicted = merge.predictions(config, members, _keys(test, "test"), test)
-    submission.write(
-        working / "submission.csv",
-        test,
-        dict(zip(predicted["id"], predicted["label"], strict=True)),
-        config.competition,
-    )
-    merge.write_csv(predicted, working / "predictions.csv")
-    report: dict[str, Any] = {"schema": SCHEMA, "metric": config.competition.metric, "held_out": None}
-    if len(held_out):
-        judged = merge.predictions(config, members, _keys(held_out, "train"), held_out)
-        report["held_out"] = metrics.evaluate(
-            held_out["label"].tolist(),
-            judged["label"].tolist(),
-            config.competition.labels,
-            probability=merge.probabilities(judged, config),
-            language=held_out["language"].tolist() if "language" in held_out else None,
-        )
-        events.emit(
-            "held_out", **{name: report["held_out"][name] for name in ("rows", "accuracy", "macro_f1")}
-        )
-    report["test"] = {
-        "rows": len(predicted),
-        "labels": predicted["label"].value_counts().to_dict(),
-        "sources": predicted["source"].value_counts().to_dict(),
-    }
-    report["history"] = {str(member["seed"]): member["history"] for member in members}
-    _write_json(working / "metrics.json", report)
-    record["versions"] = members[0]["versions"]
-    record["loader"] = members[0]["loader"]
-    record["members"] = [
-        {
-            name: member[name]
-            for name in ("seed", "slot", "train_tokens", "bins", "peak_memory_bytes", "timings")
-        }
-        for member in members
-    ]
-    for name in ("import", "load", "train", "predict"):
-        record["timings"][name] = round(max(member["timings"][name] for member in members), 2)
-
-
-def _keep_adapters(members: list[dict[str, Any]], scratch: Path, target: Path) -> None:
-    """Move the adapters home, one folder a seed where there are several; on a full disk none is kept."""
-    try:
-        for member in members:
-            folder = target if len(members) == 1 else target / str(member["seed"])
-            folder.mkdir(parents=True)
-            for path in sorted((scratch / f"adapter-{member['seed']}").iterdir()):
-                shutil.copy(path, folder)
-    except OSError as error:
-        shutil.rmtree(target, ignore_errors=True)
-        raise KitError(f"{target} cannot be written: {error.strerror}", hint="df -h") from error
+def _by_slot(members: list[dict[str, Any]], stage: str) -> dict[int, float]:
+    """Return the seconds that each card spent on a stage; the cards work at the same time."""
+    seconds: dict[int, float] = {}
+    for member in members:
+        seconds[member["slot"]] = seconds.get(member["slot"], 0.0) + member["timings"][stage]
+    return seconds
 
 
 def _records(frame: DataFrame, kind: str) -> list[dict[str, str]]:
-    keyed = frame.assign(id=_keys(frame, kind))
+    keyed = frame.assign(id=plan.keys(frame, kind))
     return [{str(name): str(value) for name, value in row.items()} for row in keyed.to_dict("records")]
-
-
-def _keys(frame: DataFrame, kind: str) -> list[str]:
-    """Return `train/<id>` or `test/<id>`: both files may number their rows from 1."""
-    return [f"{kind}/{row_id}" for row_id in frame["id"]]
 
 
 def _keep_record(path: Path, record: dict[str, Any]) -> None:

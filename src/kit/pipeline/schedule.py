@@ -1,6 +1,6 @@
-"""Share members out over cards and run one process a card; a process that dies stops its siblings at once.
+"""Run one process a card, alone or as the ranks of one training; one that dies stops its siblings at once.
 
-It starts and watches processes; what a member does is `kit.pipeline.member`.
+It starts and watches processes; what they do is `kit.pipeline.member`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,26 +22,28 @@ from kit.errors import KitError
 
 MEMBER = "kit.pipeline.member"
 STOP_SECONDS = 10.0
-"""How long a stopped process may take to leave before it is killed."""
+"""How long a sibling of a failed process may take to leave before it is killed."""
+CHECKPOINT_SECONDS = 120.0
+"""The same on SIGTERM, which a member answers with a checkpoint behind the step that is on."""
 
 
-def share(seeds: Sequence[int], slots: int) -> list[list[int]]:
-    """Return the seeds of each slot, dealt out in turn; never an empty slot."""
-    used = max(1, min(slots, len(seeds)))
-    return [list(seeds[slot::used]) for slot in range(used)]
+class ProcessFailed(KitError):
+    """A process ended without a reason of its own; its traceback has gone to stderr."""
 
 
-def run(job_path: Path, slots: int, *, on_cards: bool, module: str = MEMBER) -> None:
-    """Run one member process a slot and wait for all of them.
+def run(job_path: Path, slots: int, *, on_cards: bool, as_ranks: bool = False, module: str = MEMBER) -> None:
+    """Run one process a slot and wait for all of them; `as_ranks` lets them train one member together.
 
-    Raises KitError naming the first process that failed, after its siblings are stopped; its own traceback
-    has gone to stderr by then, each line behind its slot's name.
+    Raises KitError with the reason that the first failing process left, ProcessFailed where it left none,
+    after its siblings are stopped; its own traceback has gone to stderr by then, each line behind its slot's
+    name.
     """
+    together = _rank_variables(slots) if as_ranks else [{} for _ in range(slots)]
     children: list[subprocess.Popen[str]] = []
     relays: list[threading.Thread] = []
     with _stop_on_signal(children):
         for slot in range(slots):
-            child = _start(module, job_path, slot, slots, on_cards=on_cards)
+            child = _start(module, job_path, slot, slots, together[slot], on_cards=on_cards)
             children.append(child)
             prefix = f"[card {slot}] " if slots > 1 else ""
             for source, target in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
@@ -54,7 +58,7 @@ def run(job_path: Path, slots: int, *, on_cards: bool, module: str = MEMBER) -> 
         slot, status = failed
         _raise_reason(job_path, slot)
         how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-        raise KitError(f"the process of slot {slot} ended with {how}", hint="its lines above")
+        raise ProcessFailed(f"the process of slot {slot} ended with {how}", hint="its lines above")
 
 
 def leave_reason(job_path: Path, slot: int, error: KitError) -> None:
@@ -70,7 +74,35 @@ def _raise_reason(job_path: Path, slot: int) -> None:
         raise KitError(reason["message"], hint=reason["hint"])
 
 
-def _start(module: str, job_path: Path, slot: int, slots: int, *, on_cards: bool) -> subprocess.Popen[str]:
+def _rank_variables(ranks: int) -> list[dict[str, str]]:
+    """Return what torchrun would set for each rank of this machine (torch.distributed.run, Environment).
+
+    Not torchrun itself: it hides a rank's traceback behind its own, and its prefix and stop rules are others.
+    Each rank sees one card, which is its number 0.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return [
+        {
+            "RANK": str(rank),
+            "LOCAL_RANK": "0",
+            "WORLD_SIZE": str(ranks),
+            "LOCAL_WORLD_SIZE": "1",
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            # Two T4s have no NVLink, and NCCL's peer access over PCIe is reported to hang on them.
+            "NCCL_P2P_DISABLE": "1",
+            "NCCL_SOCKET_IFNAME": "lo",
+            "GLOO_SOCKET_IFNAME": "lo",
+        }
+        for rank in range(ranks)
+    ]
+
+
+def _start(
+    module: str, job_path: Path, slot: int, slots: int, together: dict[str, str], *, on_cards: bool
+) -> subprocess.Popen[str]:
     caches = job_path.parent / f"cache-{slot}"
     environment = {
         **os.environ,
@@ -85,6 +117,7 @@ def _start(module: str, job_path: Path, slot: int, slots: int, *, on_cards: bool
         "UNSLOTH_DISABLE_STATISTICS": "1",
         "HF_DATASETS_CACHE": str(caches / "datasets"),
         "PYTORCH_ALLOC_CONF": "expandable_segments:True",
+        **together,
     }
     if on_cards:
         environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
@@ -121,18 +154,19 @@ def _wait(children: Sequence[subprocess.Popen[str]]) -> tuple[int, int] | None:
         slot = order[seen]
         seen += 1
         if status := children[slot].returncode:
-            _stop(children)
+            _stop(children, STOP_SECONDS)
             return slot, status
     return None
 
 
-def _stop(children: Sequence[subprocess.Popen[str]]) -> None:
+def _stop(children: Sequence[subprocess.Popen[str]], seconds: float) -> None:
     for child in children:
         if child.poll() is None:
             child.terminate()
+    deadline = time.monotonic() + seconds
     for child in children:
         try:
-            child.wait(STOP_SECONDS)
+            child.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
@@ -150,4 +184,4 @@ def _stop_on_signal(children: list[subprocess.Popen[str]]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-        _stop(children)
+        _stop(children, CHECKPOINT_SECONDS)

@@ -12,7 +12,7 @@ from typing import Any
 
 from kit.config import Config
 from kit.errors import KitError
-from kit.task import prompt
+from kit.task import languages, prompt
 
 
 @dataclass(frozen=True)
@@ -35,25 +35,28 @@ def tokenize(tokenizer: Any, text: str) -> list[int]:
     )
 
 
-def answer_ids(tokenizer: Any, config: Config) -> list[list[int]]:
-    """Return each label's token ids as they follow a prompt, in label order.
+def answer_ids(tokenizer: Any, config: Config, style: str | None = None) -> list[list[int]]:
+    """Return each label's token ids as they follow a prompt of `style`, or of training's, in label order.
 
     Taken behind a rendered prompt, never alone: `Positive` and ` Positive` are different tokens.
     """
-    labels = config.competition.labels
-    rendered = prompt.render("x", config.prompt.style, labels)
+    labels, style = config.competition.labels, style or config.prompt.style
+    rendered = prompt.render("x", style, labels)
     return [
-        prompt.answer_token_ids(
-            lambda text: tokenize(tokenizer, text), rendered, prompt.answer(label, config.prompt.style)
-        )
+        prompt.answer_token_ids(lambda text: tokenize(tokenizer, text), rendered, prompt.answer(label, style))
         for label in labels
     ]
 
 
-def ask(tokenizer: Any, rows: Sequence[dict[str, str]], config: Config, *, reserve: int) -> list[Question]:
-    """Return every row's question, at most `max_row_tokens - reserve` tokens long, in row order."""
+def ask(
+    tokenizer: Any, rows: Sequence[dict[str, str]], config: Config, *, reserve: int, style: str | None = None
+) -> list[Question]:
+    """Return every row's question, at most `max_row_tokens - reserve` tokens long, in row order.
+
+    `style` is the one that training uses unless given.
+    """
     limit = config.model.max_row_tokens - reserve
-    return [_ask(tokenizer, row, config, limit) for row in rows]
+    return [_ask(tokenizer, row, config, limit, style or config.prompt.style) for row in rows]
 
 
 def teach(
@@ -82,12 +85,17 @@ def teach(
     return examples
 
 
-def _ask(tokenizer: Any, row: dict[str, str], config: Config, limit: int) -> Question:
+def _ask(tokenizer: Any, row: dict[str, str], config: Config, limit: int, style: str) -> Question:
     text = row["text"]
-    ids = _prompt_ids(tokenizer, text, config)
+    language = languages.name(row.get("language", "")) if config.prompt.language else ""
+
+    def prompt_ids(sentence: str) -> list[int]:
+        return tokenize(tokenizer, prompt.render(sentence, style, config.competition.labels, language))
+
+    ids = prompt_ids(text)
     was_cut = len(ids) > limit
     while len(ids) > limit:
-        frame = len(_prompt_ids(tokenizer, "", config))
+        frame = len(prompt_ids(""))
         offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
         # By proportion, since rendering may lengthen a sentence that imitates the prompt.
         keep = min(len(offsets) - 1, len(offsets) * (limit - frame) // (len(ids) - frame))
@@ -98,9 +106,5 @@ def _ask(tokenizer: Any, row: dict[str, str], config: Config, limit: int) -> Que
             )
         shorter = text[: offsets[keep - 1][1]]
         text = shorter if len(shorter) < len(text) else text[:-1]
-        ids = _prompt_ids(tokenizer, text, config)
+        ids = prompt_ids(text)
     return Question(row["id"], ids, was_cut)
-
-
-def _prompt_ids(tokenizer: Any, text: str, config: Config) -> list[int]:
-    return tokenize(tokenizer, prompt.render(text, config.prompt.style, config.competition.labels))

@@ -1,62 +1,223 @@
 """Fine-tune an adapter on labelled rows with TRL's SFTTrainer, packed, the loss on the answer.
 
-Leaves scoring, files and the choice of rows to others.
+Goes on in a smaller layout where memory runs out, stops in time, and goes on from a checkpoint. Leaves
+scoring, files of a run and the choice of rows to others.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kit.config import Config
 from kit.errors import KitError
-from kit.pipeline import events, model, tokens
+from kit.pipeline import arguments, events, model, oversee, retreat, tokens
+from kit.pipeline import checkpoint as checkpoints
+from kit.pipeline.checkpoint import Checkpoint, Identity, Keeper
 from kit.pipeline.model import Loaded
+from kit.pipeline.retreat import Layout
+
+GIB = 2**30
+HISTORY = ("step", "loss", "learning_rate")
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training did: one (step, loss, learning rate) per optimizer step, and the packed tokens seen."""
+    """What training did: one (step, loss, learning rate) per optimizer step, and the packed tokens seen.
+
+    `step` of `steps` were reached; `stopped` is empty, "time limit" or "SIGTERM". The layout is the one that
+    fitted; `notes` say how it was found and what else did not go as planned.
+    """
 
     history: list[dict[str, float]]
     seconds: float
     tokens: int
     bins: int
+    step: int
+    steps: int
+    stopped: str
+    notes: list[str]
+    pack_tokens: int
+    batch_size: int
+    gradient_accumulation: int
+    gradient_checkpointing: bool
+
+
+@dataclass
+class _Task:
+    """One training, whatever its layout."""
+
+    loaded: Loaded
+    config: Config
+    member: str | int
+    seed: int
+    scratch: Path
+    until: float | None
+    checkpoint: Path | None
+    examples: list[dict[str, list[int]]]
+    named: Identity
+    seen: oversee.Seen = field(default_factory=oversee.Seen)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def longest(self) -> int:
+        return max(len(example["input_ids"]) for example in self.examples)
+
+    @property
+    def tokens(self) -> int:
+        return sum(len(example["input_ids"]) for example in self.examples)
 
 
 def train(
-    loaded: Loaded, rows: Sequence[dict[str, str]], config: Config, *, seed: int, scratch: Path
+    loaded: Loaded,
+    rows: Sequence[dict[str, str]],
+    config: Config,
+    *,
+    seed: int,
+    scratch: Path,
+    name: str = "",
+    until: float | None = None,
+    checkpoint: Path | None = None,
+    resume: Path | None = None,
 ) -> Trained:
-    """Train the adapter of `loaded` on `rows`, each with `text` and `label`.
+    """Train the adapter of `loaded` on `rows`, each with `text` and `label`; events call it `name`.
 
-    Raises KitError where the loss stops being a number.
+    Training ends before `until`, an epoch time, but not before its first step. Checkpoints go into the folder
+    `checkpoint`; with one, SIGTERM ends training behind the step that is on. `resume` is such a folder of an
+    earlier run to go on from. Raises KitError where the loss stops being a number, where no layout fits into
+    memory, and where `resume` holds no checkpoint of this very training.
     """
+    examples = tokens.teach(loaded.tokenizer, rows, config, seed)
+    named = checkpoints.identity(config, seed, examples)
+    task = _Task(loaded, config, name or seed, seed, scratch, until, checkpoint, examples, named)
+    start = checkpoints.read(resume, named) if resume else None
+    layout = start.layout if start else retreat.first(config, task.longest)
+    if start:
+        task.notes.append(f"went on from step {start.step} of {start.steps}")
+    elif config.train.packing and not config.train.pack_tokens:
+        task.notes.append(f"{layout}: the longest row has {task.longest} tokens")
+    with oversee.heeding_sigterm(task.seen) if checkpoint else nullcontext():
+        while True:
+            try:
+                return _attempt(task, layout, start)
+            except RuntimeError as error:  # torch.OutOfMemoryError is one
+                # A rank cannot go back alone: the others wait for its gradients.
+                if oversee.ranks() > 1 or not _is_out_of_memory(error):
+                    raise
+                said = str(error).splitlines()[0]
+            # Behind the except block, whose traceback holds the tensors that were too many.
+            smaller = _retreat(task, layout, said)
+            if start and not smaller.has_bins_of(layout):
+                task.notes.append("began anew, since the checkpoint's bins do not fit into memory")
+                start = None
+            if checkpoint and not start:
+                checkpoints.clear(checkpoint)
+            layout = smaller
+
+
+def _attempt(task: _Task, layout: Layout, start: Checkpoint | None) -> Trained:
+    """Train in one layout, from `start` or from the adapter as it is."""
+    keeper = None
+    if task.checkpoint:
+        most_bytes = task.config.train.checkpoint_mib * checkpoints.MIB
+        keeper = Keeper(task.checkpoint, task.member, task.named, layout, most_bytes)
+    trainer = _prepared(task, layout, keeper)
+    bins = len(trainer.train_dataset)
+    steps = arguments.steps(task.config, layout, bins)
+    started = time.monotonic()
+    if task.until is not None and oversee.any_rank(time.time() >= task.until, trainer.args.device):
+        task.seen.stopped = oversee.TIME_LIMIT
+    if task.seen.stopped or (start and start.step >= steps):
+        if start:
+            model.load_adapter(task.loaded, start.folder)
+        log, epoch, step = start.reached() if start else ([], 0.0, 0)
+    else:
+        trainer.train(resume_from_checkpoint=str(start.folder) if start else None)
+        state = trainer.state
+        log, epoch, step, steps = state.log_history, state.epoch, state.global_step, state.max_steps
+    task.loaded.tokenizer.padding_side = "left"  # the trainer leaves it on the right: scoring would be wrong
+    notes = list(task.notes)
+    if keeper:
+        keeper.close()
+        notes += keeper.notes
+    if task.seen.skipped:
+        notes.append(f"fp16 skipped {task.seen.skipped} steps, whose gradients overflowed")
+    return Trained(
+        history=[{name: entry[name] for name in HISTORY} for entry in log if "loss" in entry],
+        seconds=round(time.monotonic() - started, 2),
+        tokens=int(task.tokens * epoch),
+        bins=bins,
+        step=step,
+        steps=steps,
+        stopped=task.seen.stopped,
+        notes=notes,
+        **vars(layout),
+    )
+
+
+def _prepared(task: _Task, layout: Layout, keeper: Keeper | None) -> Any:
+    """Return the trainer of one layout, with its callbacks, checked before its first step."""
     from datasets import Dataset
 
-    examples = tokens.teach(loaded.tokenizer, rows, config, seed)
-    trainer = _trainer(loaded, Dataset.from_list(examples), config, seed, scratch)
-    per_epoch = sum(len(example["input_ids"]) for example in examples)
-    trainer.add_callback(_progress(loaded, seed, per_epoch))
-    # Before step 1: what is packed, and that fp16 is fp16 throughout.
+    loaded, config = task.loaded, task.config
+    model.prepare_to_train(loaded)
+    model.set_checkpointing(loaded, layout.gradient_checkpointing)
+    dataset = Dataset.from_list(task.examples)
+    trainer = _trainer(loaded, dataset, config, task.seed, task.scratch, layout, keeper)
+    trainer.add_callback(_progress(loaded, task.member, task.tokens))
+    task.seen.skipped = 0
+    checkpoint_seconds = 60 * config.train.checkpoint_minutes if keeper else None
+    trainer.add_callback(
+        oversee.overseer(
+            task.seen, member=task.member, until=task.until, checkpoint_seconds=checkpoint_seconds
+        )
+    )
     if config.train.packing:
         _assert_packed(trainer)
+        _assert_whole(trainer, task.tokens)
     model.settle_precision(loaded)
     if trainer.accelerator.scaler is not None:
         trainer.accelerator.scaler._init_scale = config.train.loss_scale_start
-    started = time.monotonic()
-    trainer.train()
-    seconds = time.monotonic() - started
-    history = [
-        {"step": entry["step"], "loss": entry["loss"], "learning_rate": entry["learning_rate"]}
-        for entry in trainer.state.log_history
-        if "loss" in entry
-    ]
-    bins = len(trainer.train_dataset)
-    loaded.tokenizer.padding_side = "left"  # the trainer leaves it on the right, where scoring would be wrong
-    return Trained(history, round(seconds, 2), int(per_epoch * trainer.state.epoch), bins)
+    return trainer
+
+
+def _retreat(task: _Task, layout: Layout, said: str) -> Layout:
+    """Return the next smaller layout and make the adapter and the memory as they were before the first step.
+
+    Raises KitError where there is none, with the settings that are left to the user.
+    """
+    import torch
+    from accelerate.utils.memory import clear_device_cache
+
+    loaded = task.loaded
+    held = f"{model.peak_memory(loaded) / GIB:.1f} GiB held"
+    smaller = retreat.smaller(layout, task.config, task.longest)
+    if smaller is None:
+        more = "" if layout.gradient_checkpointing else "train.gradient_checkpointing=true, "
+        raise KitError(
+            f"training does not fit into memory in {layout}, {held}: {said}",
+            hint=f"{more}a model.max_row_tokens below {task.longest}, or a lower lora.r",
+        )
+    task.notes.append(f"out of memory in {layout}, {held}; went on in {smaller}")
+    events.emit("retreat", member=task.member, before=str(layout), after=str(smaller), reason=said)
+    loaded.model.zero_grad(set_to_none=True)
+    model.renew_adapter(loaded, task.seed)
+    clear_device_cache(garbage_collection=True)
+    if loaded.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    return smaller
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    import torch
+    from accelerate.utils.memory import should_reduce_batch_size
+
+    # The second knows the words of CUDA's and of the CPU's allocator, which raise plain RuntimeErrors.
+    return isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)
 
 
 def _hush_packing_warning() -> None:
@@ -68,7 +229,16 @@ def _hush_packing_warning() -> None:
     logger.addFilter(lambda record: advice not in record.getMessage())
 
 
-def _trainer(loaded: Loaded, dataset: Any, config: Config, seed: int, scratch: Path) -> Any:
+def _trainer(
+    loaded: Loaded,
+    dataset: Any,
+    config: Config,
+    seed: int,
+    scratch: Path,
+    layout: Layout | None = None,
+    keeper: Keeper | None = None,
+) -> Any:
+    """Return TRL's trainer on `dataset`, in the first choice of layout where none is given."""
     import trl
     from transformers import PrinterCallback, Trainer
 
@@ -78,51 +248,18 @@ def _trainer(loaded: Loaded, dataset: Any, config: Config, seed: int, scratch: P
         compute_loss = Trainer.compute_loss
 
     _hush_packing_warning()
+    layout = layout or retreat.first(config, max(map(len, dataset["input_ids"])))
     trainer_class = CpuTrainer if loaded.device == "cpu" else trl.SFTTrainer
-    trainer = trainer_class(
+    trainer = (checkpoints.keeping(trainer_class, keeper) if keeper else trainer_class)(
         model=loaded.model,
         processing_class=loaded.tokenizer,
         train_dataset=dataset,
-        args=_arguments(loaded, config, seed, scratch),
+        args=arguments.arguments(
+            loaded, config, layout, seed, keeper.part if keeper else scratch / "trainer"
+        ),
     )
     trainer.remove_callback(PrinterCallback)  # our step events say the same
     return trainer
-
-
-def _arguments(loaded: Loaded, config: Config, seed: int, scratch: Path) -> Any:
-    import trl
-
-    settings = config.train
-    checkpointing = settings.gradient_checkpointing
-    return trl.SFTConfig(
-        output_dir=str(scratch / "trainer"),
-        num_train_epochs=settings.epochs,
-        max_steps=settings.max_steps or -1,
-        per_device_train_batch_size=settings.batch_size,
-        gradient_accumulation_steps=settings.gradient_accumulation,
-        learning_rate=settings.learning_rate,
-        lr_scheduler_type=settings.schedule,
-        warmup_steps=settings.warmup_steps,
-        weight_decay=settings.weight_decay,
-        optim=settings.optimizer,
-        packing=settings.packing,
-        packing_strategy="bfd",
-        max_length=settings.pack_tokens if settings.packing else config.model.max_row_tokens,
-        completion_only_loss=True,
-        fp16=loaded.dtype == "float16",
-        bf16=loaded.dtype == "bfloat16",
-        use_cpu=loaded.device == "cpu",
-        # Unsloth has its own checkpointing, switched on when the adapter was made.
-        gradient_checkpointing=checkpointing and loaded.loader == "plain",
-        gradient_checkpointing_kwargs={"use_reentrant": False} if checkpointing else None,
-        dataloader_pin_memory=loaded.device != "cpu",
-        logging_steps=1,
-        logging_nan_inf_filter=False,  # the default reports a NaN as the loss before it
-        save_strategy="no",
-        report_to="none",
-        disable_tqdm=True,
-        seed=seed,
-    )
 
 
 def _assert_packed(trainer: Any) -> None:
@@ -133,7 +270,14 @@ def _assert_packed(trainer: Any) -> None:
         raise AssertionError(f"packing was turned off: columns {columns}, padding_free {flattens}")
 
 
-def _progress(loaded: Loaded, seed: int, tokens_an_epoch: int) -> Any:
+def _assert_whole(trainer: Any, tokens_before: int) -> None:
+    """TRL cuts a row that is longer than its bin without a word, and with the end goes the label."""
+    packed = sum(map(len, trainer.train_dataset["input_ids"]))
+    if packed != tokens_before:
+        raise AssertionError(f"packing kept {packed} of {tokens_before} tokens")
+
+
+def _progress(loaded: Loaded, member: str | int, tokens_an_epoch: int) -> Any:
     import math
 
     from transformers import TrainerCallback
@@ -141,23 +285,26 @@ def _progress(loaded: Loaded, seed: int, tokens_an_epoch: int) -> Any:
     class Progress(TrainerCallback):  # type: ignore[misc]
         """Print a step event for each optimizer step; stop at a loss that is not a number."""
 
-        def on_train_begin(self, *_: Any, **__: Any) -> None:
+        def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
             self.started = time.monotonic()
+            self.first_step, self.first_epoch = state.global_step, state.epoch or 0.0
 
         def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any) -> None:
             if "loss" not in logs:
                 return
             loss = float(logs["loss"])
             elapsed = time.monotonic() - self.started
-            left = elapsed / max(state.global_step, 1) * (state.max_steps - state.global_step)
+            done = max(state.global_step - self.first_step, 1)
+            left = elapsed / done * (state.max_steps - state.global_step)
+            seen = (state.epoch - self.first_epoch) * tokens_an_epoch
             events.emit(
                 "step",
-                member=seed,
+                member=member,
                 step=state.global_step,
                 steps=state.max_steps,
                 loss=round(loss, 5),
                 learning_rate=logs.get("learning_rate"),
-                tokens_per_second=round(state.epoch * tokens_an_epoch / max(elapsed, 1e-9)),
+                tokens_per_second=round(seen / max(elapsed, 1e-9)),
                 memory_bytes=model.peak_memory(loaded),
                 seconds_left=round(left, 1),
             )

@@ -12,6 +12,10 @@ from kit.config import PROJECT_ROOT, Config
 from kit.remote import bundle, metadata
 from kit.remote.bundle import Bundle
 
+PREPARE_ENTRY = "kernel/prepare.py"
+PREPARE_MINUTES = 60.0
+"""Some 6 GB are downloaded, in minutes."""
+
 
 @dataclass(frozen=True)
 class Built:
@@ -23,11 +27,24 @@ class Built:
     bundle: Bundle
 
 
+def preparation(config: Config) -> Config:
+    """Return the settings of the kernel that downloads what runs of `config` without internet attach."""
+    machine = {"accelerator": "none", "internet": True, "dataset_sources": (), "kernel_sources": ()}
+    return config.model_copy(
+        update={
+            "preset": metadata.PREPARE,
+            "kernel": config.kernel.model_copy(update=machine),
+            "run": config.run.model_copy(update={"time_limit_minutes": PREPARE_MINUTES}),
+        }
+    )
+
+
 def build(config: Config, *, owner: str = metadata.PLACEHOLDER_OWNER) -> Built:
     """Bundle the sources with `config` into build/<preset>/ and return what was written."""
     folder = PROJECT_ROOT / "build" / config.preset
     folder.mkdir(parents=True, exist_ok=True)
-    made = bundle.bundle_project(config.model_dump(mode="json"))
+    entry = PREPARE_ENTRY if metadata.is_preparation(config) else None
+    made = bundle.bundle_project(config.model_dump(mode="json"), entry=entry)
     script = folder / "kernel.py"
     bundle.write(made, script)
     return Built(folder, script, metadata.write(config, folder, owner=owner), made)

@@ -66,9 +66,14 @@ def bundle(tree: Tree, config: Mapping[str, object] | None = None) -> Bundle:
     return Bundle(text, hashlib.sha256(raw).hexdigest(), str(told["bundle_hash"]), tuple(sizes), compressed)
 
 
-def bundle_project(config: Mapping[str, object] | None = None, *, project: Path = PROJECT_ROOT) -> Bundle:
-    """Write our own tree, the list in `[tool.kit.bundle]` of its pyproject.toml, as one script."""
-    return bundle(collect_project(project), config)
+def bundle_project(
+    config: Mapping[str, object] | None = None, *, project: Path = PROJECT_ROOT, entry: str | None = None
+) -> Bundle:
+    """Write our own tree, the list in `[tool.kit.bundle]` of its pyproject.toml, as one script.
+
+    `entry` is the file that runs, if not the one that the table names.
+    """
+    return bundle(collect_project(project, entry), config)
 
 
 def write(made: Bundle, path: Path) -> None:

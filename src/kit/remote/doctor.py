@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kit.config import Config
-from kit.remote import pins, push, runs, session
+from kit.remote import metadata, pins, push, runs, session
 from kit.remote.build import Built
 from kit.remote.client import WEB, Client
 from kit.remote.runs import Run
@@ -41,7 +41,8 @@ class Check:
 def examine(client: Client, config: Config, built: Built, *, root: Path = runs.RUNS) -> Iterator[Check]:
     """Yield the checks of a push; those that ask Kaggle come last and only with good credentials."""
     told = json.loads(built.metadata.read_text(encoding="utf-8"))
-    yield from _script(client, built, told)
+    yield from _script(client, config, built, told)
+    yield from _offline(config)
     yield _requirements(client)
     yield _disk(root)
     try:
@@ -89,9 +90,10 @@ def expected_minutes(config: Config, root: Path = runs.RUNS) -> tuple[float, str
     return config.run.time_limit_minutes, "its time limit"
 
 
-def _script(client: Client, built: Built, told: dict[str, Any]) -> Iterator[Check]:
+def _script(client: Client, config: Config, built: Built, told: dict[str, Any]) -> Iterator[Check]:
     """Check what stands in the build: the name to file it under, its size, the machine it asks for."""
-    objections = push.objections(told, built.bundle.text, is_local=client.is_local)
+    facts = {"is_local": client.is_local, "is_preparation": metadata.is_preparation(config)}
+    objections = push.objections(told, built.bundle.text, **facts)
     size = len(built.bundle.text.encode())
     good = {
         "slug": told["id"],
@@ -104,6 +106,18 @@ def _script(client: Client, built: Built, told: dict[str, Any]) -> Iterator[Chec
             yield Check(name, "pass", text)
         else:
             yield Check(name, "fail", objection.message, objection.hint)
+
+
+def _offline(config: Config) -> Iterator[Check]:
+    """Check that a GPU run without internet has something attached that can hold its wheels and its model."""
+    kernel = config.kernel
+    if kernel.internet or kernel.accelerator == "none":
+        return
+    attached = [*kernel.kernel_sources, *kernel.dataset_sources]
+    if attached:
+        yield Check("offline", "pass", f"packages are to come from {', '.join(attached)}")
+    else:
+        yield Check("offline", "fail", "no internet, and nothing attached holds the packages", "make prepare")
 
 
 def _requirements(client: Client) -> Check:

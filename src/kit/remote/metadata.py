@@ -17,11 +17,20 @@ PLACEHOLDER_OWNER = "your-username"
 TEMPLATE = PROJECT_ROOT / "kernel-metadata.json"
 LONGEST_TITLE = 50
 """Kaggle refuses longer kernel titles."""
+PREPARE = "prepare"
+"""Stands for a preset in the kernel that downloads what runs without internet attach."""
+
+
+def is_preparation(config: Config) -> bool:
+    """Tell whether these are the settings of that kernel, which needs no GPU and no pull."""
+    return config.preset == PREPARE
 
 
 def title(config: Config) -> str:
     """Return the kernel's title: the preset's name keeps a smoke run from replacing a full one."""
-    whole = f"{config.kernel.title} {config.preset}"
+    # A kernel cannot be its own source, and what it goes on from must stay its newest output.
+    onward = " resumed" if config.run.resume else " again" if config.run.adapters_from else ""
+    whole = f"{config.kernel.title} {config.preset}{onward}"
     if len(whole) > LONGEST_TITLE:
         raise SettingInvalid(
             f"kernel title {whole!r} has {len(whole)} characters, Kaggle takes {LONGEST_TITLE}",

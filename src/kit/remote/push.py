@@ -73,7 +73,8 @@ def push(client: Client, built: Built, config: Config, *, root: Path = runs.RUNS
     before anything is sent again.
     """
     told = json.loads(built.metadata.read_text(encoding="utf-8"))
-    for objection in objections(told, built.bundle.text, is_local=client.is_local).values():
+    facts = {"is_local": client.is_local, "is_preparation": metadata.is_preparation(config)}
+    for objection in objections(told, built.bundle.text, **facts).values():
         raise objection
     saved = _save(client, told, built.bundle.text, config)
     owner, _, slug = saved.ref.strip("/").removeprefix("code/").rpartition("/")
@@ -88,13 +89,17 @@ def push(client: Client, built: Built, config: Config, *, root: Path = runs.RUNS
         requirements_sha256=runs.requirements_sha256(),
     )
     is_whole = not saved.dropped and f"{owner}/{slug}" == told["id"]
-    run = runs.record(root, run, sha256=built.bundle.sha256, is_latest=is_whole)
+    # The latest run is one with a submission to come.
+    is_latest = is_whole and not metadata.is_preparation(config)
+    run = runs.record(root, run, sha256=built.bundle.sha256, is_latest=is_latest)
     if not is_whole:
         raise _incomplete(run, told["id"], saved.dropped)
     return Pushed(saved.version, saved.url, run)
 
 
-def objections(told: dict[str, Any], text: str, *, is_local: bool) -> dict[str, PushRefused]:
+def objections(
+    told: dict[str, Any], text: str, *, is_local: bool, is_preparation: bool = False
+) -> dict[str, PushRefused]:
     """Return, by subject, what Kaggle would refuse without a reason or run wrongly; empty is good."""
     from slugify import slugify
 
@@ -120,7 +125,7 @@ def objections(told: dict[str, Any], text: str, *, is_local: bool) -> dict[str, 
         found["accelerator"] = PushRefused(
             f"accelerator {shape!r} is unknown or retired", hint=f"kernel.accelerator={ACCELERATORS[0]}"
         )
-    if not told["enable_gpu"] and not is_local:
+    if not told["enable_gpu"] and not is_local and not is_preparation:
         found["accelerator"] = PushRefused(
             "this preset runs on the CPU and is for rehearsals", hint="make push PRESET=smoke"
         )

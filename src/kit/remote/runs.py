@@ -62,7 +62,7 @@ def record(root: Path, run: Run, *, sha256: str, is_latest: bool = True) -> Run:
     if folder.exists():
         folder.rename(_unused(folder))
     folder.mkdir(parents=True)
-    commit, dirty = _commit()
+    head, dirty = commit()
     told = {
         "schema": SCHEMA,
         "version": run.version,
@@ -72,7 +72,7 @@ def record(root: Path, run: Run, *, sha256: str, is_latest: bool = True) -> Run:
         "bundle_hash": run.bundle_hash,
         "sha256": sha256,
         "requirements_sha256": run.requirements_sha256,
-        "commit": commit,
+        "commit": head,
         "dirty": dirty,
         "config": run.config,
         "pushed_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -132,6 +132,14 @@ def find(name: str = "latest", root: Path = RUNS) -> Run:
     return load(folder)
 
 
+def folder_of(name: str, root: Path = RUNS) -> Path:
+    """Return the folder of any run, a dry run or a blend too, by the names that `find` takes."""
+    for folder in (root / name.removeprefix("runs/"), Path(name)):
+        if folder.is_dir():
+            return folder.resolve()
+    return find(name, root).folder
+
+
 def known_pushes(root: Path = RUNS) -> list[Path]:
     """Return every push.json below `root`, sorted by path."""
     return sorted(root.glob("*/v*/push.json"))
@@ -171,6 +179,21 @@ def restore(folder: Path) -> None:
             aside.rename(folder)
 
 
+def commit() -> tuple[str, bool | None]:
+    """Return the checkout's commit and whether files differ from it; nothing where there is no git."""
+    commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain"])
+    try:
+        head, changes = (
+            subprocess.run(
+                command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=30
+            ).stdout.strip()
+            for command in commands
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "", None
+    return head, bool(changes)
+
+
 def write_json(path: Path, value: object) -> None:
     """Write whole or not at all; raises KitError where the disk refuses."""
     write_whole(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
@@ -207,18 +230,3 @@ def _point_latest(root: Path, folder: Path) -> None:
     beside.unlink(missing_ok=True)
     beside.symlink_to(folder.relative_to(root), target_is_directory=True)
     beside.replace(link)
-
-
-def _commit() -> tuple[str, bool | None]:
-    """Return the checkout's commit and whether files differ from it; nothing where there is no git."""
-    commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain"])
-    try:
-        head, changes = (
-            subprocess.run(
-                command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=30
-            ).stdout.strip()
-            for command in commands
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "", None
-    return head, bool(changes)

@@ -90,13 +90,13 @@ def too_large(size: int, sizes: Mapping[str, int]) -> InputInvalid:
     )
 
 
-def collect_project(project: Path) -> Tree:
-    """Read the files that `[tool.kit.bundle]` in the pyproject.toml of `project` names.
+def collect_project(project: Path, entry: str | None = None) -> Tree:
+    """Read the files that `[tool.kit.bundle]` in the pyproject.toml of `project` names, with another entry.
 
     Beyond what `collect` refuses, a file that imports a module of HOME_ONLY raises InputInvalid.
     """
     table = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["kit"]["bundle"]
-    tree = collect(project / table["source"], project / table["entry"], table["include"])
+    tree = collect(project / table["source"], project / (entry or table["entry"]), table["include"])
     for path, data in tree.files.items():
         for line, module in _imports(path, data, tree.source_root):
             if any(f"{module}.".startswith(f"{home}.") for home in HOME_ONLY):

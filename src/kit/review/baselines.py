@@ -1,6 +1,6 @@
 """Score what any model must beat: the majority class, and character n-grams with logistic regression.
 
-Uses the solution where there is one, which is only so for rehearsals.
+On the rows that a run held out, and on the test rows where there is a solution, as only rehearsals have.
 """
 
 from __future__ import annotations
@@ -10,10 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kit.errors import InputInvalid
+
 if TYPE_CHECKING:
+    import numpy
     from pandas import DataFrame
 
     from kit.config import Competition
+
+NGRAMS = "character n-grams"
+MAJORITY = "majority class"
 
 
 def majority(train: DataFrame, test: DataFrame) -> list[str]:
@@ -24,14 +30,85 @@ def majority(train: DataFrame, test: DataFrame) -> list[str]:
 
 def character_ngrams(train: DataFrame, test: DataFrame, *, seed: int = 0) -> list[str]:
     """Return the labels that TF-IDF of characters 1 to 4 with logistic regression gives the test rows."""
+    return [str(label) for label in _ngram_model(train, seed).predict(test["text"])]
+
+
+def held_out_baselines(train: DataFrame, oof: DataFrame) -> dict[str, dict[str, Any]]:
+    """Return the metrics of both baselines on the held-out rows of a run, by name.
+
+    `train` holds the rows that the run worked with, `oof` its held-out rows. As a run's members do, a
+    baseline answers the rows of a fold after learning from every row outside it. The majority class gives the
+    shares of the labels as probabilities. Raises InputInvalid where `oof` has rows that `train` has not, or
+    nothing is left to learn from.
+    """
+    import numpy
+
+    from kit.task import metrics
+
+    columns = [str(name) for name in oof.columns]
+    labels = [name.removeprefix("probability_") for name in columns if name.startswith("probability_")]
+    asked = _asked_rows(train, oof)
+    folds = oof["fold"].to_numpy()
+    shares = {name: numpy.zeros((len(oof), len(labels))) for name in (NGRAMS, MAJORITY)}
+    for fold in sorted(set(folds)):
+        rows = asked[folds == fold]
+        fit = train[~train["id"].isin(rows["id"])]
+        if fit.empty:
+            raise InputInvalid("every training row is held out, so no baseline can learn", hint="make data")
+        shares[MAJORITY][folds == fold] = _label_shares(fit, labels)
+        shares[NGRAMS][folds == fold] = _ngram_shares(fit, rows, labels)
+    language = asked["language"].tolist() if "language" in asked else None
+    return {
+        name: metrics.evaluate(
+            asked["label"].tolist(),
+            [labels[index] for index in values.argmax(axis=1)],
+            labels,
+            probability=values,
+            language=language,
+        )
+        for name, values in shares.items()
+    }
+
+
+def _ngram_model(train: DataFrame, seed: int) -> Any:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
     vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, min_df=2)
     model = make_pipeline(vectors, LogisticRegression(C=10.0, max_iter=1000, random_state=seed))
-    model.fit(train["text"], train["label"])
-    return [str(label) for label in model.predict(test["text"])]
+    return model.fit(train["text"], train["label"])
+
+
+def _asked_rows(train: DataFrame, oof: DataFrame) -> DataFrame:
+    """Return the held-out rows as train.csv has them, in the order of `oof`."""
+    known = set(train["id"])
+    foreign = [name for name in oof["id"] if name not in known]
+    if foreign:
+        raise InputInvalid(
+            f"{len(foreign)} held-out rows are not in train.csv, the first is {foreign[0]!r}",
+            hint="make data",
+        )
+    return train.set_index("id", drop=False).loc[oof["id"].tolist()].reset_index(drop=True)
+
+
+def _label_shares(fit: DataFrame, labels: Sequence[str]) -> numpy.ndarray:
+    import numpy
+
+    counts = Counter(fit["label"])
+    return numpy.array([counts[label] / len(fit) for label in labels])
+
+
+def _ngram_shares(fit: DataFrame, rows: DataFrame, labels: Sequence[str]) -> numpy.ndarray:
+    """Return rows x labels; a label that does not occur in `fit` gets nothing."""
+    import numpy
+
+    if fit["label"].nunique() == 1:  # nothing to regress on
+        return numpy.tile(_label_shares(fit, labels), (len(rows), 1))
+    model = _ngram_model(fit, seed=0)
+    found = numpy.zeros((len(rows), len(labels)))
+    found[:, [labels.index(label) for label in model.classes_]] = model.predict_proba(rows["text"])
+    return found
 
 
 def compare(
@@ -42,8 +119,8 @@ def compare(
 
     answers = {
         "this run": list(predicted),
-        "character n-grams": character_ngrams(train, test),
-        "majority class": majority(train, test),
+        NGRAMS: character_ngrams(train, test),
+        MAJORITY: majority(train, test),
     }
     return {name: metrics.evaluate(list(truth), answer, labels) for name, answer in answers.items()}
 

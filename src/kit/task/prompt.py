@@ -18,11 +18,11 @@ _ENDS = {
 """How each style's prompt ends; the answer is what follows."""
 
 _CONTROL = re.compile(r"<(?=\||/?(?:s|pad|unk|bos|eos|mask|start_of_turn|end_of_turn)>)")
-_HEADING = re.compile(r"#(?=##\s*(?:Input|Response)\s*:)", re.IGNORECASE)
+_HEADING = re.compile(r"#(?=##\s*(?:Input|Response)\s*(?:\([^()\n]*\)\s*)?:)", re.IGNORECASE)
 
 
-def render(text: str, style: str, labels: Sequence[str]) -> str:
-    """Return what the model sees of one sentence.
+def render(text: str, style: str, labels: Sequence[str], language: str = "") -> str:
+    """Return what the model sees of one sentence; with `language`, its English name, that is said too.
 
     A sentence cannot speak for the prompt: a control token's name in it gets a space behind its `<`, since
     tokenizers turn `<|eot_id|>` into the token wherever it stands, and `### Input:` and `### Response:` get a
@@ -31,14 +31,15 @@ def render(text: str, style: str, labels: Sequence[str]) -> str:
     sentence = _CONTROL.sub("< ", text)
     if style == "llama3":
         return (
-            f"<|start_header_id|>user<|end_header_id|>\n\n{_instruction(labels)}\n\n{sentence}<|eot_id|>"
-            f"{_ENDS[style]}"
+            f"<|start_header_id|>user<|end_header_id|>\n\n{_instruction(labels, language)}\n\n"
+            f"{sentence}<|eot_id|>{_ENDS[style]}"
         )
     sentence = _HEADING.sub("# ", sentence)
+    heading = f"### Input ({language}):" if language else "### Input:"
     if style == "notebook":
-        return f"{_instruction(labels)}\n\n### Input:\n{sentence}\n\n{_ENDS[style]}"
+        return f"{_instruction(labels)}\n\n{heading}\n{sentence}\n\n{_ENDS[style]}"
     if style == "plain":
-        return f"### Input: {sentence}\n{_ENDS[style]}"
+        return f"{heading} {sentence}\n{_ENDS[style]}"
     raise ValueError(f"no prompt style {style!r}; there are {', '.join(_ENDS)}")
 
 
@@ -64,6 +65,7 @@ def answer_token_ids(tokenize: Callable[[str], list[int]], rendered: str, answer
     return whole[len(before) :]
 
 
-def _instruction(labels: Sequence[str]) -> str:
+def _instruction(labels: Sequence[str], language: str = "") -> str:
     names = f"{', '.join(labels[:-1])} or {labels[-1]}"
-    return f"Read the review and decide which sentiment it expresses. Reply with one word: {names}."
+    review = f"{language} review" if language else "review"
+    return f"Read the {review} and decide which sentiment it expresses. Reply with one word: {names}."

@@ -1,0 +1,41 @@
+"""Put two runs side by side: figures, settings, and what differs on the rows that both held out."""
+
+from __future__ import annotations
+
+import argparse
+
+from kit.command import run
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help="two runs: latest, v3, or a folder below runs/"
+    )
+    arguments = parser.parse_args()
+
+    from kit.config import PROJECT_ROOT
+    from kit.errors import KitError
+    from kit.fetch import inputs
+    from kit.remote import runs
+    from kit.review import baselines, compare, results
+
+    if len(arguments.runs) != 2:
+        raise KitError(
+            f"two runs are compared, {len(arguments.runs)} are named", hint='make compare RUNS="v1 v2"'
+        )
+    first, second = (results.read(runs.folder_of(name)) for name in arguments.runs)
+    compared = compare.compare(first, second)
+    places = [PROJECT_ROOT / "data" / first.competition.slug, inputs.SAMPLE, inputs.CORPUS]
+    data = results.data_folder(first, places)
+    rivals, text_by_id = {}, {}
+    if data is not None and compared.rows:
+        train = results.training_rows(first, data)
+        rivals = baselines.held_out_baselines(train, results.shared_held_out([first, second])[0])
+        text_by_id = dict(zip(train["id"], train["text"], strict=True))
+    compare.show(first, second, compared, baselines=rivals, text_by_id=text_by_id)
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,33 @@
+"""Push a CPU kernel that downloads the wheels and the model which runs without internet attach."""
+
+from __future__ import annotations
+
+import argparse
+
+from kit.command import run
+
+
+def main() -> None:
+    """Push it, watch it to its end and print the settings that attach its output."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--preset", default="t4x2", help="preset of the later runs (default: %(default)s)")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
+    parser.add_argument(
+        "--timeout", type=float, default=7200.0, metavar="SECONDS", help="stop watching after this"
+    )
+    arguments = parser.parse_args()
+
+    from kit import config
+    from kit.remote import build, client, loop
+
+    kaggle = client.connect()
+    resolved = config.resolve(arguments.preset, arguments.set)
+    pushed = loop.look_and_push(kaggle, build.preparation(resolved))
+    loop.watch_to_end(kaggle, pushed.run, arguments.timeout)
+    sources = f'["{pushed.run.owner}/{pushed.run.slug}"]'
+    settings = f"kernel.internet=false kernel.kernel_sources={sources}"
+    print(f"next: make push PRESET={arguments.preset} SET='{settings}'")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,127 @@
+"""Bring this interpreter to the kernel's pins, from the package index or from attached wheels.
+
+Runs before anything is installed, so it needs nothing beyond packaging and what kit.config needs, which the
+image has. Which packages are pinned is kernel/requirements.txt's business.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from kit.config import PROJECT_ROOT
+from kit.errors import InputInvalid, KitError
+from kit.pipeline import inputs
+
+REQUIREMENTS = PROJECT_ROOT / "kernel" / "requirements.txt"
+MARKER = "kit-wheels.json"
+"""Stands in a folder of wheels and names their Python and their pins."""
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def pins(requirements: str, *, cuda: bool) -> list[str]:
+    """Return the pins that apply here as `name==version`, the CUDA-only ones where asked for."""
+    from packaging.requirements import Requirement
+
+    found = []
+    for line in requirements.splitlines():
+        text = line.partition("#")[0].strip()
+        if not text:
+            continue
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": "cuda" if cuda else ""}):
+            found.append(f"{requirement.name}{requirement.specifier}")
+    return found
+
+
+def missing(wanted: Iterable[str]) -> list[str]:
+    """Return those of the pins that this interpreter does not meet."""
+    from packaging.requirements import Requirement
+
+    return [pin for pin in wanted if not _is_met(Requirement(pin).name, str(Requirement(pin).specifier))]
+
+
+def install(wanted: Sequence[str], wheels: Path | None = None) -> None:
+    """Install exactly these pins and nothing they ask for: the image's torch and its kin must stay.
+
+    With `wheels` nothing comes from anywhere else. uv is quicker; where it fails, pip tries.
+    """
+    print(f"installing {' '.join(wanted)}", flush=True)
+    source = ["--no-deps", *(["--no-index", "--find-links", str(wheels)] if wheels else [])]
+    if shutil.which("uv"):
+        uv = ["uv", "pip", "install", "--quiet", "--python", sys.executable, *source, *wanted]
+        done = subprocess.run(uv, capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return
+        print(f"uv could not install them, pip tries: {_last_line(done.stderr)}", flush=True)
+    # Compiling all modules takes pip longer than the rest, and few are imported; uv does not either.
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--root-user-action=ignore"]
+    pip += ["--disable-pip-version-check", *source, *wanted]
+    if subprocess.run(pip, check=False).returncode != 0:
+        raise KitError(
+            "the packages above could not be installed",
+            hint="make prepare" if wheels else "kernel.internet=true, and a phone-verified Kaggle account",
+        )
+
+
+def mark(folder: Path, python: str, wanted: Sequence[str]) -> None:
+    """Leave the marker by which `attached_wheels` finds this folder."""
+    told = {"schema": 1, "python": python, "pins": list(wanted)}
+    (folder / MARKER).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def attached_wheels(
+    root: Path, wanted: Sequence[str], *, wait_seconds: float = inputs.MOUNT_WAIT_SECONDS
+) -> Path:
+    """Return the attached folder that holds wheels of these pins for this interpreter.
+
+    Raises InputInvalid where there is none: with both Pythons where they differ, or with what is lacking.
+    """
+    found = {path.parent: _read(path) for path in inputs.marked(root, MARKER, wait_seconds)}
+    if not found:
+        raise InputInvalid(
+            f"{len(wanted)} package(s) are missing, without internet and without wheels below {root}",
+            hint="make prepare, then attach its output",
+        )
+    own = {folder: held for folder, (python, held) in found.items() if python == PYTHON}
+    if not own:
+        folder, (python, _) = next(iter(found.items()))
+        raise InputInvalid(
+            f"the wheels in {folder} are for Python {python}, this kernel runs Python {PYTHON}",
+            hint="make prepare, which downloads for the image of the day",
+        )
+    lacking = {folder: [pin for pin in wanted if pin not in held] for folder, held in own.items()}
+    folder = min(lacking, key=lambda folder: len(lacking[folder]))
+    if lacking[folder]:
+        raise InputInvalid(
+            f"the wheels in {folder} lack {', '.join(lacking[folder])}",
+            hint="make prepare, since the requirements have changed",
+        )
+    return folder
+
+
+def _read(path: Path) -> tuple[str, list[str]]:
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))
+        return str(told["python"]), [str(pin) for pin in told["pins"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputInvalid(f"{path} cannot be read: {error!r}", hint="make prepare") from None
+
+
+def _is_met(name: str, specifier: str) -> bool:
+    from packaging.specifiers import SpecifierSet
+
+    try:
+        return SpecifierSet(specifier).contains(importlib.metadata.version(name), prereleases=True)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "it said nothing"

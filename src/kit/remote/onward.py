@@ -1,0 +1,71 @@
+"""Settings of a run that starts from an earlier one: goes on with its training, or only asks its adapters.
+
+The earlier output is attached, and the bundle_hash says which one is meant: Kaggle attaches the newest
+version's, whichever was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from kit.config import Config, load, override
+from kit.errors import InputInvalid
+from kit.remote import runs
+from kit.remote.runs import Run
+
+
+def resume(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Config:
+    """Return the settings of `run` going on where it stopped; `dataset` holds its output instead of Kaggle.
+
+    Raises InputInvalid where the pulled output says that nothing is left to do, or that Kaggle cannot attach
+    it.
+    """
+    ended = runs.read_json(run.folder / "run.json").get("ended", "")
+    if ended and not (run.folder / "members").is_dir():
+        raise InputInvalid(
+            f"{run.name} ended as {ended!r} and left nothing to go on from",
+            hint=f"make push FROM={run.name}, which only answers",
+        )
+    if not dataset and _has_failed(run.folder):
+        handle = _describe_dataset(run)
+        raise InputInvalid(
+            f"{run.name} failed, and Kaggle attaches the output of finished runs only",
+            hint=f"kaggle datasets create --dir-mode zip -p {run.folder}, then "
+            f"make push RESUME={run.name} DATASET={handle}",
+        )
+    return _onward(run, "resume", overrides, dataset)
+
+
+def answer_from(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Config:
+    """Return the settings of `run` asking its adapters again, with what `overrides` change."""
+    return _onward(run, "adapters_from", overrides, dataset)
+
+
+def _onward(run: Run, how: str, overrides: Sequence[str], dataset: str) -> Config:
+    config = load(run.config, where=f"{run.folder / 'push.json'}")
+    section, own = ("dataset_sources", dataset) if dataset else ("kernel_sources", f"{run.owner}/{run.slug}")
+    attached = [*getattr(config.kernel, section), own]
+    settings = {
+        "run.resume": "",
+        "run.adapters_from": "",
+        f"run.{how}": run.bundle_hash,
+        f"kernel.{section}": list(dict.fromkeys(attached)),
+    }
+    return override(
+        config, [*(f"{name}={json.dumps(value)}" for name, value in settings.items()), *overrides]
+    )
+
+
+def _has_failed(folder: Path) -> bool:
+    return str(runs.read_json(folder / "pull.json").get("status", "COMPLETE")) != "COMPLETE"
+
+
+def _describe_dataset(run: Run) -> str:
+    """Leave what `kaggle datasets create` asks for beside the pulled output; return the dataset's handle."""
+    slug = f"{run.slug}-v{run.version}-output"
+    handle = f"{run.owner}/{slug}"
+    told = {"id": handle, "title": slug, "licenses": [{"name": "other"}]}
+    runs.write_json(run.folder / "dataset-metadata.json", told)
+    return handle

@@ -1,0 +1,239 @@
+"""Average the probabilities of several runs into one submission, and score it on the rows that all held out.
+
+It joins by id and trains nothing. The folder that it writes can be read, reported and compared like a run's.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kit import files
+from kit.errors import InputInvalid, KitError
+from kit.review import results, tables
+from kit.review.results import SCHEMA, Results
+from kit.task import metrics, submission
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+PRESET = "blend"
+VOTE = "vote"
+"""Source of a row for which every run read its answer out of a text: the share of the weights behind it."""
+
+
+@dataclass(frozen=True)
+class Blended:
+    """Several runs as one, and how they do on the rows that all of them held out."""
+
+    runs: tuple[Results, ...]
+    weights: tuple[float, ...]
+    """They sum to 1."""
+    predictions: DataFrame
+    oof: DataFrame
+    """Empty where the runs share no held-out row; then nothing is judged either."""
+    held_out: dict[str, Any] | None
+    """The metrics of the blend."""
+    figures: dict[str, dict[str, Any]]
+    """The metrics of each run, by its name."""
+
+    @property
+    def name(self) -> str:
+        """The folder below runs/: `blend-` with the runs, and the weights where they are not equal."""
+        slugs = {run.folder.parent.name for run in self.runs if run.push}
+        if len(slugs) == 1 and all(run.push for run in self.runs):
+            parts = [*slugs, "+".join(run.folder.name for run in self.runs)]
+        else:
+            parts = ["+".join(run.name.replace("/", "-") for run in self.runs)]
+        if len(set(self.weights)) > 1:
+            parts.append("+".join(f"{weight:.3g}" for weight in self.weights))
+        return "-".join([PRESET, *parts])
+
+
+def shares(weights: Sequence[str], runs: int) -> tuple[float, ...]:
+    """Return weights as the user wrote them, made to sum to 1; none given are equal ones. Raises KitError."""
+    if not weights:
+        return (1 / runs,) * runs
+    example = 'make blend RUNS="v1 v2" WEIGHTS="0.6 0.4"'
+    if len(weights) != runs:
+        raise KitError(f"{len(weights)} weights for {runs} runs", hint=example)
+    values = []
+    for text in weights:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and value >= 0):
+            raise KitError(f"weight {text!r} is no number from 0 up", hint=example)
+        values.append(value)
+    total = sum(values)
+    if total == 0:
+        raise KitError("every weight is 0", hint=example)
+    return tuple(value / total for value in values)
+
+
+def blend(runs: Sequence[Results], weights: Sequence[float]) -> Blended:
+    """Return the weighted mean of the runs' probabilities, the likeliest label of each row, and its metrics.
+
+    A parsed text counts as a certain vote. A tie goes to the label that stands first. Raises InputInvalid
+    where the runs answered other ids or have other labels.
+    """
+    names = [run.name for run in runs]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise InputInvalid(f"{twice[0]} is named twice", hint="a weight instead")
+    labels = runs[0].labels
+    held_out = results.shared_held_out(runs)
+    predictions = _mean(_aligned(runs), weights, labels, "label")
+    oof, judged, figures = held_out[0], None, {}
+    if len(oof):
+        oof = _mean(held_out, weights, labels, "predicted")
+        folds = zip(*(table["fold"] for table in held_out), strict=True)
+        oof["fold"] = [same[0] if len(set(same)) == 1 else "" for same in folds]
+        judged = _judge(oof, labels)
+        figures = {name: _judge(table, labels) for name, table in zip(names, held_out, strict=True)}
+    return Blended(tuple(runs), tuple(weights), predictions, oof, judged, figures)
+
+
+def write(blended: Blended, root: Path) -> Path:
+    """Write the blend as a run's folder below `root`, in the place of an earlier one; return the folder."""
+    folder = root / blended.name
+    staged = root / f".{blended.name}.part"
+    try:
+        shutil.rmtree(staged, ignore_errors=True)
+        first = blended.runs[0]
+        table = blended.predictions
+        answers = dict(zip(table["id"], table["label"], strict=True))
+        submission.write(staged / "submission.csv", table, answers, first.competition)
+        _write_csv(staged / "predictions.csv", table)
+        if len(blended.oof):
+            _write_csv(staged / "oof.csv", blended.oof)
+        _write_json(staged / "metrics.json", _metrics(blended))
+        _write_json(staged / "run.json", _record(blended))
+        shutil.rmtree(folder, ignore_errors=True)
+        staged.rename(folder)
+    except OSError as error:
+        raise KitError(f"{folder} cannot be written: {error.strerror}", hint="df -h") from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return folder
+
+
+def show(blended: Blended) -> None:
+    """Print each run's figures and the blend's on the same rows."""
+    out = tables.console()
+    if blended.held_out is None:
+        out.print("the runs share no held-out rows (oof.csv), so nothing says whether the blend is better")
+        return
+    for number, (run, weight) in enumerate(zip(blended.runs, blended.weights, strict=True), start=1):
+        out.print(f"[bold]{number}[/] {tables.sentence(run.name)}, weight {weight:.3g}")
+    judged = [*blended.figures.values(), blended.held_out]
+    title = f"on the {len(blended.oof)} rows that all held out, with 95 % intervals"
+    table = tables.table(title, "", *map(str, range(1, len(judged))), PRESET)
+    for name, shown in tables.TITLES.items():
+        if any(name in told for told in judged):
+            cells = (tables.figure(told.get(name), told["intervals"].get(name)) for told in judged)
+            table.add_row(shown, *cells)
+    out.print(table)
+
+
+def _aligned(runs: Sequence[Results]) -> list[DataFrame]:
+    """Return each run's predictions in the order of the first's. Raises InputInvalid where ids differ."""
+    found = []
+    for run in runs:
+        if run.predictions is None:
+            raise InputInvalid(f"{run.folder / 'predictions.csv'} is missing", hint="make pull")
+        found.append(run.predictions.set_index("id", drop=False))
+    ids = found[0]["id"].tolist()
+    for run, table in zip(runs[1:], found[1:], strict=True):
+        _require_all(ids, table["id"].tolist(), runs[0].name, run.name)
+        _require_all(table["id"].tolist(), ids, run.name, runs[0].name)
+    return [table.loc[ids].reset_index(drop=True) for table in found]
+
+
+def _require_all(ids: list[str], there: list[str], name: str, other: str) -> None:
+    known = set(there)
+    missing = [one for one in ids if one not in known]
+    if missing:
+        first = ", ".join(map(repr, missing[:3]))
+        raise InputInvalid(
+            f"{other} has no answer for {len(missing)} of the ids of {name}, the first are {first}",
+            hint="runs that answered the same test.csv",
+        )
+
+
+def _mean(
+    answers: Sequence[DataFrame], weights: Sequence[float], labels: Sequence[str], answer: str
+) -> DataFrame:
+    """Return the first table with the mean probabilities, and their likeliest label in column `answer`."""
+    import numpy
+
+    mean = numpy.average([results.votes(table, labels) for table in answers], axis=0, weights=weights)
+    scored = numpy.any([table["source"].isin(results.SCORED) for table in answers], axis=0)
+    table = answers[0].copy()
+    table[answer] = [labels[index] for index in mean.argmax(axis=1)]
+    table["source"] = numpy.where(scored, "score", VOTE)
+    for index, label in enumerate(labels):
+        table[f"probability_{label}"] = mean[:, index]
+    table["completion"] = ""
+    return table
+
+
+def _judge(oof: DataFrame, labels: Sequence[str]) -> dict[str, Any]:
+    spoken = oof["language"].tolist()
+    return metrics.evaluate(
+        oof["label"].tolist(),
+        oof["predicted"].tolist(),
+        labels,
+        probability=results.probabilities(oof, labels),
+        language=spoken if any(spoken) else None,
+    )
+
+
+def _metrics(blended: Blended) -> dict[str, Any]:
+    table = blended.predictions
+    return {
+        "schema": SCHEMA,
+        "metric": blended.runs[0].competition.metric,
+        "held_out": blended.held_out,
+        "test": {
+            "rows": len(table),
+            "labels": table["label"].value_counts().to_dict(),
+            "sources": table["source"].value_counts().to_dict(),
+        },
+        "history": {},
+    }
+
+
+def _record(blended: Blended) -> dict[str, Any]:
+    """Return run.json: what was blended, and of the first run's settings those that still say something."""
+    first = blended.runs[0]
+    kept = ("seed", "competition", "data", "evaluate")
+    return {
+        "schema": SCHEMA,
+        "bundle_hash": "",
+        "blend": [
+            {"run": run.name, "weight": weight, "bundle_hash": run.run.get("bundle_hash", "")}
+            for run, weight in zip(blended.runs, blended.weights, strict=True)
+        ],
+        "config": {"preset": PRESET, **{name: first.config[name] for name in kept if name in first.config}},
+        "cards": [],
+        "timings": {},
+        "members": [],
+        "test_sha256": first.run.get("test_sha256"),
+        "test_ids": blended.predictions["id"].tolist(),
+        "ended": "complete",
+    }
+
+
+def _write_csv(path: Path, table: DataFrame) -> None:
+    files.write_whole(path, table.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
+
+
+def _write_json(path: Path, value: object) -> None:
+    files.write_whole(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")

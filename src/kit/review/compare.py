@@ -1,0 +1,209 @@
+"""Put two runs side by side: their figures, their settings, and what differs on the rows that both held out.
+
+It reads no folder and changes nothing; which run is better is said with how sure that is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from kit.review import results, tables
+from kit.review.results import Results
+from kit.task import intervals, metrics
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from rich.table import Table
+
+EXAMPLES = 20
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One figure of two runs on the same rows; `interval` is of `second - first`."""
+
+    first: float
+    second: float
+    interval: list[float]
+    better_share: float
+    """Share of the resamples in which the second run is strictly better."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two runs on the `rows` that both held out; without any, `differences` and `changed` are empty."""
+
+    rows: int
+    differences: dict[str, Difference]
+    changed: DataFrame
+    """`id, language, label, first, second` of the held-out rows that the two label differently."""
+    test_rows: int
+    test_changed: int
+
+
+def compare(first: Results, second: Results) -> Compared:
+    """Return what differs between the answers of two runs. Raises InputInvalid as `shared_held_out` does."""
+    from pandas import DataFrame
+
+    one, other = results.shared_held_out([first, second])
+    changed = DataFrame({"id": []})
+    if len(one):
+        changed = one[["id", "language", "label"]].assign(first=one["predicted"], second=other["predicted"])
+        changed = changed[changed["first"] != changed["second"]].reset_index(drop=True)
+    both = _test_labels(first, second)
+    return Compared(
+        rows=len(one),
+        differences=paired(one, other, first.labels) if len(one) else {},
+        changed=changed,
+        test_rows=len(both),
+        test_changed=int((both["label_first"] != both["label_second"]).sum()) if len(both) else 0,
+    )
+
+
+def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...]) -> dict[str, Difference]:
+    """Return each figure of two aligned held-out tables with the paired bootstrap of the difference.
+
+    Both runs are scored on the same resamples, so what makes a row hard for both cancels out. Figures of
+    probabilities are there where both runs have probabilities.
+    """
+    import numpy
+
+    shares = [results.probabilities(table, labels) for table in (one, other)]
+    with_shares = all(share is not None for share in shares)
+    sides = [
+        metrics.tally(
+            table["label"].tolist(),
+            table["predicted"].tolist(),
+            labels,
+            probability=share if with_shares else None,
+        )
+        for table, share in zip((one, other), shares, strict=True)
+    ]
+    width = sides[0].shape[1]
+    drawn = intervals.resample(numpy.hstack(sides))
+    estimates = [metrics.figures(side.sum(axis=0), labels) for side in sides]
+    resampled = [metrics.figures(part, labels) for part in (drawn[:, :width], drawn[:, width:])]
+    found = {}
+    for name in estimates[0]:
+        gaps = resampled[1][name] - resampled[0][name]
+        better = gaps > 0 if metrics.HIGHER_IS_BETTER[name] else gaps < 0
+        found[name] = Difference(
+            float(estimates[0][name]),
+            float(estimates[1][name]),
+            intervals.interval(gaps),
+            float(better.mean()),
+        )
+    return found
+
+
+def settings_that_differ(first: Results, second: Results) -> list[tuple[str, str, str]]:
+    """Return the dotted name and both values, as JSON, of each setting that is not the same in both runs."""
+    one, other = _flat(first.config), _flat(second.config)
+    names = [*one, *(name for name in other if name not in one)]
+    return [
+        (name, one.get(name, "–"), other.get(name, "–")) for name in names if one.get(name) != other.get(name)
+    ]
+
+
+def show(
+    first: Results,
+    second: Results,
+    compared: Compared,
+    *,
+    baselines: Mapping[str, Mapping[str, Any]],
+    text_by_id: Mapping[str, str],
+) -> None:
+    """Print all of it; `baselines` are figures on the shared rows, `text_by_id` the sentences at hand."""
+    out = tables.console()
+    out.print(f"[bold]a[/] {tables.sentence(first.name)}\n[bold]b[/] {tables.sentence(second.name)}")
+    out.print(_own_figures(first, second))
+    differing = settings_that_differ(first, second)
+    if differing:
+        out.print(_settings(differing))
+    else:
+        out.print("the settings are the same")
+    if compared.rows:
+        out.print(_differences(compared, baselines))
+        if "log_loss" not in compared.differences:
+            out.print("a run read its answers out of texts, so there are no probabilities to compare")
+        out.print(f"{len(compared.changed)} of {compared.rows} held-out rows have another label in b")
+        if len(compared.changed):
+            out.print(_changed(compared.changed, text_by_id))
+    else:
+        out.print(_why_not_paired(first, second))
+    if compared.test_rows:
+        out.print(f"{compared.test_changed} of {compared.test_rows} test rows have another label in b")
+    else:
+        out.print("the runs answered no test row in common")
+
+
+def _test_labels(first: Results, second: Results) -> DataFrame:
+    from pandas import DataFrame
+
+    left, right = first.predictions, second.predictions
+    if left is None or right is None:
+        return DataFrame({"id": []})
+    return left[["id", "label"]].merge(right[["id", "label"]], on="id", suffixes=("_first", "_second"))
+
+
+def _why_not_paired(first: Results, second: Results) -> str:
+    for run in (first, second):
+        if run.oof is None:
+            return f"{tables.sentence(run.name)} kept no held-out rows (oof.csv), so nothing can be paired"
+    return "the runs share no held-out rows, so their figures are not of the same rows"
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = json.dumps(value, ensure_ascii=False)
+    return found
+
+
+def _own_figures(first: Results, second: Results) -> Table:
+    table = tables.table("each on its own held-out rows, with 95 % intervals", "", "a", "b")
+    judged = [run.held_out or {} for run in (first, second)]
+    table.add_row("rows", *(str(told.get("rows", "–")) for told in judged))
+    for name, title in tables.TITLES.items():
+        if any(name in told for told in judged):
+            cells = (tables.figure(told.get(name), told.get("intervals", {}).get(name)) for told in judged)
+            table.add_row(title, *cells)
+    seen = (run.run.get("share_of_train_seen") for run in (first, second))
+    table.add_row("share of train seen", *(tables.figure(share) for share in seen))
+    scores = (run.submission.get("public_score") or "–" for run in (first, second))
+    table.add_row("leaderboard", *(tables.sentence(score) for score in scores))
+    return table
+
+
+def _settings(differing: list[tuple[str, str, str]]) -> Table:
+    table = tables.table("settings that differ", "", "a", "b", words=3)
+    for row in differing:
+        table.add_row(*(tables.sentence(cell) for cell in row))
+    return table
+
+
+def _differences(compared: Compared, baselines: Mapping[str, Mapping[str, Any]]) -> Table:
+    title = f"on the {compared.rows} rows that both held out, with the paired bootstrap"
+    table = tables.table(title, "", "a", "b", "b - a", "b better", *baselines)
+    for name, found in compared.differences.items():
+        gap = tables.figure(found.second - found.first, found.interval, signed=True)
+        rivals = (tables.figure(figures.get(name)) for figures in baselines.values())
+        sides = (tables.figure(found.first), tables.figure(found.second))
+        table.add_row(tables.TITLES[name], *sides, gap, f"{found.better_share:.0%}", *rivals)
+    return table
+
+
+def _changed(changed: DataFrame, text_by_id: Mapping[str, str]) -> Table:
+    table = tables.table("", "id", "language", "truth", "a", "b", "sentence", words=6)
+    for row in changed.head(EXAMPLES).itertuples():
+        cells = (row.id, row.language, row.label, row.first, row.second, text_by_id.get(str(row.id), ""))
+        table.add_row(*(tables.sentence(cell) for cell in cells))
+    if len(changed) > EXAMPLES:
+        table.caption = f"the first {EXAMPLES} of {len(changed)}"
+    return table

@@ -1,0 +1,158 @@
+"""Put a run on one page, report.html in its folder: gather what it left, draw it, write it.
+
+Every value reaches the page escaped; the only markup that passes as it is are our own charts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from kit import files
+from kit.errors import InputInvalid
+from kit.review import baselines, results
+from kit.review.report import charts, course, held_out, provenance, sentences, svg
+from kit.review.results import Results
+
+NAME = "report.html"
+THIS_RUN = "this run"
+NO_ROWS = "This run kept no oof.csv, so its held-out rows cannot be told apart."
+_NONE = {True: "No row was held out.", False: "The run ended before it answered a held-out row."}
+"""By whether the run ended well."""
+CHARTS = ("loss", "learning_rate", "reliability", "probabilities", "length", "time_line")
+
+
+def write(folder: Path, places: Sequence[Path]) -> Path:
+    """Write the page of the run in `folder` and return its path.
+
+    `places` are folders that may hold the train.csv of the run; the one whose test.csv the run answered does.
+    Raises InputInvalid where the folder holds no run.
+    """
+    run = results.read(folder, whole=False)
+    path = run.folder / NAME
+    files.write_whole(path, render(run, results.data_folder(run, places)))
+    return path
+
+
+def render(run: Results, data: Path | None) -> str:
+    """Return the page; `data` is the folder of train.csv, or None where it is not at hand."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html").render(_contents(run, data))
+
+
+def _contents(run: Results, data: Path | None) -> dict[str, Any]:
+    text_by_id, rivals, without_rows = _beside(run, data)
+    state = provenance.state(run)
+    return {
+        "name": run.name,
+        "state": state,
+        "score": provenance.score(run),
+        "address": provenance.address(run),
+        "config": run.config,
+        "labels": run.labels,
+        "held_out_rows": (run.held_out or {}).get("rows", 0),
+        "test_rows": 0 if run.predictions is None else len(run.predictions),
+        "figures": held_out.figures(run),
+        "remarks": held_out.remarks(run, rivals),
+        "baselines": _compared(run, rivals),
+        "by_label": held_out.by_label(run),
+        "by_language": held_out.by_language(run),
+        "by_length": held_out.by_length(run, text_by_id),
+        "calibration": held_out.calibration(run),
+        "accuracy": (run.held_out or {}).get("accuracy", 0.0),
+        "members": course.members(run),
+        "member_notes": course.notes(run),
+        "lane_name": lambda slot: course.lane_name(run, slot),
+        "stages": course.stages(run),
+        "answers": course.answers(run),
+        "label_shares": course.label_shares(run),
+        "missed": sentences.missed(run, text_by_id),
+        "uncertain": sentences.uncertain(run, text_by_id),
+        "shown_rows": sentences.SHOWN_ROWS,
+        "differences": provenance.differences(run),
+        "newer_settings": provenance.newer_settings(run),
+        "facts": provenance.facts(run),
+        "versions": sorted((run.run.get("versions") or {}).items()),
+        "charts": _charts(run, text_by_id),
+        "without": {
+            "reason": _why_not_judged(run, state),
+            "held_out": _NONE[state.is_good],
+            "rows": NO_ROWS if run.held_out else _NONE[state.is_good],
+            "texts": without_rows,
+        },
+        "series": svg.SERIES,
+    }
+
+
+def _charts(run: Results, text_by_id: Mapping[str, str]) -> dict[str, str]:
+    """Return each chart as SVG, empty where there is nothing to draw."""
+    from markupsafe import Markup
+
+    drawn = dict.fromkeys(CHARTS, "")
+    histories = [member.history for member in course.members(run)]
+    if any(histories):
+        drawn["loss"] = charts.loss(histories)
+        drawn["learning_rate"] = charts.learning_rate(histories)
+    bins = (run.held_out or {}).get("reliability") or []
+    if bins:
+        drawn["reliability"] = charts.reliability(bins, len(run.labels))
+    chosen, test = held_out.chosen(run), held_out.chosen(run, test=True)[True]
+    if chosen[True] or chosen[False] or test:
+        drawn["probabilities"] = charts.probabilities(chosen[True], chosen[False], test, len(run.labels))
+    groups = held_out.by_length(run, text_by_id)
+    if len(groups) > 1:
+        drawn["length"] = charts.length(groups)
+    lanes, spans = course.spans(run)
+    if spans:
+        drawn["time_line"] = charts.time_line(lanes, spans, [member.memory for member in course.members(run)])
+    return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - drawn from numbers alone
+
+
+def _beside(run: Results, data: Path | None) -> tuple[dict[str, str], dict[str, dict[str, Any]], str]:
+    """Return sentences by id and the baselines' metrics, and why there are none."""
+    if run.oof is None:
+        return {}, {}, ""
+    if data is None or not (data / "train.csv").is_file():
+        return {}, {}, "The train.csv of this run is not at hand; make data brings it."
+    try:
+        train = results.training_rows(run, data)
+        with _one_thread():
+            rivals = baselines.held_out_baselines(train, run.oof)
+    except InputInvalid as error:
+        return {}, {}, f"{error.message}."
+    return dict(zip(train["id"], train["text"], strict=True)), rivals, ""
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Keep OpenBLAS from threads that wait by spinning, which took four times as long on a busy machine."""
+    import sklearn.linear_model  # noqa: F401 - only a library that is loaded can be limited
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
+    return limits
+
+
+def _compared(run: Results, rivals: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return name and metrics of this run and its rivals, the best first."""
+    if not run.held_out or not rivals:
+        return []
+    metric = run.metrics.get("metric", run.competition.metric)
+    return sorted({THIS_RUN: run.held_out, **rivals}.items(), key=lambda one: -one[1][metric])
+
+
+def _why_not_judged(run: Results, state: provenance.State) -> str:
+    if run.config.get("evaluate", {}).get("mode") == "none":
+        return "evaluate.mode is none: every labelled row was trained on, so only the leaderboard can judge."
+    if not state.is_good:
+        return "The run ended before it judged itself."
+    return "metrics.json has no figures of held-out rows."

@@ -1,0 +1,66 @@
+"""Show figures of runs on a terminal: one width, one way to write a figure, no sentence that can draw.
+
+It computes nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+WIDTH_OF_A_FILE = 140
+JOINERS = "\u200c\u200d"
+"""Invisible signs that Indian scripts and Urdu are written with."""
+TITLES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "calibration_error": "calibration error",
+}
+
+
+def console() -> Console:
+    """Return a console of the terminal's width, or of a fixed one where the output goes to a file."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE, highlight=False)
+
+
+def table(title: str, *columns: str, words: int = 1) -> Table:
+    """Return an empty table whose first `words` columns hold text that may wrap, and the others figures."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title or None, box=box.SIMPLE, title_justify="left", caption_justify="left")
+    for number, column in enumerate(columns):
+        if number < words:
+            made.add_column(column, overflow="fold")
+        else:
+            made.add_column(column, justify="right", no_wrap=True)
+    return made
+
+
+def figure(value: float | None, bounds: Sequence[float] | None = None, *, signed: bool = False) -> str:
+    """Return `0.812 (0.79 to 0.84)`, or a dash for None."""
+    if value is None:
+        return "–"
+    shown = f"{value:+.3f}" if signed else f"{value:.3f}"
+    if not bounds:
+        return shown
+    low, high = (f"{bound:+.3f}" if signed else f"{bound:.3f}" for bound in bounds)
+    return f"{shown} ({low} to {high})"
+
+
+def sentence(text: Any, most: int = 60) -> str:
+    """Return foreign text as one short line without markup, control or direction characters."""
+    from rich.markup import escape
+
+    signs = (sign if sign.isprintable() or sign in JOINERS else " " for sign in str(text))
+    words = " ".join("".join(signs).split())
+    return escape(words if len(words) <= most else f"{words[: most - 1]}…")

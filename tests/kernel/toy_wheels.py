@@ -1,0 +1,37 @@
+"""Make small real wheels, and interpreters that see this one's packages and install into their own folder."""
+
+from __future__ import annotations
+
+import sys
+import venv
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def make_wheel(folder: Path, name: str, version: str, *, requires: Sequence[str] = ()) -> Path:
+    """Write a wheel with one empty module for every Python, and return it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    info = f"{name}-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    metadata += "".join(f"Requires-Dist: {line}\n" for line in requires)
+    members = {
+        f"{name}.py": "",
+        f"{info}/METADATA": metadata,
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    members[f"{info}/RECORD"] = "".join(f"{member},,\n" for member in [*members, f"{info}/RECORD"])
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, text in members.items():
+            archive.writestr(member, text)
+    return path
+
+
+def make_python(folder: Path) -> Path:
+    """Make an interpreter that stands to this one as the kernel's to the image's packages; return it."""
+    venv.create(folder, symlinks=True)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    own = folder / "lib" / version / "site-packages"
+    (own / "image.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    return folder / "bin" / "python"

@@ -1,0 +1,66 @@
+"""A run that starts from an earlier one: its settings, what it attaches, and what it is called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kit import config as settings
+from kit.errors import InputInvalid
+from kit.remote import metadata, onward
+from kit.remote.runs import Run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """A pulled run that the time limit stopped."""
+    (tmp_path / "members").mkdir()
+    (tmp_path / "run.json").write_text('{"ended": "complete"}')
+    (tmp_path / "pull.json").write_text('{"status": "COMPLETE"}')
+    config = settings.resolve("t4x2", ["seed=5"]).model_dump(mode="json")
+    return Run(tmp_path, "me", "sentiment-t4x2", 3, "https://kaggle", "12e" + "4" * 61, config)
+
+
+def test_resuming_keeps_the_settings_and_attaches_the_output(run: Run) -> None:
+    """The hash says which output is meant; it is text even where it looks like a number."""
+    config = onward.resume(run)
+    assert config.seed == 5
+    assert config.run.resume == run.bundle_hash
+    assert config.kernel.kernel_sources == ("me/sentiment-t4x2",)
+    assert onward.resume(run, dataset="me/saved").kernel.dataset_sources == ("me/saved",)
+
+
+def test_a_run_onward_has_a_slug_of_its_own(run: Run) -> None:
+    """A kernel cannot attach itself, and what it goes on from must stay the newest output."""
+    assert metadata.slug(onward.resume(run)).endswith("t4x2-resumed")
+    assert metadata.slug(onward.answer_from(run)).endswith("t4x2-again")
+
+
+def test_answering_again_takes_other_settings(run: Run) -> None:
+    """New templates or test rows for adapters that are there."""
+    config = onward.answer_from(run, ['predict.templates=["notebook"]'])
+    assert config.run.adapters_from == run.bundle_hash
+    assert config.run.resume == ""
+    assert config.predict.templates == ("notebook",)
+
+
+def test_a_run_with_nothing_left_to_do_is_not_resumed(run: Run) -> None:
+    """The hint is the verb that does something with it."""
+    (run.folder / "members").rmdir()
+    with pytest.raises(InputInvalid, match="nothing to go on from") as caught:
+        onward.resume(run)
+    assert caught.value.hint is not None
+    assert "FROM=sentiment-t4x2/v3" in caught.value.hint
+
+
+def test_a_failed_run_is_resumed_through_a_dataset(run: Run) -> None:
+    """What the upload asks for is left beside the output."""
+    (run.folder / "pull.json").write_text('{"status": "ERROR"}')
+    with pytest.raises(InputInvalid, match="finished runs only") as caught:
+        onward.resume(run)
+    assert caught.value.hint is not None
+    assert "DATASET=me/sentiment-t4x2-v3-output" in caught.value.hint
+    told = json.loads((run.folder / "dataset-metadata.json").read_text())
+    assert told["id"] == "me/sentiment-t4x2-v3-output"

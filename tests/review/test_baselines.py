@@ -1,0 +1,104 @@
+"""What any model must beat is measured on the same rows, and by a model that has not seen them either."""
+
+from __future__ import annotations
+
+import pandas
+import pytest
+from answered_runs import Answer, write
+
+from kit.config import resolve
+from kit.errors import InputInvalid
+from kit.fetch.inputs import SAMPLE
+from kit.review import baselines, results
+from kit.task import rows
+
+SHARES = {"probability_Positive": 0.5, "probability_Negative": 0.5}
+
+
+def held_out(train: pandas.DataFrame, folds: list[str]) -> pandas.DataFrame:
+    """Return an oof table of the rows of `train`, a fold or nothing each."""
+    return train[["id"]].assign(fold=folds, **SHARES)
+
+
+def test_a_baseline_has_not_seen_the_fold_that_it_answers() -> None:
+    """Two folds in which the same words mean the opposite: who peeks is right half of the time."""
+    rows_by_fold = {
+        "0": [("zorg zorg", "Positive"), ("blip blip", "Negative")] * 10,
+        "1": [("zorg zorg", "Negative"), ("blip blip", "Positive")] * 10,
+    }
+    told = [(fold, *row) for fold, found in rows_by_fold.items() for row in found]
+    train = pandas.DataFrame(
+        {
+            "id": [str(at) for at in range(len(told))],
+            "text": [text for _, text, _ in told],
+            "label": [label for _, _, label in told],
+        }
+    )
+    found = baselines.held_out_baselines(train, held_out(train, [fold for fold, _, _ in told]))
+    assert found[baselines.NGRAMS]["accuracy"] == 0.0
+    assert found[baselines.NGRAMS]["rows"] == 40
+
+
+def test_a_holdout_is_answered_from_all_other_rows() -> None:
+    """The words of the other rows are learned, the held-out rows stay in the order of the run."""
+    train = pandas.DataFrame(
+        {
+            "id": [str(at) for at in range(24)],
+            "text": ["good fine", "awful bad"] * 12,
+            "label": ["Positive", "Negative"] * 12,
+        }
+    )
+    found = baselines.held_out_baselines(train, held_out(train.iloc[[3, 0]], ["", ""]))
+    assert found[baselines.NGRAMS]["accuracy"] == 1.0
+    assert found[baselines.NGRAMS]["log_loss"] < 0.2
+    assert found[baselines.MAJORITY]["log_loss"] == pytest.approx(0.6931, abs=1e-4)
+    assert found[baselines.MAJORITY]["accuracy"] == 0.5
+
+
+def test_the_majority_knows_the_shares_of_the_other_rows() -> None:
+    """Its probabilities are the shares of the labels outside the held-out rows."""
+    labels = ["Positive"] * 8 + ["Negative"] * 3
+    train = pandas.DataFrame({"id": list("abcdefghijk"), "text": ["words"] * 11, "label": labels})
+    found = baselines.held_out_baselines(train, held_out(train.iloc[[10]], [""]))
+    assert found[baselines.MAJORITY]["reliability"][0]["confidence"] == pytest.approx(0.8)
+    assert found[baselines.MAJORITY]["confusion"] == [[0, 0], [1, 0]]
+
+
+def test_real_sentences_are_answered_better_than_by_chance() -> None:
+    """On the sample's training rows in four folds, with figures of each language and probabilities."""
+    train = rows.read(SAMPLE / "train.csv", resolve("t4x2").competition, labelled=True)
+    found = baselines.held_out_baselines(train, held_out(train, [str(at % 4) for at in range(len(train))]))
+    ngrams, majority = found[baselines.NGRAMS], found[baselines.MAJORITY]
+    assert ngrams["macro_f1"] > 0.6 > majority["macro_f1"]
+    assert ngrams["log_loss"] < majority["log_loss"]
+    assert len(ngrams["per_language"]) == 18
+    low, high = ngrams["intervals"]["macro_f1"]
+    assert low < ngrams["macro_f1"] < high
+
+
+def test_rows_of_another_file_are_refused() -> None:
+    """The first foreign id is named; so is a run that held everything out."""
+    train = pandas.DataFrame({"id": ["a", "b"], "text": ["x", "y"], "label": ["Positive", "Negative"]})
+    foreign = pandas.DataFrame({"id": ["a", "z"], "fold": ["", ""], **SHARES})
+    with pytest.raises(InputInvalid, match=r"1 held-out rows are not in train\.csv, the first is 'z'"):
+        baselines.held_out_baselines(train, foreign)
+    with pytest.raises(InputInvalid, match="every training row is held out"):
+        baselines.held_out_baselines(train, held_out(train, ["", ""]))
+
+
+def test_one_label_alone_teaches_nothing() -> None:
+    """With a single label outside the held-out rows the n-grams answer with it instead of failing."""
+    train = pandas.DataFrame(
+        {"id": list("abc"), "text": ["x", "y", "z"], "label": ["Positive"] * 2 + ["Negative"]}
+    )
+    found = baselines.held_out_baselines(train, held_out(train.iloc[[2]], [""]))
+    assert found[baselines.NGRAMS]["confusion"] == [[0, 0], [1, 0]]
+
+
+def test_the_tables_of_a_run_fit(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What `results` reads is what the baselines take."""
+    train = rows.read(SAMPLE / "train.csv", resolve("t4x2").competition, labelled=True)
+    answers = [Answer(row.id, 0.5, row.label) for row in train.head(30).itertuples()]
+    oof = results.read(write(tmp_path_factory.mktemp("runs") / "a", held_out=answers)).oof
+    assert oof is not None
+    assert baselines.held_out_baselines(train, oof)[baselines.NGRAMS]["rows"] == 30

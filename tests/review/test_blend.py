@@ -1,0 +1,269 @@
+"""Several runs become one submission, joined by id, scored only where all of them can be."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import made_run
+import pytest
+from answered_runs import Answer, answers, write
+from hypothesis import given
+from hypothesis import strategies as st
+from loop_project import Project
+
+from kit.errors import InputInvalid, KitError
+from kit.fetch.inputs import SAMPLE
+from kit.review import blend, results, validate
+from kit.review.blend import Blended
+from kit.review.facts import Facts
+from kit.review.results import Results
+from kit.task import metrics
+
+
+def run(folder: Path, **told: Any) -> Results:
+    return results.read(write(folder, **told))
+
+
+def pair(root: Path, first: list[Answer], second: list[Answer], **told: Any) -> list[Results]:
+    return [run(root / "a", test=first, **told), run(root / "b", test=second, **told)]
+
+
+def blend_of(runs: list[Results], *weights: str) -> Blended:
+    return blend.blend(runs, blend.shares(weights, len(runs)))
+
+
+def test_probabilities_are_averaged_by_id(tmp_path: Path) -> None:
+    """By the weights, in the order of the first run, whatever the order of the second."""
+    blended = blend_of(pair(tmp_path, answers([0.9, 0.2]), answers([0.1, 0.3])[::-1]), "3", "1")
+    table = blended.predictions
+    assert table["id"].tolist() == ["r0", "r1"]
+    assert table["probability_Positive"].tolist() == pytest.approx([0.7, 0.225])
+    assert table["probability_Negative"].tolist() == pytest.approx([0.3, 0.775])
+    assert table["label"].tolist() == ["Positive", "Negative"]
+    assert blended.weights == (0.75, 0.25)
+
+
+def test_a_tie_goes_to_the_first_label(tmp_path: Path) -> None:
+    """Two certain votes against each other leave a half for each."""
+    runs = [
+        run(tmp_path / name, test=answers([share], source="parse"))
+        for name, share in (("a", 1.0), ("b", 0.0))
+    ]
+    table = blend_of(runs).predictions
+    assert table.iloc[0].tolist() == ["r0", "hi", "Positive", "vote", 0.5, 0.5, ""]
+
+
+def test_the_order_of_the_labels_may_differ(tmp_path: Path) -> None:
+    """Columns are joined by their label, never by their place."""
+    first = run(tmp_path / "a", test=answers([0.9]))
+    second = run(tmp_path / "b", test=answers([0.3]), labels=("Negative", "Positive"))
+    table = blend_of([first, second]).predictions
+    assert table["probability_Positive"].tolist() == pytest.approx([0.8])
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.sampled_from("PN")),
+        min_size=1,
+        max_size=20,
+    ),
+    st.integers(1, 9),
+)
+def test_a_blend_never_loses_more_than_its_runs_together(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float, float, str]], weight: int
+) -> None:
+    """Log loss is convex: the blend's is at most the weighted mean of the runs', on the shared rows."""
+    root = tmp_path_factory.mktemp("runs")
+    truth = "".join(letter for _, _, letter in rows)
+    sides = [answers([row[side] for row in rows], truth) for side in (0, 1)]
+    runs = [run(root / name, test=side, held_out=side) for name, side in zip("ab", sides, strict=True)]
+    blended = blend_of(runs, str(weight), "5")
+    assert blended.held_out is not None
+    both = [blended.figures[name]["log_loss"] for name in ("a", "b")]
+    mean = sum(share * loss for share, loss in zip(blended.weights, both, strict=True))
+    assert blended.held_out["log_loss"] <= mean + 1e-9
+
+
+def test_only_rows_that_all_held_out_are_scored(tmp_path: Path) -> None:
+    """The figures of every run are of the same rows as the blend's, and a common fold stays."""
+    first = [Answer(f"h{at}", 0.9, "Positive", fold="1") for at in range(4)]
+    second = [
+        Answer(f"h{at}", 0.2, "Negative" if at > 3 else "Positive", fold=str(at % 2)) for at in range(2, 9)
+    ]
+    runs = [
+        run(tmp_path / name, test=answers([0.5]), held_out=rows)
+        for name, rows in (("a", first), ("b", second))
+    ]
+    blended = blend_of(runs)
+    assert blended.oof["id"].tolist() == ["h2", "h3"]
+    assert blended.oof["fold"].tolist() == ["", "1"]
+    assert blended.held_out == metrics.evaluate(
+        ["Positive"] * 2,
+        ["Positive"] * 2,
+        runs[0].labels,
+        probability=[[0.55, 0.45]] * 2,
+        language=["hi"] * 2,
+    )
+    assert [blended.figures[name]["rows"] for name in "ab"] == [2, 2]
+
+
+def test_without_shared_rows_there_is_no_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The blend is made all the same, and says so."""
+    runs = [
+        run(tmp_path / "a", test=answers([0.5]), held_out=answers([0.5], "P")),
+        run(tmp_path / "b", test=answers([0.5]), held_out=answers([0.5], "P", start=9)),
+    ]
+    blended = blend_of(runs)
+    assert (blended.held_out, blended.figures, len(blended.oof)) == (None, {}, 0)
+    blend.show(blended)
+    assert "share no held-out rows" in capsys.readouterr().out
+    folder = blend.write(blended, tmp_path)
+    assert not (folder / "oof.csv").exists()
+    assert results.read(folder).held_out is None
+
+
+def test_votes_of_parsed_texts_have_no_log_loss(tmp_path: Path) -> None:
+    """Where one run scored, the mean is a probability; where none did, only labels are judged."""
+    parsed = {
+        "test": answers([1.0], source="parse"),
+        "held_out": answers([1.0, 0.0], "PP", source="parse"),
+    }
+    scored = {"test": answers([0.6]), "held_out": answers([0.6, 0.7], "PP")}
+    one, two = run(tmp_path / "a", **parsed), run(tmp_path / "b", **parsed)
+    three = run(tmp_path / "c", **scored)
+    both = blend_of([one, two])
+    assert both.held_out is not None
+    assert "log_loss" not in both.held_out
+    mixed = blend_of([one, three])
+    assert mixed.held_out is not None
+    assert mixed.oof["probability_Positive"].tolist() == pytest.approx([0.8, 0.35])
+    assert mixed.predictions["source"].tolist() == ["score"]
+    assert "log_loss" in mixed.held_out
+
+
+def test_other_ids_are_refused(tmp_path: Path) -> None:
+    """The first that are missing are named, with the run that lacks them, in both directions."""
+    runs = pair(tmp_path, answers([0.5] * 5), answers([0.5]))
+    for ordered in (runs, runs[::-1]):
+        with pytest.raises(
+            InputInvalid, match="b has no answer for 4 of the ids of a, the first are 'r1', 'r2', 'r3'"
+        ):
+            blend_of(ordered)
+
+
+def test_runs_that_cannot_be_blended_are_refused(tmp_path: Path) -> None:
+    """Other labels, no predictions, and a run that is named twice."""
+    first = run(tmp_path / "a", test=answers([0.5]))
+    with pytest.raises(InputInvalid, match="a has the labels"):
+        blend_of([first, run(tmp_path / "b", test=answers([0.5]), labels=("Good", "Bad"))])
+    with pytest.raises(InputInvalid, match=r"c.predictions\.csv is missing"):
+        blend_of([first, run(tmp_path / "c")])
+    with pytest.raises(InputInvalid, match="a is named twice"):
+        blend_of([first, first])
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (["1"], "1 weights for 2 runs"),
+        (["1", "x"], "weight 'x' is no number from 0 up"),
+        (["1", "-1"], "weight '-1' is no number"),
+        (["1", "nan"], "weight 'nan' is no number"),
+        (["inf", "1"], "weight 'inf' is no number"),
+        (["0", "0"], "every weight is 0"),
+    ],
+)
+def test_weights_that_are_none_are_refused(weights: list[str], message: str) -> None:
+    """In one line with an example."""
+    with pytest.raises(KitError, match=message) as refused:
+        blend.shares(weights, 2)
+    assert refused.value.hint == 'make blend RUNS="v1 v2" WEIGHTS="0.6 0.4"'
+
+
+def test_a_blend_is_a_run(tmp_path: Path) -> None:
+    """Its folder reads back as it was made, its submission is valid, and it says what it was made of."""
+    truth = "PNPN"
+    runs = [
+        run(
+            tmp_path / "slug" / f"v{at}",
+            test=answers([share, 0.1]),
+            held_out=answers([share, 0.2, 0.6, 0.4], truth),
+            push={"version": at},
+            test_sha256="f" * 64,
+        )
+        for at, share in ((2, 0.9), (3, 0.7))
+    ]
+    blended = blend_of(runs, "0.6", "0.4")
+    folder = blend.write(blended, tmp_path)
+    assert folder == tmp_path / "blend-slug-v2+v3-0.6+0.4"
+    again = results.read(folder)
+    assert again.predictions is not None
+    assert again.oof is not None
+    assert again.predictions.round(6).to_dict() == blended.predictions.round(6).to_dict()
+    assert again.oof["probability_Positive"].tolist() == pytest.approx(blended.oof["probability_Positive"])
+    assert again.held_out == json.loads(json.dumps(blended.held_out))
+    assert [part["run"] for part in again.run["blend"]] == ["slug/v2", "slug/v3"]
+    assert again.run["test_ids"] == ["r0", "r1"]
+    assert again.run["test_sha256"] == "f" * 64
+    facts = Facts("ID", "label", again.labels, ["r0", "r1"], training=Counter())
+    assert validate.validate(folder / "submission.csv", facts)[0].valid
+    deeper = blend_of([again, runs[0]])
+    assert deeper.held_out is not None
+
+
+def test_equal_weights_stay_out_of_the_name(tmp_path: Path) -> None:
+    """Runs of several slugs are named in full."""
+    assert blend_of(pair(tmp_path, answers([0.5]), answers([0.5]))).name == "blend-a+b"
+
+
+def test_an_earlier_blend_is_replaced_whole(tmp_path: Path) -> None:
+    """Nothing of it is left, and nothing stands beside the new one."""
+    blended = blend_of(pair(tmp_path / "runs", answers([0.5]), answers([0.5])))
+    (tmp_path / "out" / blended.name).mkdir(parents=True)
+    (tmp_path / "out" / blended.name / "report.html").write_text("of yesterday")
+    folder = blend.write(blended, tmp_path / "out")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "metrics.json", "predictions.csv", "run.json", "submission.csv",
+    ]  # fmt: skip
+    assert list((tmp_path / "out").iterdir()) == [folder]
+
+
+def test_a_disk_that_refuses_leaves_nothing(tmp_path: Path) -> None:
+    """One line, and no folder of half a blend."""
+    blended = blend_of(pair(tmp_path / "runs", answers([0.5]), answers([0.5])))
+    (tmp_path / "out").write_text("a file where the folder should be")
+    with pytest.raises(KitError, match="cannot be written"):
+        blend.write(blended, tmp_path / "out")
+    assert (tmp_path / "out").is_file()
+
+
+@pytest.mark.slow
+def test_the_verb_blends_validates_and_keeps_a_line(tmp_path: Path) -> None:
+    """From two runs to a valid submission; the ledger lists the blend, and refusals are one line each."""
+    project = Project(tmp_path / "project", SAMPLE)
+    for number in (1, 2):
+        made_run.make(project.runs / "sample" / f"v{number}", SAMPLE, seed=number)
+    environment = project.environment()
+    said = project.run("blend", "sample/v1", "sample/v2", "--weights", "0.6", "0.4", **environment)
+    assert said.status == 0, said
+    folder = project.runs / "blend-sample-v1+v2-0.6+0.4"
+    assert "1 sample/v1, weight 0.6\n" in said.out
+    assert f"{folder / 'submission.csv'}: valid, 108 rows, 0 errors" in said.out
+    assert said.error.startswith("next: .venv/bin/kaggle competitions submit sample-sentiment -f ")
+    line = json.loads((project.runs / "ledger.jsonl").read_text())
+    assert (line["run"], line["preset"], line["gpu_minutes"]) == (folder.name, "blend", 0.0)
+    assert line["held_out"]["log_loss"] > 0
+    compared = project.run("compare", "sample/v1", folder.name, **environment)
+    assert compared.status == 0, compared
+    assert f"b {folder.name}\n" in compared.out
+    for arguments, reason in (
+        (["sample/v1"], "a blend needs two runs, 1 are named"),
+        (["sample/v1", "sample/v2", "--weights", "1"], "1 weights for 2 runs"),
+        (["sample/v1", "sample/v9"], "no run 'sample/v9'"),
+    ):
+        refused = project.run("blend", *arguments, **environment)
+        assert (refused.status, refused.out, refused.err.count("\n")) == (1, "", 1)
+        assert reason in refused.error

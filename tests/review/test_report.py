@@ -1,0 +1,535 @@
+"""report.html says what the run's files say, stands alone, and is sensible for every kind of run."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import made_run
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kit.config import PROJECT_ROOT
+from kit.errors import InputInvalid
+from kit.review import results
+from kit.review.report import charts, held_out, page, sentences, svg
+
+VOID = {"meta", "br", "use", "path", "link", "img", "hr"}
+SECTIONS = [
+    *("baselines", "confusion", "languages", "certainty", "length"),
+    *("rows", "training", "time", "answers", "settings", "provenance"),
+]
+
+
+class Page(HTMLParser):
+    """The elements of a page, the text of each section, and whether every element is closed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.section = "header"
+        self.texts: dict[str, str] = {}
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag == "section":
+            self.section = str(dict(attrs)["id"])
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag not in {"b", "strong", "span", "code"}:
+            self.texts[self.section] = self.texts.get(self.section, "") + " "
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.texts[self.section] = self.texts.get(self.section, "") + data
+
+    def says(self, section: str) -> str:
+        """Return the text of a section, each run of white space as one space."""
+        return " ".join(self.texts[section].split())
+
+    @property
+    def charts(self) -> set[str]:
+        """Every chart and table of figures that is there."""
+        return {str(named) for _, attributes in self.elements if (named := attributes.get("data-chart"))}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made_run.data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    """A run of four folds on two cards, so every training row has its answer."""
+    folds = [f"fold-{fold}" for fold in range(4)]
+    return made_run.make(
+        tmp_path_factory.mktemp("runs") / "sample-t4x2" / "v3", data, evaluate="folds", members=folds
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path, data: Path) -> Page:
+    return Page(page.write(folder, [data]))
+
+
+def _rewrite(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes), encoding="utf-8")
+
+
+def _answers(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "oof.csv").open(encoding="utf-8", newline="")))
+
+
+def test_a_whole_run_shows_every_chart_in_its_section(whole: Page) -> None:
+    """Nothing is said to be missing where nothing is."""
+    assert whole.charts == {
+        *("figures", "baselines", "confusion", "languages", "reliability", "probabilities", "length"),
+        *("loss", "learning-rate", "members", "time-line", "answers", "label-shares"),
+    }
+    assert [attributes["id"] for tag, attributes in whole.elements if tag == "section"] == SECTIONS
+    assert not [tag for tag, attributes in whole.elements if attributes.get("class") == "none"]
+
+
+def test_headline_figures_are_those_of_metrics_json(whole: Page, folder: Path) -> None:
+    """With their intervals, the competition's metric first."""
+    told = json.loads((folder / "metrics.json").read_text())["held_out"]
+    for name, (title, _) in held_out.FIGURES.items():
+        low, high = told["intervals"][name]
+        assert f"{title} {told[name]:.3f} {low:.3f} to {high:.3f}" in whole.says("header")
+    assert whole.says("header").index("Macro F1") < whole.says("header").index("Accuracy")
+
+
+def test_the_run_stands_beside_both_baselines(whole: Page) -> None:
+    """On the same rows, with the better one named above."""
+    for name in ("this run", "character n-grams", "majority class"):
+        assert re.search(rf"{name} 0\.\d{{3}}", whole.says("baselines")), name
+    assert "the best, character n-grams, has a macro F1 of 0." in whole.says("header")
+
+
+def test_the_confusion_matrix_counts_the_rows_of_oof_csv(whole: Page, folder: Path) -> None:
+    """Truth by row, answer by column."""
+    counts = Counter((row["label"], row["predicted"]) for row in _answers(folder))
+    for truth in ("Positive", "Negative"):
+        shown = " ".join(rf"{counts[truth, guess]}\d+%" for guess in ("Positive", "Negative"))
+        assert re.search(rf"{truth} {shown}", whole.says("confusion"))
+
+
+def test_labels_have_their_shares_of_truth_and_of_answers(whole: Page, folder: Path) -> None:
+    """Of held-out rows and of test rows, so that a shift between them shows."""
+    rows = _answers(folder)
+    test = list(csv.DictReader((folder / "predictions.csv").open(encoding="utf-8", newline="")))
+    for label in ("Positive", "Negative"):
+        shares = [
+            sum(row["label"] == label for row in rows) / len(rows),
+            sum(row["predicted"] == label for row in rows) / len(rows),
+            sum(row["label"] == label for row in test) / len(test),
+        ]
+        assert f"{label} {' '.join(f'{100 * share:.0f}%' for share in shares)}" in whole.says("answers")
+
+
+def test_languages_come_weakest_first_with_their_counts(whole: Page, folder: Path) -> None:
+    """By their English names, all eighteen."""
+    rows: Counter[str] = Counter()
+    hits: Counter[str] = Counter()
+    for row in _answers(folder):
+        rows[row["language"]] += 1
+        hits[row["language"]] += row["label"] == row["predicted"]
+    said = whole.says("languages")
+    for code, count in rows.items():
+        assert re.search(rf" {code} {count} {100 * hits[code] / count:.0f}% ", said), code
+    assert said.index("Bodo bd") < said.index("English en")
+    assert len(rows) == 18
+
+
+def test_the_worst_missed_row_comes_first(folder: Path, data: Path) -> None:
+    """By the probability that it gave the truth."""
+    rows = _answers(folder)
+    wrong = {
+        row["id"]: float(row[f"probability_{row['label']}"])
+        for row in rows
+        if row["label"] != row["predicted"]
+    }
+    shown = sentences.missed(results.read(folder), {})
+    assert {row.id for row in shown} == set(wrong)
+    assert [wrong[row.id] for row in shown] == sorted(wrong.values())
+
+
+def test_the_least_certain_row_comes_first(folder: Path) -> None:
+    """By the probability of its own answer, right or wrong."""
+    given_by_id = {row["id"]: float(row[f"probability_{row['predicted']}"]) for row in _answers(folder)}
+    shown = sentences.uncertain(results.read(folder), {})
+    assert [given_by_id[row.id] for row in shown] == sorted(given_by_id.values())
+
+
+def test_thirty_rows_of_each_kind_are_shown_in_their_language(whole: Page, folder: Path, data: Path) -> None:
+    """The sentence as train.csv has it, its direction left to the browser, its language named."""
+    shown = [attributes for _, attributes in whole.elements if attributes.get("class") == "sentence"]
+    assert len(shown) == 2 * sentences.SHOWN_ROWS
+    assert {attributes["dir"] for attributes in shown} == {"auto"}
+    assert {"brx", "as"} <= {attributes["lang"] for attributes in shown}
+    train = csv.DictReader((data / "train.csv").open(encoding="utf-8", newline=""))
+    text_by_id = {row["ID"]: row["sentence"] for row in train}
+    worst = sentences.missed(results.read(folder), text_by_id)[0]
+    assert " ".join(str(worst.text).split()) in whole.says("rows")
+
+
+@pytest.mark.parametrize(
+    ("language", "tag"),
+    [
+        *[
+            ("bd", "brx"),
+            ("zh", "zh-Hans"),
+            ("ur", "ur"),
+            ("pt-BR", "pt-BR"),
+            ("Tamil", "ta"),
+            ("Bodo", "brx"),
+        ],
+        *[("klingon", ""), ("", ""), ('en" onclick="', "")],
+    ],
+)
+def test_a_language_becomes_a_tag_that_browsers_know(language: str, tag: str) -> None:
+    """What is no language has no tag."""
+    assert sentences.tag(language) == tag
+
+
+def test_only_settings_that_differ_are_listed(whole: Page) -> None:
+    """Each with its value, its default and its meaning."""
+    names = re.findall(r"\b(?:[a-z]+\.[a-z_]+)\b", whole.says("settings"))
+    assert {"lora.r", "train.learning_rate", "evaluate.mode", "kernel.title"} == set(names)
+    assert "lora.r Rank. 32 16" in whole.says("settings")
+
+
+def test_provenance_names_code_and_machine(whole: Page) -> None:
+    """Commit, bundle, cards and versions."""
+    said = whole.says("provenance")
+    for fact in (
+        "c" * 40 + " with uncommitted changes",
+        "b" * 64,
+        "Tesla T4, Tesla T4",
+        "torch 2.11.0+cu128",
+    ):
+        assert fact in said
+
+
+def test_the_page_needs_nothing_but_itself(whole: Page) -> None:
+    """No script, no file, no address but the run's own page on Kaggle, and a policy that allows no other."""
+    assert not {"script", "link", "img", "iframe", "object", "base", "form"} & {
+        tag for tag, _ in whole.elements
+    }
+    links = {
+        str(attributes[key])
+        for _, attributes in whole.elements
+        for key in ("href", "src")
+        if key in attributes
+    }
+    outside = {link for link in links if not link.startswith("#")}
+    assert outside == {"https://www.kaggle.com/code/someone/sample-sentiment-t4x2"}
+    assert "@import" not in whole.source
+    assert not re.search(r"url\((?!#)", whole.source)
+    assert "default-src 'none'; style-src 'unsafe-inline'" in whole.source
+
+
+def test_every_id_is_there_once_and_every_reference_leads_somewhere(whole: Page) -> None:
+    """Six drawings on one page do not share their clips and markers."""
+    ids = Counter(str(attributes["id"]) for _, attributes in whole.elements if "id" in attributes)
+    assert set(ids.values()) == {1}
+    values = [str(value) for _, attributes in whole.elements for value in attributes.values()]
+    named = {
+        *[value.removeprefix("#") for value in values if value.startswith("#")],
+        *[name for value in values for name in re.findall(r"url\(#([\w-]+)\)", value)],
+    }
+    assert named <= set(ids)
+
+
+def test_charts_keep_their_text_and_take_the_colours_of_the_page(whole: Page) -> None:
+    """No colour of a drawing is fixed, and its words can be read, searched and copied."""
+    drawn = re.findall(r"<svg.*?</svg>", whole.source, flags=re.DOTALL)
+    assert len(drawn) == 6
+    for drawing in drawn:
+        assert not re.search(r"#[0-9a-fA-F]{6}", drawing)
+        assert "var(--" in drawing
+        assert "<style" not in drawing
+    assert "optimizer step" in whole.says("training")
+    defined = set(re.findall(r"--([a-z0-9-]+):", whole.source))
+    assert set(svg.PAINT) <= defined
+
+
+def test_the_same_run_gives_the_same_bytes(folder: Path, data: Path, whole: Page) -> None:
+    """A page can be compared with one made later."""
+    assert page.write(folder, [data]).read_text(encoding="utf-8") == whole.source
+
+
+HOSTILE = "</p><script>document.title='owned'</script><img src=x onerror=alert(1)> {{ 7 * 7 }} $x_1$"
+
+
+def test_hostile_text_is_inert_wherever_it_stands(tmp_path: Path) -> None:
+    """Sentences, labels, languages, completions, members, notes and the reason of the end are text."""
+    data = made_run.data(tmp_path / "data", third=HOSTILE, ending=f" {HOSTILE}")
+    for name in ("train.csv", "test.csv"):
+        text = (data / name).read_text(encoding="utf-8")
+        (data / name).write_text(re.sub(r",bd$", f",{HOSTILE}", text, flags=re.MULTILINE), encoding="utf-8")
+    slug = HOSTILE.replace("/", "")
+    folder = made_run.make(
+        tmp_path / slug / "v1", data, labels=("Positive", "Negative", HOSTILE), mode="generate"
+    )
+    record = json.loads((folder / "run.json").read_text())
+    record["members"][0]["notes"] = [HOSTILE]
+    record["versions"][HOSTILE] = HOSTILE
+    record["cards"][0]["name"] = HOSTILE
+    record["ended"] = f"failed: {HOSTILE}"
+    (folder / "run.json").write_text(json.dumps(record))
+    _rewrite(folder / "push.json", url="javascript:alert(1)", commit=HOSTILE)
+    made = Page(page.write(folder, [data]))
+    assert not {"script", "img"} & {tag for tag, _ in made.elements}
+    assert not [name for _, attributes in made.elements for name in attributes if name.startswith("on")]
+    assert "javascript:" not in made.source
+    for section in ("header", "confusion", "languages", "rows", "training", "answers", "provenance"):
+        assert " ".join(HOSTILE.split()) in made.says(section), section
+
+
+def test_a_run_without_oof_csv_says_so(tmp_path: Path, data: Path) -> None:
+    """Its figures are shown, its rows cannot be."""
+    folder = made_run.make(tmp_path / "run", data)
+    (folder / "oof.csv").unlink()
+    made = Page(page.write(folder, [data]))
+    assert {"figures", "confusion", "languages", "reliability"} <= made.charts
+    for section in ("baselines", "length", "rows"):
+        assert page.NO_ROWS in made.says(section)
+
+
+def test_a_run_without_its_train_csv_says_so(tmp_path: Path, data: Path) -> None:
+    """The rows are named, their sentences are not there."""
+    folder = made_run.make(tmp_path / "run", data)
+    made = Page(page.write(folder, [tmp_path]))
+    assert "make data brings it" in made.says("rows")
+    assert "Least certain" in made.says("rows")
+    assert not [tag for tag, attributes in made.elements if attributes.get("class") == "sentence"]
+
+
+def test_a_train_csv_of_other_rows_is_named(tmp_path: Path, data: Path) -> None:
+    """Where ids of the held-out rows are not in it, nothing is compared with it."""
+    folder = made_run.make(tmp_path / "run", data)
+    text = (folder / "oof.csv").read_text(encoding="utf-8")
+    (folder / "oof.csv").write_text(text.replace("\ntr", "\nother", 1), encoding="utf-8")
+    made = Page(page.write(folder, [data]))
+    assert "1 held-out rows are not in train.csv" in made.says("baselines")
+
+
+def test_a_run_that_held_nothing_out_says_so(tmp_path: Path, data: Path) -> None:
+    """evaluate.mode none: training and answers are shown, the reason stands above."""
+    made = Page(page.write(made_run.make(tmp_path / "run", data, evaluate="none"), [data]))
+    assert "evaluate.mode is none" in made.says("header")
+    for section in ("baselines", "confusion", "languages", "certainty", "length", "rows"):
+        assert "No row was held out." in made.says(section)
+    assert {"loss", "time-line", "answers", "probabilities"} <= made.charts
+
+
+def test_rows_without_a_language_need_none(tmp_path: Path) -> None:
+    """A competition without that column has one line where the languages would stand."""
+    data = made_run.data(tmp_path / "data", language=False)
+    made = Page(page.write(made_run.make(tmp_path / "run", data, language=False), [data]))
+    assert "name no language" in made.says("languages")
+    assert {"confusion", "reliability", "length"} <= made.charts
+
+
+def test_three_labels_make_a_matrix_of_nine(tmp_path: Path) -> None:
+    """And the truth's own probability is shown beside the answer's."""
+    data = made_run.data(tmp_path / "data", third="Mixed")
+    folder = made_run.make(tmp_path / "run", data, labels=("Positive", "Negative", "Mixed"), evaluate="folds")
+    made = Page(page.write(folder, [data]))
+    assert len(re.findall(r"\d+%", made.says("confusion"))) == 9
+    assert re.search(r"truth Mixed at \d+%", made.says("rows"))
+
+
+def test_written_answers_are_counted_with_the_reasons_of_their_refusal(tmp_path: Path, data: Path) -> None:
+    """In generate mode there is no probability to draw; the texts are shown as they were written."""
+    folder = made_run.make(tmp_path / "run", data, mode="generate", evaluate="folds")
+    made = Page(page.write(folder, [data]))
+    sources = Counter(row["source"] for row in _answers(folder))
+    assert f"read from text {sources['parse']}" in made.says("answers")
+    assert f"no clear label in the text, so scored {sources['score']}" in made.says("answers")
+    refused = re.search(r"Refused texts of held-out rows: ([^.]+)\.", made.says("answers"))
+    assert refused
+    assert sum(map(int, re.findall(r"\d+", refused[1]))) == sources["score"]
+    assert "reliability" not in made.charts
+    assert re.search(r"wrote (Positive|Negative)", made.says("rows"))
+
+
+def test_a_failed_run_shows_its_reason_and_what_there_is(tmp_path: Path, data: Path) -> None:
+    """Training that stopped is drawn from the log's step events."""
+    folder = made_run.make(tmp_path / "run", data, steps=40)
+    for name in ("metrics.json", "oof.csv", "predictions.csv"):
+        (folder / name).unlink()
+    _rewrite(folder / "run.json", ended="failed: the loss is nan at step 12", members=[], versions={})
+    made = Page(page.write(folder, [data]))
+    assert "failed" in made.says("header")
+    assert "the loss is nan at step 12" in made.says("header")
+    assert {"loss", "learning-rate", "time-line", "members"} <= made.charts
+    assert "The run answered no row." in made.says("answers")
+
+
+def test_a_run_that_failed_at_once_still_has_a_page(tmp_path: Path, data: Path) -> None:
+    """run.json alone is enough, even with no timing in it."""
+    folder = made_run.make(tmp_path / "run", data)
+    for path in folder.iterdir():
+        if path.name != "run.json":
+            path.unlink()
+    record = json.loads((folder / "run.json").read_text())
+    few = {name: record[name] for name in ("schema", "bundle_hash", "config")}
+    (folder / "run.json").write_text(json.dumps(few | {"ended": "started", "timings": {}}))
+    made = Page(page.write(folder, [data]))
+    assert made.charts == set()
+    assert "No step of training is recorded." in made.says("training")
+    assert "run.json tells of no stage." in made.says("time")
+
+
+def test_a_loss_that_is_no_number_is_named(tmp_path: Path, data: Path) -> None:
+    """The curve has a gap there, the page the step."""
+    folder = made_run.make(tmp_path / "run", data)
+    history = json.loads((folder / "metrics.json").read_text())["history"]
+    history["seed-43"][30]["loss"] = float("nan")
+    _rewrite(folder / "metrics.json", history=history)
+    made = Page(page.write(folder, [data]))
+    assert "seed-43: the loss is not a number at step 31." in made.says("training")
+    assert not re.search(r"\bnan\b", made.source, flags=re.IGNORECASE)
+
+
+def test_members_that_never_ran_are_left_out(tmp_path: Path, data: Path) -> None:
+    """Where the time limit left two of three, the third is not invented."""
+    folder = made_run.make(tmp_path / "run", data, members=["seed-1", "seed-2"], cards=0)
+    made = Page(page.write(folder, [data]))
+    assert "seed-1 CPU 0 120" in made.says("training")
+    assert "seed-3" not in made.source
+
+
+def test_what_the_time_did_not_reach_is_named(tmp_path: Path, data: Path) -> None:
+    """And whose answers stand in the submission, where a sweep chose, and what a member met."""
+    folder = made_run.make(tmp_path / "run", data)
+    members = json.loads((folder / "run.json").read_text())["members"]
+    members[1] |= {
+        "settings": "train.epochs=2",
+        "stopped": "time limit",
+        "notes": ["went on from step 7 of 9"],
+    }
+    told = {"answered_by": ["seed-42"], "unreached": ["seed-44", "seed-45"], "notes": ["cards fell out"]}
+    _rewrite(folder / "run.json", members=members, **told)
+    said = Page(page.write(folder, [data])).says("training")
+    assert (
+        "cards fell out. The answers are those of seed-42. Not reached in the time: seed-44, seed-45." in said
+    )
+    assert "seed-43: train.epochs=2; stopped by time limit; went on from step 7 of 9" in said
+
+
+def test_a_member_on_two_cards_has_one_lane(tmp_path: Path, data: Path) -> None:
+    """Trained by both together."""
+    folder = made_run.make(tmp_path / "run", data, members=["seed-42"])
+    _rewrite(folder / "run.json", ranks=2)
+    assert "seed-42 cards 0–1 120" in Page(page.write(folder, [data])).says("training")
+
+
+def test_a_calibration_is_told_with_what_it_gained(tmp_path: Path, data: Path) -> None:
+    """Where none helped, that is told too."""
+    folder = made_run.make(tmp_path / "run", data)
+    gain = {"figure": "log_loss", "before": 0.5, "after": 0.4, "low": 0.05, "high": 0.15}
+    tried = {"temperature": 1.4, "threshold": 0.5, "temperature_gain": gain, "threshold_gain": None}
+    _rewrite(folder / "metrics.json", calibration=tried)
+    said = Page(page.write(folder, [data])).says("certainty")
+    assert "a temperature of 1.4: on held-out rows log loss was 0.500 without it and 0.400 with it" in said
+    _rewrite(folder / "metrics.json", calibration=tried | {"temperature": 1.0, "temperature_gain": None})
+    assert "Neither a temperature nor a threshold helped" in Page(page.write(folder, [data])).says(
+        "certainty"
+    )
+
+
+def test_many_members_each_have_their_look(tmp_path: Path, data: Path) -> None:
+    """Beyond six colours the dashes tell them apart."""
+    names = [f"point-{point}-seed-42" for point in range(14)]
+    made = Page(page.write(made_run.make(tmp_path / "run", data, members=names), [data]))
+    looks = re.findall(r'class="stroke (dash-\d)" style="--colour: (var\(--series-\d\))"', made.source)
+    assert len(looks) == 2 * 14
+    assert set(Counter(looks).values()) == {2}
+
+
+def test_a_run_of_an_older_kit_is_shown(tmp_path: Path, data: Path) -> None:
+    """Without intervals, names of members or settings that came later."""
+    folder = made_run.make(tmp_path / "run", data)
+    told = json.loads((folder / "metrics.json").read_text())
+    for name in ("intervals", "reliability", "brier", "calibration_error"):
+        del told["held_out"][name]
+    for one in told["held_out"]["per_language"].values():
+        del one["intervals"]
+    told["history"] = {"42": told["history"]["seed-42"]}
+    (folder / "metrics.json").write_text(json.dumps(told))
+    record = json.loads((folder / "run.json").read_text())
+    record["members"] = [{name: value for name, value in record["members"][0].items() if name != "name"}]
+    del record["config"]["prompt"]
+    (folder / "run.json").write_text(json.dumps(record))
+    made = Page(page.write(folder, [data]))
+    assert "seed-42 card 0 120" in made.says("training")
+    assert "prompt.style" in made.says("settings")
+
+
+def test_a_thousand_held_out_rows_stay_small_and_quick(tmp_path: Path) -> None:
+    """Under 1.5 MB and six seconds of one processor, baselines included."""
+    data = made_run.data(tmp_path / "data", count=1000)
+    folder = made_run.make(tmp_path / "run", data, evaluate="folds", members=["fold-0", "fold-1"], steps=3000)
+    started = time.process_time()
+    path = page.write(folder, [data])
+    assert path.stat().st_size < 1_500_000
+    assert time.process_time() - started < 6
+
+
+@given(st.lists(st.tuples(st.integers(0, 80), st.booleans()), max_size=150))
+def test_groups_of_lengths_hold_every_row_once(rows: list[tuple[int, bool]]) -> None:
+    """Sentences of one length stay together, so no two groups overlap."""
+    groups = held_out.grouped(sorted(rows))
+    assert sum(count for _, _, count, _ in groups) == (len(rows) if groups else 0)
+    assert sum(errors for *_, errors in groups) == (sum(wrong for _, wrong in rows) if groups else 0)
+    assert all(before[1] < after[0] for before, after in itertools.pairwise(groups))
+    assert len(groups) <= held_out.GROUPS
+
+
+@pytest.mark.parametrize("steps", [1, 2, 239, 240, 241, 100_000])
+def test_a_long_history_is_averaged_down(steps: int) -> None:
+    """A line has a bounded number of points, whose mean is that of the whole."""
+    at, values = charts.thin(range(steps), [float(step) for step in range(steps)])
+    assert len(at) == len(values) <= charts.POINTS
+    assert (at[0], at[-1]) == (values[0], values[-1])
+
+
+def test_the_verb_prints_the_path_of_the_page(folder: Path, data: Path) -> None:
+    """For a folder that is no pushed run as well."""
+    command = [sys.executable, str(PROJECT_ROOT / "scripts" / "report.py"), "--run", str(folder)]
+    ended = subprocess.run(
+        [*command, "--data", str(data)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ended.returncode, ended.stdout.strip()) == (0, str(folder / page.NAME)), ended.stderr
+
+
+def test_a_folder_that_holds_no_run_is_refused(tmp_path: Path) -> None:
+    """In one line, and nothing is written."""
+    with pytest.raises(InputInvalid, match=r"run\.json is missing"):
+        page.write(tmp_path, [])
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,167 @@
+"""A run's folder is read whole, as text where it is text, and refused in one line where it is no run's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from answered_runs import Answer, answers, dump, write
+
+from kit.errors import InputInvalid
+from kit.fetch.inputs import CORPUS, SAMPLE
+from kit.review import facts, results
+
+TEST = [Answer("NA", 0.9), Answer("007", 0.2, language="")]
+
+
+def test_every_file_of_a_run_is_read(tmp_path: Path) -> None:
+    """Ids stay text, probabilities are numbers, the columns stand in one order, the log gives its events."""
+    held_out = [Answer("b", 0.75, "Negative", fold="1")]
+    folder = write(
+        tmp_path / "s" / "v2", test=TEST, held_out=held_out, push={"version": 2}, timings={"train": 1}
+    )
+    (folder / "kernel.log").write_text(
+        'a line\n{"event": "start", "seconds": 0}\n{"event": broken\n{"event": "end", "seconds": 9}'
+    )
+    dump(folder / "submission.json", {"schema": 1, "public_score": "0.5"})
+    run = results.read(folder)
+    assert (run.name, run.labels, run.held_out) == ("s/v2", ("Positive", "Negative"), None)
+    assert run.predictions is not None
+    assert run.oof is not None
+    assert run.predictions["id"].tolist() == ["NA", "007"]
+    shares = ["probability_Positive", "probability_Negative"]
+    assert list(run.predictions) == ["id", "language", "label", "source", *shares, "completion"]
+    assert list(run.oof) == ["id", "language", "fold", "label", "predicted", "source", *shares, "completion"]
+    assert run.oof.iloc[0].tolist() == ["b", "hi", "1", "Negative", "Positive", "score", 0.75, 0.25, ""]
+    assert [event["event"] for event in run.events] == ["start", "end"]
+    assert run.submission["public_score"] == "0.5"
+    assert run.run["timings"] == {"train": 1}
+
+
+def test_what_a_run_may_lack_is_empty(tmp_path: Path) -> None:
+    """A dry run has no push.json and no log, and a run that held nothing out no oof.csv."""
+    run = results.read(write(tmp_path / "dry-run-tiny"))
+    assert (run.name, run.predictions, run.oof) == ("dry-run-tiny", None, None)
+    assert (run.push, run.pull, run.submission, run.events) == ({}, {}, {}, ())
+
+
+def test_an_older_table_lacks_columns(tmp_path: Path) -> None:
+    """Language, fold, source and completion are empty where a file has none of them."""
+    folder = write(tmp_path / "run")
+    (folder / "oof.csv").write_text(
+        "id,label,predicted,probability_Negative,probability_Positive\nx,Positive,Negative,0.75,0.25\n"
+    )
+    oof = results.read(folder).oof
+    assert oof is not None
+    assert oof.iloc[0].tolist() == ["x", "", "", "Positive", "Negative", "", 0.25, 0.75, ""]
+    assert results.probabilities(oof, ("Positive", "Negative")) is not None
+
+
+def test_a_latest_link_has_the_name_of_its_run(tmp_path: Path) -> None:
+    """A run is named by its own folder, not by the way to it."""
+    write(tmp_path / "s" / "v2", push={"version": 2})
+    (tmp_path / "latest").symlink_to(tmp_path / "s" / "v2")
+    assert results.read(tmp_path / "latest").name == "s/v2"
+
+
+def _remove(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).unlink()
+
+
+def _put(name: str, text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(text)
+
+
+ROW = "id,label,probability_Positive,probability_Negative\nx,Positive,"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_remove("run.json"), "run.json is missing"),
+        (_remove("metrics.json"), "metrics.json is missing"),
+        (_put("run.json", "<html>"), "run.json cannot be read"),
+        (_put("run.json", "[1]"), "run.json: not an object but list"),
+        (_put("run.json", '{"schema": 1}'), "run.json: no config of a run"),
+        (_put("run.json", '{"schema": 2}'), "run.json: schema 2, and this kit reads 1"),
+        (_put("metrics.json", '{"held_out": null}'), "metrics.json: schema None, and this kit reads 1"),
+        (_put("predictions.csv", "id,label\n"), "no column 'probability_Positive'"),
+        (_put("predictions.csv", ROW.partition("\n")[0]), "a header and no rows"),
+        (_put("predictions.csv", ROW + "1"), "predictions.csv:2: 3 fields under a header of 4"),
+        (
+            _put("predictions.csv", ROW + "1,0\nx,Positive,1,0"),
+            "predictions.csv:3: id 'x' stands there twice",
+        ),
+        (_put("predictions.csv", ROW + "1,nan"), "predictions.csv:2: probability_Negative is 'nan'"),
+        (_put("predictions.csv", ROW + "2,-1"), "predictions.csv:2: probability_Positive is '2'"),
+        (_put("predictions.csv", ROW + "1,"), "probability_Negative is '', no probability"),
+        (_put("predictions.csv", ROW.replace("x,P", "x,p") + "1,0"), "label 'positive' is not one of"),
+    ],
+)
+def test_what_no_run_writes_is_refused(
+    tmp_path: Path, damage: Callable[[Path], object], message: str
+) -> None:
+    """File, line and value are named, and there is a next command."""
+    folder = write(tmp_path / "run", test=TEST)
+    damage(folder)
+    with pytest.raises(InputInvalid, match=message.replace("'", ".")) as refused:
+        results.read(folder)
+    assert refused.value.hint
+
+
+def test_a_run_that_failed_says_so(tmp_path: Path) -> None:
+    """It left no metrics.json: the refusal says how it ended, and whoever can do without may read it."""
+    folder = write(tmp_path / "run", ended="failed: the loss is nan\nat step 3")
+    (folder / "metrics.json").unlink()
+    with pytest.raises(InputInvalid, match=r"is missing; the run failed: the loss is nan at step 3"):
+        results.read(folder)
+    assert results.read(folder, whole=False).metrics == {}
+
+
+def test_a_parsed_text_has_no_probability(tmp_path: Path) -> None:
+    """One of them is enough: its certain vote would drown the log loss of every other row."""
+    held_out = [*answers([0.9], "P"), *answers([1.0], "N", start=1, source="parse")]
+    run = results.read(write(tmp_path / "run", held_out=held_out))
+    assert run.oof is not None
+    assert results.probabilities(run.oof, run.labels) is None
+    assert results.votes(run.oof, run.labels).tolist() == [[0.9, 0.1], [1.0, 0.0]]
+
+
+def test_shared_rows_are_joined_by_id(tmp_path: Path) -> None:
+    """In the order of the first run, whatever the order of the others."""
+    first = results.read(write(tmp_path / "a", held_out=answers([0.1, 0.2, 0.3], "PNP")))
+    other = results.read(write(tmp_path / "b", held_out=answers([0.6, 0.7, 0.8], "NPP", start=1)[::-1]))
+    one, two = results.shared_held_out([first, other])
+    assert one["id"].tolist() == two["id"].tolist() == ["r1", "r2"]
+    assert one["probability_Positive"].tolist() == [0.2, 0.3]
+    assert two["probability_Positive"].tolist() == [0.6, 0.7]
+
+
+def test_a_run_without_held_out_rows_shares_none(tmp_path: Path) -> None:
+    """The tables are empty, one for each run."""
+    first = results.read(write(tmp_path / "a", held_out=answers([0.1], "P")))
+    other = results.read(write(tmp_path / "b"))
+    assert [len(table) for table in results.shared_held_out([first, other])] == [0, 0]
+
+
+def test_runs_of_other_data_are_not_joined(tmp_path: Path) -> None:
+    """Another truth for the same id, and other labels, are refused by name."""
+    first = results.read(write(tmp_path / "a", held_out=answers([0.1, 0.1], "PP")))
+    other = results.read(write(tmp_path / "b", held_out=answers([0.1, 0.1], "PN")))
+    with pytest.raises(InputInvalid, match="the truth of row 'r1' is 'Positive' in a and 'Negative' in b"):
+        results.shared_held_out([first, other])
+    third = results.read(write(tmp_path / "c", labels=("Good", "Bad")))
+    with pytest.raises(InputInvalid, match=r"b has the labels .* c \('Good', 'Bad'\)"):
+        results.shared_held_out([other, third])
+
+
+def test_the_data_of_a_run_is_found_by_its_hash(tmp_path: Path) -> None:
+    """Not by its name: two competitions of one name may lie on a machine. The rows are those of the run."""
+    settings = {"data": {"train_rows": 40}}
+    sha256 = facts.sha256_of(SAMPLE / "test.csv")
+    run = results.read(write(tmp_path / "a", settings=settings, test_sha256=sha256))
+    assert results.data_folder(run, [tmp_path, CORPUS, SAMPLE]) == SAMPLE
+    assert results.data_folder(run, [tmp_path]) is None
+    assert results.data_folder(results.read(write(tmp_path / "b")), [SAMPLE]) is None
+    assert len(results.training_rows(run, SAMPLE)) == 40
