@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kit.command import run
 
 if TYPE_CHECKING:
-    from kit.remote.bundle import Bundle
+    from kit.bundle.script import Bundle
 
 
 def main() -> None:
@@ -44,13 +44,14 @@ def main() -> None:
 
 def _bundle_ours(arguments: argparse.Namespace) -> tuple[Bundle, Path]:
     """Bundle our own tree, with its metadata beside it."""
+    from kit.bundle import build, metadata
+    from kit.bundle.script import bundle_project, write
     from kit.config import resolve
-    from kit.remote import build, bundle, metadata
 
     config = resolve(arguments.preset or "t4x2", arguments.set)
     if arguments.output:
-        made = bundle.bundle_project(config.model_dump(mode="json"))
-        bundle.write(made, arguments.output)
+        made = bundle_project(config.model_dump(mode="json"))
+        write(made, arguments.output)
         metadata.write(config, arguments.output.parent)
         return made, arguments.output
     built = build.build(config)
@@ -60,16 +61,17 @@ def _bundle_ours(arguments: argparse.Namespace) -> tuple[Bundle, Path]:
 
 def _bundle_other(arguments: argparse.Namespace) -> tuple[Bundle, Path]:
     """Bundle a foreign tree whole, with settings only where a preset is asked for."""
-    from kit.remote import bundle, tree
+    from kit.bundle import tree
+    from kit.bundle.script import PROJECT_ROOT, bundle, write
 
     config = None
     if arguments.preset:
         from kit.config import resolve
 
         config = resolve(arguments.preset, arguments.set).model_dump(mode="json")
-    made = bundle.bundle(tree.collect(arguments.source, arguments.entry), config)
-    path = arguments.output or bundle.PROJECT_ROOT / "build" / arguments.source.resolve().name / "kernel.py"
-    bundle.write(made, path)
+    made = bundle(tree.collect(arguments.source, arguments.entry), config)
+    path = arguments.output or PROJECT_ROOT / "build" / arguments.source.resolve().name / "kernel.py"
+    write(made, path)
     return made, path
 
 

@@ -23,8 +23,8 @@ def main() -> int:
     arguments = _arguments()
 
     from kit import config
+    from kit.bundle import build
     from kit.fetch import inputs
-    from kit.remote import build
     from local_kaggle import sandbox
 
     resolved = config.resolve(arguments.preset, arguments.set)

@@ -13,8 +13,9 @@ def main() -> None:
     slug = parser.parse_args().competition.rstrip("/").rpartition("/")[2]
 
     from kit import config
+    from kit.bundle import metadata
     from kit.fetch import inputs
-    from kit.remote import client, data, init, metadata
+    from kit.remote import client, data, init
 
     folder = inputs.SAMPLE if slug == inputs.SAMPLE_SLUG else config.PROJECT_ROOT / "data" / slug
     metric = ""

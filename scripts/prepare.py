@@ -18,7 +18,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from kit import config
-    from kit.remote import build, client, loop
+    from kit.bundle import build
+    from kit.remote import client, loop
 
     kaggle = client.connect()
     resolved = config.resolve(arguments.preset, arguments.set)

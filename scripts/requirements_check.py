@@ -14,8 +14,9 @@ def main() -> int:
     parser.add_argument("python", nargs="*", help="Pythons of the images to check (default: all known)")
     arguments = parser.parse_args()
 
+    from kit.bundle import pins
     from kit.errors import InputInvalid
-    from kit.remote import pins, runs
+    from kit.remote import runs
 
     folder = runs.REQUIREMENTS.parent
     wanted, loose = pins.read(runs.REQUIREMENTS)

@@ -16,9 +16,9 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from kit import config
+    from kit.bundle import metadata, pins
     from kit.fetch import wheels
     from kit.pipeline import install
-    from kit.remote import metadata, pins
 
     title = config.resolve("t4x2").kernel.title
     wanted = install.pins(install.REQUIREMENTS.read_text(encoding="utf-8"), cuda=True)

@@ -26,7 +26,10 @@ MAY_IMPORT = {
     "kit.config": {"kit.errors", "kit.presets", "kit.settings"},
     "kit.task": {"kit.errors", "kit.files", "kit.config", "kit.task"},
     "kit.pipeline": {"kit.errors", "kit.files", "kit.config", "kit.task", "kit.pipeline"},
-    "kit.remote": {"kit.errors", "kit.files", "kit.config", "kit.progress", "kit.task", "kit.remote"},
+    "kit.bundle": {"kit.errors", "kit.files", "kit.config", "kit.bundle"},
+    "kit.remote": {
+        *("kit.errors", "kit.files", "kit.config", "kit.progress", "kit.task", "kit.bundle", "kit.remote"),
+    },
     "kit.review": {"kit.errors", "kit.files", "kit.config", "kit.progress", "kit.task", "kit.review"},
     "kit.fetch": {"kit.errors", "kit.files", "kit.config", "kit.task", "kit.fetch"},
     "local_kaggle": {"local_kaggle"},

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "remote"))
 
 from bundle_probes import plant
 
-from kit.remote.bundle import bundle, write
-from kit.remote.tree import collect
+from kit.bundle.script import bundle, write
+from kit.bundle.tree import collect
 
 ROUNDS = 9
 LARGE_BYTES = 1_700_000

@@ -51,8 +51,8 @@ SETTINGS = (
 def pack(folder: Path) -> None:
     """Lay out parts that fit the carrying limit: two of weights, one of everything else."""
     from kit import config
+    from kit.bundle import build
     from kit.fetch import inputs, package, small_model, vocabulary
-    from kit.remote import build
 
     shutil.rmtree(folder, ignore_errors=True)
     wheels = folder / "third" / "wheels"

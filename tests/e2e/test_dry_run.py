@@ -151,7 +151,7 @@ def test_what_cannot_run_is_refused_in_one_line(tiny_model: Path, arguments: lis
 def test_a_full_disk_leaves_nothing_half_written(tiny_model: Path, tmp_path: Path) -> None:
     """The adapter does not fit: one line says so, and no cut file is left to be taken for a result."""
     from kit import config
-    from kit.remote import build
+    from kit.bundle import build
 
     built = build.build(config.resolve("tiny", ["train.max_steps=2"]))
     working, inputs = tmp_path / "working", tmp_path / "input"

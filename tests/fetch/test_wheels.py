@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from toy_wheels import make_wheel
 
+from kit.bundle import pins
 from kit.errors import InputInvalid, KitError
 from kit.fetch import wheels
-from kit.remote import pins
 
 PINS = ["kit-toy==1.0", "kit-other==2.0"]
 

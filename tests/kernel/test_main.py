@@ -14,10 +14,10 @@ import little_hub
 import pytest
 
 from kit import config as settings
+from kit.bundle.script import bundle_project, write
 from kit.config import PROJECT_ROOT, Config
 from kit.errors import InputInvalid
 from kit.pipeline import inputs
-from kit.remote import bundle
 
 MODEL = "ada/tiny"
 
@@ -68,7 +68,7 @@ def _kernel(tmp_path: Path, config: Config, smi: str = "") -> subprocess.Complet
     for name in ("input", "working"):
         (tmp_path / name).mkdir()
     script = tmp_path / "script.py"
-    bundle.write(bundle.bundle_project(config.model_dump(mode="json")), script)
+    write(bundle_project(config.model_dump(mode="json")), script)
     environment = {
         "PATH": f"{tools}:/usr/bin:/bin",
         "HOME": str(tmp_path),

@@ -13,12 +13,14 @@ from kaggle_fixtures import USER, StartKaggle
 from toy_wheels import make_python, make_wheel
 
 from kit import config as settings
+from kit.bundle import build, metadata
+from kit.bundle.build import Built
+from kit.bundle.script import bundle_project, write
 from kit.config import PROJECT_ROOT, Config
 from kit.fetch.inputs import SAMPLE, SAMPLE_SLUG
 from kit.pipeline import inputs, install
-from kit.remote import build, bundle, client, metadata
+from kit.remote import client
 from kit.remote import push as pushing
-from kit.remote.build import Built
 from kit.remote.runs import Run
 from local_kaggle.server import Server
 
@@ -82,10 +84,10 @@ def run(kaggle: Server, project: Path, tmp_path: Path) -> Callable[[Config], tup
 
     def push(config: Config) -> tuple[Run, Path, str]:
         entry = build.PREPARE_ENTRY if metadata.is_preparation(config) else None
-        made = bundle.bundle_project(config.model_dump(mode="json"), project=project, entry=entry)
+        made = bundle_project(config.model_dump(mode="json"), project=project, entry=entry)
         folder = tmp_path / "build" / config.preset
         folder.mkdir(parents=True, exist_ok=True)
-        bundle.write(made, folder / "kernel.py")
+        write(made, folder / "kernel.py")
         built = Built(folder, folder / "kernel.py", metadata.write(config, folder, owner=USER), made)
         pushed = pushing.push(client.Client(kaggle.url), built, config, root=tmp_path / "runs").run
         version = kaggle.state.wait(USER, pushed.slug, pushed.version, 200.0)

@@ -13,11 +13,12 @@ from loop_project import SLUG, Project
 from toy_wheels import make_wheel
 
 from kit import config as settings
+from kit.bundle import build, metadata
+from kit.bundle.build import Built
+from kit.bundle.script import Bundle
 from kit.config import PROJECT_ROOT
-from kit.remote import build, client, doctor, metadata
+from kit.remote import client, doctor
 from kit.remote import push as pushing
-from kit.remote.build import Built
-from kit.remote.bundle import Bundle
 
 pytestmark = pytest.mark.loop
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from toy_wheels import make_wheel
 
+from kit.bundle import pins
 from kit.config import PROJECT_ROOT
 from kit.errors import KitError
 from kit.pipeline import install
-from kit.remote import pins
 
 KERNEL = PROJECT_ROOT / "kernel"
 IMAGE: dict[str, str | None] = {"torch": "2.10.0", "triton": "3.6.0", "torchvision": "0.25.0", "numpy": None}

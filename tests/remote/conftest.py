@@ -14,11 +14,12 @@ from quick_clock import QuickClock
 from tiny_kernels import GOOD_SCRIPT
 
 from kit import config as settings
+from kit.bundle import metadata
+from kit.bundle.build import Built
+from kit.bundle.script import Bundle
 from kit.config import Config
-from kit.remote import metadata, runs
 from kit.remote import push as pushing
-from kit.remote.build import Built
-from kit.remote.bundle import Bundle
+from kit.remote import runs
 from kit.remote.client import Client, Clock
 from kit.remote.runs import Run
 from local_kaggle.server import Server

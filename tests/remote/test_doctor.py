@@ -13,10 +13,11 @@ import pytest
 from kaggle_fixtures import SLUG, StartKaggle
 from kagglesdk.datasets.types import dataset_api_service as d
 
+from kit.bundle import pins
+from kit.bundle.build import Built
 from kit.config import Config
 from kit.errors import InputInvalid
-from kit.remote import doctor, loop, pins, runs
-from kit.remote.build import Built
+from kit.remote import doctor, loop, runs
 from kit.remote.client import Client
 from kit.remote.doctor import Check
 from kit.remote.push import PushRefused

@@ -10,8 +10,9 @@ import pytest
 from slugify import slugify
 
 from kit import config
+from kit.bundle import metadata
 from kit.errors import InputInvalid
-from kit.remote import init, metadata
+from kit.remote import init
 from kit.remote.init import Suggestion
 
 ROOT = Path(__file__).resolve().parents[2]

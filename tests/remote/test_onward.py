@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from kit import config as settings
+from kit.bundle import metadata
 from kit.errors import InputInvalid
-from kit.remote import metadata, onward
+from kit.remote import onward
 from kit.remote.runs import Run
 
 

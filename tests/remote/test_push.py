@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from kaggle_fixtures import SLUG, USER
 
+from kit.bundle.build import Built
 from kit.config import Config
 from kit.remote import push as pushing
 from kit.remote import runs
-from kit.remote.build import Built
 from kit.remote.client import Client
 from kit.remote.push import PushRefused
 from kit.remote.transport import Unsettled

@@ -13,9 +13,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from kit.bundle import metadata, pins
+from kit.bundle.build import Built
 from kit.config import Config
-from kit.remote import metadata, pins, push, runs, session
-from kit.remote.build import Built
+from kit.remote import push, runs, session
 from kit.remote.client import WEB, Client
 from kit.remote.runs import Run
 from kit.remote.transport import CredentialsInvalid, KaggleError, Refused

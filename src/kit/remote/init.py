@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kit.bundle import metadata
 from kit.config import Config
 from kit.errors import InputInvalid
-from kit.remote import metadata, runs
+from kit.remote import runs
 from kit.task import rows
 
 MOST_LABELS = 50

@@ -8,9 +8,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from kit.bundle import build
 from kit.config import Config
 from kit.errors import InputInvalid, KitError
-from kit.remote import build, doctor, pull, push, runs, watch
+from kit.remote import doctor, pull, push, runs, watch
 from kit.remote.client import Client
 from kit.remote.push import Pushed, PushRefused
 from kit.remote.runs import Run

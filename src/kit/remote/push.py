@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kit.bundle import metadata
+from kit.bundle.build import Built
 from kit.config import Config
 from kit.errors import KitError
-from kit.remote import metadata, runs
-from kit.remote.build import Built
+from kit.remote import runs
 from kit.remote.client import Client
 from kit.remote.runs import Run
 from kit.remote.transport import Refused, Unsettled

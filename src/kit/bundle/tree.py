@@ -18,7 +18,7 @@ from pathlib import Path
 
 from kit.errors import InputInvalid
 
-HOME_ONLY = ("kit.remote", "kit.review", "kit.fetch", "local_kaggle", "kagglesdk", "kaggle")
+HOME_ONLY = ("kit.bundle", "kit.remote", "kit.review", "kit.fetch", "local_kaggle", "kagglesdk", "kaggle")
 """Modules that bundled code of our own must not import: they stay at home."""
 
 LIMIT_BYTES = 1024 * 1024

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from kit.bundle.tree import collect, collect_project
 from kit.errors import InputInvalid
-from kit.remote.tree import collect, collect_project
 
 
 def grow(top: Path, *names: str, **texts: str) -> Path:
@@ -210,7 +210,7 @@ HOME_ONLY = {
     "import kit.remote": "kit.remote",
     "import os, kit.review.report as report": "kit.review.report",
     "from kit import remote": "kit.remote",
-    "from kit.remote.bundle import bundle": "kit.remote.bundle.bundle",
+    "from kit.bundle.script import bundle": "kit.bundle.script.bundle",
     "from .. import fetch": "kit.fetch",
     "from ..fetch.corpus import x": "kit.fetch.corpus.x",
     "import local_kaggle": "local_kaggle",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bundle_probes import plant
-from test_bundle_runs import bundled, run
+from test_script_runs import bundled, run
 
 pytestmark = [
     pytest.mark.slow,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit.bundle import metadata
+from kit.bundle.script import Bundle, bundle_project, write
 from kit.config import PROJECT_ROOT, Config
-from kit.remote import bundle, metadata
-from kit.remote.bundle import Bundle
 
 PREPARE_ENTRY = "kernel/prepare.py"
 PREPARE_MINUTES = 60.0
@@ -44,7 +44,7 @@ def build(config: Config, *, owner: str = metadata.PLACEHOLDER_OWNER) -> Built:
     folder = PROJECT_ROOT / "build" / config.preset
     folder.mkdir(parents=True, exist_ok=True)
     entry = PREPARE_ENTRY if metadata.is_preparation(config) else None
-    made = bundle.bundle_project(config.model_dump(mode="json"), entry=entry)
+    made = bundle_project(config.model_dump(mode="json"), entry=entry)
     script = folder / "kernel.py"
-    bundle.write(made, script)
+    write(made, script)
     return Built(folder, script, metadata.write(config, folder, owner=owner), made)

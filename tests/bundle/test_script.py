@@ -19,9 +19,9 @@ from bundle_probes import plant
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from kit.bundle.script import PROJECT_ROOT, READABLE_BYTES, Bundle, bundle, bundle_project
+from kit.bundle.tree import LIMIT_BYTES, Tree, collect
 from kit.errors import InputInvalid
-from kit.remote.bundle import PROJECT_ROOT, READABLE_BYTES, Bundle, bundle, bundle_project
-from kit.remote.tree import LIMIT_BYTES, Tree, collect
 
 SCRIPT = PROJECT_ROOT / "scripts" / "bundle.py"
 
@@ -106,7 +106,7 @@ def test_bundle_hash_covers() -> None:
     ]
     assert len({whole.bundle_hash, *(made.bundle_hash for made in different)}) == 7
     assert bundle(tree(files), {"y": 2, "x": 1}) == whole
-    with mock.patch("kit.remote.bundle._HEAD", "# {count} files, written another way\n"):
+    with mock.patch("kit.bundle.script._HEAD", "# {count} files, written another way\n"):
         assert bundle(tree(files), {"x": 1, "y": 2}).bundle_hash == whole.bundle_hash
 
 

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit.bundle import loader
+from kit.bundle.tree import LIMIT_BYTES, Tree, collect_project, too_large
 from kit.files import write_whole
-from kit.remote import loader
-from kit.remote.tree import LIMIT_BYTES, Tree, collect_project, too_large
 
 READABLE_BYTES = 900 * 1024
 """A script above this is compressed as a whole."""

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from bundle_probes import PACKAGE, PROBES, plant
 
-from kit.remote.bundle import bundle, write
-from kit.remote.tree import collect
+from kit.bundle.script import bundle, write
+from kit.bundle.tree import collect
 
 OTHERS = sorted(Path(pwd.getpwuid(os.getuid()).pw_dir, ".pyenv/versions").glob("3.1[2-9]*/bin/python"))
 PYTHONS = [
