@@ -187,7 +187,7 @@ def test_same_bytes_everywhere(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_same_bytes_on_other_pythons(tmp_path: Path) -> None:
     """Every Python here writes the same bytes, of text and of a tree compressed as a whole."""
-    from test_bundle_runs import OTHERS
+    from test_script_runs import OTHERS
 
     plant(tmp_path / "tree", "import pkg\n")
     for _ in range(2):
