@@ -120,8 +120,8 @@ class Prompt(Settings):
 class Train(Settings):
     """Fine-tuning. A step is batch_size x gradient_accumulation bins on each card."""
 
-    epochs: Annotated[float, Field(gt=0)] = 3.0
-    """Passes over the training rows."""
+    epochs: Annotated[float, Field(ge=0)] = 3.0
+    """Passes over the training rows; 0 asks the base model untrained."""
     max_steps: Count = 0
     """Optimizer steps; overrides epochs unless 0."""
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4

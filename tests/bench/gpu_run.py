@@ -134,12 +134,12 @@ def correct(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
     if all(run["loss"] for run in runs.values()):
         gap = max(abs(a - b) for a, b in zip(*(run["loss"] for run in runs.values()), strict=True))
         yield "largest gap of the loss curves", f"{gap:.4f}"
-        yield _labels("Unsloth against plain", *(run["probabilities"] for run in runs.values()))
+        yield labels("Unsloth against plain", *(run["probabilities"] for run in runs.values()))
     small = str(_small(target))
     # The very rows that the kernel's own process scored; label is a stand-in that scoring never reads.
     asked = [
         {"id": row["ID"], "text": row["sentence"], "label": "Positive"}
-        for row in _csv(target / "competition" / "test.csv")
+        for row in csv_rows(target / "competition" / "test.csv")
     ]
     shared = {"model__dtype": "float16", "train__pack_tokens": 1024, "model__max_row_tokens": 1024}
     for loader, run in runs.items():
@@ -149,7 +149,7 @@ def correct(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
         )  # fmt: skip
         yield f"{loader}: alone against batch, worst", str(again.get("worst_difference", again))
         if "batched" in again:
-            yield _labels(f"{loader}: saved and reloaded", run["probabilities"], again["batched"])
+            yield labels(f"{loader}: saved and reloaded", run["probabilities"], again["batched"])
     for loader, without in (("unsloth", ""), ("unsloth", "xformers"), ("plain", "")):
         name = f"leak, {loader}{' without ' + without if without else ''}"
         found = _case(target, "leak", without=without, folder=small, model__loader=loader, **shared)
@@ -208,25 +208,42 @@ def speed(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
             yield name, json.dumps(_case(target, case, folder=large, **changed))
 
 
-def _kernel(target: Path, loader: str) -> dict[str, Any]:
-    """Unpack the built script and run the child that it would start; installing needs a network."""
-    inputs, working = target / "input", target / f"working-{loader}"
-    for source, mount in (
-        (target / "competition", inputs / "competitions" / "sample-sentiment"),
-        (_small(target), inputs / "models" / "kit" / "small" / "transformers" / "default" / "1"),
+def mount(target: Path) -> None:
+    """Lay out the input root: the sample competition and every model that is there."""
+    models = target / "input" / "models" / "kit"
+    for source, place in (
+        (target / "competition", target / "input" / "competitions" / "sample-sentiment"),
+        (_small(target), models / "small" / "transformers" / "default" / "1"),
+        (target / "8b", models / "large" / "transformers" / "default" / "1"),
     ):
-        mount.parent.mkdir(parents=True, exist_ok=True)
-        if not mount.exists():
-            mount.symlink_to(source)
-    working.mkdir(parents=True, exist_ok=True)
-    environment = _environment(target) | {"KIT_INPUT_DIR": str(inputs), "KIT_WORKING_DIR": str(working)}
-    # The entry without its installer: everything else of the bundle as Kaggle runs it.
-    text = (target / f"kernel-{loader}.py").read_text(encoding="utf-8")
-    script = target / f"script-{loader}.py"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if source.exists() and not place.exists():
+            place.symlink_to(source)
+
+
+def command(target: Path, name: str) -> list[str]:
+    """Return how a built script is started here: everything as Kaggle runs it but for its installer."""
+    text = (target / name).read_text(encoding="utf-8")
     installs = "        bring_packages(config, cuda=bool(cards))"
     assert installs in text, "kernel/main.py no longer installs there"
+    script = target / f"script-{name}"
     script.write_text(text.replace(installs, "        pass"), encoding="utf-8")
-    ended = subprocess.run([sys.executable, script], env=environment, check=False, cwd=working)
+    return [sys.executable, str(script)]
+
+
+def environment_of_kernel(target: Path, working: Path) -> dict[str, str]:
+    """Return the variables of a script whose output goes to `working`, which is made."""
+    working.mkdir(parents=True, exist_ok=True)
+    return _environment(target) | {"KIT_INPUT_DIR": str(target / "input"), "KIT_WORKING_DIR": str(working)}
+
+
+def _kernel(target: Path, loader: str) -> dict[str, Any]:
+    """Run the script that was built for a loader; installing would need a network."""
+    mount(target)
+    working = target / f"working-{loader}"
+    environment = environment_of_kernel(target, working)
+    started = command(target, f"kernel-{loader}.py")
+    ended = subprocess.run(started, env=environment, check=False, cwd=working)
     run: dict[str, Any] = {"status": ended.returncode, "working": working, "loss": [], "probabilities": {}}
     run |= {"accuracy": None, "timings": {}}
     if ended.returncode == 0:
@@ -235,12 +252,12 @@ def _kernel(target: Path, loader: str) -> dict[str, Any]:
         run["accuracy"] = metrics["held_out"]["accuracy"]
         run["timings"] = json.loads((working / "run.json").read_text(encoding="utf-8"))["timings"]
         run["probabilities"] = {
-            row["id"]: [float(row["probability_Positive"])] for row in _csv(working / "predictions.csv")
+            row["id"]: [float(row["probability_Positive"])] for row in csv_rows(working / "predictions.csv")
         }
     return run
 
 
-def _labels(name: str, first: dict[str, list[float]], second: dict[str, list[float]]) -> tuple[str, str]:
+def labels(name: str, first: dict[str, list[float]], second: dict[str, list[float]]) -> tuple[str, str]:
     """Count rows whose label differs although both probabilities are further than 1e-2 from the middle."""
     clear = [key for key in first if min(abs(first[key][0] - 0.5), abs(second[key][0] - 0.5)) > 1e-2]
     differ = sum((first[key][0] > 0.5) != (second[key][0] > 0.5) for key in clear)
@@ -284,19 +301,24 @@ def _small(target: Path) -> Path:
     return target / "small"
 
 
-def _csv(path: Path) -> list[dict[str, str]]:
+def csv_rows(path: Path) -> list[dict[str, str]]:
     import csv
 
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-if __name__ == "__main__":
+def main(verbs: dict[str, Any]) -> None:
+    """Run the verb of the command line and print its table, each line as it comes."""
     verb, *paths = sys.argv[1:]
     table: list[tuple[str, str]] = []
-    for line in globals()[verb](*(Path(path).absolute() for path in paths)) or []:
+    for line in verbs[verb](*(Path(path).absolute() for path in paths)) or []:
         print(f"{line[0]:45} {line[1]}", flush=True)
         table.append(line)
         # After each line, so that a run cut short leaves what it found.
         out = Path(os.environ.get("OUT", paths[-1]))
         (out / f"{verb}.json").write_text(json.dumps(table, indent=1, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main(globals())

@@ -175,6 +175,16 @@ def test_a_sweep_leaves_a_row_for_each_point_and_answers_with_the_best(root: Pat
     assert [member["settings"] for member in record["members"]] == grid
 
 
+def test_no_epochs_ask_the_base_model_as_it_is(root: Path, tmp_path: Path) -> None:
+    """A point of a sweep like any other: what training was worth stands beside it."""
+    working = tmp_path / "working"
+    grid = ["train.epochs=0 train.max_steps=0", "train.max_steps=12"]
+    record = _run(root, working, f"run.grid={json.dumps(grid)}")
+    assert [member["step"] for member in record["members"]] == [0, 12]
+    best = _table(working / "sweep.csv")[0]
+    assert best["settings"] == grid[1]
+
+
 def test_a_sweep_that_runs_out_of_time_names_the_points_that_it_skipped(root: Path, tmp_path: Path) -> None:
     """What was reached is judged; a point that would not fit is not begun."""
     working = tmp_path / "working"

@@ -42,7 +42,7 @@ NOT_TRAINED = {
     "notes": [],
     "layout": None,
 }
-"""What a member reports of training where its adapter came from an earlier run."""
+"""What a member reports of training where there was none."""
 
 
 def main(job_path: Path, slot: int) -> None:
@@ -93,6 +93,9 @@ def _member(
     if earlier := job["adapters"].get(member.name):
         model.load_adapter(loaded, Path(earlier))
         learned: dict[str, Any] = {**NOT_TRAINED, "seconds": 0.0}
+    elif not (config.train.epochs or config.train.max_steps):
+        model.renew_adapter(loaded, member.seed)  # it adds nothing yet
+        learned = {**NOT_TRAINED, "seconds": 0.0}
     else:
         fit = [rows_by_key[key] for key in member.fit]
         learned = _train(loaded, config, member, fit, asked, scratch, place, until)

@@ -1,0 +1,172 @@
+"""Check and time two cards of one machine against one; the parts are carried and joined by gpu_run.py.
+
+    python tests/bench/gpu_pair.py pack FOLDER        at home, behind `gpu_run.py pack FOLDER`
+    python tests/bench/gpu_pair.py pair FOLDER TARGET  there, behind the three `gpu_run.py join`
+
+One card, a member on each, and one member on both (DDP), each through a built script as Kaggle runs it:
+first SmolLM2-135M on the sample, then the shape of Llama 3.1 8B. Scaling counts the tokens a second that
+all cards train, and the rows a second that they answer.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gpu_run
+
+WAYS = {
+    "one card": ("run.cards=1", "run.members=1"),
+    "a member on each": ("run.cards=2", "run.members=2"),
+    # Two cards of one bin a step learn from the same rows a step as one card of two.
+    "one member on both": ("run.cards=2", "run.members=1", "train.gradient_accumulation=1"),
+}
+SHAPES = {
+    "small": ("small", ("model.loader=unsloth", *gpu_run.SETTINGS)),
+    "8b": (
+        "t4x2",
+        (
+            "model.name=kit/large/transformers/default/1", "model.instruct=false", "model.dtype=float16",
+            "run.memory_gib=14.5", "train.max_steps=12", "train.gradient_accumulation=2",
+            "competition.slug=long-rows", "competition.id=id", "competition.text=text",
+            "competition.label=label", "competition.language=",
+        ),
+    ),
+}  # fmt: skip
+TRAIN_ROWS, TEST_ROWS = 300, 1000
+
+
+def pack(folder: Path) -> None:
+    """Add a built script for every shape and way to the third part."""
+    from kit import config
+    from kit.bundle import build
+
+    for shape, (preset, settings) in SHAPES.items():
+        for way, cards in WAYS.items():
+            made = build.build(config.resolve(preset, [*settings, *cards]))
+            shutil.copy(made.script, folder / "third" / _script_name(shape, way))
+
+
+def pair(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
+    """Run every way on both shapes, then kill a rank; yield the lines of the table."""
+    del folder
+    gpu_run.mount(target)
+    for shape in SHAPES:
+        if shape == "8b":
+            _long_rows(target)
+        runs = {way: _run(target, shape, way) for way in WAYS}
+        for way, run in runs.items():
+            yield f"{shape}, {way}", json.dumps(run["told"])
+        one = runs["one card"]
+        for way in list(WAYS)[1:]:
+            if one["told"]["status"] or runs[way]["told"]["status"]:
+                continue
+            for name in ("tokens_per_second", "rows_per_second"):
+                ratio = runs[way]["told"][name] / one["told"][name]
+                yield f"{shape}, {way}: {name}, scaling", f"{ratio:.2f}"
+        if not any(runs[way]["told"]["status"] for way in ("one card", "one member on both")):
+            yield gpu_run.labels(
+                f"{shape}, one member on both against one card",
+                one["probabilities"],
+                runs["one member on both"]["probabilities"],
+            )
+    yield "a killed rank", json.dumps(_killed_rank(target))
+
+
+def _run(target: Path, shape: str, way: str) -> dict[str, Any]:
+    working = target / f"pair-{shape}-{way.replace(' ', '-')}"
+    status = subprocess.run(
+        gpu_run.command(target, _script_name(shape, way)),
+        env=gpu_run.environment_of_kernel(target, working), check=False, cwd=working,
+    ).returncode  # fmt: skip
+    if status:
+        return {"told": {"status": status}, "probabilities": {}}
+    record = json.loads((working / "run.json").read_text(encoding="utf-8"))
+    rows = gpu_run.csv_rows(working / "predictions.csv")
+    timings, members = record["timings"], record["members"]
+    ranks = record.get("ranks", 1)
+    answered = len(rows) + record["train_rows"]["held_out"]
+    told = {
+        "status": 0,
+        "ranks": ranks,
+        "notes": record.get("notes", []),
+        "tokens_per_second": sum(member["train_tokens"] for member in members) / timings["train"],
+        # Members answer all rows each, ranks a part: what counts is how many answers left the machine.
+        "rows_per_second": answered * len(members) / timings["predict"],
+        "peak_gib": [round(member["peak_memory_bytes"] / 2**30, 2) for member in members],
+        "timings": timings,
+    }
+    return {
+        "told": told,
+        "probabilities": {row["id"]: [float(row["probability_Positive"])] for row in rows},
+    }
+
+
+def _killed_rank(target: Path) -> dict[str, Any]:
+    """Kill one of two members while it trains: how long its sibling lives, and what is said of it."""
+    working = target / "pair-killed"
+    run = subprocess.Popen(
+        gpu_run.command(target, _script_name("small", "a member on each")),
+        env=gpu_run.environment_of_kernel(target, working),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=working,
+    )
+    lines: list[str] = []
+    reader = threading.Thread(target=lambda: lines.extend(run.stdout or ()), daemon=True)
+    reader.start()
+    deadline = time.monotonic() + 240
+    while not any('"event": "step"' in line for line in lines) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    children = subprocess.run(
+        ["pgrep", "-f", "kit.pipeline.member .* 1$"], capture_output=True, text=True, check=False
+    ).stdout.split()
+    killed = time.monotonic()
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
+    status = run.wait(120)
+    return {
+        "killed": len(children),
+        "status": status,
+        "seconds_until_all_had_ended": round(time.monotonic() - killed, 1),
+        "said": [line.strip() for line in lines if line.startswith("error: ")],
+    }
+
+
+def _long_rows(target: Path) -> None:
+    """Write a competition whose rows follow the length profile of the real one."""
+    import gpu_cases
+    from transformers import AutoTokenizer
+
+    folder = target / "input" / "competitions" / "long-rows"
+    if folder.exists():
+        return
+    folder.mkdir(parents=True)
+    tokenizer = AutoTokenizer.from_pretrained(target / "vocabulary")
+    rows = gpu_cases.rows(tokenizer, TRAIN_ROWS + TEST_ROWS)
+    for name, part, columns in (
+        ("train.csv", rows[:TRAIN_ROWS], ("id", "text", "label")),
+        ("test.csv", rows[TRAIN_ROWS:], ("id", "text")),
+    ):
+        with (folder / name).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, columns, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(part)
+
+
+def _script_name(shape: str, way: str) -> str:
+    return f"kernel-{shape}-{way.replace(' ', '-')}.py"
+
+
+if __name__ == "__main__":
+    gpu_run.main(globals())
