@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from kit.config import PROJECT_ROOT, Config, input_dir, is_offline, load
 from kit.errors import HardwareUnfit, KitError
-from kit.pipeline import hardware, inputs, install
+from kit.pipeline.machine import hardware, inputs, install
 
 DOWNLOAD_SECONDS = 900.0
 """A download that runs ahead is given up after this; the pipeline begins another."""
@@ -62,7 +62,7 @@ def must_download(config: Config) -> bool:
 def begin_download(name: str, variables: dict[str, str]) -> subprocess.Popen[str]:
     """Start to fetch a model of Hugging Face and return once packages may change under the download."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "kit.pipeline.inputs", name],
+        [sys.executable, "-m", "kit.pipeline.machine.inputs", name],
         env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from kit.config import PROJECT_ROOT, Config, load, working_dir
 from kit.errors import KitError
-from kit.pipeline import base, inputs, install
+from kit.pipeline.machine import base, inputs, install
 
 
 def download_wheels(folder: Path) -> None:

@@ -18,7 +18,7 @@ def main() -> None:
     from kit import config
     from kit.bundle import metadata, pins
     from kit.fetch import wheels
-    from kit.pipeline import install
+    from kit.pipeline.machine import install
 
     title = config.resolve("t4x2").kernel.title
     wanted = install.pins(install.REQUIREMENTS.read_text(encoding="utf-8"), cuda=True)

@@ -17,8 +17,10 @@ from typing import Any
 
 from kit import config as settings
 from kit.config import Config
-from kit.pipeline import hardware, model, train
+from kit.pipeline import model
+from kit.pipeline.machine import hardware
 from kit.pipeline.model import Loaded
+from kit.pipeline.training import train
 
 OVERRIDES = ("train.pack_tokens=256", "model.max_row_tokens=256", "train.max_steps=6")
 WORDS = {

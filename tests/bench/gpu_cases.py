@@ -15,9 +15,11 @@ from typing import Any
 
 from kit import config as settings
 from kit.config import Config
-from kit.pipeline import hardware, model, predict, tokens
-from kit.pipeline import train as training
+from kit.pipeline import model, tokens
+from kit.pipeline.answering import predict
+from kit.pipeline.machine import hardware
 from kit.pipeline.model import Loaded
+from kit.pipeline.training import train as training
 
 T4_BYTES = 14.5 * 2**30
 """What a T4 leaves to torch."""

@@ -10,7 +10,7 @@ import pytest
 from toy_wheels import make_python, make_wheel
 
 from kit.errors import InputInvalid
-from kit.pipeline import install
+from kit.pipeline.machine import install
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENTS = (ROOT / "kernel" / "requirements.txt").read_text(encoding="utf-8")
@@ -110,7 +110,7 @@ def _install(
     code = f"""
 from pathlib import Path
 from kit.errors import KitError
-from kit.pipeline import install
+from kit.pipeline.machine import install
 try:
     install.install([{TOY!r}], {f"Path({str(wheels)!r})" if wheels else None})
 except KitError as error:

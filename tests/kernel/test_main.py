@@ -17,7 +17,7 @@ from kit import config as settings
 from kit.bundle.script import bundle_project, write
 from kit.config import PROJECT_ROOT, Config
 from kit.errors import InputInvalid
-from kit.pipeline import inputs
+from kit.pipeline.machine import inputs
 
 MODEL = "ada/tiny"
 
@@ -149,7 +149,7 @@ def test_a_model_fetched_ahead_is_found_by_the_pipeline(
     assert any("model.safetensors" in path for path in asked)
     code = f"""
 from pathlib import Path
-from kit.pipeline import inputs
+from kit.pipeline.machine import inputs
 print(inputs.model_folder(Path({str(tmp_path)!r}), {MODEL!r}, offline=True, wait_seconds=0))"""
     found = subprocess.run(
         [sys.executable, "-c", code],

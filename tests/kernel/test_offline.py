@@ -18,7 +18,7 @@ from kit.bundle.build import Built
 from kit.bundle.script import bundle_project, write
 from kit.config import PROJECT_ROOT, Config
 from kit.fetch.inputs import SAMPLE, SAMPLE_SLUG
-from kit.pipeline import inputs, install
+from kit.pipeline.machine import inputs, install
 from kit.remote import client
 from kit.remote import push as pushing
 from kit.remote.runs import Run

@@ -12,7 +12,7 @@ from toy_wheels import make_wheel
 from kit.bundle import pins
 from kit.config import PROJECT_ROOT
 from kit.errors import KitError
-from kit.pipeline import install
+from kit.pipeline.machine import install
 
 KERNEL = PROJECT_ROOT / "kernel"
 IMAGE: dict[str, str | None] = {"torch": "2.10.0", "triton": "3.6.0", "torchvision": "0.25.0", "numpy": None}

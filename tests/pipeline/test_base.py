@@ -12,7 +12,7 @@ import pytest
 from kit import config as settings
 from kit.errors import InputInvalid
 from kit.fetch import inputs
-from kit.pipeline import base
+from kit.pipeline.machine import base
 
 CONFIG = settings.resolve("t4x2")
 LLAMA = {"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 32, "hidden_size": 4096}

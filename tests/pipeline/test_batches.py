@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.pipeline import batches
+from kit.pipeline.answering import batches
 
 WIDTHS = st.lists(st.integers(1, 300), min_size=1, max_size=80)
 

@@ -17,8 +17,8 @@ import small_training
 from small_training import adapter, config, load, rows
 
 from kit.errors import InputInvalid, KitError
-from kit.pipeline import checkpoint, pace, train
-from kit.pipeline.train import Trained
+from kit.pipeline.training import checkpoint, pace, train
+from kit.pipeline.training.train import Trained
 
 pytestmark = pytest.mark.train
 

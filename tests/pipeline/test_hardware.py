@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kit.errors import HardwareUnfit
-from kit.pipeline import hardware
-from kit.pipeline.hardware import Card
+from kit.pipeline.machine import hardware
+from kit.pipeline.machine.hardware import Card
 
 T4 = Card("Tesla T4", 15_636_037_632, (7, 5))
 P100 = Card("Tesla P100-PCIE-16GB", 17_000_000_000, (6, 0))

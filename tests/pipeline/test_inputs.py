@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kit.errors import InputInvalid
-from kit.pipeline import inputs
+from kit.pipeline.machine import inputs
 
 HANDLE = "metaresearch/llama-3.1/transformers/8b-instruct/2"
 

@@ -10,8 +10,11 @@ import pytest
 from kit import config as settings
 from kit.config import Config
 from kit.errors import KitError
-from kit.pipeline import hardware, model, predict, tokens, train
+from kit.pipeline import model, tokens
+from kit.pipeline.answering import predict
+from kit.pipeline.machine import hardware
 from kit.pipeline.model import Loaded
+from kit.pipeline.training import train
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(180)]
 

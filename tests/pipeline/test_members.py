@@ -19,7 +19,8 @@ from kit import config as settings
 from kit.config import Config
 from kit.errors import KitError
 from kit.fetch import inputs as fetched
-from kit.pipeline import inputs, run, schedule
+from kit.pipeline import run, schedule
+from kit.pipeline.machine import inputs
 
 pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -50,7 +51,8 @@ KILLED = """
 import json, sys
 from pathlib import Path
 from kit import config as settings
-from kit.pipeline import inputs, run
+from kit.pipeline import run
+from kit.pipeline.machine import inputs
 inputs.MOUNT_WAIT_SECONDS = 0.0
 root, working, *overrides = json.loads(Path(sys.argv[1]).read_text())
 config = settings.resolve("tiny", [*json.loads(sys.argv[2]), *overrides])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.pipeline import pace
+from kit.pipeline.training import pace
 
 SECONDS = st.floats(0.01, 1e4)
 

@@ -21,8 +21,11 @@ from hypothesis import strategies as st
 from kit import config as settings
 from kit.config import Config
 from kit.errors import KitError
-from kit.pipeline import batches, events, forward, hardware, model, predict, tokens, train
+from kit.pipeline import events, model, tokens
+from kit.pipeline.answering import batches, forward, predict
+from kit.pipeline.machine import hardware
 from kit.pipeline.model import Loaded
+from kit.pipeline.training import train
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(180)]
 
@@ -348,7 +351,9 @@ LOAD = """
 import json, resource, sys
 from pathlib import Path
 from kit import config as settings
-from kit.pipeline import hardware, model, predict
+from kit.pipeline import model
+from kit.pipeline.answering import predict
+from kit.pipeline.machine import hardware
 
 config = settings.resolve("tiny", ["predict.batch_tokens=" + sys.argv[2]])
 loaded = model.load(config, Path(sys.argv[1]), None, hardware.precision(()))

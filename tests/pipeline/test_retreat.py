@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit import config as settings
-from kit.pipeline import retreat
-from kit.pipeline.retreat import Layout
+from kit.pipeline.training import retreat
+from kit.pipeline.training.retreat import Layout
 
 
 def _first(longest: int, *overrides: str) -> Layout:

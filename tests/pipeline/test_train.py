@@ -15,10 +15,11 @@ import small_training
 from small_training import adapter, config, load, rows
 
 from kit.errors import KitError
-from kit.pipeline import arguments, model, train
+from kit.pipeline import model
 from kit.pipeline.model import Loaded
-from kit.pipeline.retreat import Layout
-from kit.pipeline.train import Trained
+from kit.pipeline.training import arguments, train
+from kit.pipeline.training.retreat import Layout
+from kit.pipeline.training.train import Trained
 
 pytestmark = pytest.mark.train
 

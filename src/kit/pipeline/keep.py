@@ -14,7 +14,9 @@ from typing import Any
 from kit import files
 from kit.config import Config
 from kit.errors import InputInvalid, KitError
-from kit.pipeline import checkpoint, inputs, plan
+from kit.pipeline import plan
+from kit.pipeline.machine import inputs
+from kit.pipeline.training import checkpoint
 
 FOLDER = "members"
 """In the working folder; holds `<member>/answers.json`, `<member>/adapter/` and `<member>/checkpoint/`."""

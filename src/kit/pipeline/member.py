@@ -19,11 +19,13 @@ from typing import Any
 
 from kit.config import Config, load
 from kit.errors import KitError
-from kit.pipeline import events, keep, model, oversee, pace, plan, predict, schedule
-from kit.pipeline import train as training
-from kit.pipeline.hardware import Card, Precision
+from kit.pipeline import events, keep, model, plan, schedule
+from kit.pipeline.answering import predict
+from kit.pipeline.machine.hardware import Card, Precision
 from kit.pipeline.model import Loaded
 from kit.pipeline.plan import Member
+from kit.pipeline.training import oversee, pace
+from kit.pipeline.training import train as training
 from kit.task import parse
 
 VERSIONS_OF = (

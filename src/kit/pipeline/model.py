@@ -12,8 +12,8 @@ from typing import Any
 
 from kit.config import Config, Lora
 from kit.errors import InputInvalid, KitError
-from kit.pipeline import retreat
-from kit.pipeline.hardware import Card, Precision
+from kit.pipeline.machine.hardware import Card, Precision
+from kit.pipeline.training import retreat
 
 
 @dataclass

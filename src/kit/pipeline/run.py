@@ -28,7 +28,8 @@ from kit.config import (
     working_dir,
 )
 from kit.errors import InputInvalid, KitError
-from kit.pipeline import base, events, hardware, inputs, keep, plan, results, schedule
+from kit.pipeline import events, keep, plan, results, schedule
+from kit.pipeline.machine import base, hardware, inputs
 from kit.pipeline.plan import Member
 from kit.task import rows
 

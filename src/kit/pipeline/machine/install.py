@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kit.config import PROJECT_ROOT
 from kit.errors import InputInvalid, KitError
-from kit.pipeline import inputs
+from kit.pipeline.machine import inputs
 
 REQUIREMENTS = PROJECT_ROOT / "kernel" / "requirements.txt"
 MARKER = "kit-wheels.json"

@@ -15,11 +15,12 @@ from typing import Any
 
 from kit.config import Config
 from kit.errors import KitError
-from kit.pipeline import arguments, events, model, oversee, retreat, tokens
-from kit.pipeline import checkpoint as checkpoints
-from kit.pipeline.checkpoint import Checkpoint, Identity, Keeper
+from kit.pipeline import events, model, tokens
 from kit.pipeline.model import Loaded
-from kit.pipeline.retreat import Layout
+from kit.pipeline.training import arguments, oversee, retreat
+from kit.pipeline.training import checkpoint as checkpoints
+from kit.pipeline.training.checkpoint import Checkpoint, Identity, Keeper
+from kit.pipeline.training.retreat import Layout
 
 GIB = 2**30
 HISTORY = ("step", "loss", "learning_rate")

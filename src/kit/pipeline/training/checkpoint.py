@@ -17,7 +17,7 @@ from typing import Any
 from kit.config import Config
 from kit.errors import InputInvalid, KitError
 from kit.pipeline import events
-from kit.pipeline.retreat import Layout
+from kit.pipeline.training.retreat import Layout
 
 SCHEMA = 1
 NAME = "checkpoint.json"

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from kit.pipeline import events, pace
+from kit.pipeline import events
+from kit.pipeline.training import pace
 
 TIME_LIMIT = "time limit"
 SIGTERM = "SIGTERM"

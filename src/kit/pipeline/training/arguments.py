@@ -8,7 +8,7 @@ from typing import Any
 
 from kit.config import Config
 from kit.pipeline.model import Loaded
-from kit.pipeline.retreat import Layout
+from kit.pipeline.training.retreat import Layout
 
 
 def arguments(loaded: Loaded, config: Config, layout: Layout, seed: int, folder: Path) -> Any:

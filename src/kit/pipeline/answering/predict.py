@@ -14,7 +14,8 @@ from typing import Any, TypeVar
 
 from kit.config import Config
 from kit.errors import KitError
-from kit.pipeline import batches, events, forward, model, tokens
+from kit.pipeline import events, model, tokens
+from kit.pipeline.answering import batches, forward
 from kit.pipeline.model import Loaded
 from kit.pipeline.tokens import Question
 

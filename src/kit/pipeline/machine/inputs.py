@@ -1,7 +1,7 @@
 """Find what the kernel was given: the competition's files and the base model, below the input root.
 
 Mount layouts change, so files are looked for by name. A model that is not attached is fetched from
-Hugging Face; `python -m kit.pipeline.inputs owner/name` does only that, ahead of the pipeline.
+Hugging Face; `python -m kit.pipeline.machine.inputs owner/name` does only that, ahead of the pipeline.
 """
 
 from __future__ import annotations

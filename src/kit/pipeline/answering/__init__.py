@@ -1,0 +1,1 @@
+"""Put rows to a trained model, in batches that fit."""

@@ -1,0 +1,1 @@
+"""What the kernel finds and brings: cards, inputs, packages, the base model."""

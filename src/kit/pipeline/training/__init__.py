@@ -1,0 +1,1 @@
+"""Fine-tune one member: in time, within memory, and again from a checkpoint."""
