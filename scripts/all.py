@@ -20,7 +20,8 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from kit import config
-    from kit.remote import client, loop, pull
+    from kit.remote import loop, pull
+    from kit.remote.wire import client
     from kit.review import ledger, sweep
 
     kaggle = client.connect()

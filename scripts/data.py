@@ -11,7 +11,8 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
 
     from kit import config
-    from kit.remote import client, data
+    from kit.remote import data
+    from kit.remote.wire import client
 
     slug = config.resolve("t4x2").competition.slug
     for path in data.fetch(client.connect(), slug, config.PROJECT_ROOT / "data" / slug):

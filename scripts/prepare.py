@@ -19,7 +19,8 @@ def main() -> None:
 
     from kit import config
     from kit.bundle import build
-    from kit.remote import client, loop
+    from kit.remote import loop
+    from kit.remote.wire import client
 
     kaggle = client.connect()
     resolved = config.resolve(arguments.preset, arguments.set)

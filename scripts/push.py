@@ -22,7 +22,8 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from kit import config
-    from kit.remote import client, loop, onward
+    from kit.remote import loop, onward
+    from kit.remote.wire import client
 
     kaggle = client.connect()
     if earlier := arguments.resume or arguments.answer_from:

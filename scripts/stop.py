@@ -16,7 +16,8 @@ def main() -> int:
     parser.add_argument("--yes", action="store_true", help="delete without asking")
     arguments = parser.parse_args()
 
-    from kit.remote import client, loop, stop
+    from kit.remote import loop, stop
+    from kit.remote.wire import client
 
     def confirm(question: str) -> bool:
         if arguments.yes:

@@ -20,7 +20,8 @@ def main() -> int:
     )
     arguments = parser.parse_args()
 
-    from kit.remote import client, loop, submit
+    from kit.remote import loop, submit
+    from kit.remote.wire import client
     from kit.review import ledger
 
     kaggle = client.connect()

@@ -14,8 +14,8 @@ from kit.command import run
 from kit.errors import KitError
 
 if TYPE_CHECKING:
-    from kit.review.facts import Asked
-    from kit.review.problems import Report
+    from kit.review.checks.facts import Asked
+    from kit.review.checks.problems import Report
 
 CANNOT_CHECK = 2
 
@@ -81,8 +81,8 @@ def _run_folder(name: str) -> Path:
 
 def _check(arguments: argparse.Namespace) -> Report:
     from kit.config import resolve
-    from kit.review import completions, facts, repair, validate
-    from kit.review.problems import Report
+    from kit.review.checks import completions, facts, repair, validate
+    from kit.review.checks.problems import Report
 
     competition = resolve("t4x2").competition
     asked = facts.asked_of(arguments.run) if arguments.run else facts.Asked()
@@ -121,7 +121,7 @@ def _find_test(slug: str, asked: Asked) -> Path:
     """Return the test.csv that the run answered, or the competition's; rehearsals have theirs elsewhere."""
     from kit.config import PROJECT_ROOT
     from kit.fetch import inputs
-    from kit.review import facts
+    from kit.review.checks import facts
 
     folders = [PROJECT_ROOT / "data" / slug]
     if slug == inputs.SAMPLE_SLUG:
@@ -138,7 +138,7 @@ def _beside(path: Path, name: str) -> Path | None:
 
 def _show(report: Report, arguments: argparse.Namespace) -> None:
     """Print what a person reads: each problem with a few of its spots, then the verdict."""
-    from kit.review import completions
+    from kit.review.checks import completions
 
     for kind, problems in (("error", report.errors), ("warning", report.warnings)):
         for problem in problems:

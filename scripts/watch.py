@@ -15,7 +15,8 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=46_800.0, metavar="SECONDS", help="leave after this")
     arguments = parser.parse_args()
 
-    from kit.remote import client, loop
+    from kit.remote import loop
+    from kit.remote.wire import client
 
     kaggle = client.connect()
     found = loop.find(kaggle, arguments.run)

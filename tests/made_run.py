@@ -18,7 +18,7 @@ import pandas
 
 from kit import config
 from kit.fetch.inputs import SAMPLE
-from kit.review import facts
+from kit.review.checks import facts
 from kit.task import metrics, rows
 
 HARD = {"bd": 0.35, "as": 0.6, "or": 0.7, "ur": 0.8}

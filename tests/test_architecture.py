@@ -53,7 +53,7 @@ FORBIDDEN = {
 }
 """Packages of others that a room must do without, even inside functions."""
 
-CLIENT_IN = {"kit.remote.client", "local_kaggle.routes"}
+CLIENT_IN = {"kit.remote.wire.client", "local_kaggle.routes"}
 """The two places that speak Kaggle's protocol; `kaggle` is imported nowhere: importing it logs in."""
 
 

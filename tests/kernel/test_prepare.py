@@ -17,8 +17,9 @@ from kit.bundle import build, metadata
 from kit.bundle.build import Built
 from kit.bundle.script import Bundle
 from kit.config import PROJECT_ROOT
-from kit.remote import client, doctor
+from kit.remote import doctor
 from kit.remote import push as pushing
+from kit.remote.wire import client
 
 pytestmark = pytest.mark.loop
 

@@ -14,9 +14,9 @@ from quick_clock import QuickClock
 
 from kit import config
 from kit.errors import KitError, SettingInvalid
-from kit.remote import client as clients
-from kit.remote.client import Client
-from kit.remote.transport import CredentialsInvalid, Refused, Unsettled
+from kit.remote.wire import client as clients
+from kit.remote.wire.client import Client
+from kit.remote.wire.transport import CredentialsInvalid, Refused, Unsettled
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server

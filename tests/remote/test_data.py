@@ -12,8 +12,8 @@ from kaggle_fixtures import SLUG, StartKaggle
 
 from kit.errors import KitError
 from kit.remote import data
-from kit.remote.client import Client
 from kit.remote.data import DataRefused
+from kit.remote.wire.client import Client
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server

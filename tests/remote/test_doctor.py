@@ -18,10 +18,10 @@ from kit.bundle.build import Built
 from kit.config import Config
 from kit.errors import InputInvalid
 from kit.remote import doctor, loop, runs
-from kit.remote.client import Client
 from kit.remote.doctor import Check
 from kit.remote.push import PushRefused
 from kit.remote.runs import Run
+from kit.remote.wire.client import Client
 from local_kaggle import faults, routes, server
 from local_kaggle.faults import Fault
 from local_kaggle.server import Server

@@ -15,10 +15,11 @@ from kaggle_fixtures import StartKaggle
 from tiny_kernels import GOOD_SCRIPT
 
 from kit.errors import KitError
-from kit.remote import pull, runs, transfer
-from kit.remote.client import Client
+from kit.remote import pull, runs
 from kit.remote.pull import PullRefused
 from kit.remote.runs import Run
+from kit.remote.wire import transfer
+from kit.remote.wire.client import Client
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server

@@ -14,9 +14,9 @@ from kit.bundle.build import Built
 from kit.config import Config
 from kit.remote import push as pushing
 from kit.remote import runs
-from kit.remote.client import Client
 from kit.remote.push import PushRefused
-from kit.remote.transport import Unsettled
+from kit.remote.wire.client import Client
+from kit.remote.wire.transport import Unsettled
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server

@@ -10,8 +10,8 @@ from sdk_client import wait_for
 
 from kit.errors import KitError
 from kit.remote import stop, watch
-from kit.remote.client import Client
 from kit.remote.runs import Run
+from kit.remote.wire.client import Client
 from local_kaggle import faults
 from local_kaggle.faults import Fault
 from local_kaggle.server import Server

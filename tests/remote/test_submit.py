@@ -12,9 +12,9 @@ from kaggle_fixtures import SLUG, StartKaggle
 
 from kit.errors import InputInvalid, KitError
 from kit.remote import pull, submit
-from kit.remote.client import Client
 from kit.remote.runs import Run
 from kit.remote.submit import SubmissionRefused
+from kit.remote.wire.client import Client
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server

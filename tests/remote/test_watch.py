@@ -10,12 +10,13 @@ from kaggle_fixtures import USER
 from quick_clock import QuickClock
 
 from kit import progress
-from kit.remote import session, tracebacks, watch
-from kit.remote.client import Client
+from kit.remote import tracebacks, watch
 from kit.remote.runs import Run
 from kit.remote.screen import Screen
-from kit.remote.transport import KaggleError
 from kit.remote.watch import RunFailed, StillRunning
+from kit.remote.wire import session
+from kit.remote.wire.client import Client
+from kit.remote.wire.transport import KaggleError
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from kit.review.facts import Facts
+from kit.review.checks.facts import Facts
 
 IDS = [f"r{number}" for number in range(1, 41)]
 

@@ -16,9 +16,10 @@ from loop_project import Project
 
 from kit.errors import InputInvalid, KitError
 from kit.fetch.inputs import SAMPLE
-from kit.review import blend, results, validate
+from kit.review import blend, results
 from kit.review.blend import Blended
-from kit.review.facts import Facts
+from kit.review.checks import validate
+from kit.review.checks.facts import Facts
 from kit.review.results import Results
 from kit.task import metrics
 

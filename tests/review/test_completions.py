@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from kit.errors import InputInvalid
-from kit.review import completions
-from kit.review.facts import Facts
-from kit.review.validate import check
+from kit.review.checks import completions
+from kit.review.checks.facts import Facts
+from kit.review.checks.validate import check
 
 HEADER = ["id", "language", "label", "source", "probability_Positive", "probability_Negative", "completion"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from kit.config import Competition
 from kit.errors import InputInvalid
-from kit.review import facts
+from kit.review.checks import facts
 
 COMPETITION = Competition(
     slug="reviews",

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.errors import KitError
-from kit.review import repair
-from kit.review.facts import Facts
-from kit.review.problems import Report
-from kit.review.validate import check
+from kit.review.checks import repair
+from kit.review.checks.facts import Facts
+from kit.review.checks.problems import Report
+from kit.review.checks.validate import check
 
 
 def mend(data: bytes, facts: Facts) -> tuple[str, Counter[str], Report]:

@@ -10,7 +10,8 @@ from answered_runs import Answer, answers, dump, write
 
 from kit.errors import InputInvalid
 from kit.fetch.inputs import CORPUS, SAMPLE
-from kit.review import facts, results
+from kit.review import results
+from kit.review.checks import facts
 
 TEST = [Answer("NA", 0.9), Answer("007", 0.2, language="")]
 

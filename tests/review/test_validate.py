@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.review.facts import Facts
-from kit.review.problems import WARNINGS, Report
-from kit.review.validate import check, validate
+from kit.review.checks.facts import Facts
+from kit.review.checks.problems import WARNINGS, Report
+from kit.review.checks.validate import check, validate
 
 Lines = list[str]
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from kit.errors import KitError
-from kit.remote import transfer
-from kit.remote.client import Client
-from kit.remote.transfer import LinkStale
-from kit.remote.transport import Refused, Unsettled
+from kit.remote.wire import transfer
+from kit.remote.wire.client import Client
+from kit.remote.wire.transfer import LinkStale
+from kit.remote.wire.transport import Refused, Unsettled
 
 NEEDED = ("train.csv", "test.csv")
 

@@ -16,10 +16,11 @@ from typing import Any, Literal
 from kit.bundle import metadata, pins
 from kit.bundle.build import Built
 from kit.config import Config
-from kit.remote import push, runs, session
-from kit.remote.client import WEB, Client
+from kit.remote import push, runs
 from kit.remote.runs import Run
-from kit.remote.transport import CredentialsInvalid, KaggleError, Refused
+from kit.remote.wire import session
+from kit.remote.wire.client import WEB, Client
+from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused
 
 SMOKE = "smoke"
 FREE_BYTES = 2_000_000_000

@@ -12,11 +12,11 @@ from kit.bundle import build
 from kit.config import Config
 from kit.errors import InputInvalid, KitError
 from kit.remote import doctor, pull, push, runs, watch
-from kit.remote.client import Client
 from kit.remote.push import Pushed, PushRefused
 from kit.remote.runs import Run
 from kit.remote.screen import Screen
 from kit.remote.watch import Finished, RunFailed
+from kit.remote.wire.client import Client
 
 
 def look(client: Client, config: Config, *, root: Path = runs.RUNS) -> tuple[build.Built, list[str]]:

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from kit.errors import KitError
-from kit.remote import runs, session, transfer
-from kit.remote.client import Client
+from kit.remote import runs
 from kit.remote.runs import Run
-from kit.remote.session import Status
-from kit.remote.transfer import Fetched, LinkStale
-from kit.remote.transport import KaggleError, Refused, Unsettled
+from kit.remote.wire import session, transfer
+from kit.remote.wire.client import Client
+from kit.remote.wire.session import Status
+from kit.remote.wire.transfer import Fetched, LinkStale
+from kit.remote.wire.transport import KaggleError, Refused, Unsettled
 
 LOG_NAME = "kernel.log"
 LISTINGS = 4

@@ -15,9 +15,9 @@ from kit.bundle.build import Built
 from kit.config import Config
 from kit.errors import KitError
 from kit.remote import runs
-from kit.remote.client import Client
 from kit.remote.runs import Run
-from kit.remote.transport import Refused, Unsettled
+from kit.remote.wire.client import Client
+from kit.remote.wire.transport import Refused, Unsettled
 
 SOURCE_LIMIT_BYTES = 1 << 20
 """Kaggle answers a larger script with a bare 400."""

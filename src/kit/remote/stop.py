@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kit.errors import KitError
-from kit.remote import pull, runs, session, watch
-from kit.remote.client import Client
+from kit.remote import pull, runs, watch
 from kit.remote.runs import Run
-from kit.remote.transport import KaggleError
+from kit.remote.wire import session
+from kit.remote.wire.client import Client
+from kit.remote.wire.transport import KaggleError
 
 
 def stop(

@@ -11,9 +11,9 @@ from typing import Any
 
 from kit.errors import InputInvalid, KitError
 from kit.remote import runs
-from kit.remote.client import Client
 from kit.remote.runs import Run
-from kit.remote.transport import Refused, Unsettled
+from kit.remote.wire.client import Client
+from kit.remote.wire.transport import Refused, Unsettled
 
 SCORE_SECONDS = 900.0
 POLL_SECONDS = 5.0

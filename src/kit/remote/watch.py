@@ -15,11 +15,12 @@ import requests
 
 from kit import progress
 from kit.errors import KitError
-from kit.remote import session, tracebacks
-from kit.remote.client import Client
+from kit.remote import tracebacks
 from kit.remote.runs import Run
-from kit.remote.session import Status
-from kit.remote.transport import Refused, Unsettled
+from kit.remote.wire import session
+from kit.remote.wire.client import Client
+from kit.remote.wire.session import Status
+from kit.remote.wire.transport import Refused, Unsettled
 
 POLL_SECONDS = 5.0
 STUCK_SECONDS = 300.0

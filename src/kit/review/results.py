@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from kit import progress
 from kit.config import Competition
 from kit.errors import InputInvalid, KitError
-from kit.review import facts
+from kit.review.checks import facts
 from kit.task import rows
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from kit.errors import InputInvalid
-from kit.review.csv_reader import Table
-from kit.review.problems import Problem, Spot, found
+from kit.review.checks.csv_reader import Table
+from kit.review.checks.problems import Problem, Spot, found
 from kit.task import rows
 from kit.task.parse import REASONS, Unparsed, parse
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from kit.review.facts import Facts
-from kit.review.problems import Problem, Spot, found
+from kit.review.checks.facts import Facts
+from kit.review.checks.problems import Problem, Spot, found
 from kit.task import rows
 
 INVISIBLE = re.compile(

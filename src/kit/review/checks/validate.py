@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kit.review import csv_reader, ids, labels, shares
-from kit.review.csv_reader import Table
-from kit.review.facts import Facts
-from kit.review.problems import Problem, Report
+from kit.review.checks import csv_reader, ids, labels, shares
+from kit.review.checks.csv_reader import Table
+from kit.review.checks.facts import Facts
+from kit.review.checks.problems import Problem, Report
 
 
 def validate(path: Path, facts: Facts) -> tuple[Report, Table | None]:

@@ -7,9 +7,9 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 
-from kit.review.csv_reader import INVISIBLE, UNDECODED, Table
-from kit.review.facts import Facts
-from kit.review.problems import Problem, Spot, found
+from kit.review.checks.csv_reader import INVISIBLE, UNDECODED, Table
+from kit.review.checks.facts import Facts
+from kit.review.checks.problems import Problem, Spot, found
 
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _DECIMAL = re.compile(r"0*(\d+)(?:\.0*)?")

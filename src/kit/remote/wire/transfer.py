@@ -14,8 +14,8 @@ from pathlib import Path
 import requests
 
 from kit.errors import KitError
-from kit.remote.client import Client
-from kit.remote.transport import KaggleError, Unsettled
+from kit.remote.wire.client import Client
+from kit.remote.wire.transport import KaggleError, Unsettled
 
 CHUNK_BYTES = 1 << 20
 

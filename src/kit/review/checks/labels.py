@@ -7,9 +7,9 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from kit.review.csv_reader import INVISIBLE, UNDECODED, Table
-from kit.review.facts import Facts
-from kit.review.problems import Problem, Spot, found
+from kit.review.checks.csv_reader import INVISIBLE, UNDECODED, Table
+from kit.review.checks.facts import Facts
+from kit.review.checks.problems import Problem, Spot, found
 
 _NAN = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nil", "nat", "-nan", "#na"})
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?")

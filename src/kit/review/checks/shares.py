@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Iterable
 from itertools import repeat
 
-from kit.review.csv_reader import Table
-from kit.review.facts import Facts
-from kit.review.problems import Problem
+from kit.review.checks.csv_reader import Table
+from kit.review.checks.facts import Facts
+from kit.review.checks.problems import Problem
 
 FAR = 0.01
 """Below this two-sided probability a share is called far from training."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.files import write_whole
-from kit.review import csv_reader
-from kit.review.csv_reader import Table
-from kit.review.facts import Facts
-from kit.review.problems import Report
+from kit.review.checks import csv_reader
+from kit.review.checks.csv_reader import Table
+from kit.review.checks.facts import Facts
+from kit.review.checks.problems import Report
 
 BEYOND_REPAIR = frozenset(
     {"file_missing", "file_empty", "not_csv", "utf16", "not_utf8", "nul_byte", "wrong_delimiter"}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kit.remote.client import Client
 from kit.remote.runs import Run
-from kit.remote.transport import KaggleError, Refused
+from kit.remote.wire.client import Client
+from kit.remote.wire.transport import KaggleError, Refused
 
 ENDED = frozenset({"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED"})
 """States that never change again; the others are QUEUED, RUNNING, CANCEL_REQUESTED and NEW_SCRIPT."""

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import requests
 
 from kit import config
-from kit.remote import transport
-from kit.remote.transport import CredentialsInvalid, KaggleError, Unauthorized, Unsettled
+from kit.remote.wire import transport
+from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Unauthorized, Unsettled
 
 ATTEMPTS = 6
 LONGEST_PAUSE_SECONDS = 120.0

@@ -1,0 +1,1 @@
+"""Speak to Kaggle: log in, ask again, fetch a file whole."""
