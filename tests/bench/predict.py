@@ -25,8 +25,11 @@ import length_profile  # noqa: E402
 from kit import config as settings  # noqa: E402
 from kit.config import Config  # noqa: E402
 from kit.fetch import inputs  # noqa: E402
-from kit.pipeline import batches, forward, hardware, model, predict, tokens, train  # noqa: E402
+from kit.pipeline import model, tokens  # noqa: E402
+from kit.pipeline.answering import batches, forward, predict  # noqa: E402
+from kit.pipeline.machine import hardware  # noqa: E402
 from kit.pipeline.model import Loaded  # noqa: E402
+from kit.pipeline.training import train  # noqa: E402
 
 T = TypeVar("T")
 

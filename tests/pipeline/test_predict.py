@@ -83,17 +83,27 @@ def _watching(module: Any, see: Callable[..., None]) -> Iterator[None]:
         hook.remove()
 
 
-@contextmanager
-def _room_for(loaded: Loaded, most: int) -> Iterator[list[int]]:
-    """Let the model raise what torch raises where a batch has more than `most` tokens; yield those tried."""
+def _shortages() -> dict[str, Exception]:
+    """What running out of memory looks like on a card, in torch's allocator, in C++ and in Python."""
     import torch
 
+    return {
+        "card": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        "torch": RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+        "c++": RuntimeError("std::bad_alloc"),
+        "python": MemoryError(),
+    }
+
+
+@contextmanager
+def _room_for(loaded: Loaded, most: int, shortage: str = "card") -> Iterator[list[int]]:
+    """Let the model run out of memory where a batch has more than `most` tokens; yield those tried."""
     tried: list[int] = []
 
     def see(_: Any, keywords: dict[str, Any]) -> None:
         tried.append(keywords["input_ids"].numel())
         if tried[-1] > most:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+            raise _shortages()[shortage]
 
     with _watching(loaded.model, see):
         yield tried
@@ -160,14 +170,20 @@ def test_reading_the_prompt_once_gives_what_reading_it_with_each_answer_gives(lo
     assert len({round(probabilities[0], 4) for probabilities in once.values()}) > 6
 
 
-@pytest.mark.parametrize("overrides", [(), ALIKE])
+@pytest.mark.parametrize(
+    ("shortage", "overrides"), [("card", ()), ("torch", ALIKE), ("c++", ()), ("python", ALIKE)]
+)
 def test_a_batch_that_finds_no_memory_is_halved_and_every_row_is_answered(
-    loaded: Loaded, alone: dict[str, list[float]], capsys: pytest.CaptureFixture[str], overrides: tuple[str]
+    loaded: Loaded,
+    alone: dict[str, list[float]],
+    capsys: pytest.CaptureFixture[str],
+    shortage: str,
+    overrides: tuple[str],
 ) -> None:
     """The batches after it are smaller too, and the log says so."""
     expected = alone if not overrides else predict.score(loaded, _rows(32), _config(*overrides))
     capsys.readouterr()
-    with _room_for(loaded, 150) as tried:
+    with _room_for(loaded, 150, shortage) as tried:
         found = predict.score(loaded, _rows(32), _config(*overrides))
     assert list(found) == list(expected)
     for key, probabilities in found.items():
@@ -367,19 +383,12 @@ for count in (2000, 20000):
     print(json.dumps([answered, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
 """
 
-SHORTAGE = """
-rows = [{"id": f"r{number}", "text": "arrived today " * 180} for number in range(200)]
-expected = predict.score(loaded, rows[:2], config)
-held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (held + 100 * 2**20,) * 2)
-found = predict.score(loaded, rows, config)
-print(json.dumps([len(found), expected["r0"], found["r0"], found["r199"]]))
-"""
-
 
 def _run(script: str, *arguments: str) -> str:
     command = [sys.executable, "-c", LOAD + script, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=580, check=True).stdout
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=580, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
 
 
 @pytest.mark.slow
@@ -390,16 +399,3 @@ def test_ten_times_the_rows_take_no_more_memory(tiny_model: Path) -> None:
     (few, small), (many, large) = (json.loads(line) for line in lines if line.startswith("["))
     assert (few, many) == (2000, 20000)
     assert large - small < 50, f"{small:.0f} MiB, then {large:.0f} MiB"
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's limit on memory is Linux's")
-def test_a_process_that_really_runs_out_of_memory_scores_all_the_same(tiny_model: Path) -> None:
-    """100 MiB more than the model holds, and a batch that would take thrice that."""
-    output = _run(SHORTAGE, str(tiny_model), "200000")
-    assert _events(output, "out_of_memory")
-    rows, expected, *found = json.loads(output.splitlines()[-1])
-    assert rows == 200
-    for probabilities in found:
-        assert probabilities == pytest.approx(expected, abs=1e-4)

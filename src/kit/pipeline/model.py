@@ -108,6 +108,16 @@ def peak_memory(loaded: Loaded) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Tell whether an error says that memory ran out: a card's, torch's on the CPU, C++'s or Python's."""
+    import torch
+    from accelerate.utils.memory import should_reduce_batch_size
+
+    # What C++ says of its own small allocations reaches Python as a plain RuntimeError.
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError) or "bad_alloc" in str(error)
+    return known or bool(should_reduce_batch_size(error))
+
+
 def renew_adapter(loaded: Loaded, seed: int) -> None:
     """Make the LoRA weights anew from `seed`, as a fresh process with that seed would have them."""
     from peft.tuners.lora import LoraLayer

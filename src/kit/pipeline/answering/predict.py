@@ -162,13 +162,12 @@ def _in_batches(
 
 def _attempt(answer: Callable[[list[Question]], list[T]], batch: list[Question]) -> list[T] | None:
     """Return the answers, or None where memory ran out, on a card or on the CPU."""
-    import torch
-    from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+    from accelerate.utils.memory import clear_device_cache
 
     try:
         return answer(batch)
-    except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and not should_reduce_batch_size(error):
+    except (RuntimeError, MemoryError) as error:
+        if not model.is_out_of_memory(error):
             raise
     # Outside of the except block, whose traceback holds on to the tensors that were too large.
     clear_device_cache(garbage_collection=True)

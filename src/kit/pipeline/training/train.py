@@ -105,9 +105,9 @@ def train(
         while True:
             try:
                 return _attempt(task, layout, start)
-            except RuntimeError as error:  # torch.OutOfMemoryError is one
+            except (RuntimeError, MemoryError) as error:
                 # A rank cannot go back alone: the others wait for its gradients.
-                if oversee.ranks() > 1 or not _is_out_of_memory(error):
+                if oversee.ranks() > 1 or not model.is_out_of_memory(error):
                     raise
                 said = str(error).splitlines()[0]
             # Behind the except block, whose traceback holds the tensors that were too many.
@@ -211,14 +211,6 @@ def _retreat(task: _Task, layout: Layout, said: str) -> Layout:
     if loaded.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     return smaller
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    import torch
-    from accelerate.utils.memory import should_reduce_batch_size
-
-    # The second knows the words of CUDA's and of the CPU's allocator, which raise plain RuntimeErrors.
-    return isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)
 
 
 def _hush_packing_warning() -> None:
