@@ -179,7 +179,8 @@ def _threshold(first: numpy.ndarray, true: numpy.ndarray) -> float:
     f1 = 2 * hits / numpy.maximum(hits + wrong + len(ordered), 1)
     right = len(others) - wrong
     f1_other = 2 * right / numpy.maximum(right + (len(ordered) - hits) + len(others), 1)
-    order = numpy.lexsort((numpy.abs(cuts - 0.5), -(f1 + f1_other)))
+    # Rounded, since equal figures may differ in their last digit.
+    order = numpy.lexsort((numpy.abs(cuts - 0.5), -numpy.round(f1 + f1_other, 12)))
     return float(cuts[order[0]])
 
 
