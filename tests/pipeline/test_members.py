@@ -20,7 +20,6 @@ from kit.config import Config
 from kit.errors import KitError
 from kit.fetch import inputs as fetched
 from kit.pipeline import run, schedule
-from kit.pipeline.machine import inputs
 
 pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -43,7 +42,6 @@ def root(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     handle.mkdir(parents=True)
     (handle / "1").symlink_to(tiny_model)
     monkeypatch.setenv("PYTHONPATH", str(settings.PROJECT_ROOT / "src"))
-    monkeypatch.setattr(inputs, "MOUNT_WAIT_SECONDS", 0.0)
     return place
 
 
@@ -52,8 +50,6 @@ import json, sys
 from pathlib import Path
 from kit import config as settings
 from kit.pipeline import run
-from kit.pipeline.machine import inputs
-inputs.MOUNT_WAIT_SECONDS = 0.0
 root, working, *overrides = json.loads(Path(sys.argv[1]).read_text())
 config = settings.resolve("tiny", [*json.loads(sys.argv[2]), *overrides])
 record = {"bundle_hash": "b" * 64, "config": config.model_dump(mode="json"), "timings": {}}

@@ -51,6 +51,13 @@ def read_answers(folder: Path, name: str, ranks: int = 1) -> dict[str, Any] | No
     return answers
 
 
+def drop_parts(folder: Path, name: str, ranks: int) -> None:
+    """Remove a member's answers where not all of its ranks left theirs: ranks only answer together."""
+    if read_answers(folder, name, ranks) is None:
+        for path in (folder / name).glob("answers*.json"):
+            path.unlink()
+
+
 def earlier_run(root: Path, bundle_hash: str, what: str) -> tuple[Path, dict[str, Any]]:
     """Return the folder and the run.json of the attached run that carries `bundle_hash`.
 

@@ -117,8 +117,8 @@ def run(config: Config, input_root: Path, working: Path, record: dict[str, Any])
     except KitError as error:
         failure, ranks = error, 1
     answers = [found for member in members if (found := keep.read_answers(kept, member.name, ranks))]
-    if failure and not answers:
-        raise failure
+    if not answers:
+        raise failure or KitError("no member was done in time", hint="a larger run.time_limit_minutes")
     chosen = results.write(config, answers, train, test, working)
     record["versions"] = answers[0]["versions"]
     record["loader"] = answers[0]["loader"]
@@ -150,6 +150,7 @@ def _work(
     """
     together = len(members) == 1 and slots > 1 and config.run.one_member_on_all_cards
     if together and not job["adapters"]:
+        keep.drop_parts(Path(job["folder"]), members[0].name, slots)
         try:
             _schedule(job, members, [[members[0].name]] * slots, as_ranks=True)
         except schedule.ProcessFailed as error:
