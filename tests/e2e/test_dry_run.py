@@ -60,10 +60,13 @@ def test_the_dry_run_learns_the_sample_and_leaves_every_file_of_a_run(tiny_model
 
 def test_the_reference_recipe_runs_its_own_way(tiny_model: Path) -> None:
     """Notebook prompt, loss on everything, answers written one by one; what is not parsed is scored."""
-    tiny = "model.name=kit/tiny/transformers/default/1"
+    tiny = (
+        *("model.name=kit/tiny/transformers/default/1", "model.layers=1", "model.width=256"),
+        "model.instruct=false",
+    )
     ended = _dry_run(
         "--preset", "reference", "--layout", "old",
-        *_settings(tiny, "run.cards=0", "train.max_steps=6", "data.test_rows=12", "train.batch_size=1"),
+        *_settings(*tiny, "run.cards=0", "train.max_steps=6", "data.test_rows=12", "train.batch_size=1"),
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "partial_run" in ended.stdout
