@@ -23,7 +23,7 @@ manifest = json.loads((pathlib.Path(__file__).resolve().parents[1] / "bundle.jso
 working = pathlib.Path(os.environ["KIT_WORKING_DIR"])
 test = next(pathlib.Path(os.environ["KIT_INPUT_DIR"]).rglob("test.csv"))
 competition = manifest["config"]["competition"]
-print(json.dumps({"event": "train", "seed": 42, "rows": 6}), flush=True)
+print(json.dumps({"event": "train", "member": "seed-42", "rows": 6}), flush=True)
 print("a line for stderr", file=sys.stderr)
 ids = [row[competition["id"]] for row in csv.DictReader(test.open())]
 with (working / "submission.csv").open("w") as file:

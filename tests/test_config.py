@@ -76,7 +76,7 @@ def test_a_preset_of_kit_toml_may_extend_a_shipped_one(kit_toml: Path) -> None:
         ("tiny", "train.epoch=2", "did you mean 'train.epochs'"),
         ("tiny", "epochs=2", "did you mean 'train.epochs'"),
         ("tiny", "train.epochs=two", "train.epochs = 'two'"),
-        ("tiny", "train.epochs=-1", "greater than 0"),
+        ("tiny", "train.epochs=-1", "greater than or equal to 0"),
         ("tiny", "seed=1.5", "seed = 1.5"),
         ("tiny", 'train.packing="yes"', "boolean"),
         ("tiny", "prompt.style=chat", "'plain', 'notebook' or 'llama3'"),

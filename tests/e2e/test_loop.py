@@ -158,7 +158,7 @@ def test_the_whole_loop_scores(project: Project, kaggle: Server, environment: di
     for verb, options, message in (
         ("data", [], f"data/{SLUG}/test.csv"),
         ("doctor", ["--preset", "tiny"], "pass  competition   little-reviews is joined"),
-        ("all", ["--preset", "tiny"], "training member 42 on 6 rows"),
+        ("all", ["--preset", "tiny"], "training member seed-42 on 6 rows"),
         ("submit", [], "scored 0.7333"),
     ):
         said = project.run(verb, *options, **environment)

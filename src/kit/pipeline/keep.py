@@ -16,6 +16,7 @@ from kit.config import Config
 from kit.errors import InputInvalid, KitError
 from kit.pipeline import plan
 from kit.pipeline.machine import inputs
+from kit.pipeline.model import Loaded
 from kit.pipeline.training import checkpoint
 
 FOLDER = "members"
@@ -114,10 +115,29 @@ def adapter_folder(run: Path, names: Sequence[str], name: str) -> Path:
     return run / "adapter" if len(names) == 1 else run / "adapter" / name
 
 
-def keep_adapters(folder: Path, names: Sequence[str], working: Path) -> None:
-    """Move the adapters of `names` to where a finished run keeps them; on a full disk none is kept."""
+def save_adapter(loaded: Loaded, folder: Path) -> str:
+    """Save the trained adapter whole or not at all; return why it could not be saved, else nothing.
+
+    Answers matter more: a full disk must not keep a member from giving them.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        loaded.model.save_pretrained(folder)
+        loaded.tokenizer.save_pretrained(folder)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        return str(error).splitlines()[0]
+    return ""
+
+
+def keep_adapters(folder: Path, members: Sequence[dict[str, Any]], working: Path) -> None:
+    """Copy the members' adapters to where a finished run keeps them; on a full disk none is kept."""
     target = working / "adapter"
     shutil.rmtree(target, ignore_errors=True)
+    names = [member["name"] for member in members]
+    if lost := next((member["adapter_lost"] for member in members if member["adapter_lost"]), ""):
+        raise KitError(f"{target} cannot be written: {lost}", hint="df -h")
     try:
         for name in names:
             place = adapter_folder(working, names, name)

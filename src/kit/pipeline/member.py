@@ -101,9 +101,7 @@ def _member(
     else:
         fit = [rows_by_key[key] for key in member.fit]
         learned = _train(loaded, config, member, fit, asked, scratch, place, until)
-    if _rank() == 0:
-        loaded.model.save_pretrained(place / "adapter")
-        loaded.tokenizer.save_pretrained(place / "adapter")
+    lost = keep.save_adapter(loaded, place / "adapter") if _rank() == 0 else ""
     started = time.monotonic()
     # Ranks take turns down the rows by length, so that none gets all the long ones.
     own = sorted(asked, key=lambda row: (-len(row["text"]), row["id"]))[_rank() :: _ranks()]
@@ -111,6 +109,7 @@ def _member(
     return {
         **{name: getattr(member, name) for name in ("name", "seed", "fold", "point", "settings")},
         **learned,
+        "adapter_lost": lost,
         "probabilities": probabilities,
         "completions": completions,
         "peak_memory_bytes": model.peak_memory(loaded),

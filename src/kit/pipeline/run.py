@@ -127,7 +127,7 @@ def run(config: Config, input_root: Path, working: Path, record: dict[str, Any])
     record["unreached"] = results.unreached(members, answers)
     for name in ("import", "load", "train", "predict"):
         record["timings"][name] = round(max(_by_slot(answers, name).values()), 2)
-    keep.keep_adapters(kept, [member["name"] for member in chosen], working)
+    keep.keep_adapters(kept, chosen, working)
     if failure:
         # What the finished members said is there; what the others learned stays for RESUME.
         raise failure
