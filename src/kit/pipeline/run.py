@@ -28,7 +28,7 @@ from kit.config import (
     working_dir,
 )
 from kit.errors import InputInvalid, KitError
-from kit.pipeline import events, keep, plan, results, schedule
+from kit.pipeline import events, keep, merge, plan, results, schedule
 from kit.pipeline.machine import base, hardware, inputs
 from kit.pipeline.plan import Member
 from kit.task import rows
@@ -85,54 +85,69 @@ def run(config: Config, input_root: Path, working: Path, record: dict[str, Any])
 
     folder = inputs.competition_folder(input_root, config.competition.slug)
     train, test = _read(config, folder, record)
-    members = plan.members(config, train)
-    plan.refuse_missing_labels(members, train, config.competition.labels)
-    seen = {key for member in members for key in member.fit}
-    held_out = {key for member in members for key in member.held_out}
-    record["train_rows"] = {"all": len(train), "fit": len(seen), "held_out": len(held_out)}
-    record["share_of_train_seen"] = round(len(members[0].fit) / len(train), 4)
+    members = _plan(config, train, record)
     _write_json(working / "run.json", record)  # by which RESUME finds what a killed run leaves
-
-    started = time.monotonic()
-    model_folder = inputs.model_folder(input_root, config.model.name, offline=is_offline())
-    record["timings"]["download"] = round(download_seconds() + time.monotonic() - started, 2)
-    base.check(model_folder, config)
-
     kept = working / keep.FOLDER
     job = {
         "config": record["config"],
         "precision": record["precision"],
         "cards": record["cards"],
-        "model": str(model_folder),
+        "model": str(_model(config, input_root, record)),
         "folder": str(kept),
         "deadline": deadline,
         "adapters": _earlier(config, input_root, members, record, kept),
         "train": _records(train, "train"),
         "test": _records(test, "test"),
     }
-    slots = max(1, len(cards)) if cards else config.run.cpu_processes
+    slots = len(cards) or config.run.cpu_processes
     failure: KitError | None = None
     try:
         members, ranks = _work(config, members, train, job, slots, record)
     except KitError as error:
-        failure, ranks = error, 1
-    answers = [found for member in members if (found := keep.read_answers(kept, member.name, ranks))]
+        failure, ranks = error, record.get("ranks", 1)
+    asked = set(plan.keys(test, "test"))
+    found = [keep.read_answers(kept, member.name, ranks) for member in members]
+    # Where one of several ranks failed, the others' part of the rows is no answer.
+    answers = [member for member in found if member and asked <= merge.answered([member])]
     if not answers:
         raise failure or KitError("no member was done in time", hint="a larger run.time_limit_minutes")
     chosen = results.write(config, answers, train, test, working)
-    record["versions"] = answers[0]["versions"]
-    record["loader"] = answers[0]["loader"]
-    record["members"] = [results.member_record(member) for member in answers]
     record["answered_by"] = [member["name"] for member in chosen]
     record["unreached"] = results.unreached(members, answers)
-    for name in ("import", "load", "train", "predict"):
-        record["timings"][name] = round(max(_by_slot(answers, name).values()), 2)
+    _tell(record, answers)
     keep.keep_adapters(kept, chosen, working)
     if failure:
         # What the finished members said is there; what the others learned stays for RESUME.
         raise failure
     if not record["unreached"] and not any(member["stopped"] for member in answers):
         shutil.rmtree(kept, ignore_errors=True)
+
+
+def _plan(config: Config, train: DataFrame, record: dict[str, Any]) -> list[Member]:
+    members = plan.members(config, train)
+    plan.refuse_missing_labels(members, train, config.competition.labels)
+    seen = {key for member in members for key in member.fit}
+    held_out = {key for member in members for key in member.held_out}
+    record["train_rows"] = {"all": len(train), "fit": len(seen), "held_out": len(held_out)}
+    record["share_of_train_seen"] = round(len(members[0].fit) / len(train), 4)
+    return members
+
+
+def _model(config: Config, input_root: Path, record: dict[str, Any]) -> Path:
+    started = time.monotonic()
+    folder = inputs.model_folder(input_root, config.model.name, offline=is_offline())
+    record["timings"]["download"] = round(download_seconds() + time.monotonic() - started, 2)
+    base.check(folder, config)
+    return folder
+
+
+def _tell(record: dict[str, Any], answers: list[dict[str, Any]]) -> None:
+    """Fill the record with what the members said of themselves."""
+    record["versions"] = answers[0]["versions"]
+    record["loader"] = answers[0]["loader"]
+    record["members"] = [results.member_record(member) for member in answers]
+    for name in ("import", "load", "train", "predict"):
+        record["timings"][name] = round(max(_by_slot(answers, name).values()), 2)
 
 
 def _work(
