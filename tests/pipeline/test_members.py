@@ -131,7 +131,7 @@ def test_a_second_member_equals_a_fresh_process_with_its_seed(root: Path, tmp_pa
 
 
 def test_one_member_on_two_ranks_answers_every_row_and_learns_the_same(root: Path, tmp_path: Path) -> None:
-    """Two ranks of two bins a step see what one process sees in four; each answers half of the rows."""
+    """Two ranks of one bin a step see the rows of one process of two bins; each answers half of the rows."""
     together, alone = tmp_path / "together", tmp_path / "alone"
     record = _run(root, together, "run.cpu_processes=2", "train.gradient_accumulation=1")
     assert record["ranks"] == 2
@@ -142,7 +142,7 @@ def test_one_member_on_two_ranks_answers_every_row_and_learns_the_same(root: Pat
         for place in (together, alone)
     ]
     assert len(losses[0]) == len(losses[1]) == 4
-    assert abs(losses[0][-1] - losses[1][-1]) < 0.35
+    assert losses[0] == pytest.approx(losses[1], abs=1e-3)
 
 
 def test_where_ranks_cannot_start_two_seeds_take_their_place(
@@ -239,9 +239,7 @@ def test_a_killed_sweep_is_resumed_and_repeats_no_point(root: Path, tmp_path: Pa
     assert told["point-1-seed-2"]["timings"] == kept["timings"], "it was trained again"
 
 
-def test_a_member_that_fails_leaves_the_submission_of_those_that_are_done(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_member_that_fails_leaves_the_submission_of_those_that_are_done(root: Path, tmp_path: Path) -> None:
     """The run says that it failed and keeps what RESUME needs."""
     working = tmp_path / "working"
     grid = ["seed=1", "seed=2 train.learning_rate=1e30"]
