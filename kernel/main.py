@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from kit.config import PROJECT_ROOT, Config, input_dir, is_offline, load
+from kit.config import PROJECT_ROOT, Config, load
+from kit.environment import input_dir, is_offline
 from kit.errors import HardwareUnfit, KitError
 from kit.pipeline.machine import hardware, inputs, install
 

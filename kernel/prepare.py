@@ -12,7 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from kit.config import PROJECT_ROOT, Config, load, working_dir
+from kit.config import PROJECT_ROOT, Config, load
+from kit.environment import working_dir
 from kit.errors import KitError
 from kit.pipeline.machine import base, inputs, install
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kit import config as settings
+from kit import environment
 from kit.errors import KitError, SettingInvalid
 from kit.presets import PRESETS
 
@@ -133,10 +134,10 @@ def test_the_seams_name_themselves_when_their_folder_is_missing(
 ) -> None:
     """Outside Kaggle the folders come from the environment."""
     monkeypatch.setenv("KIT_INPUT_DIR", str(tmp_path))
-    assert settings.input_dir() == tmp_path
+    assert environment.input_dir() == tmp_path
     monkeypatch.setenv("KIT_WORKING_DIR", str(tmp_path / "nowhere"))
     with pytest.raises(KitError, match="nowhere"):
-        settings.working_dir()
+        environment.working_dir()
 
 
 def test_a_grid_is_every_combination() -> None:

@@ -1,6 +1,6 @@
 """Resolve settings at home, from a preset, kit.toml and overrides, into the config that travels with a run.
 
-The environment seams of the kit are read here and nowhere else. Nothing is read at import.
+It reads no environment (kit.environment does), and nothing at import.
 """
 
 from __future__ import annotations
@@ -8,8 +8,6 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
-import os
-import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kit.errors import KitError, SettingInvalid
+from kit.errors import SettingInvalid
 from kit.presets import PRESETS
 from kit.settings import SWEPT
 from kit.settings import Competition as Competition
@@ -169,60 +167,3 @@ def _nearest(name: str, known: Mapping[str, Any]) -> str:
         last[short] for short in difflib.get_close_matches(name.rsplit(".", 1)[-1], last, n=1, cutoff=0.6)
     ]
     return f"; did you mean {found[0]!r}?" if found else f"; there are {', '.join(known)}"
-
-
-def input_dir() -> Path:
-    """Return the folder that holds the attached inputs."""
-    return _kaggle_or("/kaggle/input", "KIT_INPUT_DIR")
-
-
-def working_dir() -> Path:
-    """Return the folder whose contents become the kernel's output."""
-    return _kaggle_or("/kaggle/working", "KIT_WORKING_DIR")
-
-
-def kaggle_endpoint() -> str | None:
-    """Return the server of KIT_KAGGLE_ENDPOINT that stands in for Kaggle, or None for Kaggle itself.
-
-    Raises SettingInvalid for anything but `http://` and a loopback address: credentials go there.
-    """
-    endpoint = os.environ.get("KIT_KAGGLE_ENDPOINT", "").rstrip("/")
-    if not endpoint:
-        return None
-    if not re.fullmatch(r"http://(127\.0\.0\.1|localhost|\[::1\]):\d+", endpoint):
-        raise SettingInvalid(
-            f"KIT_KAGGLE_ENDPOINT={endpoint!r} is not http://127.0.0.1:PORT", hint="unset KIT_KAGGLE_ENDPOINT"
-        )
-    return endpoint
-
-
-def kaggle_key() -> tuple[str, str] | None:
-    """Return KAGGLE_USERNAME and KAGGLE_KEY where both are set; the SDK itself reads neither."""
-    user, key = os.environ.get("KAGGLE_USERNAME", ""), os.environ.get("KAGGLE_KEY", "")
-    return (user, key) if user and key else None
-
-
-def install_seconds() -> float:
-    """Return how long kernel/main.py took to install packages before the pipeline began."""
-    return _spent("INSTALL")
-
-
-def download_seconds() -> float:
-    """Return how long the base model's download took that kernel/main.py began alongside the install."""
-    return _spent("DOWNLOAD")
-
-
-def is_offline() -> bool:
-    """Return whether Hugging Face must not be called (its own variable, HF_HUB_OFFLINE)."""
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
-
-
-def _spent(stage: str) -> float:
-    return float(os.environ.get(f"KIT_{stage}_SECONDS", "0"))
-
-
-def _kaggle_or(kaggle: str, variable: str) -> Path:
-    path = Path(os.environ.get(variable) or kaggle)
-    if not path.is_dir():
-        raise KitError(f"{path} is not a folder", hint=f"make dry-run, or set {variable}")
-    return path

@@ -12,7 +12,7 @@ import pytest
 from kaggle_fixtures import SLUG, TOKEN, USER, StartKaggle
 from quick_clock import QuickClock
 
-from kit import config
+from kit import environment
 from kit.errors import KitError, SettingInvalid
 from kit.remote.wire import client as clients
 from kit.remote.wire.client import Client
@@ -249,10 +249,10 @@ def test_only_loopback_stands_in_for_kaggle(
     """Credentials go to the endpoint, so any other host is refused."""
     monkeypatch.setenv("KIT_KAGGLE_ENDPOINT", value)
     if is_fine:
-        assert config.kaggle_endpoint() == (value.rstrip("/") or None)
+        assert environment.kaggle_endpoint() == (value.rstrip("/") or None)
     else:
         with pytest.raises(SettingInvalid, match="KIT_KAGGLE_ENDPOINT"):
-            config.kaggle_endpoint()
+            environment.kaggle_endpoint()
 
 
 def only(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], files: dict[str, Any]) -> None:

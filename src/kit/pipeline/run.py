@@ -6,7 +6,6 @@ Starts the members through `schedule`, averages what they say, writes the submis
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import shutil
 import sys
@@ -15,18 +14,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit import files
-from kit.config import (
-    PROJECT_ROOT,
-    Config,
-    download_seconds,
-    input_dir,
-    install_seconds,
-    is_offline,
-    load,
-    override,
-    working_dir,
-)
+from kit import files, outputs
+from kit.config import PROJECT_ROOT, Config, load, override
+from kit.environment import download_seconds, input_dir, install_seconds, is_offline, working_dir
 from kit.errors import InputInvalid, KitError
 from kit.pipeline import events, keep, merge, plan, results, schedule
 from kit.pipeline.machine import base, hardware, inputs
@@ -66,7 +56,7 @@ def main() -> int:
         record["ended"] = "failed: an error in the program, see the log"
         raise
     finally:
-        _keep_record(working / "run.json", record)
+        _keep_record(working, record)
     events.emit("end", ended=record["ended"])
     return 0 if record["ended"] == "complete" else 1
 
@@ -86,7 +76,7 @@ def run(config: Config, input_root: Path, working: Path, record: dict[str, Any])
     folder = inputs.competition_folder(input_root, config.competition.slug)
     train, test = _read(config, folder, record)
     members = _plan(config, train, record)
-    _write_json(working / "run.json", record)  # by which RESUME finds what a killed run leaves
+    files.write_json(working / "run.json", record)  # by which RESUME finds what a killed run leaves
     kept = working / keep.FOLDER
     job = {
         "config": record["config"],
@@ -193,7 +183,7 @@ def _schedule(job: dict[str, Any], members: list[Member], slots: list[list[str]]
         "load_in_turn": weights * len(slots) > LOAD_TOGETHER_BYTES,
     }
     try:
-        _write_json(scratch / "job.json", whole)
+        files.write_json(scratch / "job.json", whole)
         schedule.run(scratch / "job.json", len(slots), on_cards=bool(job["cards"]), as_ranks=as_ranks)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -225,7 +215,7 @@ def _earlier(
 def _read(config: Config, folder: Path, record: dict[str, Any]) -> tuple[DataFrame, DataFrame]:
     train = rows.read(folder / "train.csv", config.competition, labelled=True)
     test = rows.read(folder / "test.csv", config.competition, labelled=False)
-    record["test_sha256"] = hashlib.sha256((folder / "test.csv").read_bytes()).hexdigest()
+    record["test_sha256"] = files.sha256_of(folder / "test.csv")
     train = rows.sample(train, config.data.train_rows, config.seed)
     test = test.head(config.data.test_rows) if config.data.test_rows else test
     record["test_ids"] = test["id"].tolist()
@@ -251,17 +241,14 @@ def _records(frame: DataFrame, kind: str) -> list[dict[str, str]]:
     return [{str(name): str(value) for name, value in row.items()} for row in keyed.to_dict("records")]
 
 
-def _keep_record(path: Path, record: dict[str, Any]) -> None:
-    """Write run.json; where even that has no room, the log has said why already."""
+def _keep_record(working: Path, record: dict[str, Any]) -> None:
+    """Write run.json and the list of outputs; where even that has no room, the log has said why already."""
     try:
-        _write_json(path, record)
+        files.write_json(working / "run.json", record)
+        outputs.write_manifest(working)
     except KitError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         record["ended"] = f"failed: {error}"
-
-
-def _write_json(path: Path, value: object) -> None:
-    files.write_whole(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
 
 
 if __name__ == "__main__":

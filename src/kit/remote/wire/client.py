@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import requests
 
-from kit import config
+from kit import environment
 from kit.remote.wire import transport
 from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Unauthorized, Unsettled
 
@@ -223,7 +223,7 @@ class Client:
 
 def connect() -> Client:
     """Return a client for Kaggle, or for the loopback server that the environment names."""
-    return Client(config.kaggle_endpoint())
+    return Client(environment.kaggle_endpoint())
 
 
 def find_credentials(*, local: bool = False, renew: bool = False) -> Credentials:
@@ -238,7 +238,7 @@ def find_credentials(*, local: bool = False, renew: bool = False) -> Credentials
         return Credentials(
             "KAGGLE_API_TOKEN" if origin == "KAGGLE_API_TOKEN" else f"~/.kaggle/{origin}", token=token
         )
-    key = config.kaggle_key()
+    key = environment.kaggle_key()
     if key:
         return Credentials("KAGGLE_USERNAME and KAGGLE_KEY", *key)
     path = Path.home() / ".kaggle" / "kaggle.json"

@@ -1,0 +1,44 @@
+"""The list that a run leaves of its own outputs, by which a pull proves what came home.
+
+Written by the kernel as its very last file, read at home; Kaggle's own listings prove nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kit.errors import InputInvalid
+from kit.files import read_json, sha256_of, write_json
+
+MANIFEST = "outputs.json"
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Output:
+    """What one output file holds."""
+
+    bytes: int
+    sha256: str
+
+
+def write_manifest(folder: Path) -> None:
+    """List every file below `folder` in its outputs.json; raises KitError where the disk refuses."""
+    files = {
+        path.relative_to(folder).as_posix(): asdict(Output(path.stat().st_size, sha256_of(path)))
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink() and path != folder / MANIFEST
+    }
+    write_json(folder / MANIFEST, {"schema": SCHEMA, "files": files})
+
+
+def read_manifest(path: Path) -> dict[str, Output]:
+    """Return the outputs that a manifest lists, by name; raises InputInvalid where it cannot be read."""
+    try:
+        return {
+            str(name): Output(int(facts["bytes"]), str(facts["sha256"]))
+            for name, facts in read_json(path)["files"].items()
+        }
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise InputInvalid(f"{path} is no list of outputs", hint="make pull") from None
