@@ -20,14 +20,14 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from kit import config
-    from kit.remote import loop, pull
+    from kit.remote import pull, workflow
     from kit.remote.wire import client
     from kit.review import ledger, sweep
 
     kaggle = client.connect()
-    pushed = loop.look_and_push(kaggle, config.resolve(arguments.preset, arguments.set))
-    loop.watch_to_end(kaggle, pushed.run, arguments.timeout)
-    pulled = pull.pull(kaggle, pushed.run)
+    pushed = workflow.look_and_push(kaggle, config.resolve(arguments.preset, arguments.set))
+    workflow.watch_to_end(kaggle, pushed, arguments.timeout)
+    pulled = pull.pull(kaggle, pushed)
     print(
         f"{len(pulled.files)} files, {sum(pulled.files.values()):,} bytes, are in {pulled.folder}", flush=True
     )
@@ -37,7 +37,7 @@ def main() -> int:
         ledger.keep(pulled.folder)
         sweep.show(pulled.folder)
     if status == 0:
-        print(f"next: make submit RUN={pushed.run.name}")
+        print(f"next: make submit RUN={pushed.name}")
     return status
 
 

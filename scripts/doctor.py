@@ -14,10 +14,10 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from kit import config
-    from kit.remote import loop
+    from kit.remote import workflow
     from kit.remote.wire import client
 
-    _, failed = loop.look(client.connect(), config.resolve(arguments.preset, arguments.set))
+    _, failed = workflow.look(client.connect(), config.resolve(arguments.preset, arguments.set))
     return 1 if failed else 0
 
 

@@ -19,14 +19,14 @@ def main() -> None:
 
     from kit import config
     from kit.bundle import build
-    from kit.remote import loop
+    from kit.remote import workflow
     from kit.remote.wire import client
 
     kaggle = client.connect()
     resolved = config.resolve(arguments.preset, arguments.set)
-    pushed = loop.look_and_push(kaggle, build.preparation(resolved))
-    loop.watch_to_end(kaggle, pushed.run, arguments.timeout)
-    sources = f'["{pushed.run.owner}/{pushed.run.slug}"]'
+    pushed = workflow.look_and_push(kaggle, build.preparation(resolved))
+    workflow.watch_to_end(kaggle, pushed, arguments.timeout)
+    sources = f'["{pushed.owner}/{pushed.slug}"]'
     settings = f"kernel.internet=false kernel.kernel_sources={sources}"
     print(f"next: make push PRESET={arguments.preset} SET='{settings}'")
 

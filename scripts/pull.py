@@ -15,12 +15,12 @@ def main() -> int:
     )
     arguments = parser.parse_args()
 
-    from kit.remote import loop, pull
+    from kit.remote import pull, workflow
     from kit.remote.wire import client
     from kit.review import ledger, sweep
 
     kaggle = client.connect()
-    found = loop.find(kaggle, arguments.run)
+    found = workflow.find(kaggle, arguments.run)
     pulled = pull.pull(kaggle, found)
     print(f"{len(pulled.files)} files, {sum(pulled.files.values()):,} bytes, are in {pulled.folder}")
     if not pulled.status.has_succeeded:

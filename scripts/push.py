@@ -22,17 +22,17 @@ def main() -> None:
     arguments = parser.parse_args()
 
     from kit import config
-    from kit.remote import loop, onward
+    from kit.remote import resume, workflow
     from kit.remote.wire import client
 
     kaggle = client.connect()
     if earlier := arguments.resume or arguments.answer_from:
-        settings = onward.resume if arguments.resume else onward.answer_from
-        resolved = settings(loop.find(kaggle, earlier), arguments.set, dataset=arguments.dataset)
+        settings = resume.resume if arguments.resume else resume.answer_from
+        resolved = settings(workflow.find(kaggle, earlier), arguments.set, dataset=arguments.dataset)
     else:
         resolved = config.resolve(arguments.preset, arguments.set)
-    pushed = loop.look_and_push(kaggle, resolved)
-    print(f"next: make watch RUN={pushed.run.name}")
+    pushed = workflow.look_and_push(kaggle, resolved)
+    print(f"next: make watch RUN={pushed.name}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ def main() -> int:
     parser.add_argument("--yes", action="store_true", help="delete without asking")
     arguments = parser.parse_args()
 
-    from kit.remote import loop, stop
+    from kit.remote import stop, workflow
     from kit.remote.wire import client
 
     def confirm(question: str) -> bool:
@@ -29,7 +29,7 @@ def main() -> int:
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
     kaggle = client.connect()
-    found = loop.find(kaggle, arguments.run)
+    found = workflow.find(kaggle, arguments.run)
     if not stop.stop(kaggle, found, confirm=confirm):
         print(f"{found.name} was left as it is")
         return 1

@@ -20,12 +20,12 @@ def main() -> int:
     )
     arguments = parser.parse_args()
 
-    from kit.remote import loop, submit
+    from kit.remote import submit, workflow
     from kit.remote.wire import client
     from kit.review import ledger
 
     kaggle = client.connect()
-    found = loop.find(kaggle, arguments.run)
+    found = workflow.find(kaggle, arguments.run)
     validator = [sys.executable, str(Path(__file__).with_name("validate.py")), "--run", str(found.folder)]
     status = subprocess.run(validator, check=False).returncode
     if status != 0:

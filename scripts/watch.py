@@ -15,12 +15,12 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=46_800.0, metavar="SECONDS", help="leave after this")
     arguments = parser.parse_args()
 
-    from kit.remote import loop
+    from kit.remote import workflow
     from kit.remote.wire import client
 
     kaggle = client.connect()
-    found = loop.find(kaggle, arguments.run)
-    finished = loop.watch_to_end(kaggle, found, arguments.timeout)
+    found = workflow.find(kaggle, arguments.run)
+    finished = workflow.watch_to_end(kaggle, found, arguments.timeout)
     print(f"{found.name} ended as {finished.status}; next: make pull RUN={found.name}")
 
 

@@ -92,7 +92,7 @@ def push(
     """Push a script and return its run."""
 
     def run(script: str = GOOD_SCRIPT) -> Run:
-        return pushing.push(client, make_built(config, script), config, root=runs_root).run
+        return pushing.push(client, make_built(config, script), config, root=runs_root)
 
     return run
 

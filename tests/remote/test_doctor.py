@@ -17,7 +17,7 @@ from kit.bundle import pins
 from kit.bundle.build import Built
 from kit.config import Config
 from kit.errors import InputInvalid
-from kit.remote import doctor, loop, runs
+from kit.remote import doctor, runs, workflow
 from kit.remote.doctor import Check
 from kit.remote.push import PushRefused
 from kit.remote.runs import Run
@@ -252,9 +252,9 @@ def test_a_failed_check_keeps_the_push_back(
 ) -> None:
     """Nothing is sent, and the line says which checks failed."""
     kaggle = start_kaggle(joined=False)
-    monkeypatch.setattr(loop.build, "build", lambda config, **_: make_built(config))
+    monkeypatch.setattr(workflow.build, "build", lambda config, **_: make_built(config))
     with pytest.raises(PushRefused, match="nothing was pushed: competition failed above"):
-        loop.look_and_push(make_client(kaggle), config, root=runs_root)
+        workflow.look_and_push(make_client(kaggle), config, root=runs_root)
     assert "SaveKernel" not in kaggle.requests
     assert "fail  competition" in capsys.readouterr().out
 
@@ -264,10 +264,10 @@ def test_a_rehearsed_run_is_not_asked_of_kaggle(
 ) -> None:
     """runs/ holds both kinds; each is only known where it was pushed."""
     run = finished()
-    assert loop.find(client, "latest", root=runs_root) == run
+    assert workflow.find(client, "latest", root=runs_root) == run
     monkeypatch.setattr(Client, "is_local", False)
     with pytest.raises(InputInvalid, match="was rehearsed on this machine"):
-        loop.find(client, "latest", root=runs_root)
+        workflow.find(client, "latest", root=runs_root)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from kit.config import Config
 from kit.remote import push as pushing
 from kit.remote import runs
 from kit.remote.push import PushRefused
+from kit.remote.runs import Run
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import Unsettled
 from local_kaggle import faults
@@ -27,12 +28,10 @@ MakeBuilt = Callable[..., Built]
 
 
 @pytest.fixture
-def send(
-    client: Client, config: Config, make_built: MakeBuilt, runs_root: Path
-) -> Callable[..., pushing.Pushed]:
+def send(client: Client, config: Config, make_built: MakeBuilt, runs_root: Path) -> Callable[..., Run]:
     """Push a script, with changes to its metadata."""
 
-    def run(script: str = "print('hello')", **changes: Any) -> pushing.Pushed:
+    def run(script: str = "print('hello')", **changes: Any) -> Run:
         return pushing.push(client, make_built(config, script, **changes), config, root=runs_root)
 
     return run
@@ -43,7 +42,7 @@ def versions(kaggle: Server) -> list[Version]:
 
 
 def test_a_push_writes_its_record_at_once(
-    kaggle: Server, send: Callable[..., pushing.Pushed], runs_root: Path, files: Callable[[], list[str]]
+    kaggle: Server, send: Callable[..., Run], runs_root: Path, files: Callable[[], list[str]]
 ) -> None:
     """push.json stands in the version's folder, latest follows, and Kaggle holds the very text."""
     pushed = send()
@@ -55,7 +54,7 @@ def test_a_push_writes_its_record_at_once(
         "schema": 1, "version": 1, "slug": KERNEL, "owner": USER,
     }  # fmt: skip
     assert told["url"] == pushed.url == f"{kaggle.url}/code/{USER}/{KERNEL}"
-    assert told["bundle_hash"] == pushed.run.bundle_hash
+    assert told["bundle_hash"] == pushed.bundle_hash
     assert told["config"]["competition"]["slug"] == SLUG
     assert {"commit", "dirty", "sha256", "pushed_at", "requirements_sha256"} <= told.keys()
     assert kaggle.state.source(versions(kaggle)[0]) == "print('hello')"
@@ -64,18 +63,18 @@ def test_a_push_writes_its_record_at_once(
     assert (runs_root / "latest").resolve() == runs_root / KERNEL / "v2"
 
 
-def test_a_public_kernel_is_only_made_on_request(kaggle: Server, send: Callable[..., pushing.Pushed]) -> None:
+def test_a_public_kernel_is_only_made_on_request(kaggle: Server, send: Callable[..., Run]) -> None:
     """Private is what Kaggle is told; public only where the settings say so."""
     send(is_private=False)
     assert versions(kaggle)[0].push["is_private"] is False
 
 
 def test_a_folder_of_a_deleted_kernel_is_moved_aside(
-    client: Client, send: Callable[..., pushing.Pushed], runs_root: Path
+    client: Client, send: Callable[..., Run], runs_root: Path
 ) -> None:
     """Versions count from one again after a deletion; what an older v1 left is kept under another name."""
     first = send()
-    (first.run.folder / "submission.csv").write_text("kept")
+    (first.folder / "submission.csv").write_text("kept")
     client.call("DeleteKernel", user_name=USER, kernel_slug=KERNEL)
     send("print('new')")
     aside = [path for path in (runs_root / KERNEL).iterdir() if path.name.startswith("v1-")]
@@ -105,7 +104,7 @@ def test_a_folder_of_a_deleted_kernel_is_moved_aside(
 )
 def test_a_push_that_cannot_do_its_work_is_refused(
     kaggle: Server,
-    send: Callable[..., pushing.Pushed],
+    send: Callable[..., Run],
     runs_root: Path,
     fault: Fault,
     message: str,
@@ -133,7 +132,7 @@ def test_a_push_that_cannot_do_its_work_is_refused(
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_a_source_that_is_dropped_in_silence_is_an_error(
     kaggle: Server,
-    send: Callable[..., pushing.Pushed],
+    send: Callable[..., Run],
     runs_root: Path,
     kind: str,
     sources: dict[str, list[str]],
@@ -165,7 +164,7 @@ def test_a_source_that_is_dropped_in_silence_is_an_error(
     ],
 )
 def test_what_kaggle_would_refuse_without_a_reason_is_refused_here(
-    kaggle: Server, send: Callable[..., pushing.Pushed], script: str, changes: dict[str, Any], message: str
+    kaggle: Server, send: Callable[..., Run], script: str, changes: dict[str, Any], message: str
 ) -> None:
     """Nothing is sent."""
     with pytest.raises(PushRefused, match=message):
@@ -194,7 +193,7 @@ def test_a_cpu_preset_is_not_pushed_to_kaggle() -> None:
 )
 @pytest.mark.parametrize("is_pushed_before", [False, True])
 def test_one_push_makes_one_version_whatever_happens_to_its_answer(
-    kaggle: Server, send: Callable[..., pushing.Pushed], fault: Fault, sent: int, is_pushed_before: bool
+    kaggle: Server, send: Callable[..., Run], fault: Fault, sent: int, is_pushed_before: bool
 ) -> None:
     """A push without an answer is looked up before it is sent again, even if the same script ran before."""
     if is_pushed_before:
@@ -206,9 +205,7 @@ def test_one_push_makes_one_version_whatever_happens_to_its_answer(
     assert kaggle.requests.count("SaveKernel") == sent
 
 
-def test_a_lost_push_is_not_mistaken_for_somebody_elses(
-    kaggle: Server, send: Callable[..., pushing.Pushed]
-) -> None:
+def test_a_lost_push_is_not_mistaken_for_somebody_elses(kaggle: Server, send: Callable[..., Run]) -> None:
     """A newer version with another script is no answer to this push."""
     kaggle.faults.arm(
         Fault("SaveKernel", drop="after", edit_request=lambda asked: asked | {"text": "print('other')"})
@@ -218,7 +215,7 @@ def test_a_lost_push_is_not_mistaken_for_somebody_elses(
     assert len(versions(kaggle)) == 1
 
 
-def test_a_push_that_never_arrives_gives_up(kaggle: Server, send: Callable[..., pushing.Pushed]) -> None:
+def test_a_push_that_never_arrives_gives_up(kaggle: Server, send: Callable[..., Run]) -> None:
     """The attempts are bounded and leave no record."""
     kaggle.faults.arm(Fault("SaveKernel", 99, drop="before"))
     with pytest.raises(Unsettled, match="broke the connection"):

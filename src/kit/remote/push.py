@@ -49,15 +49,6 @@ class PushRefused(KitError):
 
 
 @dataclass(frozen=True)
-class Pushed:
-    """A version that Kaggle has taken, with all its sources."""
-
-    version: int
-    url: str
-    run: Run
-
-
-@dataclass(frozen=True)
 class _Saved:
     """What is known of a version after the push: from its answer, or from looking it up."""
 
@@ -67,8 +58,8 @@ class _Saved:
     dropped: dict[str, list[str]]
 
 
-def push(client: Client, built: Built, config: Config, *, root: Path = runs.RUNS) -> Pushed:
-    """Push a build, write push.json at once, and return the version.
+def push(client: Client, built: Built, config: Config, *, root: Path = runs.RUNS) -> Run:
+    """Push a build, write push.json at once, and return the run.
 
     Raises PushRefused where Kaggle takes it not at all, or not whole; an answer that gets lost is looked up
     before anything is sent again.
@@ -95,7 +86,7 @@ def push(client: Client, built: Built, config: Config, *, root: Path = runs.RUNS
     run = runs.record(root, run, sha256=built.bundle.sha256, is_latest=is_latest)
     if not is_whole:
         raise _incomplete(run, told["id"], saved.dropped)
-    return Pushed(saved.version, saved.url, run)
+    return run
 
 
 def objections(

@@ -35,15 +35,15 @@ def resume(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Con
             hint=f"kaggle datasets create --dir-mode zip -p {run.folder}, then "
             f"make push RESUME={run.name} DATASET={handle}",
         )
-    return _onward(run, "resume", overrides, dataset)
+    return _continued(run, "resume", overrides, dataset)
 
 
 def answer_from(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Config:
     """Return the settings of `run` asking its adapters again, with what `overrides` change."""
-    return _onward(run, "adapters_from", overrides, dataset)
+    return _continued(run, "adapters_from", overrides, dataset)
 
 
-def _onward(run: Run, how: str, overrides: Sequence[str], dataset: str) -> Config:
+def _continued(run: Run, how: str, overrides: Sequence[str], dataset: str) -> Config:
     config = load(run.config, where=f"{run.folder / 'push.json'}")
     section, own = ("dataset_sources", dataset) if dataset else ("kernel_sources", f"{run.owner}/{run.slug}")
     attached = [*getattr(config.kernel, section), own]

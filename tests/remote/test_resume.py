@@ -10,7 +10,7 @@ import pytest
 from kit import config as settings
 from kit.bundle import metadata
 from kit.errors import InputInvalid
-from kit.remote import onward
+from kit.remote import resume
 from kit.remote.runs import Run
 
 
@@ -26,22 +26,22 @@ def run(tmp_path: Path) -> Run:
 
 def test_resuming_keeps_the_settings_and_attaches_the_output(run: Run) -> None:
     """The hash says which output is meant; it is text even where it looks like a number."""
-    config = onward.resume(run)
+    config = resume.resume(run)
     assert config.seed == 5
     assert config.run.resume == run.bundle_hash
     assert config.kernel.kernel_sources == ("me/sentiment-t4x2",)
-    assert onward.resume(run, dataset="me/saved").kernel.dataset_sources == ("me/saved",)
+    assert resume.resume(run, dataset="me/saved").kernel.dataset_sources == ("me/saved",)
 
 
 def test_a_run_onward_has_a_slug_of_its_own(run: Run) -> None:
     """A kernel cannot attach itself, and what it goes on from must stay the newest output."""
-    assert metadata.slug(onward.resume(run)).endswith("t4x2-resumed")
-    assert metadata.slug(onward.answer_from(run)).endswith("t4x2-again")
+    assert metadata.slug(resume.resume(run)).endswith("t4x2-resumed")
+    assert metadata.slug(resume.answer_from(run)).endswith("t4x2-again")
 
 
 def test_answering_again_takes_other_settings(run: Run) -> None:
     """New templates or test rows for adapters that are there."""
-    config = onward.answer_from(run, ['predict.templates=["notebook"]'])
+    config = resume.answer_from(run, ['predict.templates=["notebook"]'])
     assert config.run.adapters_from == run.bundle_hash
     assert config.run.resume == ""
     assert config.predict.templates == ("notebook",)
@@ -51,7 +51,7 @@ def test_a_run_with_nothing_left_to_do_is_not_resumed(run: Run) -> None:
     """The hint is the verb that does something with it."""
     (run.folder / "members").rmdir()
     with pytest.raises(InputInvalid, match="nothing to go on from") as caught:
-        onward.resume(run)
+        resume.resume(run)
     assert caught.value.hint is not None
     assert "FROM=sentiment-t4x2/v3" in caught.value.hint
 
@@ -60,7 +60,7 @@ def test_a_failed_run_is_resumed_through_a_dataset(run: Run) -> None:
     """What the upload asks for is left beside the output."""
     (run.folder / "pull.json").write_text('{"status": "ERROR"}')
     with pytest.raises(InputInvalid, match="finished runs only") as caught:
-        onward.resume(run)
+        resume.resume(run)
     assert caught.value.hint is not None
     assert "DATASET=me/sentiment-t4x2-v3-output" in caught.value.hint
     told = json.loads((run.folder / "dataset-metadata.json").read_text())

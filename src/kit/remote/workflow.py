@@ -12,7 +12,7 @@ from kit.bundle import build
 from kit.config import Config
 from kit.errors import InputInvalid, KitError
 from kit.remote import doctor, pull, push, runs, watch
-from kit.remote.push import Pushed, PushRefused
+from kit.remote.push import PushRefused
 from kit.remote.runs import Run
 from kit.remote.screen import Screen
 from kit.remote.watch import Finished, RunFailed
@@ -30,18 +30,18 @@ def look(client: Client, config: Config, *, root: Path = runs.RUNS) -> tuple[bui
     return built, failed
 
 
-def look_and_push(client: Client, config: Config, *, root: Path = runs.RUNS) -> Pushed:
+def look_and_push(client: Client, config: Config, *, root: Path = runs.RUNS) -> Run:
     """Push unless a check fails; raises PushRefused."""
     built, failed = look(client, config, root=root)
     if failed:
         raise PushRefused(f"nothing was pushed: {', '.join(failed)} failed above", hint="make doctor")
     try:
-        pushed = push.push(client, built, config, root=root)
+        run = push.push(client, built, config, root=root)
     except KeyboardInterrupt:
         print(f"\nthe push may have arrived: {client.web}/code/{client.user()}", file=sys.stderr)
         raise
-    print(f"pushed {pushed.run.name}: {pushed.url}", flush=True)
-    return pushed
+    print(f"pushed {run.name}: {run.url}", flush=True)
+    return run
 
 
 def find(client: Client, name: str, *, root: Path = runs.RUNS) -> Run:
