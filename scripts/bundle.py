@@ -62,7 +62,8 @@ def _bundle_ours(arguments: argparse.Namespace) -> tuple[Bundle, Path]:
 def _bundle_other(arguments: argparse.Namespace) -> tuple[Bundle, Path]:
     """Bundle a foreign tree whole, with settings only where a preset is asked for."""
     from kit.bundle import tree
-    from kit.bundle.script import PROJECT_ROOT, bundle, write
+    from kit.bundle.script import bundle, write
+    from kit.files import PROJECT_ROOT
 
     config = None
     if arguments.preset:

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "kit.command": {"kit.errors"},
     "kit.outputs": {"kit.errors", "kit.files"},
     "kit.environment": {"kit.errors"},
-    "kit.config": {"kit.errors", "kit.presets", "kit.settings"},
+    "kit.config": {"kit.errors", "kit.files", "kit.presets", "kit.settings"},
     "kit.task": {"kit.errors", "kit.files", "kit.config", "kit.task"},
     "kit.pipeline.machine": {"kit.errors", "kit.files", "kit.config", "kit.pipeline.machine"},
     "kit.pipeline.answering": {"kit.errors", "kit.config", "kit.pipeline", "kit.pipeline.answering"},

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from kit.errors import SettingInvalid
+from kit.files import PROJECT_ROOT as PROJECT_ROOT
 from kit.presets import PRESETS
 from kit.settings import SWEPT
 from kit.settings import Competition as Competition
@@ -24,8 +25,6 @@ from kit.settings import Lora as Lora
 from kit.settings import schema_names as schema_names
 
 GRID_HINT = 'make sweep GRID="train.learning_rate=1e-4,2e-4 seed=1,2"'
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
-"""The repository at home; inside the bundle, the folder that it was unpacked to."""
 
 
 def resolve(preset: str, overrides: Sequence[str] = (), *, kit_toml: Path | None = None) -> Config:

@@ -11,6 +11,9 @@ from typing import Any
 
 from kit.errors import KitError
 
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+"""The repository at home; inside the bundle, the folder that it was unpacked to."""
+
 
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write `content`, text as UTF-8 with its line ends as they are, in one step for every reader.

@@ -194,7 +194,10 @@ def _short_temporary_folder(preferred: Path) -> Iterator[str]:
     TMPDIR. On Kaggle that is /tmp, where they fit.
     """
     if len(os.fsencode(preferred)) <= _LONGEST_TEMPORARY_FOLDER:
-        yield str(preferred)
+        try:
+            yield str(preferred)
+        finally:
+            shutil.rmtree(preferred, ignore_errors=True)
     else:
         with tempfile.TemporaryDirectory(prefix="kaggle-", ignore_cleanup_errors=True) as elsewhere:
             yield elsewhere

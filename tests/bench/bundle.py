@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "remote"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bundle"))
 
 from bundle_probes import plant
 
@@ -62,18 +62,14 @@ def measure(name: str, top: Path, entry: Path, source: Path, include: list[str] 
         seconds(lambda: write(bundle(collect(source, entry, include)), script)) for _ in range(ROUNDS)
     )
     start(entry)
-    rounds: list[tuple[float, float, float]] = []
-    for _ in range(ROUNDS):
-        shutil.rmtree(temporary)
-        temporary.mkdir()
-        rounds.append((start(entry), start(script), start(script)))
-    bare, cold, warm = (statistics.median(column) * 1000 for column in zip(*rounds, strict=True))
+    rounds = [(start(entry), start(script)) for _ in range(ROUNDS)]
+    bare, bundled = (statistics.median(column) * 1000 for column in zip(*rounds, strict=True))
     tree = collect(source, entry, include)
     inside, outside = sum(map(len, tree.files.values())), script.stat().st_size
     print(
         f"{name:6} {len(tree.files):4} files {inside:9,} bytes; bundle {outside:9,} ({outside - inside:+,}); "
         f"build {build:.3f} s; "
-        f"start {bare:.0f} ms, bundled cold {cold - bare:+.0f} ms, warm {warm - bare:+.0f} ms"
+        f"start {bare:.0f} ms, bundled {bundled - bare:+.0f} ms"
     )
 
 

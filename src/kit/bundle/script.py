@@ -5,33 +5,26 @@ It does not choose the files (tree.py does) and does not know how the script unp
 
 from __future__ import annotations
 
-import ast
 import base64
-import hashlib
-import io
 import json
 import lzma
 import re
-import tokenize
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from kit.bundle import loader
 from kit.bundle.tree import LIMIT_BYTES, Tree, collect_project, too_large
-from kit.files import write_whole
+from kit.files import PROJECT_ROOT, sha256_of, write_whole
 
 READABLE_BYTES = 900 * 1024
 """A script above this is compressed as a whole."""
-
-PROJECT_ROOT = Path(__file__).resolve().parents[3]
 
 # What is not plain text, and what a viewer may take for a line end or drop.
 _FRAGILE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ufeff]")
 
 _HEAD = """\
-# {count} files in one script: the loader at the end unpacks them to a private temporary folder and runs the
-# entry there. With --manifest as its only argument it lists them instead.
+# {count} files in one script; --manifest as its only argument lists them.
 """
 
 
@@ -56,14 +49,13 @@ def bundle(tree: Tree, config: Mapping[str, object] | None = None) -> Bundle:
     settings = json.dumps(config, sort_keys=True, indent=1, allow_nan=False)
     sizes = {path: len(data) for path, data in tree.files.items()}
     text = _script(tree, settings, compressed=False)
-    compressed = len(text.encode()) > READABLE_BYTES
-    if compressed:
-        text = _script(tree, settings, compressed=True)
-    raw = text.encode()
-    if len(raw) > LIMIT_BYTES:
-        raise too_large(len(raw), sizes)
+    packed = _script(tree, settings, compressed=True) if len(text.encode()) > READABLE_BYTES else text
+    compressed = len(packed.encode()) < len(text.encode())
+    text = packed if compressed else text
+    if (size := len(text.encode())) > LIMIT_BYTES:
+        raise too_large(size, sizes)
     told = loader.manifest(dict(tree.files), tree.entry, tree.source_root, json.loads(settings))
-    return Bundle(text, hashlib.sha256(raw).hexdigest(), str(told["bundle_hash"]), tuple(sizes), compressed)
+    return Bundle(text, sha256_of(text), str(told["bundle_hash"]), tuple(sizes), compressed)
 
 
 def bundle_project(
@@ -83,19 +75,18 @@ def write(made: Bundle, path: Path) -> None:
 
 def _script(tree: Tree, settings: str, *, compressed: bool) -> str:
     files = _as_one(tree.files) if compressed else _as_text(tree.files)
-    text = _literal(_squeezed(Path(loader.__file__).read_text(encoding="utf-8")).encode())
-    return f"""{_HEAD.format(count=len(tree.files))}{files}config = {_literal(settings.encode())}
-text = {text}
-scope = {{}}
-exec(text, scope)
-scope["start"](globals(), files, config, text, {tree.entry!a}, {tree.source_root!a})
-"""
+    head, text = _HEAD.format(count=len(tree.files)), Path(loader.__file__).read_text(encoding="utf-8")
+    values = f"files, config, {tree.entry!a}, {tree.source_root!a}"
+    return f"{head}{text}\n\n{files}config = {_literal(settings.encode())}\nstart({values})\n"
 
 
 def _as_text(files: Mapping[str, bytes]) -> str:
     values = {path: _literal(data) for path, data in files.items()}
     imports = "import base64\n" if any(value.startswith("base64") for value in values.values()) else ""
-    lines = "".join(f"{path!a}: {value},\n" for path, value in values.items())
+    lines = "".join(
+        f"{path!a}: {value}{'' if value.startswith('base64') else '[1:].encode()'},\n"
+        for path, value in values.items()
+    )
     return f"{imports}files = {{\n{lines}}}\n"
 
 
@@ -128,28 +119,3 @@ def _literal(data: bytes) -> str:
 
 def _wrapped(code: bytes) -> str:
     return "\n".join(re.findall(".{1,100}", code.decode()))
-
-
-def _squeezed(source: str) -> str:
-    """Return the Python source without docstrings, comments, types of arguments and blank lines.
-
-    By position and not with ast.unparse, whose output depends on the version of Python.
-    """
-    lines = source.splitlines()
-    cuts: list[tuple[int, int, int]] = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.arg) and node.annotation:
-            cuts.append((node.lineno, node.col_offset + len(node.arg), node.end_col_offset or 0))
-        elif isinstance(node, ast.FunctionDef) and node.returns:
-            cuts.append((node.returns.lineno, node.returns.col_offset - 4, node.returns.end_col_offset or 0))
-        elif (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) or (
-            isinstance(node, ast.ImportFrom) and node.module == "__future__"
-        ):
-            cuts += [(line, 0, 1000) for line in range(node.lineno, (node.end_lineno or 0) + 1)]
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            cuts.append((token.start[0], token.start[1], token.end[1]))
-    for line, start, end in sorted(cuts, reverse=True):
-        lines[line - 1] = lines[line - 1][:start] + lines[line - 1][end:]
-    kept = [line.rstrip() for line in lines if line.strip()]
-    return "".join(f"{' ' * ((len(line) - len(line.lstrip())) // 4)}{line.lstrip()}\n" for line in kept)
