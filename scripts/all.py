@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
-from pathlib import Path
 
 from kit.command import run
 
@@ -20,9 +17,11 @@ def main() -> int:
     arguments = parser.parse_args()
 
     from kit import config
+    from kit.fetch import inputs
     from kit.remote import pull, workflow
     from kit.remote.wire import client
     from kit.review import ledger, sweep
+    from kit.review.checks.validate import lines, validate
 
     kaggle = client.connect()
     pushed = workflow.look_and_push(kaggle, config.resolve(arguments.preset, arguments.set))
@@ -31,14 +30,14 @@ def main() -> int:
     print(
         f"{len(pulled.files)} files, {sum(pulled.files.values()):,} bytes, are in {pulled.folder}", flush=True
     )
-    validator = [sys.executable, str(Path(__file__).with_name("validate.py")), "--run", str(pulled.folder)]
-    status = subprocess.run(validator, check=False).returncode
+    verdict = validate(pulled.folder, inputs.places, config.resolve(arguments.preset).competition)
+    print("\n".join(lines(verdict)), flush=True)
     if pulled.status.has_succeeded:
         ledger.keep(pulled.folder)
         sweep.show(pulled.folder)
-    if status == 0:
+    if verdict.valid:
         print(f"next: make submit RUN={pushed.name}")
-    return status
+    return 0 if verdict.valid else 1
 
 
 if __name__ == "__main__":

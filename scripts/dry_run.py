@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -97,6 +96,7 @@ def _judge(resolved: Config, data: Path, working: Path) -> int:
     """Keep the run's files, validate the submission and, where the solution is known, score it."""
     from kit.remote import runs
     from kit.review import baselines, ledger, sweep
+    from kit.review.checks.validate import lines, validate
 
     run_folder = PROJECT_ROOT / "runs" / f"dry-run-{resolved.preset}"
     shutil.rmtree(run_folder, ignore_errors=True)
@@ -104,12 +104,11 @@ def _judge(resolved: Config, data: Path, working: Path) -> int:
     print(f"its files are in {run_folder.relative_to(PROJECT_ROOT)}")
     ledger.keep(run_folder, commit=runs.commit())
     sweep.show(run_folder)
-    validator = Path(__file__).with_name("validate.py")
-    command = [sys.executable, str(validator), "--run", str(run_folder), "--test", str(data / "test.csv")]
-    status = subprocess.run([*command, "--train", str(data / "train.csv")], check=False).returncode
-    if status == 0 and (data / "solution.csv").is_file():
+    verdict = validate(run_folder, lambda _: [data], resolved.competition)
+    print("\n".join(lines(verdict)), flush=True)
+    if verdict.valid and (data / "solution.csv").is_file():
         baselines.show(data, run_folder / "submission.csv", resolved.competition)
-    return status
+    return 0 if verdict.valid else 1
 
 
 if __name__ == "__main__":

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
-from pathlib import Path
 
 from kit.command import run
 
@@ -20,17 +18,20 @@ def main() -> int:
     )
     arguments = parser.parse_args()
 
+    from kit import config
+    from kit.fetch import inputs
     from kit.remote import submit, workflow
     from kit.remote.wire import client
     from kit.review import ledger
+    from kit.review.checks.validate import lines, validate
 
     kaggle = client.connect()
     found = workflow.find(kaggle, arguments.run)
-    validator = [sys.executable, str(Path(__file__).with_name("validate.py")), "--run", str(found.folder)]
-    status = subprocess.run(validator, check=False).returncode
-    if status != 0:
+    verdict = validate(found.folder, inputs.places, config.resolve("t4x2").competition)
+    print("\n".join(lines(verdict)), flush=True)
+    if not verdict.valid:
         print(f"error: nothing was submitted (try: make validate RUN={found.name})", file=sys.stderr)
-        return status
+        return 1
     submitted = submit.submit(kaggle, found, arguments.message)
     when = "scored earlier" if submitted.earlier else "scored"
     print(f"{found.name} {when} {submitted.score} (submission {submitted.ref})")

@@ -16,9 +16,8 @@ from typing import Any
 import numpy
 import pandas
 
-from kit import config
+from kit import config, files
 from kit.fetch.inputs import SAMPLE
-from kit.review.checks import facts
 from kit.task import metrics, rows
 
 HARD = {"bd": 0.35, "as": 0.6, "or": 0.7, "ur": 0.8}
@@ -81,8 +80,8 @@ def make(
     draw = numpy.random.default_rng(seed)
     settings = _settings(labels, language, mode, evaluate)
     competition = config.Competition.model_validate(settings["competition"])
-    train = rows.read(data / "train.csv", competition, labelled=True)
-    test = rows.read(data / "test.csv", competition, labelled=False)
+    train, _ = rows.read(data / "train.csv", competition, labelled=True)
+    test, _ = rows.read(data / "test.csv", competition, labelled=False)
     held_out = _held_out(train, evaluate, len(members))
     oof = _answers(held_out, held_out["label"].tolist(), labels, mode, draw, name="predicted")
     oof = oof.assign(fold=held_out["fold"].tolist(), label=held_out["label"].tolist())
@@ -213,7 +212,7 @@ def _record(
         "ended": "complete",
         "cards": [{"name": "Tesla T4", "memory": 15636037632, "capability": [7, 5]}] * cards,
         "precision": {"dtype": "float16", "reason": "Tesla T4 has no bfloat16 units"},
-        "test_sha256": facts.sha256_of(data / "test.csv"),
+        "test_sha256": files.sha256_of(data / "test.csv"),
         "train_rows": {"all": len(train), "fit": len(train) - len(held_out), "held_out": len(held_out)},
         "share_of_train_seen": 0.9,
         "versions": {"python": "3.13.15", "torch": "2.11.0+cu128", "unsloth": "2026.10.7"},

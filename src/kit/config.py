@@ -23,6 +23,7 @@ from kit.settings import Competition as Competition
 from kit.settings import Config as Config
 from kit.settings import Lora as Lora
 from kit.settings import schema_names as schema_names
+from kit.settings import spelling_key as spelling_key
 
 GRID_HINT = 'make sweep GRID="train.learning_rate=1e-4,2e-4 seed=1,2"'
 

@@ -54,6 +54,8 @@ def _sentence(found: dict[str, Any]) -> str:
         return f"preset {found['preset']} on {', '.join(found['cards']) or 'the CPU'}, {found['dtype']}"
     if kind == "data":
         return f"{found['train']} training rows, {found['test']} test rows from {found['folder']}"
+    if kind == "left":
+        return f"{found['file']}: {found['rows']}"
     if kind == "load":
         return f"loading {found['model']} as {found['dtype']} ({found['reason']})"
     if kind == "train":

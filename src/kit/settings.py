@@ -5,9 +5,12 @@ Where values come from is `kit.config`'s business.
 
 from __future__ import annotations
 
+import codecs
+import re
+import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 LORA_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -29,11 +32,11 @@ class Competition(Settings):
     slug: str
     """The last part of the competition's address on Kaggle."""
     id: str = "id"
-    """Column of train.csv and test.csv that names the row."""
+    """Column of test.csv that names the row; empty where there is none and rows are numbered from 0."""
     text: str = "text"
     """Column that holds the sentence."""
     label: str = "label"
-    """Column of train.csv and of the submission that holds the label."""
+    """Column of train.csv that holds the label."""
     language: str = ""
     """Column that holds the sentence's language; empty where there is none."""
     labels: Annotated[tuple[str, ...], Field(min_length=2, strict=False)]
@@ -42,6 +45,66 @@ class Competition(Settings):
     """Other words a model may answer with, by the label that they mean."""
     metric: Literal["macro_f1", "accuracy"] = "macro_f1"
     """What the competition ranks by."""
+    submission_id: str = ""
+    """The submission's id column; empty takes the sample submission's, or `id` where there is none."""
+    submission_label: str = ""
+    """The submission's label column; empty takes the sample submission's, or `label` where there is none."""
+    submission_values: dict[str, str] = {}
+    """What the submission writes for a label, where that is another word, `Positive = "1"`."""
+    encoding: str = "utf-8"
+    """Encoding of train.csv and test.csv; make init finds UTF-8, UTF-16 and cp1252."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """What separates the fields of train.csv and test.csv."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, name: str) -> str:
+        try:
+            return codecs.lookup(name).name
+        except LookupError:
+            raise ValueError("Python knows no such encoding") from None
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_apart(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        label_by_key: dict[str, str] = {}
+        for label in labels:
+            key = spelling_key(label)
+            if not key:
+                raise ValueError("a label is blank")
+            if key in label_by_key:
+                raise ValueError(f"{label_by_key[key]!r} and {label!r} are one label; keep one of them")
+            label_by_key[key] = label
+        return labels
+
+    @field_validator("submission_values")
+    @classmethod
+    def _values_are_of_labels(cls, values: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        labels = info.data.get("labels", values)
+        if not values.keys() <= set(labels):
+            raise ValueError("not each name is a label")
+        if len({values.get(label, label) for label in labels}) < len(labels):
+            raise ValueError("two labels would be written alike")
+        return values
+
+    def written(self, label: str) -> str:
+        """Return what the submission writes for a label."""
+        return self.submission_values.get(label, label)
+
+    def spelling_of(self, text: str) -> str:
+        """Return the label that `text` is, in another case, with blanks or as a float too, or nothing."""
+        if text in self.labels:
+            return text
+        key = spelling_key(text)
+        return next((label for label in self.labels if key and spelling_key(label) == key), "")
+
+
+def spelling_key(label: str) -> str:
+    """Return what all spellings of a label share: case, blanks, `_`, Unicode form and `.0` do not count."""
+    words = re.sub(
+        r"(?<=\S)[\s_-]+(?=\S)", " ", unicodedata.normalize("NFC", label[:1000]).strip().casefold()
+    )
+    return re.sub(r"(?<=\d)\.0+$", "", words) if words[-1:] == "0" else words
 
 
 class Kernel(Settings):

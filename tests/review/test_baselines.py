@@ -66,7 +66,7 @@ def test_the_majority_knows_the_shares_of_the_other_rows() -> None:
 
 def test_real_sentences_are_answered_better_than_by_chance() -> None:
     """On the sample's training rows in four folds, with figures of each language and probabilities."""
-    train = rows.read(SAMPLE / "train.csv", resolve("t4x2").competition, labelled=True)
+    train, _ = rows.read(SAMPLE / "train.csv", resolve("t4x2").competition, labelled=True)
     found = baselines.held_out_baselines(train, held_out(train, [str(at % 4) for at in range(len(train))]))
     ngrams, majority = found[baselines.NGRAMS], found[baselines.MAJORITY]
     assert ngrams["macro_f1"] > 0.6 > majority["macro_f1"]
@@ -97,7 +97,7 @@ def test_one_label_alone_teaches_nothing() -> None:
 
 def test_the_tables_of_a_run_fit(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What `results` reads is what the baselines take."""
-    train = rows.read(SAMPLE / "train.csv", resolve("t4x2").competition, labelled=True)
+    train, _ = rows.read(SAMPLE / "train.csv", resolve("t4x2").competition, labelled=True)
     answers = [Answer(row.id, 0.5, row.label) for row in train.head(30).itertuples()]
     oof = results.read(write(tmp_path_factory.mktemp("runs") / "a", held_out=answers)).oof
     assert oof is not None

@@ -210,7 +210,7 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
     assert again.run["test_ids"] == ["r0", "r1"]
     assert again.run["test_sha256"] == "f" * 64
     facts = Facts("ID", "label", again.labels, ["r0", "r1"], training=Counter())
-    assert validate.validate(folder / "submission.csv", facts)[0].valid
+    assert validate.judge(folder / "submission.csv", facts)[0].valid
     deeper = blend_of([again, runs[0]])
     assert deeper.held_out is not None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,10 @@ COMPETITION = Competition(
 TEST = "ID,sentence,language\nb,NA,hi\na,x,ta\n1.0,x,hi\n"
 
 
+def codes(gathered: facts.Facts) -> list[str]:
+    return [problem.code for problem in gathered.notes]
+
+
 @pytest.fixture
 def test_csv(tmp_path: Path) -> Path:
     path = tmp_path / "test.csv"
@@ -35,27 +40,88 @@ def test_ids_and_languages_are_the_tests(test_csv: Path) -> None:
     gathered = facts.gather(COMPETITION, test_csv)
     assert (gathered.id, gathered.label, gathered.labels) == ("ID", "label", ("Positive", "Negative"))
     assert (gathered.ids, gathered.languages) == (["b", "a", "1.0"], ["hi", "ta", "hi"])
-    assert (gathered.left_out, gathered.sample_is_stale) == (0, False)
+    assert codes(gathered) == ["no_sample"]
     assert facts.gather(COMPETITION, test_csv, labels=["A", "B"]).labels == ("A", "B")
 
 
 def test_a_test_without_languages_will_do(test_csv: Path) -> None:
     """A language column that the test lacks, or that the settings do not name, is left out."""
     test_csv.write_text("ID,sentence\nb,x\n")
-    assert facts.gather(COMPETITION, test_csv).languages == ()
+    assert facts.gather(COMPETITION, test_csv).languages == []
 
 
-def test_the_sample_names_the_columns(test_csv: Path, tmp_path: Path) -> None:
-    """A sample_submission's header wins over the settings, and its ids show whether it is stale."""
-    sample = tmp_path / "sample_submission.csv"
-    sample.write_text("row,sentiment\na,Positive\nb,Positive\n1.0,Positive\n")
-    gathered = facts.gather(COMPETITION, test_csv, sample=sample)
-    assert (gathered.id, gathered.label, gathered.sample_is_stale) == ("row", "sentiment", False)
-    sample.write_text("row,sentiment\n1,Positive\n2,Positive\n")
-    assert facts.gather(COMPETITION, test_csv, sample=sample).sample_is_stale
-    sample.write_text("row,sentiment,more\n1,Positive,x\n")
-    with pytest.raises(InputInvalid, match="3 columns"):
-        facts.gather(COMPETITION, test_csv, sample=sample)
+SAMPLE_ROWS = "a,Positive\nb,Negative\n1.0,Positive\n"
+
+
+@pytest.mark.parametrize("name", ["sample_submission.csv", "SampleSubmission.csv", "gender.txt", "x.zip"])
+def test_the_sample_is_known_by_its_ids(test_csv: Path, tmp_path: Path, name: str) -> None:
+    """Whatever its name, zipped too, its header wins over the training data's, and the settings' over it."""
+    if name == "x.zip":
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr("inside.csv", "row,sentiment\n" + SAMPLE_ROWS)
+    else:
+        (tmp_path / name).write_text("row,sentiment\n" + SAMPLE_ROWS)
+    gathered = facts.gather(COMPETITION, test_csv)
+    assert (gathered.id, gathered.label, codes(gathered)) == ("row", "sentiment", [])
+    named = COMPETITION.model_copy(update={"submission_id": "key", "submission_label": "mood"})
+    gathered = facts.gather(named, test_csv)
+    assert (gathered.id, gathered.label) == ("key", "mood")
+
+
+def test_the_sample_with_the_tests_ids_goes_first(test_csv: Path, tmp_path: Path) -> None:
+    """Of two names the one whose ids are the test's; two that differ are asked about; a stale one is told."""
+    (tmp_path / "sampleSubmission.csv").write_text("Id,Old\n7,Positive\n8,Positive\n")
+    assert (facts.gather(COMPETITION, test_csv).label, codes(facts.gather(COMPETITION, test_csv))) == (
+        "Old", ["stale_sample"],
+    )  # fmt: skip
+    (tmp_path / "submission_format.csv").write_text("row,sentiment\n" + SAMPLE_ROWS)
+    assert facts.gather(COMPETITION, test_csv).label == "sentiment"
+    (tmp_path / "sample_2.csv").write_text("row,mood\n" + SAMPLE_ROWS)
+    with pytest.raises(InputInvalid, match=r"sample_2.csv \(row,mood\).*submission_label = 'mood'"):
+        facts.gather(COMPETITION, test_csv)
+    chosen = COMPETITION.model_copy(update={"submission_label": "sentiment"})
+    assert facts.gather(chosen, test_csv).label == "sentiment"
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ("Positive Negative Positive", []),
+        ("  ", []),
+        ("1 0 1", ["sample_values"]),
+        ("0.5 0.5 0.5", ["sample_probability"]),
+        ("positive negative positive", ["sample_spelling"]),
+        ("good bad good", ["sample_values"]),
+        ("Positive Neutral Negative", ["sample_unknown"]),
+    ],
+)
+def test_the_samples_values_are_compared_with_the_labels(
+    test_csv: Path, tmp_path: Path, values: str, code: list[str]
+) -> None:
+    """Another spelling, numbers or probabilities are said, with what to write into kit.toml."""
+    rows = "".join(f"{name},{value}\n" for name, value in zip("ba1", values.split(" "), strict=True))
+    (tmp_path / "sample_submission.csv").write_text("ID,label\n" + rows.replace("1,", "1.0,"))
+    gathered = facts.gather(COMPETITION, test_csv)
+    assert codes(gathered) == code
+    assert all("(try: " in problem.message for problem in gathered.notes)
+
+
+def test_a_label_may_be_written_as_another_word(test_csv: Path, tmp_path: Path) -> None:
+    """submission_values maps what training says to what the sample wants, in the counts of training too."""
+    (tmp_path / "sample_submission.csv").write_text("ID,label\na,0\nb,0\n1.0,0\n")
+    (tmp_path / "train.csv").write_text("ID,sentence,label,language\n1,x,Positive,hi\n")
+    written = COMPETITION.model_copy(update={"submission_values": {"Positive": "1", "Negative": "0"}})
+    gathered = facts.gather(written, test_csv, train=tmp_path / "train.csv")
+    assert (gathered.labels, codes(gathered)) == (("1", "0"), [])
+    assert gathered.training == {("hi", "1"): 1}
+
+
+def test_a_broken_train_only_warns(test_csv: Path, tmp_path: Path) -> None:
+    """It feeds warnings, so it cannot keep a submission back."""
+    (tmp_path / "train.csv").write_text("<html>")
+    gathered = facts.gather(COMPETITION, test_csv, train=tmp_path / "train.csv")
+    assert "train_unread" in codes(gathered)
+    assert all(problem.is_warning for problem in gathered.notes)
 
 
 def test_training_rows_are_counted_by_language_and_label(test_csv: Path, tmp_path: Path) -> None:
@@ -72,7 +138,8 @@ def test_the_run_says_which_rows_were_asked_for(test_csv: Path, tmp_path: Path) 
     (tmp_path / "run.json").write_text(json.dumps(record))
     asked = facts.asked_of(tmp_path)
     gathered = facts.gather(COMPETITION, test_csv, asked=asked)
-    assert (gathered.ids, gathered.languages, gathered.left_out) == (["b", "1.0"], ["hi", "hi"], 1)
+    assert (gathered.ids, gathered.languages) == (["b", "1.0"], ["hi", "hi"])
+    assert ("partial_run", 1) in [(problem.code, problem.count) for problem in gathered.notes]
     test_csv.write_text(TEST + "c,x,hi\n")
     with pytest.raises(
         InputInvalid, match=r"is not the file that the run answered: its sha256 is .* make data"
@@ -113,8 +180,6 @@ def test_a_record_of_other_rows_is_refused(test_csv: Path, asked: facts.Asked) -
         ("", "is empty"),
         ("ID,sentence\n", "no rows"),
         ("id,sentence\nx,y\n", "no column 'ID'; .* did you mean 'id'"),
-        ("ID,sentence\nx,y\nx,z\n", "id 'x' stands there twice"),
-        ("ID,sentence\nx\n", ":2: 1 fields"),
     ],
 )
 def test_a_malformed_test_is_refused(test_csv: Path, text: str, message: str) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from answered_runs import Answer, answers, dump, write
 
+from kit import files
 from kit.errors import InputInvalid
 from kit.fetch.inputs import CORPUS, SAMPLE
 from kit.review import results
-from kit.review.checks import facts
 
 TEST = [Answer("NA", 0.9), Answer("007", 0.2, language="")]
 
@@ -160,7 +160,7 @@ def test_runs_of_other_data_are_not_joined(tmp_path: Path) -> None:
 def test_the_data_of_a_run_is_found_by_its_hash(tmp_path: Path) -> None:
     """Not by its name: two competitions of one name may lie on a machine. The rows are those of the run."""
     settings = {"data": {"train_rows": 40}}
-    sha256 = facts.sha256_of(SAMPLE / "test.csv")
+    sha256 = files.sha256_of(SAMPLE / "test.csv")
     run = results.read(write(tmp_path / "a", settings=settings, test_sha256=sha256))
     assert results.data_folder(run, [tmp_path, CORPUS, SAMPLE]) == SAMPLE
     assert results.data_folder(run, [tmp_path]) is None

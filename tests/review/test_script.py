@@ -42,7 +42,10 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "test.csv").write_text(
         "".join(f"{line}\n" for line in [head, *(f"{name},x,hi" for name in ids)])
     )
-    lines = [f"{COMPETITION.id},{COMPETITION.label}", *(f"{name},{first}" for name in ids[:3]), f"c,{second}"]
+    head = f"{COMPETITION.id},{COMPETITION.label}"
+    sample = "".join(f"{name},{first}\n" for name in ids)
+    (tmp_path / "sample_submission.csv").write_text(f"{head}\n{sample}")
+    lines = [head, *(f"{name},{first}" for name in ids[:3]), f"c,{second}"]
     (tmp_path / "submission.csv").write_text("\n".join(lines))
     return tmp_path
 

@@ -1,7 +1,8 @@
-"""Rows are read as text, refused with file, line and column, and drawn evenly."""
+"""Rows are read as text in any form, left out and counted where they cannot teach, and drawn evenly."""
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from kit.config import Competition
 from kit.errors import InputInvalid
-from kit.task import rows
+from kit.task import csv_file, rows
 
 HEADER = b"ID,sentence,label,language\n"
 ROW = b"r1,Good tea.,Positive,en\n"
@@ -30,7 +31,8 @@ def test_everything_is_text(path: Path, competition: Competition) -> None:
         b"NA,en,,Negative,001\r\nnull,null,,Positive,1\r\n"
         b'"None, ""so"" and\nso",NA,,Positive,1.0\r\n'
     )
-    frame = rows.read(path, competition, labelled=True)
+    frame, left = rows.read(path, competition, labelled=True)
+    assert not left
     assert frame.to_dict("list") == {
         "id": ["001", "1", "1.0"],
         "text": ["NA", "null", 'None, "so" and\nso'],
@@ -45,8 +47,8 @@ def test_only_the_columns_that_apply(path: Path, competition: Competition) -> No
     """Without labels or a language column the frame has id and text."""
     path.write_bytes(HEADER + ROW)
     without = competition.model_copy(update={"language": ""})
-    assert list(rows.read(path, competition, labelled=False)) == ["id", "text", "language"]
-    assert list(rows.read(path, without, labelled=False)) == ["id", "text"]
+    assert list(rows.read(path, competition, labelled=False)[0]) == ["id", "text", "language"]
+    assert list(rows.read(path, without, labelled=False)[0]) == ["id", "text"]
 
 
 @pytest.mark.parametrize(
@@ -54,27 +56,17 @@ def test_only_the_columns_that_apply(path: Path, competition: Competition) -> No
     [
         (b"", "train.csv is empty"),
         (HEADER, "a header and no rows"),
-        (b"ID;sentence;label\nr1;x;Positive\n", "1: no column 'ID'; there are 'ID;sentence;label'"),
+        (b"ID;sentence;label\nr1;x;Positive\n", r"no column 'sentence'.*delimiter = ';' in kit.toml"),
         (b"ID,sentance,label,language\n" + ROW, "no column 'sentence'.* did you mean 'sentance'"),
         (b"ID,Sentence,label,language\n" + ROW, "no column 'sentence'.* did you mean 'Sentence'"),
         (b"ID,ID,sentence,label,language\nr0," + ROW, "1: column 'ID' stands there twice"),
-        (HEADER + ROW + b" ,x,Positive,en\n", "3: column 'ID': empty id ' '"),
-        (HEADER + ROW + ROW, "3: column 'ID': id 'r1' stands on line 2 already"),
-        (
-            HEADER + b'r0,"two\nlines",Positive,en\n' + ROW + b"r2, ,Positive,en\n",
-            "5: column 'sentence': empty",
-        ),
-        (
-            HEADER + b"r1,x,positive,en\n",
-            "2: column 'label': label 'positive' of id 'r1' .* 'Positive', 'Neg",
-        ),
-        (HEADER + ROW + b"r2,x,Positive\n", "3: 3 fields under a header of 4: 'r2,x,Positive'"),
-        (HEADER + ROW + b'r2,"x,Positive,en\n', "3: not a csv: unexpected end"),
-        (HEADER + b"r1,caf\xe9,Positive,en\n", r"2: not UTF-8: byte b'\\xe9' at offset 33"),
-        ((HEADER + ROW).decode().encode("utf-16"), "is not a csv but UTF-16"),
+        (HEADER + b"r1,x,Neutral,en\n", "no row is of use, .*1 unknown label.*line 2: 'r1,x,en,Neutral'"),
+        (HEADER + b'r1,"a,b",Positive,en\n' + b'r2,"x,Positive,en\n', "3: not a csv: unexpected end"),
+        (HEADER + b"r1,caf\xe9,Positive,en\n", r"2: not UTF-8: byte b'\\xe9' at offset 33.*cp1252"),
+        ((HEADER + ROW).decode().encode("utf-16"), 'but UTF-16 text.*encoding = "utf-16"'),
         (b"<!doctype html><title>404</title>", "is not a csv but an HTML"),
         (b'{"code": 404}', "is not a csv but JSON"),
-        (b"PK\x03\x04rest", "is not a csv but a zip"),
+        (b"PK\x03\x04rest", "cannot be read: File is not a zip"),
         (b"\x1f\x8brest", "is not a csv but a gzip"),
     ],
 )
@@ -85,6 +77,92 @@ def test_defects_are_named_where_they_stand(
     path.write_bytes(data)
     with pytest.raises(InputInvalid, match=message):
         rows.read(path, competition, labelled=True)
+
+
+ODD = [
+    (b"r2, ,Positive,en\n", "blank text"),
+    (b"r2,x,Neutral,en\n", "unknown label"),
+    (b"r2,x,,en\n", "no label"),
+    (b"r1,x,Positive,en\n", "doubled id"),
+    (b"r2,x,Positive\n", "another number of fields"),
+    (b"r2,x,Positive,en,more\n", "another number of fields"),
+]
+
+
+@pytest.mark.parametrize(("line", "reason"), ODD)
+def test_a_training_row_that_cannot_teach_is_left_out(
+    path: Path, competition: Competition, line: bytes, reason: str
+) -> None:
+    """It is counted under its reason with its line; the others are read."""
+    path.write_bytes(HEADER + ROW + line + b"r3,y,Negative,en\n")
+    frame, left = rows.read(path, competition, labelled=True)
+    assert frame["id"].tolist() == ["r1", "r3"]
+    assert (left.out, left.odd) == ({reason: 1}, {})
+    assert left.first[reason].startswith("line 3: ")
+
+
+@pytest.mark.parametrize(("line", "reason"), [odd for odd in ODD if odd[1] != "doubled id"][-2:] + ODD[:1])
+def test_every_test_row_is_kept(path: Path, competition: Competition, line: bytes, reason: str) -> None:
+    """Blank, short and long rows are asked like any other, and counted; an id is asked once."""
+    path.write_bytes(HEADER + ROW + line + ROW)
+    frame, left = rows.read(path, competition, labelled=False)
+    assert frame["id"].tolist() == ["r1", "r2"]
+    assert (left.out, left.odd) == ({"doubled id": 1}, {reason: 1})
+
+
+def test_a_label_is_known_in_any_spelling(path: Path, competition: Competition) -> None:
+    """Case, blanks, `_` and the Unicode form of a training label are put right, and counted."""
+    labels = ("Très bien", "1")
+    odd = ["tr\u00e8s_bien ", "Tre\u0300s bien", "1.0", "Très bien"]
+    lines = "".join(f"r{at},x,{label},en\n" for at, label in enumerate(odd))
+    path.write_bytes(HEADER + lines.encode())
+    frame, left = rows.read(path, competition.model_copy(update={"labels": labels}), labelled=True)
+    assert frame["label"].tolist() == ["Très bien", "Très bien", "1", "Très bien"]
+    assert (left.out, left.odd) == ({}, {rows.RESPELLED: 3})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_any_form_is_found_and_read(
+    path: Path, competition: Competition, encoding: str, delimiter: str
+) -> None:
+    """The form that is found is the one that the settings then read, whatever the sentences hold."""
+    table = [("ID", "sentence", "label", "language"), ("r1", "café, olé; a|b", "Positive", "fr")]
+    with path.open("w", encoding=encoding, newline="") as file:
+        csv.writer(file, delimiter=delimiter).writerows(table * 1 + [("r2", "né", "Negative", "fr")] * 3)
+    form = csv_file.form_of(path.read_bytes())
+    assert (form.encoding, form.delimiter) == (encoding.replace("-sig", ""), delimiter)
+    changed = competition.model_copy(update={"encoding": form.encoding, "delimiter": form.delimiter})
+    frame, _ = rows.read(path, changed, labelled=True)
+    assert frame["text"].tolist() == ["café, olé; a|b", "né"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r'"say \"hi, you\" now"', 'say "hi, you" now'),
+        ('"say ""hi, you"" now"', 'say "hi, you" now'),
+        ('"hi" she said', '"hi" she said'),
+        ('"hi she said', '"hi she said'),
+        ("x" * 200_000, "x" * 200_000),
+    ],
+)
+def test_quotes_are_read_as_they_were_written(
+    path: Path, competition: Competition, text: str, expected: str
+) -> None:
+    """Doubled, behind a backslash, or without a meaning; and a field may have any length."""
+    path.write_text(HEADER.decode() + f"r1,{text},Positive,en\nr2,x,Negative,en\n")
+    assert rows.read(path, competition, labelled=True)[0]["text"].tolist() == [expected, "x"]
+
+
+def test_rows_without_ids_are_numbered(path: Path, competition: Competition) -> None:
+    """Where train.csv has no such column, and where the settings name none."""
+    path.write_bytes(b"sentence,label,language\nx,Positive,en\ny,Negative,en\n")
+    assert rows.read(path, competition, labelled=True)[0]["id"].tolist() == ["0", "1"]
+    unnamed = competition.model_copy(update={"id": ""})
+    assert rows.read(path, unnamed, labelled=False)[0]["id"].tolist() == ["0", "1"]
+    with pytest.raises(InputInvalid, match="no column 'ID'"):
+        rows.read(path, competition, labelled=False)
 
 
 def test_a_missing_file_names_the_command(path: Path, competition: Competition) -> None:
@@ -101,7 +179,7 @@ def test_random_bytes_are_read_or_refused(path: Path, competition: Competition, 
     """Any bytes behind a good header are rows or an InputInvalid, never another error."""
     path.write_bytes(HEADER + data)
     try:
-        frame = rows.read(path, competition, labelled=True)
+        frame, _ = rows.read(path, competition, labelled=True)
     except InputInvalid:
         return
     assert len(frame)

@@ -38,14 +38,20 @@ def competition_folder(config: Config) -> Path:
     return SAMPLE
 
 
+def places(slug: str) -> list[Path]:
+    """Return the folders that may hold a competition's files; rehearsals have theirs elsewhere."""
+    own = PROJECT_ROOT / "data" / slug
+    return [own, SAMPLE, CORPUS] if slug == SAMPLE_SLUG else [own]
+
+
 def stage(data: Path, folder: Path) -> Path:
     """Copy what a competition mounts from `data` to a fresh `folder`: never its solution."""
     if not (data / "train.csv").is_file() or not (data / "test.csv").is_file():
         raise InputInvalid(f"{data} does not hold train.csv and test.csv", hint="make data")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    for path in sorted(data.glob("*.csv")):
-        if path.name != "solution.csv":
+    for path in sorted(data.iterdir()):
+        if path.is_file() and path.name != "solution.csv":
             shutil.copy(path, folder / path.name)
     return folder
 

@@ -16,6 +16,7 @@ from kit.config import Config, point
 from kit.pipeline import events, merge, plan
 from kit.pipeline.plan import Member
 from kit.task import calibration, metrics, submission
+from kit.task.submission import Columns
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -30,6 +31,7 @@ def write(
     train: DataFrame,
     test: DataFrame,
     working: Path,
+    columns: Columns,
 ) -> list[Answers]:
     """Write submission.csv, predictions.csv, oof.csv and metrics.json; return the members behind them.
 
@@ -54,6 +56,7 @@ def write(
         test,
         dict(zip(predicted["id"], predicted["label"], strict=True)),
         config.competition,
+        columns,
     )
     merge.write_csv(predicted, working / "predictions.csv")
     report["test"] = {

@@ -21,7 +21,8 @@ from kit.errors import InputInvalid, KitError
 from kit.pipeline import events, keep, merge, plan, results, schedule
 from kit.pipeline.machine import base, hardware, inputs
 from kit.pipeline.plan import Member
-from kit.task import rows
+from kit.task import competition_files, rows
+from kit.task.submission import Columns
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -74,7 +75,7 @@ def run(config: Config, input_root: Path, working: Path, record: dict[str, Any])
     events.emit("start", preset=config.preset, cards=[card.name for card in cards], dtype=precision.dtype)
 
     folder = inputs.competition_folder(input_root, config.competition.slug)
-    train, test = _read(config, folder, record)
+    train, test, columns = _read(config, folder, record)
     members = _plan(config, train, record)
     files.write_json(working / "run.json", record)  # by which RESUME finds what a killed run leaves
     kept = working / keep.FOLDER
@@ -101,7 +102,7 @@ def run(config: Config, input_root: Path, working: Path, record: dict[str, Any])
     answers = [member for member in found if member and asked <= merge.answered([member])]
     if not answers:
         raise failure or KitError("no member was done in time", hint="a larger run.time_limit_minutes")
-    chosen = results.write(config, answers, train, test, working)
+    chosen = results.write(config, answers, train, test, working, columns)
     record["answered_by"] = [member["name"] for member in chosen]
     record["unreached"] = results.unreached(members, answers)
     _tell(record, answers)
@@ -212,9 +213,15 @@ def _earlier(
     return {name: str(keep.adapter_folder(earlier, names, name)) for name in names}
 
 
-def _read(config: Config, folder: Path, record: dict[str, Any]) -> tuple[DataFrame, DataFrame]:
-    train = rows.read(folder / "train.csv", config.competition, labelled=True)
-    test = rows.read(folder / "test.csv", config.competition, labelled=False)
+def _read(config: Config, folder: Path, record: dict[str, Any]) -> tuple[DataFrame, DataFrame, Columns]:
+    brought = competition_files.read(folder, config.competition)
+    train, test = brought.train, brought.test
+    lefts = {"train": brought.train_left, "test": brought.test_left}
+    record["left"] = {name: left.as_json() for name, left in lefts.items() if left}
+    record["submission"] = dataclasses.asdict(brought.columns)
+    for name, left in lefts.items():
+        if left:
+            events.emit("left", file=f"{name}.csv", rows=str(left), first=left.first)
     record["test_sha256"] = files.sha256_of(folder / "test.csv")
     train = rows.sample(train, config.data.train_rows, config.seed)
     test = test.head(config.data.test_rows) if config.data.test_rows else test
@@ -225,7 +232,7 @@ def _read(config: Config, folder: Path, record: dict[str, Any]) -> tuple[DataFra
             f"{folder / 'train.csv'}: no row is labelled {sorted(missing)!r}", hint="mend kit.toml"
         )
     events.emit("data", folder=str(folder), train=len(train), test=len(test))
-    return train, test
+    return train, test, brought.columns
 
 
 def _by_slot(members: list[dict[str, Any]], stage: str) -> dict[int, float]:

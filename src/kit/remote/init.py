@@ -19,7 +19,7 @@ from kit.bundle import metadata
 from kit.config import Config
 from kit.errors import InputInvalid
 from kit.remote import runs
-from kit.task import rows
+from kit.task import csv_file
 
 MOST_LABELS = 50
 MOST_LANGUAGES = 200
@@ -106,7 +106,7 @@ def _read(path: Path) -> Table:
     """Return a csv's rows as text; raises InputInvalid for anything else."""
     try:
         data = path.read_bytes()
-        foreign = rows.foreign_format(data)
+        foreign = csv_file.foreign_format(data)
         if foreign:
             raise InputInvalid(f"{path} is not a csv but {foreign}", hint="make data")
         table = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))

@@ -133,8 +133,8 @@ def show(data: Path, submission: Path, competition: Competition) -> None:
 
     from kit.task import rows
 
-    train = rows.read(data / "train.csv", competition, labelled=True)
-    test = rows.read(data / "test.csv", competition, labelled=False)
+    train, _ = rows.read(data / "train.csv", competition, labelled=True)
+    test, _ = rows.read(data / "test.csv", competition, labelled=False)
     answered = pandas.read_csv(submission, dtype=str, keep_default_na=False)
     test = test[test["id"].isin(answered.iloc[:, 0])]  # a smoke run answers some rows only
     solution = pandas.read_csv(data / "solution.csv", dtype=str, keep_default_na=False)

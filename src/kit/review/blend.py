@@ -109,7 +109,8 @@ def write(blended: Blended, root: Path) -> Path:
         first = blended.runs[0]
         table = blended.predictions
         answers = dict(zip(table["id"], table["label"], strict=True))
-        submission.write(staged / "submission.csv", table, answers, first.competition)
+        columns = submission.Columns(**first.run["submission"]) if "submission" in first.run else None
+        submission.write(staged / "submission.csv", table, answers, first.competition, columns)
         _write_csv(staged / "predictions.csv", table)
         if len(blended.oof):
             _write_csv(staged / "oof.csv", blended.oof)

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit import progress
+from kit import files, progress
 from kit.config import Competition
 from kit.errors import InputInvalid, KitError
-from kit.review.checks import facts
-from kit.task import rows
+from kit.task import csv_file, rows
 
 if TYPE_CHECKING:
     import numpy
@@ -155,14 +154,14 @@ def data_folder(results: Results, places: Sequence[Path]) -> Path | None:
     """Return the one of `places` whose test.csv is the file that the run answered, by its sha256."""
     wanted = results.run.get("test_sha256")
     for place in places:
-        if (place / "test.csv").is_file() and facts.sha256_of(place / "test.csv") == wanted:
+        if (place / "test.csv").is_file() and files.sha256_of(place / "test.csv") == wanted:
             return place
     return None
 
 
 def training_rows(results: Results, data: Path) -> DataFrame:
     """Return the rows of train.csv that the run worked with: `id, text, language?, label`."""
-    train = rows.read(data / "train.csv", results.competition, labelled=True)
+    train, _ = rows.read(data / "train.csv", results.competition, labelled=True)
     return rows.sample(train, results.config.get("data", {}).get("train_rows", 0), results.config["seed"])
 
 
@@ -209,9 +208,9 @@ def _read_table(path: Path, labels: Sequence[str], names: Sequence[str]) -> Data
         return None
     probability = [f"probability_{label}" for label in labels]
     answers = [name for name in names if name in ANSWERS]
-    records = rows.records(path)
+    records = csv_file.records(path)
     _, header = next(records, (0, []))
-    at = rows.positions(path, header, ["id", *answers, *probability])
+    at = csv_file.positions(path, header, ["id", *answers, *probability])
     columns: dict[str, list[Any]] = {name: [] for name in [*names, *probability, "completion"]}
     seen: set[str] = set()
     for line, fields in records:

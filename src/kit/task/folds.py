@@ -54,7 +54,7 @@ def folds(frame: DataFrame, count: int, seed: int, *, group_duplicates: bool = F
             what = "groups of nearly alike rows" if group_duplicates else "rows"
             raise InputInvalid(
                 f"label {label!r} has {turn} {what}, too few for {count} folds",
-                hint=f"SET=evaluate.folds={max(2, turn)}, or SET=evaluate.mode=holdout",
+                hint=(f"SET=evaluate.folds={turn}, or " if turn > 1 else "") + "SET=evaluate.mode=holdout",
             )
     return fold_of
 

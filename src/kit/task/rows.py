@@ -1,166 +1,158 @@
 """Read labelled and unlabelled rows from a csv, and draw from them evenly.
 
-Everything is read as text and nothing is repaired: a defect is refused with its file, line, column and value.
+Everything is read as text. Every test row is kept, whatever it holds; a training row that cannot teach is
+left out. Both are counted by reason.
 """
 
 from __future__ import annotations
 
-import csv
-import difflib
-import io
+import itertools
 import random
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from kit.errors import InputInvalid
+from kit.task import csv_file
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from kit.config import Competition
 
-UTF8_BOM = b"\xef\xbb\xbf"
-
-_FOREIGN_STARTS = {
-    b"\x1f\x8b": "a gzip file",
-    b"PK\x03\x04": "a zip archive or an Excel workbook",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"PAR1": "a Parquet file",
-    b"%PDF": "a PDF",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-}
+CHUNK = 50_000
+"""Records that are turned from rows into columns at once."""
+RESPELLED = "label in another spelling"
+Columns = dict[str, list[str]]
 
 
-def foreign_format(data: bytes) -> str | None:
-    """Name the format of bytes that are no csv, or return None; a broken csv is not foreign."""
-    for start, name in _FOREIGN_STARTS.items():
-        if data.startswith(start):
-            return name
-    head = data[:4096].removeprefix(UTF8_BOM).lstrip()
-    if head.startswith((b"{", b"[")):
-        return "JSON"
-    if head.startswith(b"<"):
-        return "an HTML or XML page"
-    for half in (data[:64:2], data[1:64:2]):
-        if len(half) >= 4 and half.count(0) > 0.8 * len(half):
-            return "UTF-16 text"
-    control = sum(byte < 32 and byte not in b"\t\n\r" for byte in head)
-    return "a binary file" if control > 0.1 * len(head) else None
+@dataclass(frozen=True)
+class Left:
+    """How many rows of a file were left out, and how many are odd but kept, by reason."""
+
+    out: dict[str, int] = field(default_factory=dict)
+    odd: dict[str, int] = field(default_factory=dict)
+    first: dict[str, str] = field(default_factory=dict)
+    """By reason, the line and the values of the first such row."""
+
+    def __bool__(self) -> bool:
+        return bool(self.out or self.odd)
+
+    def __str__(self) -> str:
+        parts = [
+            f"{sum(counts.values()):,} {what} ({', '.join(f'{n:,} {why}' for why, n in counts.items())})"
+            for what, counts in (("left out", self.out), ("odd but kept", self.odd))
+            if counts
+        ]
+        return ", ".join(parts) or "every row is taken"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what run.json holds."""
+        return asdict(self)
 
 
-def read(path: Path, competition: Competition, *, labelled: bool) -> DataFrame:
+def read(path: Path, competition: Competition, *, labelled: bool) -> tuple[DataFrame, Left]:
     """Return columns id, text, then language and label where they apply: all text, in file order, RangeIndex.
 
-    Raises InputInvalid at the first defect. `"NA"`, `"null"` and `"None"` are text like any other.
+    Rows without an id column are numbered from 0. Raises InputInvalid where the file is no csv, lacks a
+    column or holds no row of use. `"NA"`, `"null"` and `"None"` are text like any other.
     """
     import pandas as pd
 
-    wanted = {"id": competition.id, "text": competition.text}
-    if competition.language:
-        wanted["language"] = competition.language
-    if labelled:
-        wanted["label"] = competition.label
-    lines = records(path)
-    _, header = next(lines, (0, []))
-    position_by_column = positions(path, header, wanted.values())
-    columns: dict[str, list[str]] = {name: [] for name in wanted}
-    line_by_id: dict[str, int] = {}
-    for line, fields in lines:
-        if len(fields) != len(header):
-            raise InputInvalid(
-                f"{path}:{line}: {len(fields)} fields under a header of {len(header)}: {_short(fields)}",
-                hint="make data",
-            )
-        row = {name: fields[position_by_column[column]] for name, column in wanted.items()}
-        _check(path, line, row, competition, line_by_id)
-        line_by_id[row["id"]] = line
-        for name, value in row.items():
-            columns[name].append(value)
-    if not line_by_id:
+    columns, left = scan(path, competition, labelled=labelled)
+    return pd.DataFrame(columns), left
+
+
+def scan(path: Path, competition: Competition, *, labelled: bool, text: bool = True) -> tuple[Columns, Left]:
+    """Return what `read` does as lists, without pandas; without `text`, no sentences."""
+    records = csv_file.records(path, csv_file.Form(competition.encoding, competition.delimiter))
+    _, header = next(records, (0, []))
+    wanted = {"id": competition.id, "text": competition.text if text else ""}
+    wanted |= {"language": competition.language, "label": competition.label if labelled else ""}
+    named = csv_file.names(header)
+    optional = {"id" if labelled else "", "" if text else "language"}
+    wanted = {
+        name: column
+        for name, column in wanted.items()
+        if column and (column in named or name not in optional)
+    }
+    place_by_column = csv_file.positions(path, header, wanted.values())
+    columns: Columns = {name: [] for name in wanted}
+    lines, marks = _fill(
+        records, len(header), {name: place_by_column[column] for name, column in wanted.items()}, columns
+    )
+    if not lines:
         raise InputInvalid(f"{path}: a header and no rows", hint="make data")
-    return pd.DataFrame(columns)
-
-
-def records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line on which each record starts, and its fields; the header is the first.
-
-    Blank lines are skipped. Raises InputInvalid where the file is missing, no csv or not UTF-8.
-    """
-    reader = csv.reader(io.StringIO(_decode(path), newline=""), strict=True)
-    line = 1
-    try:
-        for fields in reader:
-            if fields:
-                yield line, fields
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise InputInvalid(f"{path}:{line}: not a csv: {error}", hint="make data") from None
-
-
-def _decode(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputInvalid(f"{path} is missing", hint="make data") from None
-    except OSError as error:
-        raise InputInvalid(f"{path} cannot be read: {error.strerror}", hint="make data") from None
-    foreign = foreign_format(data)
-    if foreign:
-        raise InputInvalid(f"{path} is not a csv but {foreign}: {data[:40]!r}", hint="make data")
-    try:
-        return data.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        byte = data[error.start : error.start + 1]
+    if "id" not in columns:
+        columns = {"id": [str(number) for number in range(len(lines))], **columns}
+    if labelled:
+        pairs = zip(columns["id"], lines, strict=True)
+        columns["id"] = [name if name.strip() else f"line {line}" for name, line in pairs]
+    _mark(columns, competition, marks)
+    out = {at for at, why in marks.items() if (labelled and why != RESPELLED) or why == "doubled id"}
+    counted = [
+        Counter(marks[at] for at in sorted(marks) if (at in out) is dropped) for dropped in (True, False)
+    ]
+    first = {
+        marks[at]: f"line {lines[at]}: {_short([values[at] for values in columns.values()])}"
+        for at in sorted(marks, reverse=True)
+    }
+    if labelled:
+        for at in [at for at, why in marks.items() if why == RESPELLED]:
+            columns["label"][at] = competition.spelling_of(columns["label"][at])
+    left = Left(dict(counted[0]), dict(counted[1]), first)
+    if len(out) == len(lines):
         raise InputInvalid(
-            f"{path}:{line}: not UTF-8: byte {byte!r} at offset {error.start}", hint="save it as UTF-8"
-        ) from None
+            f"{path}: no row is of use, {left}; {' '.join(first.values())}", hint="mend kit.toml"
+        )
+    if out:
+        kept = [at for at in range(len(lines)) if at not in out]
+        columns = {name: [values[at] for at in kept] for name, values in columns.items()}
+    return columns, left
 
 
-def positions(path: Path, header: Sequence[str], wanted: Iterable[str]) -> dict[str, int]:
-    """Return where each column stands; raises InputInvalid where a wanted one is missing or doubled."""
-    found = {column: index for index, column in enumerate(header)}
-    if not header:
-        raise InputInvalid(f"{path} is empty", hint="make data")
-    for column in wanted:
-        if column not in found:
-            folded = {name.strip().casefold(): name for name in header}
-            near = difflib.get_close_matches(column.casefold(), folded, n=1)
-            guess = f"; did you mean {folded[near[0]]!r}?" if near else ""
-            raise InputInvalid(
-                f"{path}:1: no column {column!r}; there are {', '.join(map(repr, header))}{guess}",
-                hint="name the columns in kit.toml, [competition]",
-            )
-        if header.count(column) > 1:
-            raise InputInvalid(f"{path}:1: column {column!r} stands there twice", hint="make data")
-    return found
+def _fill(
+    records: Iterator[tuple[int, list[str]]], width: int, places: dict[str, int], columns: Columns
+) -> tuple[list[int], dict[int, str]]:
+    """Read the records into the columns; return the line of each, and which are not `width` fields wide."""
+    lines: list[int] = []
+    marks = {}
+    while chunk := list(itertools.islice(records, CHUNK)):
+        for at, (_, fields) in enumerate(chunk, len(lines)):
+            if len(fields) != width:
+                marks[at] = "another number of fields"
+                fields.extend([""] * (width - len(fields)))
+        lines += [line for line, _ in chunk]
+        for name, place in places.items():
+            columns[name] += [fields[place] for _, fields in chunk]
+    return lines, marks
 
 
-def _check(
-    path: Path, line: int, row: dict[str, str], competition: Competition, line_by_id: dict[str, int]
-) -> None:
-    """Raise InputInvalid where one row breaks the competition's facts."""
-
-    def refuse(column: str, what: str) -> NoReturn:
-        raise InputInvalid(f"{path}:{line}: column {column!r}: {what}", hint=f"mend line {line}")
-
-    name = row["id"]
-    if not name.strip():
-        refuse(competition.id, f"empty id {name!r}")
-    if name in line_by_id:
-        refuse(competition.id, f"id {name!r} stands on line {line_by_id[name]} already")
-    if not row["text"].strip():
-        refuse(competition.text, f"empty sentence {row['text']!r} of id {name!r}")
-    if "label" in row and row["label"] not in competition.labels:
-        allowed = ", ".join(map(repr, competition.labels))
-        refuse(competition.label, f"label {row['label']!r} of id {name!r} is not one of {allowed}")
+def _mark(columns: Columns, competition: Competition, marks: dict[int, str]) -> None:
+    """Note by its position why a row is not like the others, the weightiest reason alone."""
+    labels = columns.get("label", [])
+    meant = {label: competition.spelling_of(label) for label in set(labels)}
+    strange = {label for label, own in meant.items() if not own or own != label}
+    for at, label in enumerate(labels) if strange else ():
+        if not meant[label]:
+            marks.setdefault(at, "unknown label" if label.strip() else "no label")
+    for at, text in enumerate(columns.get("text", ())):
+        if not text.strip():
+            marks.setdefault(at, "blank text")
+    seen: set[str] = set()
+    for at, name in enumerate(columns["id"]) if len(set(columns["id"])) < len(columns["id"]) else ():
+        if name in seen:
+            marks.setdefault(at, "doubled id")
+        seen.add(name)
+    for at, label in enumerate(labels) if strange else ():
+        if label in strange:
+            marks.setdefault(at, RESPELLED)
 
 
 def _short(fields: Sequence[str]) -> str:
-    text = repr(",".join(fields))
+    text = repr(",".join(field[:80] for field in fields))
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit import files
 from kit.errors import KitError
+from kit.task.sample import Sample
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -17,18 +19,50 @@ if TYPE_CHECKING:
     from kit.config import Competition
 
 
-def write(path: Path, test: DataFrame, label_by_id: Mapping[str, str], competition: Competition) -> None:
-    """Write `id,label` under the competition's column names, in the order of `test`, whole or not at all.
+@dataclass(frozen=True)
+class Columns:
+    """The header of a submission."""
+
+    id: str
+    label: str
+    label_first: bool = False
+
+    @property
+    def header(self) -> list[str]:
+        """The names in their order."""
+        return [self.label, self.id] if self.label_first else [self.id, self.label]
+
+
+def columns(competition: Competition, sample: Sample | None) -> Columns:
+    """Return the header that the settings name, else the sample's, else that of the training data."""
+    own = Columns(competition.id or "id", competition.label)
+    if sample is not None and len(sample.header) == 2:
+        own = Columns(sample.id, sample.label, sample.id_at == 1)
+    return Columns(
+        competition.submission_id or own.id, competition.submission_label or own.label, own.label_first
+    )
+
+
+def write(
+    path: Path,
+    test: DataFrame,
+    label_by_id: Mapping[str, str],
+    competition: Competition,
+    header: Columns | None = None,
+) -> None:
+    """Write an id and a label for each row of `test`, in its order, whole or not at all.
 
     UTF-8 with LF. Raises KitError on a test id without a label, a label without a test id, a label outside
     the set, or a disk that refuses.
     """
+    header = header or columns(competition, None)
     ids = test["id"].tolist()
     _check(path, ids, label_by_id, competition)
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([competition.id, competition.label])
-    writer.writerows((name, label_by_id[name]) for name in ids)
+    writer.writerow(header.header)
+    order = -1 if header.label_first else 1
+    writer.writerows((name, competition.written(label_by_id[name]))[::order] for name in ids)
     files.write_whole(path, text.getvalue())
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from kit.errors import InputInvalid
 from kit.review.checks.csv_reader import Table
-from kit.review.checks.problems import Problem, Spot, found
-from kit.task import rows
+from kit.review.checks.problems import Problem, Spot, problems_of
+from kit.task import csv_file
 from kit.task.parse import REASONS, Unparsed, parse
 
 EXAMPLES = 20
@@ -40,9 +40,9 @@ class Prediction:
 
 def read(path: Path) -> list[Prediction]:
     """Return the rows of predictions.csv. Raises InputInvalid."""
-    records = rows.records(path)
+    records = csv_file.records(path)
     _, header = next(records, (0, []))
-    at = rows.positions(path, header, ["id", "label", "completion"])
+    at = csv_file.positions(path, header, ["id", "label", "completion"])
     probabilities = [place for name, place in at.items() if name.startswith("probability_")]
     predictions = []
     for line, fields in records:
@@ -113,7 +113,7 @@ def check(predictions: Sequence[Prediction], counts: Mapping[str, Any], table: T
     ]
     if len(unsure) > MANY * len(predictions):
         what = f"{len(unsure)} of {len(predictions)} predictions have a probability below {LOW_CONFIDENCE}"
-        problems += found("low_confidence", lambda spot: f"{what}, the first is id {spot.id!r}", unsure)
+        problems += problems_of("low_confidence", lambda spot: f"{what}, the first is id {spot.id!r}", unsure)
     if counts["disagreements"]:
         first = counts["examples"][0]
         what = (
@@ -127,10 +127,10 @@ def check(predictions: Sequence[Prediction], counts: Mapping[str, Any], table: T
             for name, label, number in zip(table.ids, table.labels, table.numbers, strict=True)
             if label_by_id.get(name, label) != label
         ]
-        problems += found(
+        problems += problems_of(
             "predictions_differ",
             lambda spot: (
-                f"id {spot.id!r} is {spot.value!r}, in predictions.csv {label_by_id[spot.id or '']!r}"
+                f"id {spot.id!r} is {spot.value!r}, in predictions.csv {label_by_id.get(spot.id or '')!r}"
             ),
             differing,
         )

@@ -13,16 +13,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from kit.review.checks.facts import Facts
-from kit.review.checks.problems import Problem, Spot, found
-from kit.task import rows
+from kit.review.checks.problems import Problem, Spot, problems_of
+from kit.task import csv_file
 
 INVISIBLE = re.compile(
     r"[\x00-\x1f\x7f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]"
 )
 """Control characters and marks without width."""
-_DELIMITERS = (";", "\t", "|", ":", " ")
+_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons", " ": "blanks"}
 UNDECODED = re.compile("[\udc80-\udcff]")
 """Bytes that were not UTF-8, as surrogateescape keeps them."""
+LONGEST_LINE = 131_072
+"""Characters; what is longer is cut, unless the test has such ids."""
 
 
 @dataclass
@@ -39,6 +41,8 @@ class Table:
     """Every line of the file without its end."""
     first_row: int
     """The line, from 1, behind the header."""
+    is_whole: bool
+    """Whether the last line has its end."""
     ids: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
@@ -60,7 +64,7 @@ def read(data: bytes, facts: Facts) -> tuple[Table | None, list[Problem]]:
     """Return the table and the defects of its form; no table where there are no columns to speak of."""
     if not data.removeprefix(codecs.BOM_UTF8).strip():
         return None, [Problem("file_empty", f"{len(data)} bytes and no row")]
-    foreign = rows.foreign_format(data)
+    foreign = csv_file.foreign_format(data)
     if foreign:
         code = "utf16" if foreign.startswith("UTF-16") else "not_csv"
         return None, [Problem(code, f"not a csv but {foreign}, it begins {data[:40]!r}")]
@@ -69,21 +73,22 @@ def read(data: bytes, facts: Facts) -> tuple[Table | None, list[Problem]]:
     is_whole = not lines[-1]
     if is_whole:
         lines.pop()
+    problems += _cut_lines(lines, facts)
     start = next((number for number, line in enumerate(lines) if line), 0)
     delimiter, delimiter_problems = _delimiter(lines[start], facts)
     header, is_clean = split(lines[start], delimiter)
     if not is_clean:
         spot = Spot(start + 1, value=lines[start])
-        problems += found(
+        problems += problems_of(
             "open_quote", lambda _: "a quote in the header that opens or closes no field", [spot]
         )
     places, named, header_problems = _header(header, start + 1, facts)
     problems += delimiter_problems + header_problems
     if places is None:
         return None, problems
-    table = Table(header if named else [], places, len(header), lines, start + named + 1)
+    table = Table(header if named else [], places, len(header), lines, start + named + 1, is_whole)
     table.quoted += [] if is_clean else [start + 1]
-    problems += _fill(table, delimiter, facts, is_whole=is_whole)
+    problems += _fill(table, delimiter, facts)
     return table, problems
 
 
@@ -95,7 +100,7 @@ def _decode(data: bytes) -> tuple[str, list[Problem]]:
         problems.append(Problem("bom", "the file begins with a byte order mark"))
     if b"\0" in data:
         spots = [Spot(line) for line, text in enumerate(data.split(b"\n"), 1) if b"\0" in text]
-        problems += found("nul_byte", lambda _: "a NUL byte", spots)
+        problems += problems_of("nul_byte", lambda _: "a NUL byte", spots)
         data = data.replace(b"\0", b"")
     try:
         text = data.decode("utf-8")
@@ -105,12 +110,22 @@ def _decode(data: bytes) -> tuple[str, list[Problem]]:
         spots = [
             Spot(line, value=part) for line, part in enumerate(text.split("\n"), 1) if UNDECODED.search(part)
         ]
-        problems += found("not_utf8", lambda _: f"byte {byte!r} at offset {at} is not UTF-8", spots)
+        problems += problems_of("not_utf8", lambda _: f"byte {byte!r} at offset {at} is not UTF-8", spots)
     if "\r" in text:
         count = text.count("\r")
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         problems.append(Problem("crlf", f"{count} lines end in CR or CRLF instead of LF", count))
     return text, problems
+
+
+def _cut_lines(lines: list[str], facts: Facts) -> list[Problem]:
+    """Cut the lines that are longer than any row can be, and name them."""
+    too_long = [at for at, line in enumerate(lines) if len(line) > LONGEST_LINE]
+    most = LONGEST_LINE + max(map(len, facts.ids), default=0) if too_long else 0
+    spots = [Spot(at + 1, value=lines[at]) for at in too_long if len(lines[at]) > most]
+    for spot in spots:
+        lines[(spot.line or 1) - 1] = (spot.value or "")[:LONGEST_LINE]
+    return problems_of("long_line", lambda spot: f"more than {most:,} characters: {spot.value!r}", spots)
 
 
 def _delimiter(line: str, facts: Facts) -> tuple[str, list[Problem]]:
@@ -119,8 +134,10 @@ def _delimiter(line: str, facts: Facts) -> tuple[str, list[Problem]]:
         return ",", []
     for delimiter in _DELIMITERS:
         fields = [plain(part) for part in line.split(delimiter)]
-        if len(fields) > 1 and {plain(facts.id), plain(facts.label)} & set(fields):
-            message = f"line 1: fields are separated by {delimiter!r} instead of ',': {line[:80]!r}"
+        expected = {plain(name) for name in (facts.id, facts.label, *facts.labels)}
+        if len(fields) > 1 and expected & set(fields):
+            name = _DELIMITERS[delimiter]
+            message = f"line 1: fields are separated by {name} instead of commas: {line[:80]!r}"
             return delimiter, [Problem("wrong_delimiter", message, 1, (Spot(1, value=line),))]
     return ",", []
 
@@ -132,6 +149,8 @@ def _header(
     expected = [facts.id, facts.label]
     if list(header) == expected:
         return (0, 1), True, []
+    if list(header) == expected[::-1] and facts.label_first:
+        return (1, 0), True, []
     shown = Spot(line, value=",".join(header))
 
     def wrong(code: str, what: str) -> Problem:
@@ -146,7 +165,7 @@ def _header(
         same = [at for at, other in enumerate(folded) if other == plain(name)]
         exact = [at for at in same if header[at] == name]
         if len(same) > 1:
-            problems.append(wrong("header_duplicate", f"column {name!r} stands there {len(same)} times"))
+            problems.append(wrong("header_duplicate", f"column {name!r} is there {len(same)} times"))
         elif same and not exact:
             other = header[same[0]]
             is_blank = _visible(other) == _visible(name)
@@ -172,8 +191,8 @@ def _header(
     id_at, label_at = places
     if id_at is None or label_at is None:
         return None, True, problems
-    if id_at > label_at:
-        problems.append(wrong("column_order", f"{header[label_at]!r} stands before {header[id_at]!r}"))
+    if (id_at > label_at) is not facts.label_first and not any(p.code == "index_column" for p in problems):
+        problems.append(wrong("column_order", "the columns are the other way round, which Kaggle takes too"))
     return (id_at, label_at), True, problems
 
 
@@ -193,7 +212,7 @@ def _visible(name: str) -> str:
     return "".join(INVISIBLE.sub("", name).split())
 
 
-def _fill(table: Table, delimiter: str, facts: Facts, *, is_whole: bool) -> list[Problem]:
+def _fill(table: Table, delimiter: str, facts: Facts) -> list[Problem]:
     """Read the rows into the table, and return what is amiss with their form."""
     id_at, label_at = table.places
     width = table.width
@@ -208,10 +227,10 @@ def _fill(table: Table, delimiter: str, facts: Facts, *, is_whole: bool) -> list
             table.others.append((fields, number))
     table.quoted += [spot.line for spot in quoted if spot.line]
     problems = _drop_repeated_headers(table)
-    cut = None if is_whole else _cut_line(table, facts)
+    cut = None if table.is_whole else _cut_line(table, facts)
     if cut is not None:
         text = table.lines[cut - 1]
-        problems += found(
+        problems += problems_of(
             "cut_last_line", lambda _: f"the file ends inside {text!r}", [Spot(cut, value=text)]
         )
     ragged = [
@@ -219,8 +238,8 @@ def _fill(table: Table, delimiter: str, facts: Facts, *, is_whole: bool) -> list
         for fields, number in table.others
         if number != cut
     ]
-    problems += found("ragged_row", lambda spot: f"{spot.value!r} is not {width} fields", ragged)
-    return problems + found(
+    problems += problems_of("ragged_row", lambda spot: f"{spot.value!r} is not {width} fields", ragged)
+    return problems + problems_of(
         "open_quote",
         lambda spot: f"a quote in {spot.value!r} that opens or closes no field",
         [spot for spot in quoted if spot.line != cut],
@@ -279,7 +298,7 @@ def _drop_repeated_headers(table: Table) -> list[Problem]:
     table.ids = [table.ids[at] for at in kept]
     table.labels = [table.labels[at] for at in kept]
     table.numbers = [table.numbers[at] for at in kept]
-    return found("header_repeated", lambda spot: f"the header {spot.value!r} once more", spots)
+    return problems_of("header_repeated", lambda spot: f"the header {spot.value!r} once more", spots)
 
 
 def _cut_line(table: Table, facts: Facts) -> int | None:

@@ -1,11 +1,10 @@
-"""Gather what a submission is checked against: the test's ids, the columns, the labels, the training shares.
+"""Gather what a submission is checked against: the test's ids, the columns, the labels, the training labels.
 
-It reads test.csv, sample_submission.csv, train.csv and a run's run.json, and judges nothing.
+It reads the competition's files and a run's run.json, and judges nothing in the submission.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
@@ -13,11 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
+from kit import files
+from kit.config import Competition
 from kit.errors import InputInvalid
-from kit.task import rows
+from kit.review.checks.problems import Problem
+from kit.task import rows, sample
+from kit.task.submission import Columns, columns
 
 if TYPE_CHECKING:
-    from kit.config import Competition
+    from kit.task.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -25,30 +30,33 @@ class Facts:
     """What a good submission holds. Ids are exact text, in the order of test.csv."""
 
     id: str
-    """Name of the submission's first column."""
+    """Name of the submission's id column."""
     label: str
-    """Name of its second column."""
+    """Name of its label column."""
     labels: tuple[str, ...]
+    """Every label as the submission must spell it."""
     ids: Sequence[str]
     """The test ids that must be answered."""
     languages: Sequence[str] = ()
     """Language of each of those, or empty."""
-    left_out: int = 0
-    """Test rows that the run was not asked to answer."""
-    sample_ids: Sequence[str] | None = None
-    """Ids of sample_submission.csv, or None where there is none."""
-    sample_is_stale: bool = False
-    """Whether those are not the ids of test.csv."""
+    label_first: bool = False
+    """Whether the sample submission has the label before the id."""
     training: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Training rows by language and label; empty where train.csv is not at hand."""
+    notes: tuple[Problem, ...] = ()
+    """What the files beside the submission give reason to say."""
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What run.json says about the rows that the run answered."""
+    """What run.json says about the run's settings and the rows that it answered."""
 
     test_sha256: str | None = None
     test_ids: tuple[str, ...] | None = None
+    competition: Competition | None = None
+    columns: Columns | None = None
+    left: dict[str, str] = field(default_factory=dict)
+    """By file, in words, the rows that were left out or odd."""
 
 
 def asked_of(run: Path) -> Asked:
@@ -58,73 +66,132 @@ def asked_of(run: Path) -> Asked:
         return Asked()
     try:
         record = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise InputInvalid(f"{path}: not JSON: {error}", hint="make pull") from None
-    if not isinstance(record, dict):
-        raise InputInvalid(f"{path}: not an object but {type(record).__name__}", hint="make pull")
-    ids = record.get("test_ids")
-    sha256 = record.get("test_sha256")
-    if not isinstance(sha256, str | None) or not (ids is None or _is_text(ids)):
-        raise InputInvalid(f"{path}: test_sha256 is no text or test_ids no list of texts", hint="make pull")
-    return Asked(sha256, None if ids is None else tuple(ids))
-
-
-def sha256_of(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal. Raises InputInvalid where it cannot be read."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise InputInvalid(f"{path} cannot be read: {error.strerror}", hint="make data") from None
+        config = record.get("config", {}).get("competition")
+        ids, sha256, header = (record.get(name) for name in ("test_ids", "test_sha256", "submission"))
+        if not isinstance(sha256, str | None) or not (ids is None or _is_text(ids)):
+            raise TypeError("test_sha256 is no text or test_ids no list of texts")
+        return Asked(
+            sha256,
+            None if ids is None else tuple(ids),
+            None if config is None else Competition.model_validate(config),
+            None if header is None else Columns(**header),
+            {name: str(rows.Left(**left)) for name, left in record.get("left", {}).items()},
+        )
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        raise InputInvalid(f"{path}: not the record of a run: {reason}", hint="make pull") from None
 
 
 def gather(
     competition: Competition,
     test: Path,
     *,
-    sample: Path | None = None,
+    sample_path: Path | None = None,
     train: Path | None = None,
     labels: Sequence[str] = (),
     asked: Asked | None = None,
+    submission: Path | None = None,
 ) -> Facts:
-    """Return the facts; `labels` and the header of `sample` win over the competition's settings.
+    """Return the facts; `labels` win over the competition's, which win over the sample submission.
 
-    Raises InputInvalid where a file is missing or malformed, or is not the test that the run answered.
+    A sample is looked for beside `test`, and is not the `submission`. Raises InputInvalid where
+    a file is missing or malformed, or is not the test that the run answered.
     """
     asked = asked or Asked()
-    if asked.test_sha256 and sha256_of(test) != asked.test_sha256:
+    _check_test(test, asked)
+    own, _ = rows.scan(test, competition, labelled=False, text=False)
+    ids: Sequence[str] = own["id"]
+    given = (
+        _read_sample(sample_path, ids, competition)
+        if sample_path
+        else sample.find(test, ids, competition, besides=submission)
+    )
+    if given and not competition.id and not given.is_stale:
+        ids = given.ids
+    kept = _kept(test, ids, asked)
+    header = asked.columns if given is None and asked.columns else columns(competition, given)
+    training, notes = _read_training(train, competition)
+    notes += _notes(
+        competition, given, asked, len(ids), len(kept) if kept else len(ids), any_labels=bool(labels)
+    )
+    languages = own.get("language", [])
+    return Facts(
+        id=header.id,
+        label=header.label,
+        label_first=header.label_first,
+        labels=tuple(labels) or tuple(map(competition.written, competition.labels)),
+        ids=[ids[at] for at in kept] if kept else ids,
+        languages=[languages[at] for at in kept] if kept and languages else languages,
+        training=training,
+        notes=tuple(notes),
+    )
+
+
+def _check_test(test: Path, asked: Asked) -> None:
+    try:
+        sha256 = files.sha256_of(test) if asked.test_sha256 else None
+    except OSError as error:
+        raise InputInvalid(f"{test} cannot be read: {error.strerror}", hint="make data") from None
+    if sha256 != asked.test_sha256:
         raise InputInvalid(
-            f"{test} is not the file that the run answered: its sha256 is {sha256_of(test)[:12]}…, "
-            f"run.json has {asked.test_sha256[:12]}…",
+            f"{test} is not the file that the run answered: its sha256 is {(sha256 or '')[:12]}…, "
+            f"run.json has {(asked.test_sha256 or '')[:12]}…",
             hint="make data, or --test with the file of that run",
         )
-    columns = (competition.id, competition.label)
-    sample_ids = None
-    if sample is not None:
-        columns, sample_ids = _read_sample(sample, competition)
-    languages = [competition.language] if competition.language else []
-    ids, *spoken = _read_columns(test, [competition.id], languages)
-    known = set(ids)
-    if len(known) != len(ids):
-        twice = next(name for name, count in Counter(ids).items() if count > 1)
-        raise InputInvalid(f"{test}: id {twice!r} stands there twice", hint="make data")
-    stale = sample_ids is not None and set(sample_ids) != known
-    kept = _kept(test, ids, asked)
-    return Facts(
-        id=columns[0],
-        label=columns[1],
-        labels=tuple(labels) or competition.labels,
-        ids=[ids[position] for position in kept] if kept else ids,
-        languages=[spoken[0][position] for position in kept] if kept and spoken else (*spoken, ())[0],
-        left_out=len(ids) - len(kept) if kept else 0,
-        sample_ids=sample_ids,
-        sample_is_stale=stale,
-        training=_read_training(train, competition) if train is not None else Counter(),
-    )
+
+
+def _read_sample(path: Path, ids: Sequence[str], competition: Competition) -> Sample:
+    given = sample.read(path, ids, competition)
+    if given is None:
+        raise InputInvalid(f"{path} is no csv with an id and a label", hint="make data, or --sample")
+    return given
+
+
+def _notes(
+    competition: Competition,
+    given: Sample | None,
+    asked: Asked,
+    count: int,
+    kept: int,
+    *,
+    any_labels: bool,
+) -> list[Problem]:
+    """Return what is worth saying before the submission is looked at."""
+    objection = given and not any_labels and sample.disagreement(given, competition)
+    notes = [
+        (
+            "partial_run",
+            kept < count,
+            f"the run was asked for {kept} of {count} test rows and left {count - kept} out on purpose; "
+            "Kaggle will refuse this file",
+            count - kept,
+        ),
+        (
+            "no_sample",
+            given is None,
+            "no sample submission is beside test.csv, so nothing says which header and values Kaggle wants "
+            "(try: make data)",
+            1,
+        ),
+        (
+            "stale_sample",
+            given is not None and given.is_stale,
+            f"the ids of {given.path.name if given else ''} are not those of test.csv; test.csv was used",
+            1,
+        ),
+        *(
+            (f"{name}_rows", True, f"{name}.csv, as the run read it: {words}", 1)
+            for name, words in asked.left.items()
+        ),
+    ]
+    if objection:
+        notes.append((objection[0], True, f"{objection[1]} (try: {objection[2]})", 1))
+    return [Problem(code, message, number) for code, applies, message, number in notes if applies]
 
 
 def _kept(test: Path, ids: Sequence[str], asked: Asked) -> list[int]:
     """Return the positions of the test rows that were asked for, or nothing where all were."""
-    if asked.test_ids is None:
+    if asked.test_ids is None or list(asked.test_ids) == ids:
         return []
     position_by_id = {name: position for position, name in enumerate(ids)}
     foreign = [name for name in asked.test_ids if name not in position_by_id]
@@ -138,43 +205,18 @@ def _kept(test: Path, ids: Sequence[str], asked: Asked) -> list[int]:
     return sorted({position_by_id[name] for name in asked.test_ids})
 
 
-def _read_sample(path: Path, competition: Competition) -> tuple[tuple[str, str], list[str]]:
-    records = rows.records(path)
-    _, header = next(records, (0, []))
-    if len(header) != 2:
-        raise InputInvalid(
-            f"{path}:1: {len(header)} columns; a submission of this kind has an id and a label",
-            hint="make data",
-        )
-    first, second = reversed(header) if header[1] == competition.id else header
-    at = header.index(first)
-    return (first, second), [fields[at] for _, fields in records if len(fields) == 2]
-
-
-def _read_training(path: Path, competition: Competition) -> Counter[tuple[str, str]]:
-    languages = [competition.language] if competition.language else []
-    labels, *spoken = _read_columns(path, [competition.label], languages)
-    return Counter(zip(spoken[0] if spoken else [""] * len(labels), labels, strict=True))
-
-
-def _read_columns(path: Path, wanted: Sequence[str], optional: Sequence[str]) -> list[list[str]]:
-    """Return the values of the wanted columns and of those optional ones that are there."""
-    records = rows.records(path)
-    _, header = next(records, (0, []))
-    position_by_column = rows.positions(path, header, wanted)
-    places = [position_by_column[name] for name in [*wanted, *optional] if name in position_by_column]
-    width = len(header)
-    columns: list[list[str]] = [[] for _ in places]
-    for line, fields in records:
-        if len(fields) != width:
-            raise InputInvalid(
-                f"{path}:{line}: {len(fields)} fields under a header of {width}", hint="make data"
-            )
-        for column, place in zip(columns, places, strict=True):
-            column.append(fields[place])
-    if not columns[0]:
-        raise InputInvalid(f"{path}: a header and no rows", hint="make data")
-    return columns
+def _read_training(
+    path: Path | None, competition: Competition
+) -> tuple[Counter[tuple[str, str]], list[Problem]]:
+    """Return the labels of train.csv as the submission writes them; what is wrong with it is only said."""
+    if path is None:
+        return Counter(), []
+    try:
+        own, _ = rows.scan(path, competition, labelled=True, text=False)
+    except InputInvalid as error:
+        return Counter(), [Problem("train_unread", f"the label counts were not compared: {error}")]
+    labels = map(competition.written, own["label"])
+    return Counter(zip(own.get("language", [""] * len(own["label"])), labels, strict=True)), []
 
 
 def _is_text(values: Any) -> bool:

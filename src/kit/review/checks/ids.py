@@ -9,10 +9,13 @@ from collections.abc import Collection, Iterable, Sequence
 
 from kit.review.checks.csv_reader import INVISIBLE, UNDECODED, Table
 from kit.review.checks.facts import Facts
-from kit.review.checks.problems import Problem, Spot, found
+from kit.review.checks.problems import Problem, Spot, problems_of
 
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_DECIMAL = re.compile(r"0*(\d+)(?:\.0*)?")
+_EXPONENT = re.compile(r"\d(?:\.\d+)?e[+-]?\d+", re.IGNORECASE)
+_NUMBER = re.compile(r"[\d,]+(?:\.\d*)?", re.ASCII)
+_LONGEST = 1000
+"""Characters of an id up to which another spelling is looked for."""
 
 
 def check(table: Table, facts: Facts) -> list[Problem]:
@@ -36,7 +39,7 @@ def check(table: Table, facts: Facts) -> list[Problem]:
     )
     absent = position_by_id.keys() - present
     missing = [Spot(id=name) for name in facts.ids if name in absent] if absent else []
-    problems += found("id_missing", lambda spot: f"id {spot.id!r} of test.csv has no row", missing)
+    problems += problems_of("id_missing", lambda spot: f"id {spot.id!r} of test.csv has no row", missing)
     positions = list(map(position_by_id.__getitem__, known))
     if len(unique) == len(table.ids) and any(map(operator.lt, positions[1:], positions)):
         problems.append(_disorder(positions, facts))
@@ -49,13 +52,22 @@ def _strangers(table: Table, position_by_id: Collection[str], meant_by_id: dict[
     for name, number in zip(table.ids, table.numbers, strict=True):
         if name not in position_by_id and not UNDECODED.search(name):
             meant = meant_by_id.get(name)
-            kind = "retyped" if meant is not None else "unknown" if _bare(name) else "blank"
+            is_retyped = meant is not None or _EXPONENT.fullmatch(name.strip()[:_LONGEST])
+            kind = "retyped" if is_retyped else "unknown" if _bare(name) else "blank"
             spots[kind].append(Spot(number, name, meant))
     return [
-        *found("id_blank", lambda spot: f"id {spot.id!r} is blank", spots["blank"]),
-        *found("id_retyped", lambda spot: f"id {spot.id!r} is {spot.value!r} in test.csv", spots["retyped"]),
-        *found("id_unknown", lambda spot: f"id {spot.id!r} is not in test.csv", spots["unknown"]),
+        *problems_of("id_blank", lambda spot: f"id {spot.id!r} is blank", spots["blank"]),
+        *problems_of("id_retyped", _retyped, spots["retyped"]),
+        *problems_of("id_unknown", lambda spot: f"id {spot.id!r} is not in test.csv", spots["unknown"]),
     ]
+
+
+def _retyped(spot: Spot) -> str:
+    """Say what an id should be, and what changed it where that leaves a trace."""
+    name = (spot.id or "").strip()
+    is_number = _EXPONENT.fullmatch(name) or _NUMBER.fullmatch(name)
+    meant = f" is {spot.value!r} in test.csv" if spot.value is not None else " is not in test.csv"
+    return f"id {spot.id!r}{meant}" + (", re-typed by a spreadsheet or a data frame" if is_number else "")
 
 
 def _duplicates(table: Table, position_by_id: Collection[str]) -> list[Problem]:
@@ -65,7 +77,7 @@ def _duplicates(table: Table, position_by_id: Collection[str]) -> list[Problem]:
         for name, number in zip(table.ids, table.numbers, strict=True)
         if first_line.setdefault(name, number) != number and name in position_by_id
     ]
-    return found("id_duplicate", lambda spot: f"id {spot.id!r} stands on line {spot.value} already", spots)
+    return problems_of("id_duplicate", lambda spot: f"id {spot.id!r} is on line {spot.value} already", spots)
 
 
 def _disorder(positions: Sequence[int], facts: Facts) -> Problem:
@@ -76,20 +88,37 @@ def _disorder(positions: Sequence[int], facts: Facts) -> Problem:
 
 def _meant(strangers: Iterable[str], ids: Sequence[str]) -> dict[str, str]:
     """Return the test id that each stranger is another spelling of, where there is exactly one."""
-    id_by_bare: dict[str, str | None] = {}
-    for name in ids:
-        bare = _bare(name)
-        id_by_bare[bare] = None if bare in id_by_bare else name
-    meant = {name: id_by_bare.get(bare) for name in strangers if (bare := _bare(name))}
-    return {name: spelled for name, spelled in meant.items() if spelled is not None}
+    strangers = list(strangers)
+    forms = [_bare] + ([_exponent] if any(map(_EXPONENT.fullmatch, strangers)) else [])
+    meant: dict[str, str] = {}
+    for form in forms:
+        id_by_form: dict[str, str | None] = {}
+        for name in ids:
+            key = form(name)
+            id_by_form[key] = None if key in id_by_form else name
+        for name in strangers:
+            own = id_by_form.get(key) if (key := form(name)) else None
+            if own is not None:
+                meant.setdefault(name, own)
+    return meant
+
+
+def _exponent(name: str) -> str:
+    """Return a number with the digits that a spreadsheet leaves of it, `1.03e+211`, else nothing."""
+    try:
+        return f"{float(name):.2e}" if len(name) <= _LONGEST else ""
+    except ValueError:
+        return ""
 
 
 def _bare(name: str) -> str:
     """Return an id without what spreadsheets and data frames add: blanks, commas, `.0`, zeros, case."""
+    if len(name) > _LONGEST:
+        return name
     if not name.isascii():
         name = INVISIBLE.sub("", unicodedata.normalize("NFKC", name))
     text = name.strip(" \t\"'\x0b\x0c\xa0").casefold()
     if _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
-    number = _DECIMAL.fullmatch(text)
-    return number[1] if number else text
+    whole, _, rest = text.partition(".")
+    return whole.lstrip("0") or "0" if whole.isdecimal() and not rest.strip("0") else text

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 
 from kit.review.checks.csv_reader import INVISIBLE, UNDECODED, Table
 from kit.review.checks.facts import Facts
-from kit.review.checks.problems import Problem, Spot, found
+from kit.review.checks.problems import Problem, Spot, problems_of
 
 _NAN = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nil", "nat", "-nan", "#na"})
+_LONGEST = 1000
+"""Characters of a label that are looked at; none is as long."""
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?")
 _DEFECTS = {
     "label_blank": "label {0!r} of id {1!r} is blank",
@@ -19,6 +21,8 @@ _DEFECTS = {
     "label_blanks": "label {0!r} of id {1!r} has blanks around it",
     "label_case": "label {0!r} of id {1!r} is in the wrong case",
     "label_invisible": "label {0!a} of id {1!r} holds invisible characters",
+    "label_float": "label {0!r} of id {1!r} is a label written as a float",
+    "label_form": "label {0!a} of id {1!r} is a label in another Unicode form (NFC, NFD)",
     "label_numeric": "label {0!r} of id {1!r} is a number",
     "label_lookalike": "label {0!a} of id {1!r} only looks like a label",
     "label_unknown": "label {0!r} of id {1!r} is none of {2}",
@@ -41,7 +45,7 @@ def check(table: Table, facts: Facts) -> list[Problem]:
     problems: list[Problem] = []
     for code, words in _DEFECTS.items():
         describe = functools.partial(_describe_label, words, either)
-        problems += found(code, describe, spots[code])
+        problems += problems_of(code, describe, spots[code])
     return problems
 
 
@@ -51,6 +55,7 @@ def _describe_label(words: str, either: str, spot: Spot) -> str:
 
 def label_defect(label: str, labels: Sequence[str]) -> str:
     """Return the code of what is wrong with a label outside the set; the most telling one."""
+    label = label[:_LONGEST]
     seen = INVISIBLE.sub("", label)
     bare = seen.strip()
     if not bare:
@@ -59,6 +64,10 @@ def label_defect(label: str, labels: Sequence[str]) -> str:
         return "label_blanks"
     if bare in labels:
         return "label_invisible"
+    if unicodedata.normalize("NFC", bare) in {unicodedata.normalize("NFC", name) for name in labels}:
+        return "label_form"
+    if as_whole(bare) in labels:
+        return "label_float"
     if bare.casefold() in _NAN:
         return "label_nan"
     if bare.casefold() in {name.casefold() for name in labels}:
@@ -66,6 +75,12 @@ def label_defect(label: str, labels: Sequence[str]) -> str:
     if _NUMBER.fullmatch(bare.casefold()):
         return "label_numeric"
     return "label_lookalike" if any(_looks_like(bare, name) for name in labels) else "label_unknown"
+
+
+def as_whole(label: str) -> str:
+    """Return `1` for `1.0`, and what is no such float as it is."""
+    whole, point, rest = label.strip().partition(".")
+    return whole if point and rest and whole.lstrip("+-").isdecimal() and not rest.strip("0") else label
 
 
 def _looks_like(text: str, label: str) -> bool:

@@ -1,53 +1,139 @@
 """Find every reason why Kaggle would refuse a submission or, worse, score something that was not meant.
 
-One pass finds all of them. It mends nothing; that is `repair`'s.
+One pass finds all of them, by the settings of the run that wrote the file. Mending is `repair`'s.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kit.review.checks import csv_reader, ids, labels, shares
+from kit import files
+from kit.config import Competition
+from kit.review.checks import completions, csv_reader, facts, ids, label_shift, labels, repair
 from kit.review.checks.csv_reader import Table
-from kit.review.checks.facts import Facts
-from kit.review.checks.problems import Problem, Report
+from kit.review.checks.facts import Asked, Facts
+from kit.review.checks.problems import Problem, Verdict
+
+Places = Callable[[str], Sequence[Path]]
+"""Gives the folders that may hold a competition's files, by its slug."""
 
 
-def validate(path: Path, facts: Facts) -> tuple[Report, Table | None]:
+@dataclasses.dataclass(frozen=True)
+class Instead:
+    """What to take in place of the files that belong to a run, and where to write a mended copy."""
+
+    submission: Path | None = None
+    test: Path | None = None
+    sample: Path | None = None
+    train: Path | None = None
+    predictions: Path | None = None
+    labels: tuple[str, ...] = ()
+    fix: Path | None = None
+
+
+def validate(
+    run: Path | None, places: Places, competition: Competition, instead: Instead | None = None
+) -> Verdict:
+    """Judge the submission of a run by the run's own settings; `competition` is for where there are none.
+
+    Raises InputInvalid where it cannot be judged: no test.csv, or not the one that the run answered.
+    """
+    instead = instead or Instead()
+    asked = facts.asked_of(run) if run else Asked()
+    competition = asked.competition or competition
+    path = instead.submission or (run or Path()) / "submission.csv"
+    test = instead.test or _test(places(competition.slug), asked)
+    gathered = facts.gather(
+        competition,
+        test,
+        sample_path=instead.sample,
+        train=instead.train or _beside(test, "train.csv"),
+        labels=instead.labels,
+        asked=asked,
+        submission=path,
+    )
+    verdict, table = judge(path, gathered)
+    if instead.fix:
+        verdict, table = _mended(verdict, table, gathered, instead.fix)
+    predictions = instead.predictions or (_beside(path, "predictions.csv") if run else None)
+    if predictions is None:
+        return verdict
+    read = completions.read(predictions)
+    counts = completions.reparse(read, instead.labels or competition.labels, competition.synonyms)
+    written = [dataclasses.replace(one, label=competition.written(one.label)) for one in read]
+    problems = [*verdict.problems, *completions.check(written, counts, table)]
+    return dataclasses.replace(verdict, problems=problems, completions=counts)
+
+
+def judge(path: Path, known: Facts) -> tuple[Verdict, Table | None]:
     """Return what `check` does for the file at `path`; a file that is not there is an error too."""
     try:
         data = path.read_bytes()
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror} (try: make dry-run, or make pull)"
-        return Report(0, [Problem("file_missing", message)]), None
-    return check(data, facts)
+        return Verdict(0, [Problem("file_missing", message)], path), None
+    verdict, table = check(data, known)
+    return dataclasses.replace(verdict, path=path), table
 
 
-def check(data: bytes, facts: Facts) -> tuple[Report, Table | None]:
+def check(data: bytes, known: Facts) -> tuple[Verdict, Table | None]:
     """Return everything that is wrong with a submission's bytes, and the table that was read from them."""
-    table, problems = csv_reader.read(data, facts)
-    problems += _check_test(facts)
+    table, problems = csv_reader.read(data, known)
+    problems += known.notes
     if table is None:
-        return Report(0, problems), None
-    if table.row_count != len(facts.ids):
-        message = f"{table.row_count} rows, but {len(facts.ids)} ids to answer"
-        problems.append(Problem("row_count", message, abs(table.row_count - len(facts.ids))))
-    problems += ids.check(table, facts)
-    problems += labels.check(table, facts)
-    problems += shares.check(table, facts)
-    return Report(table.row_count, problems), table
+        return Verdict(0, problems), None
+    if table.row_count != len(known.ids):
+        message = f"{table.row_count} rows, but {len(known.ids)} ids to answer"
+        problems.append(Problem("row_count", message, abs(table.row_count - len(known.ids))))
+    problems += ids.check(table, known)
+    problems += labels.check(table, known)
+    problems += label_shift.check(table, known)
+    return Verdict(table.row_count, problems), table
 
 
-def _check_test(facts: Facts) -> list[Problem]:
-    """Return what the files beside the submission give reason to say."""
-    problems = []
-    if facts.left_out:
-        message = (
-            f"the run was asked for {len(facts.ids)} of {len(facts.ids) + facts.left_out} test rows and left "
-            f"{facts.left_out} out on purpose; Kaggle will refuse this file"
-        )
-        problems.append(Problem("partial_run", message, facts.left_out))
-    if facts.sample_is_stale:
-        message = "the ids of sample_submission.csv are not those of test.csv; test.csv was used"
-        problems.append(Problem("stale_sample", message))
-    return problems
+def lines(verdict: Verdict) -> list[str]:
+    """Return what a person reads: each problem with a few of its spots, then the verdict."""
+    shown = []
+    for kind, problems in (("error", verdict.errors), ("warning", verdict.warnings)):
+        for problem in problems:
+            shown.append(f"{kind:<7}  {problem.code} ({problem.count:,})  {problem.message}")
+            for spot in problem.examples[1:]:
+                parts = ", ".join(f"{name} {value!r}" for name, value in spot.as_json().items())
+                shown.append(" " * 9 + parts)
+    shown += [f"changed  {one.code} ({one.count:,})  {one.message}" for one in verdict.changes or ()]
+    shown += completions.table_lines(verdict.completions) if verdict.completions else []
+    if verdict.changes is not None and not verdict.fixed:
+        shown.append("no copy was written: it would be invalid as well")
+    word = "valid" if verdict.valid else "invalid"
+    counts = (_count(len(verdict.errors), "error"), _count(len(verdict.warnings), "warning"))
+    return [*shown, f"{verdict.path}: {word}, {verdict.rows:,} rows, {', '.join(counts)}"]
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
+
+
+def _mended(verdict: Verdict, table: Table | None, known: Facts, path: Path) -> tuple[Verdict, Table | None]:
+    """Write the corrected copy if it is valid, and judge it; else leave everything as it was."""
+    mended = repair.repair(verdict, table, known)
+    if mended is not None:
+        text, changes = mended
+        again, table_again = check(text.encode(), known)
+        if again.valid:
+            files.write_whole(path, text)
+            return dataclasses.replace(again, path=path, fixed=True, changes=changes), table_again
+    return dataclasses.replace(verdict, changes=[]), table
+
+
+def _test(folders: Sequence[Path], asked: Asked) -> Path:
+    """Return the test.csv that the run answered, or the competition's; rehearsals have theirs elsewhere."""
+    there = [path for folder in folders if (path := folder / "test.csv").is_file()]
+    answered = [path for path in there if asked.test_sha256 == files.sha256_of(path)]
+    return (answered or there or [folders[0] / "test.csv"])[0]
+
+
+def _beside(path: Path, name: str) -> Path | None:
+    beside = path.with_name(name)
+    return beside if beside.is_file() else None

@@ -32,7 +32,7 @@ def check(table: Table, facts: Facts) -> list[Problem]:
         return problems
     overall = _far(_by_label(here), _by_label(facts.training), facts.labels)
     if overall:
-        problems.append(Problem("label_share", overall))
+        problems.append(Problem("label_shift", overall))
     far = {}
     for language in sorted({language for language, _ in here} & {language for language, _ in facts.training}):
         words = _far(_by_label(here, language), _by_label(facts.training, language), facts.labels)
@@ -41,7 +41,7 @@ def check(table: Table, facts: Facts) -> list[Problem]:
     if far:
         language, words = next(iter(far.items()))
         also = f"; also {', '.join(map(repr, list(far)[1:]))}" if len(far) > 1 else ""
-        problems.append(Problem("language_label_share", f"language {language!r}: {words}{also}", len(far)))
+        problems.append(Problem("language_label_shift", f"language {language!r}: {words}{also}", len(far)))
     return problems
 
 

@@ -1,0 +1,198 @@
+"""Read the csv files that a competition brings, as text: any encoding, delimiter and way of quoting.
+
+It knows no column by its meaning, and no value is changed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import difflib
+import io
+import itertools
+import re
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kit.errors import InputInvalid
+
+UTF8_BOM = codecs.BOM_UTF8
+DELIMITERS = (",", ";", "\t", "|")
+LOOKED_AT = 200
+"""Records by which a delimiter is chosen."""
+_FOREIGN_STARTS = {
+    b"\x1f\x8b": "a gzip file",
+    b"PK\x03\x04": "a zip archive or an Excel workbook",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"PAR1": "a Parquet file",
+    b"%PDF": "a PDF",
+}
+_BACKSLASH_QUOTE = re.compile(r'(?<!\\)((?:\\\\)*)\\"')
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a csv is written."""
+
+    encoding: str = "utf-8"
+    delimiter: str = ","
+
+
+def foreign_format(data: bytes) -> str | None:
+    """Name the format of bytes that are no csv in UTF-8, or return None; a broken csv is not foreign."""
+    for start, name in _FOREIGN_STARTS.items():
+        if data.startswith(start):
+            return name
+    head = data[:4096].removeprefix(UTF8_BOM).lstrip()
+    if _utf16(data):
+        return "UTF-16 text"
+    if head.startswith((b"{", b"[")):
+        return "JSON"
+    if head.startswith(b"<"):
+        return "an HTML or XML page"
+    control = sum(byte < 32 and byte not in b"\t\n\r" for byte in head)
+    return "a binary file" if control > 0.1 * len(head) else None
+
+
+def _utf16(data: bytes) -> str:
+    """Return the kind of UTF-16 that the bytes are in, or nothing."""
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    for start, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        half = data[start:64:2]
+        if len(half) >= 4 and half.count(0) > 0.8 * len(half):
+            return name
+    return ""
+
+
+def form_of(data: bytes) -> Form:
+    """Return the form in which bytes read best; what is neither UTF-8 nor UTF-16 is taken for cp1252."""
+    encoding = _utf16(data) or "utf-8"
+    text = data.decode(encoding, "replace").removeprefix("\ufeff")
+    damaged = text.count("\ufffd")
+    if damaged and encoding == "utf-8" and damaged >= len(re.findall("[^\0-\x7f\ufffd]", text)):
+        encoding = "cp1252"
+        text = data.decode(encoding, "replace")
+    line = next((line for line in io.StringIO(text) if line.strip()), "")
+    there = [delimiter for delimiter in DELIMITERS if delimiter in line]
+    return Form(encoding, max(there, key=lambda one: _evenness(text, one)) if there else ",")
+
+
+def _evenness(text: str, delimiter: str) -> tuple[float, int]:
+    """Return the share of the first records that are as wide as the header, and that width."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        widths = [len(fields) for fields in itertools.islice(reader, LOOKED_AT) if fields]
+    except csv.Error:
+        return 0.0, 0
+    return widths.count(widths[0]) / len(widths), widths[0]
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's bytes, those of the csv inside where it is a zip. Raises InputInvalid."""
+    try:
+        data = path.read_bytes()
+        if data.startswith(b"PK\x03\x04"):
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                inside = [one for one in archive.infolist() if one.filename.endswith((".csv", ".tsv"))]
+                if len(inside) == 1 and inside[0].file_size < 2**31:
+                    return archive.read(inside[0])
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputInvalid(f"{path} is missing", hint="make data") from None
+    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputInvalid(f"{path} cannot be read: {reason}", hint="make data") from None
+    return data
+
+
+def records(path: Path, form: Form | None = None) -> Iterator[tuple[int, list[str]]]:
+    """Yield the line on which each record starts, and its fields; the header is the first.
+
+    Blank lines are skipped. Without a form, the file is one of ours: UTF-8 and commas. Quotes may be doubled,
+    have a backslash before them or mean nothing: the way in which all records are equally wide is taken.
+    Raises InputInvalid where the file is missing, no csv or in another encoding.
+    """
+    form = form or Form()
+    text = _decode(path, form)
+    csv.field_size_limit(sys.maxsize)
+    ways: list[tuple[str, dict[str, Any]]] = [(text, {"strict": True})]
+    if '\\"' in text:
+        ways.append((_BACKSLASH_QUOTE.sub(r'\1""', text), {"strict": True}))
+    if '"' in text:
+        ways.append((text, {"quoting": csv.QUOTE_NONE}))
+    readers = (csv.reader(io.StringIO(own, newline=""), delimiter=form.delimiter, **way) for own, way in ways)
+    even = [at for at, reader in enumerate(readers) if _is_even(reader)] if len(ways) > 1 else []
+    text, way = ways[(even or [0])[0]]
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=form.delimiter, **way)
+    line = 1
+    try:
+        for fields in reader:
+            if fields:
+                yield line, fields
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise InputInvalid(f"{path}:{line}: not a csv: {error}", hint="make data") from None
+
+
+def _is_even(reader: Iterable[list[str]]) -> bool:
+    try:
+        return len({len(fields) for fields in reader if fields}) <= 1
+    except csv.Error:
+        return False
+
+
+def _decode(path: Path, form: Form) -> str:
+    data = read_bytes(path)
+    is_utf16 = form.encoding.lower().replace("_", "-").startswith("utf-16")
+    foreign = foreign_format(data)
+    found = form_of(data[: 1 << 24])
+    if foreign == "UTF-16 text" and not is_utf16:
+        raise InputInvalid(
+            f"{path} is not a csv in {form.encoding} but UTF-16 text",
+            hint=f'encoding = "{found.encoding}" in kit.toml, [competition]',
+        )
+    if foreign and not is_utf16:
+        raise InputInvalid(f"{path} is not a csv but {foreign}: {data[:40]!r}", hint="make data")
+    try:
+        return data.decode(form.encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        if form.encoding.lower() not in ("utf-8", "utf8", "utf-8-sig") or found.encoding == "utf-8":
+            return data.decode(form.encoding, "replace").removeprefix("\ufeff")  # a few bytes are damaged
+        line = data.count(b"\n", 0, error.start) + 1
+        byte = data[error.start : error.start + 1]
+        raise InputInvalid(
+            f"{path}:{line}: not UTF-8: byte {byte!r} at offset {error.start}",
+            hint=f'encoding = "{found.encoding}" in kit.toml, [competition]',
+        ) from None
+
+
+def names(header: Sequence[str]) -> list[str]:
+    """Return the names of a header's columns; one without a name gets the one that pandas gives it."""
+    return [name if name.strip() else f"Unnamed: {at}" for at, name in enumerate(header)]
+
+
+def positions(path: Path, header: Sequence[str], wanted: Iterable[str]) -> dict[str, int]:
+    """Return the place of each column; raises InputInvalid where a wanted one is missing or doubled."""
+    if not header:
+        raise InputInvalid(f"{path} is empty", hint="make data")
+    named = names(header)
+    place_by_name = {column: index for index, column in enumerate(named)}
+    for column in wanted:
+        if column not in place_by_name:
+            folded = {name.strip().casefold(): name for name in named}
+            near = difflib.get_close_matches(column.casefold(), folded, n=1)
+            guess = f"; did you mean {folded[near[0]]!r}?" if near else ""
+            other = next((mark for mark in DELIMITERS[1:] if len(header) == 1 and mark in header[0]), "")
+            raise InputInvalid(
+                f"{path}:1: no column {column!r}; there are {', '.join(map(repr, named))}{guess}",
+                hint=f"delimiter = {other!r} in kit.toml, [competition]"
+                if other
+                else "name the columns in kit.toml, [competition]",
+            )
+        if named.count(column) > 1:
+            raise InputInvalid(f"{path}:1: column {column!r} stands there twice", hint="make data")
+    return place_by_name

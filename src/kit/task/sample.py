@@ -1,0 +1,161 @@
+"""Find the sample submission by what it holds, and say what it asks for: header, ids, kind of values.
+
+It decides nothing about labels: it says where they and the sample disagree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kit.config import spelling_key
+from kit.errors import InputInvalid
+from kit.task import csv_file
+
+if TYPE_CHECKING:
+    from kit.config import Competition
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".zip")
+NOT_SAMPLES = ("train.csv", "test.csv", "solution.csv")
+_NAMED = re.compile(r"sample|submission", re.IGNORECASE)
+_WHOLE = re.compile(r"[+-]?\d+")
+_NUMBER = re.compile(r"[+-]?\d*\.?\d+(?:e[+-]?\d+)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A sample submission."""
+
+    path: Path
+    header: tuple[str, ...]
+    id_at: int
+    """Place of the column that holds the test ids."""
+    ids: tuple[str, ...]
+    values: tuple[str, ...]
+    """The distinct values of the first other column, at most a thousand."""
+    is_stale: bool
+    """Whether its ids are not those of test.csv."""
+
+    @property
+    def id(self) -> str:
+        """The name of the id column."""
+        return self.header[self.id_at]
+
+    @property
+    def label(self) -> str:
+        """The name of the first other column."""
+        return self.header[1 - min(self.id_at, 1)]
+
+    def __str__(self) -> str:
+        return f"{self.path.name} ({','.join(self.header)})"
+
+
+def could_be(name: str, size: int, test_size: int) -> bool:
+    """Tell whether a file of this name and size may be a sample submission for a test.csv of `test_size`."""
+    path = Path(name)
+    is_given = path.name.removesuffix(".zip") in NOT_SAMPLES or len(path.parts) > 1
+    return path.suffix.lower() in SUFFIXES and not is_given and size <= 2 * test_size + 2**20
+
+
+def find(
+    test: Path, ids: Sequence[str], competition: Competition, *, besides: Path | None = None
+) -> Sample | None:
+    """Return the sample submission beside `test`, or None where no file but `besides` could be one.
+
+    A file with the test's ids goes before one that has only the name. Raises InputInvalid where two remain
+    that ask for different columns.
+    """
+    size = test.stat().st_size
+    paths = [path for path in sorted(test.parent.iterdir()) if path.is_file() and path != besides]
+    paths = [path for path in paths if could_be(path.name, path.stat().st_size, size)]
+    found = [one for path in paths if (one := read(path, ids, competition)) and _is_likely(one)]
+    own_id, own_label = competition.submission_id, competition.submission_label
+    rules: tuple[Callable[[Sample], bool], ...] = (
+        lambda one: not one.is_stale,
+        lambda one: bool(_NAMED.search(one.path.name)),
+        lambda one: len(one.header) == 2,
+        lambda one: own_id in ("", one.id) and own_label in ("", one.label),
+    )
+    for rule in rules:
+        found = [one for one in found if rule(one)] or found
+    if len({(one.id, one.label, one.id_at) for one in found}) > 1:
+        raise InputInvalid(
+            f"{test.parent}: two files could be the sample submission: {found[0]} and {found[1]}",
+            hint=f"submission_label = {found[0].label!r} in kit.toml, [competition]",
+        )
+    return found[0] if found else None
+
+
+def _is_likely(one: Sample) -> bool:
+    """Tell whether the name says so, or two columns of which one holds the test's ids."""
+    return bool(_NAMED.search(one.path.name)) or (len(one.header) == 2 and not one.is_stale)
+
+
+def read(path: Path, ids: Sequence[str], competition: Competition) -> Sample | None:
+    """Return the file as a sample submission, or None where no two columns can be read from it.
+
+    The id column is the one that holds the test's ids, else the one of that name, else the first.
+    """
+    try:
+        form = csv_file.form_of(csv_file.read_bytes(path)[: 1 << 24])
+        header, *lines = [fields for _, fields in csv_file.records(path, form)] or [[]]
+    except InputInvalid:
+        return None
+    columns = list(zip(*(fields for fields in lines if len(fields) == len(header)), strict=True))
+    if len(columns) < 2:
+        return None
+    wanted = set(ids)
+    shared = [len(wanted.intersection(column)) for column in columns]
+    at = max(range(len(columns)), key=lambda place: (shared[place], header[place] == competition.id, -place))
+    is_numbered = not competition.id and len(set(columns[at])) == len(columns[at]) == len(ids)
+    is_stale = not is_numbered and set(columns[at]) != wanted
+    values = dict.fromkeys(columns[1 - min(at, 1)])
+    return Sample(path, tuple(header), at, columns[at], tuple(values)[:1000], is_stale)
+
+
+def disagreement(sample: Sample, competition: Competition) -> tuple[str, str, str] | None:
+    """Return a code, a sentence and a hint where the sample's values are not what a run would write."""
+    if competition.submission_label:  # with that setting the user says that the sample shows examples only
+        return None
+    written = [competition.written(label) for label in competition.labels]
+    strange = [value for value in sample.values if value.strip() and value not in written]
+    first = strange[0] if strange else ""
+    near = next((own for own in written if spelling_key(own) == spelling_key(first)), "")
+    kind, own_kind = _kind(strange), _kind(written)
+    where = f"{sample.path.name} holds {', '.join(map(repr, strange[:3]))}"
+    other = f"submission_values = {{ {competition.labels[0]!r} = {first!r}, … }}"
+    example = f"submission_label = {sample.label!r} if those are only examples"
+    hint = f"{other}, or {example}, in kit.toml, [competition]"
+    rules = (
+        (
+            "sample_columns",
+            len(sample.header) > 2,
+            f"{sample} has {len(sample.header)} columns, a run writes an id and a label",
+            "the competition's evaluation page",
+        ),
+        ("sample_spelling", first and near, f"{where}; the label is {near!r}", other),
+        (
+            "sample_probability",
+            strange and kind == "fractions" != own_kind,
+            f"{where}: that is a probability or a score, a run writes labels",
+            hint,
+        ),
+        (
+            "sample_values",
+            strange and (kind != own_kind or len(strange) == len(sample.values)),
+            f"{where}; the labels are {', '.join(map(repr, written[:5]))}",
+            hint,
+        ),
+        ("sample_unknown", strange, f"{where}, which is none of the labels", "labels in kit.toml"),
+    )
+    return next(((code, words, what) for code, applies, words, what in rules if applies), None)
+
+
+def _kind(values: Iterable[str]) -> str:
+    values = [value.strip() for value in values]
+    if all(map(_WHOLE.fullmatch, values)):
+        return "whole numbers"
+    return "fractions" if all(map(_NUMBER.fullmatch, values)) else "words"
