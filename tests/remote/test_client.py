@@ -35,7 +35,7 @@ def test_the_private_names_of_the_sdk_that_are_set_exist() -> None:
     from kagglesdk import KaggleClient, KaggleEnv, __version__
 
     http = KaggleClient(env=KaggleEnv.LOCAL, username="a", password="b").http_client()
-    assert __version__ == "0.1.37"
+    assert __version__ == "0.1.38"
     assert http._endpoint == "http://localhost"
     assert http._init_session() is None
     assert http._session.auth == ("a", "b")
