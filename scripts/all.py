@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", default="t4x2", help="preset to push (default: %(default)s)")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
-    parser.add_argument(
-        "--timeout", type=float, default=46_800.0, metavar="SECONDS", help="stop watching after this"
-    )
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "preset", "set", "timeout", timeout=46_800.0).parse_args()
 
     from kit import config
     from kit.fetch import inputs

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
 
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="latest, v3, or a folder below runs/")
-    parser.add_argument("--weights", nargs="+", default=[], help="one for each run (default: equal ones)")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "runs", "weights").parse_args()
 
     from kit.errors import KitError
     from kit.remote import runs

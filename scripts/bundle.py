@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.command import run
+from kit.command import options, run
 
 if TYPE_CHECKING:
     from kit.bundle.script import Bundle
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Write the script and print its path, bytes, sha256 and bundle_hash."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, "preset", "set", preset="")
     parser.add_argument(
         "--source", type=Path, metavar="DIR", help="folder to bundle whole; imports start there"
     )
@@ -25,10 +25,6 @@ def main() -> None:
         metavar="FILE",
         help="default: build/NAME/kernel.py, NAME the preset or the folder",
     )
-    parser.add_argument(
-        "--preset", help="settings that go along (default: t4x2; with --source only if this is given)"
-    )
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
     arguments = parser.parse_args()
     if (arguments.source is None) != (arguments.entry is None):
         parser.error("--source and --entry go together")

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "runs", nargs="*", metavar="RUN", help="two runs: latest, v3, or a folder below runs/"
-    )
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "runs").parse_args()
 
     from kit.config import PROJECT_ROOT
     from kit.errors import KitError

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> None:
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    options(__doc__).parse_args()
 
     from kit import config
     from kit.remote import data

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.command import run
+from kit.command import options, run
 from kit.config import PROJECT_ROOT
 
 if TYPE_CHECKING:
@@ -49,17 +49,12 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", default="tiny", help="preset to run (default: %(default)s)")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
+    parser = options(__doc__, "preset", "set", "timeout", preset="tiny", timeout=3600.0)
     parser.add_argument(
         "--data", type=Path, help="folder with train.csv and test.csv, instead of the usual one"
     )
     parser.add_argument("--layout", choices=("2026", "old"), default="2026", help="Kaggle's mount layout")
     parser.add_argument("--network", action="store_true", help="let the script reach the network")
-    parser.add_argument(
-        "--timeout", type=float, default=3600.0, metavar="SECONDS", help="stop the run after this"
-    )
     return parser.parse_args()
 
 

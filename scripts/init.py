@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
+import re
 
-from kit.command import run
+from kit.command import options, run
+from kit.errors import InputInvalid
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--competition", required=True, metavar="SLUG", help="the last part of its address")
-    slug = parser.parse_args().competition.rstrip("/").rpartition("/")[2]
+    address = options(__doc__, "competition").parse_args().competition
+    match = re.fullmatch(r"(?:.*kaggle\.com/)?(?:(?:competitions|c)/)?([a-z0-9-]+)(?:/.*)?", address)
+    if match is None:
+        raise InputInvalid(f"{address!r} names no competition", hint="make init COMPETITION=<slug>")
+    slug = match[1]
 
     from kit import config
     from kit.bundle import metadata

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> None:
     """Push it, watch it to its end and print the settings that attach its output."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", default="t4x2", help="preset of the later runs (default: %(default)s)")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
-    parser.add_argument(
-        "--timeout", type=float, default=7200.0, metavar="SECONDS", help="stop watching after this"
-    )
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "preset", "set", "timeout", timeout=7200.0).parse_args()
 
     from kit import config
     from kit.bundle import build

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--run", default="latest", help="latest, v3, or a folder below runs/ (default: %(default)s)"
-    )
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "run").parse_args()
 
     from kit.remote import pull, workflow
     from kit.remote.wire import client

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
-
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", default="t4x2", help="preset to push (default: %(default)s)")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
-    start = parser.add_mutually_exclusive_group()
-    start.add_argument("--resume", metavar="RUN", help="go on with an earlier run, with its settings")
-    start.add_argument(
-        "--answer-from", metavar="RUN", help="only answer, with the adapters of an earlier run"
-    )
-    parser.add_argument(
-        "--dataset", default="", metavar="OWNER/SLUG", help="where that run's output was uploaded"
-    )
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "preset", "set", "resume", "from", "dataset").parse_args()
 
     from kit import config
+    from kit.errors import KitError
     from kit.remote import resume, workflow
     from kit.remote.wire import client
 
+    if arguments.resume and arguments.answer_from:
+        raise KitError("RESUME and FROM exclude each other", hint="make push RESUME=v3")
     kaggle = client.connect()
     if earlier := arguments.resume or arguments.answer_from:
         settings = resume.resume if arguments.resume else resume.answer_from

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.command import run
+from kit.command import options, run
 
 if TYPE_CHECKING:
     from kit.config import Config
@@ -25,11 +24,7 @@ STOP_SECONDS = 30.0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", default="tiny", help="preset to rehearse (default: %(default)s)")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
-    parser.add_argument("--timeout", type=float, default=3600.0, metavar="SECONDS", help="longest run")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "preset", "set", "timeout", preset="tiny", timeout=3600.0).parse_args()
 
     from kit import config
     from kit.fetch import inputs

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--run", default="latest", help="latest, v3, or a folder below runs/ (default: %(default)s)"
-    )
+    parser = options(__doc__, "run")
     parser.add_argument(
         "--data", type=Path, help="folder with train.csv and test.csv, instead of the usual one"
     )

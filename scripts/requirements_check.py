@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> int:
     """Print every dependency that an image would not meet; return 1 where one is not waived."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__)
     parser.add_argument("python", nargs="*", help="Pythons of the images to check (default: all known)")
     arguments = parser.parse_args()
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> int:
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    options(__doc__).parse_args()
 
     from kit.review import ledger
 

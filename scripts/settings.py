@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--preset", default="t4x2", help="preset to show (default: %(default)s)")
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "preset", "set").parse_args()
 
     from rich.console import Console
     from rich.table import Table

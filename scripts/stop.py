@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--run", default="latest", help="latest, v3, or a folder below runs/ (default: %(default)s)"
-    )
-    parser.add_argument("--yes", action="store_true", help="delete without asking")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "run", "yes").parse_args()
 
     from kit.remote import stop, workflow
     from kit.remote.wire import client
@@ -24,7 +18,7 @@ def main() -> int:
             print(question, "yes")
             return True
         if not sys.stdin.isatty():
-            print(question, "no: nobody is there to ask, --yes deletes")
+            print(question, "no: nobody is there to ask, YES=1 deletes")
             return False
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--run", default="latest", help="latest, v3, or a folder below runs/ (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--message", default="", help="words to find the submission by; the run's name follows"
-    )
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "run", "message").parse_args()
 
     from kit import config
     from kit.fetch import inputs

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 from pathlib import Path
 
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--preset", default="t4x2", help="preset that all points share (default: %(default)s)"
-    )
-    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="override a setting")
-    parser.add_argument(
-        "--grid", default="", metavar="'NAME=A,B …'", help="settings with their values by commas"
-    )
-    parser.add_argument(
-        "--timeout", type=float, metavar="SECONDS", help="stop a run of this machine after this"
-    )
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "preset", "set", "grid", "timeout").parse_args()
 
     from kit import config
 

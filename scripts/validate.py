@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from kit.command import run
+from kit.environment import take_variables
 from kit.errors import KitError
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = _Parser(description=__doc__, allow_abbrev=False)
     parser.add_argument("submission", nargs="?", type=Path, help="default: submission.csv of the run")
-    parser.add_argument("--run", metavar="RUN", help="latest, v3, or a folder (default: latest)")
+    given = take_variables(["RUN"])["RUN"]
+    parser.add_argument("--run", default=given, help="latest, v3, or a folder (default: latest)")
     parser.add_argument("--test", type=Path, help="test.csv (default: the competition's)")
     parser.add_argument("--sample", type=Path, help="sample submission (default: the one beside test.csv)")
     parser.add_argument("--train", type=Path, help="train.csv (default: beside test.csv)")

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-
-from kit.command import run
+from kit.command import options, run
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--run", default="latest", help="latest, v3, or a folder below runs/ (default: %(default)s)"
-    )
-    parser.add_argument("--timeout", type=float, default=46_800.0, metavar="SECONDS", help="leave after this")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "run", "timeout", timeout=46_800.0).parse_args()
 
     from kit.remote import workflow
     from kit.remote.wire import client

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "kit.presets": set(),
     "kit.settings": set(),
     "kit.progress": set(),
-    "kit.command": {"kit.errors"},
+    "kit.command": {"kit.errors", "kit.environment", "kit.config"},
     "kit.outputs": {"kit.errors", "kit.files"},
     "kit.environment": {"kit.errors"},
     "kit.config": {"kit.errors", "kit.files", "kit.presets", "kit.settings"},

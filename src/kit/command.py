@@ -1,15 +1,79 @@
-"""Run a script's main function as a shell expects: one line for the user's errors, a status for all.
+"""Parse what a verb is given and run its main function as a shell expects: one line for the user's errors.
 
-It does not parse arguments; each script does that itself.
+Make hands its variables over in the environment: no shell reads a value, and a flag of the same name wins.
+What a verb does with its options is its script's business.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from kit.environment import take_variables
 from kit.errors import KitError
+
+_RUN_HELP = "latest, v3, or a folder below runs/"
+
+
+def _words(text: str) -> list[str]:
+    from kit.config import words
+
+    return words(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 10_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
+    return seconds
+
+
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "preset": {"metavar": "NAME", "help": "preset to take settings from (default: %(default)s)"},
+    "set": {"action": "append", "metavar": "NAME=VALUE", "help": "override a setting"},
+    "run": {"metavar": "RUN", "help": f"{_RUN_HELP} (default: %(default)s)"},
+    "runs": {"nargs": "*", "metavar": "RUN", "help": _RUN_HELP},
+    "weights": {"nargs": "+", "help": "one for each run (default: equal ones)"},
+    "grid": {"metavar": "'NAME=A,B …'", "help": "settings with their values by commas"},
+    "timeout": {"type": _seconds, "metavar": "SECONDS", "help": "leave or stop a run after this"},
+    "competition": {"metavar": "SLUG", "help": "the last part of its address"},
+    "message": {"metavar": "WORDS", "help": "words to find the submission by"},
+    "note": {"metavar": "WORDS", "help": "why this run is made"},
+    "resume": {"metavar": "RUN", "help": "go on with an earlier run, with its settings"},
+    "from": {
+        "dest": "answer_from",
+        "metavar": "RUN",
+        "help": "only answer, with the adapters of an earlier run",
+    },
+    "dataset": {"metavar": "OWNER/SLUG", "help": "where that run's output was uploaded"},
+    "yes": {"action": "store_true", "help": "do not ask"},
+}
+"""Each option that a verb may take: a flag, and a make variable of the same name in capitals."""
+_DEFAULTS: dict[str, object] = {"preset": "t4x2", "set": [], "run": "latest", "runs": [], "weights": []}
+"""Of those that are not empty text; a list takes a variable's words one by one."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (try: {self.prog} --help)\n")
+
+
+def options(description: str | None, *names: str, **defaults: object) -> argparse.ArgumentParser:
+    """Return a parser with these options, under the defaults that a make variable or the caller gives."""
+    made = _Parser(description=description, allow_abbrev=False)
+    given = take_variables(name.upper() for name in _OPTIONS)
+    for name in names:
+        option = _OPTIONS[name]
+        default = defaults.get(name, _DEFAULTS.get(name, ""))
+        if text := given[name.upper()].strip():
+            default = _words(text) if isinstance(default, list) else text
+        made.add_argument(name if name == "runs" else f"--{name}", default=default, **option)
+    return made
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:

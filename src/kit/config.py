@@ -5,9 +5,12 @@ It reads no environment (kit.environment does), and nothing at import.
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import difflib
 import itertools
 import json
+import reprlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -60,7 +63,7 @@ def point(config: Config, text: str) -> Config:
 
     Raises SettingInvalid for what all points of a sweep must share.
     """
-    overrides = text.split()
+    overrides = words(text)
     for setting in overrides:
         name = setting.partition("=")[0]
         if not name.startswith(SWEPT):
@@ -76,14 +79,40 @@ def grid(text: str) -> list[str]:
     The setting that is named last changes first. Raises SettingInvalid for an empty or malformed grid.
     """
     choices = []
-    for part in text.split():
-        name, equals, values = part.partition("=")
-        if not equals or not all(values.split(",")):
-            raise SettingInvalid(f"{part!r} is not name=value,value", hint=GRID_HINT)
-        choices.append([f"{name}={value}" for value in values.split(",")])
+    for part in words(text):
+        name, equals, listed = part.partition("=")
+        values = words(listed, ",")
+        if not equals or not all(values) or len(set(values)) < len(values):
+            raise SettingInvalid(f"{part!r} is not name=value,value, each value once", hint=GRID_HINT)
+        choices.append([f"{name}={value}" for value in values])
     if not choices:
         raise SettingInvalid("the grid is empty", hint=GRID_HINT)
     return [" ".join(combination) for combination in itertools.product(*choices)]
+
+
+def words(text: str, separators: str = " \t\n") -> list[str]:
+    """Split `a.b=1 c.d='My Title'` at blanks, or at other separators, outside quotes and brackets.
+
+    A quote opens only where a value begins, so that an apostrophe in a word is one.
+    """
+    found, word, closing, before = [], "", "", "="
+    for letter in text:
+        if letter in separators and not closing:
+            found.append(word)
+            word = ""
+        else:
+            word += letter
+            if closing and letter == closing[-1]:
+                closing = closing[:-1]
+            elif letter in "[{" and closing[-1:] not in ("'", '"'):
+                closing += {"[": "]", "{": "}"}[letter]
+            elif letter in "'\"" and before in "=,:[{ " and closing[-1:] not in ("'", '"'):
+                closing += letter
+        before = letter
+    if closing:
+        raise SettingInvalid(f"{text!r} lacks a closing {closing[-1]}", hint="SET=\"a.b='two words'\"")
+    found.append(word)
+    return [word for word in found if word] if separators.isspace() else found
 
 
 def load(values: Mapping[str, Any], *, where: str) -> Config:
@@ -91,7 +120,7 @@ def load(values: Mapping[str, Any], *, where: str) -> Config:
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise SettingInvalid(f"{where}: {_first_problem(error)}", hint="make help") from None
+        raise SettingInvalid(f"{where}: {_first_problem(error)}", hint="make settings") from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -138,10 +167,10 @@ def _parse_override(override: str) -> dict[str, Any]:
     known = schema_names()
     if name not in known and not name.startswith("competition.synonyms."):
         raise SettingInvalid(f"no setting {name!r}{_nearest(name, known)}", hint="make settings")
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        value = text
+    value: object = text
+    for read in (ast.literal_eval, json.loads):
+        with contextlib.suppress(ValueError, TypeError, SyntaxError, RecursionError):
+            value = read(text)
     nested: dict[str, Any] = {}
     *sections, last = name.split(".")
     inner = nested
@@ -151,6 +180,27 @@ def _parse_override(override: str) -> dict[str, Any]:
     return nested
 
 
+_WANTED = {
+    "value_error": "{error}",
+    "int_type": "a whole number is needed",
+    "float_type": "a number is needed",
+    "finite_number": "a number that is not infinite is needed",
+    "bool_type": "true or false is needed",
+    "string_type": "text is needed; digits become text in quotes",
+    "tuple_type": 'a list is needed, as in ["a","b"]',
+    "dict_type": "a table is needed",
+    "model_type": "a table is needed",
+    "literal_error": "{expected} is needed",
+    "greater_than": "more than {gt} is needed",
+    "greater_than_equal": "at least {ge} is needed",
+    "less_than": "less than {lt} is needed",
+    "less_than_equal": "at most {le} is possible",
+    "too_short": "at least {min_length} are needed",
+    "string_too_short": "at least {min_length} characters are needed",
+}
+"""What is wrong with a value, by pydantic's name of the problem."""
+
+
 def _first_problem(error: ValidationError) -> str:
     problem = error.errors()[0]
     name = ".".join(str(part) for part in problem["loc"])
@@ -158,7 +208,10 @@ def _first_problem(error: ValidationError) -> str:
         return f"no setting {name!r}{_nearest(name, schema_names())}"
     if problem["type"] == "missing":
         return f"{name!r} is not set"
-    return f"{name} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}"
+    wanted = _WANTED.get(problem["type"], problem["msg"]).format(**problem.get("ctx", {}))
+    if problem["type"] == "value_error":
+        return wanted
+    return f"{name} = {reprlib.repr(problem['input'])}: {wanted}"
 
 
 def _nearest(name: str, known: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 from kit.errors import KitError, SettingInvalid
@@ -41,6 +42,11 @@ def kaggle_key() -> tuple[str, str] | None:
     """Return KAGGLE_USERNAME and KAGGLE_KEY where both are set; the SDK itself reads neither."""
     user, key = os.environ.get("KAGGLE_USERNAME", ""), os.environ.get("KAGGLE_KEY", "")
     return (user, key) if user and key else None
+
+
+def take_variables(names: Iterable[str]) -> dict[str, str]:
+    """Return what make passes on, `SET` as KIT_SET, and keep it from the processes that are started here."""
+    return {name: os.environ.pop(f"KIT_{name}", "") for name in names}
 
 
 def install_seconds() -> float:

@@ -23,7 +23,9 @@ PromptStyle = Literal["plain", "notebook", "llama3"]
 class Settings(BaseModel):
     """A frozen group of settings that refuses unknown names and wrong types."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class Competition(Settings):
@@ -277,7 +279,7 @@ class Config(Settings):
 
     preset: str
     """The preset that this was resolved from."""
-    seed: Count = 42
+    seed: Annotated[int, Field(ge=0, le=2**31)] = 42
     """Seed of the first member, of the split and of every shuffle."""
     competition: Competition
     kernel: Kernel = Kernel()
@@ -297,6 +299,12 @@ class Config(Settings):
                 f"model.max_row_tokens = {self.model.max_row_tokens} exceeds "
                 f"train.pack_tokens = {self.train.pack_tokens}, and packing would cut the label off"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _each_point_is_another(self) -> Config:
+        if len(set(self.run.grid)) < len(self.run.grid):
+            raise ValueError(f"run.grid = {list(self.run.grid)} holds a point twice")
         return self
 
     @model_validator(mode="after")

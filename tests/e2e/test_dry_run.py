@@ -126,7 +126,7 @@ def test_bad_input_is_one_line_and_leaves_no_submission(
     assert says in errors[0]
     assert "(try: " in errors[0]
     working = PROJECT_ROOT / "build" / "tiny" / "dry-run" / "kaggle" / "working"
-    assert sorted(path.name for path in working.iterdir()) == ["run.json"]
+    assert sorted(path.name for path in working.iterdir()) == ["outputs.json", "run.json"]
     assert "failed" in json.loads((working / "run.json").read_text())["ended"]
 
 

@@ -1,0 +1,91 @@
+"""What a person types behind a verb reaches its script as it was typed, and no shell on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kit import config
+from kit.command import options
+from kit.errors import SettingInvalid
+from kit.files import PROJECT_ROOT
+
+TYPED = ["it's", "costs $5 and $(shell touch x)", "a'; touch X; echo 'b", "`touch X`", '"q" \\ #', "ünï\ttab"]
+
+
+@pytest.mark.parametrize("typed", TYPED)
+def test_make_hands_a_variable_over_as_it_was_typed(typed: str, tmp_path: Path) -> None:
+    """Quotes, dollars and commands in a value are letters."""
+    tell = tmp_path / "tell"
+    tell.write_text(f"#!{sys.executable}\nimport json, os\nprint(json.dumps(dict(os.environ)))\n")
+    tell.chmod(0o755)
+    for verb, variable in (("submit", "MESSAGE"), ("settings", "SET"), ("sweep", "GRID")):
+        command = ["make", "-f", PROJECT_ROOT / "Makefile", "-o", ".venv/.home", "-o", ".venv/.train", verb]
+        shown = subprocess.run(
+            [*command, f"{variable}={typed}", f"PY={tell}"],
+            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True,
+        )  # fmt: skip
+        assert json.loads(shown.stdout)[f"KIT_{variable}"] == typed
+    assert [path.name for path in tmp_path.iterdir()] == ["tell"]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", []),
+        ("seed=1  train.epochs=2\n", ["seed=1", "train.epochs=2"]),
+        ("kernel.title='My Title' seed=1", ["kernel.title='My Title'", "seed=1"]),
+        ("kernel.title=it's seed=1", ["kernel.title=it's", "seed=1"]),
+        ("a=['x y', \"[\"] b={'k': ['v w']}", ["a=['x y', \"[\"]", "b={'k': ['v w']}"]),
+    ],
+)
+def test_words_end_at_blanks_outside_quotes_and_brackets(text: str, found: list[str]) -> None:
+    """Lists and values with blanks are one word, an apostrophe inside a word is a letter."""
+    assert config.words(text) == found
+
+
+def test_a_setting_may_hold_blanks_and_lists() -> None:
+    """In JSON or as Python writes them."""
+    text = """kernel.title='My Title' predict.templates=['notebook', "llama3"] train.packing=false"""
+    found = config.resolve("tiny", config.words(text))
+    assert (found.kernel.title, found.train.packing) == ("My Title", False)
+    assert found.predict.templates == ("notebook", "llama3")
+    with pytest.raises(SettingInvalid, match="closing '"):
+        config.words("kernel.title='My Title")
+
+
+@pytest.mark.parametrize("grid", ["seed=1,1", "seed=1,", "seed", ""])
+def test_a_grid_names_each_point_once(grid: str) -> None:
+    """A point that stands twice would be trained twice."""
+    with pytest.raises(SettingInvalid):
+        config.grid(grid)
+    assert config.grid('predict.templates=["notebook","llama3"],[]') == [
+        'predict.templates=["notebook","llama3"]',
+        "predict.templates=[]",
+    ]
+
+
+def test_a_flag_wins_over_a_variable_which_is_gone_for_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A verb that starts another one does not hand its own options on."""
+    given = {"PRESET": "smoke", "SET": "seed=1 kernel.title='a b'", "TIMEOUT": "5", "RUN": "v3", "YES": "1"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"KIT_{name}", value)
+    found = options(None, "preset", "set", "timeout", "yes").parse_args(["--preset=tiny", "--set=seed=2"])
+    assert (found.preset, found.timeout, bool(found.yes)) == ("tiny", 5.0, True)
+    assert found.set == ["seed=1", "kernel.title='a b'", "seed=2"]
+    assert not [name for name in os.environ if name.removeprefix("KIT_") in given]
+
+
+def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """It names the value, and status 2 tells it from a failure."""
+    with pytest.raises(SystemExit) as caught:
+        options(None, "timeout").parse_args(["--timeout=soon"])
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith(
+        "error: argument --timeout: 'soon' is no number of seconds (try: "
+    )
