@@ -6,18 +6,48 @@ Where values come from is `kit.config`'s business.
 from __future__ import annotations
 
 import codecs
+import difflib
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from kit.task.metrics import METRICS
+from kit.task.prompt import STYLES
 
 LORA_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
-PromptStyle = Literal["plain", "notebook", "llama3"]
+
+
+def _one_of(names: Iterable[str]) -> AfterValidator:
+    """Accept the names of a table's rows only, and name the nearest to another."""
+    known = list(names)
+
+    def check(name: str) -> str:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"there are {', '.join(known)}{hint}")
+        return name
+
+    return AfterValidator(check)
+
+
+PromptStyle = Annotated[str, _one_of(STYLES)]
+MetricName = Annotated[str, _one_of(METRICS)]
 
 
 class Settings(BaseModel):
@@ -45,8 +75,8 @@ class Competition(Settings):
     """Every label, spelled as the submission must spell it."""
     synonyms: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = {}
     """Other words a model may answer with, by the label that they mean."""
-    metric: Literal["macro_f1", "accuracy"] = "macro_f1"
-    """What the competition ranks by."""
+    metric: MetricName = "macro_f1"
+    """What the competition ranks by; `qwk` takes the labels in their order."""
     submission_id: str = ""
     """The submission's id column; empty takes the sample submission's, or `id` where there is none."""
     submission_label: str = ""
@@ -247,8 +277,6 @@ class Evaluate(Settings):
     """Parts of the training rows; a multiple of the cards keeps both busy to the end."""
     group_duplicates: bool = False
     """Keep sentences that are nearly alike in one fold."""
-    calibrate: bool = False
-    """Choose a temperature, and for two labels a threshold, on rows kept out; each only where it helps."""
 
 
 class Run(Settings):

@@ -23,6 +23,7 @@ from kit.config import PROJECT_ROOT
 from kit.errors import InputInvalid
 from kit.review import results
 from kit.review.report import charts, held_out, page, sentences, svg
+from kit.task import metrics
 
 VOID = {"meta", "br", "use", "path", "link", "img", "hr"}
 SECTIONS = [
@@ -115,9 +116,11 @@ def test_a_whole_run_shows_every_chart_in_its_section(whole: Page) -> None:
 def test_headline_figures_are_those_of_metrics_json(whole: Page, folder: Path) -> None:
     """With their intervals, the competition's metric first."""
     told = json.loads((folder / "metrics.json").read_text())["held_out"]
-    for name, (title, _) in held_out.FIGURES.items():
+    for name in metrics.SHOWN:
         low, high = told["intervals"][name]
-        assert f"{title} {told[name]:.3f} {low:.3f} to {high:.3f}" in whole.says("header")
+        assert f"{metrics.METRICS[name].title} {told[name]:.3f} {low:.3f} to {high:.3f}" in whole.says(
+            "header"
+        )
     assert whole.says("header").index("Macro F1") < whole.says("header").index("Accuracy")
 
 
@@ -125,7 +128,7 @@ def test_the_run_stands_beside_both_baselines(whole: Page) -> None:
     """On the same rows, with the better one named above."""
     for name in ("this run", "character n-grams", "majority class"):
         assert re.search(rf"{name} 0\.\d{{3}}", whole.says("baselines")), name
-    assert "the best, character n-grams, has a macro F1 of 0." in whole.says("header")
+    assert "Macro F1 of the best, character n-grams, is 0." in whole.says("header")
 
 
 def test_the_confusion_matrix_counts_the_rows_of_oof_csv(whole: Page, folder: Path) -> None:
@@ -447,20 +450,6 @@ def test_a_member_on_two_cards_has_one_lane(tmp_path: Path, data: Path) -> None:
     folder = made_run.make(tmp_path / "run", data, members=["seed-42"])
     _rewrite(folder / "run.json", ranks=2)
     assert "seed-42 cards 0–1 120" in Page(page.write(folder, [data])).says("training")
-
-
-def test_a_calibration_is_told_with_what_it_gained(tmp_path: Path, data: Path) -> None:
-    """Where none helped, that is told too."""
-    folder = made_run.make(tmp_path / "run", data)
-    gain = {"figure": "log_loss", "before": 0.5, "after": 0.4, "low": 0.05, "high": 0.15}
-    tried = {"temperature": 1.4, "threshold": 0.5, "temperature_gain": gain, "threshold_gain": None}
-    _rewrite(folder / "metrics.json", calibration=tried)
-    said = Page(page.write(folder, [data])).says("certainty")
-    assert "a temperature of 1.4: on held-out rows log loss was 0.500 without it and 0.400 with it" in said
-    _rewrite(folder / "metrics.json", calibration=tried | {"temperature": 1.0, "temperature_gain": None})
-    assert "Neither a temperature nor a threshold helped" in Page(page.write(folder, [data])).says(
-        "certainty"
-    )
 
 
 def test_many_members_each_have_their_look(tmp_path: Path, data: Path) -> None:

@@ -14,11 +14,26 @@ from hypothesis import strategies as st
 from sklearn import metrics as sklearn_metrics
 from sklearn.calibration import calibration_curve
 
-from kit.task import intervals
-from kit.task.metrics import BINS, HIGHER_IS_BETTER, evaluate
+from kit import config
+from kit.errors import SettingInvalid
+from kit.task import intervals, metrics
+from kit.task.metrics import METRICS, evaluate
+from kit.task.sums import BINS
 
 LABELS = ("Positive", "Negative")
 THREE = ("Good", "Mixed", "Bad")
+THEIRS = {
+    "accuracy": (sklearn_metrics.accuracy_score, {}),
+    "macro_f1": (sklearn_metrics.f1_score, {"average": "macro"}),
+    "micro_f1": (sklearn_metrics.f1_score, {"average": "micro"}),
+    "weighted_f1": (sklearn_metrics.f1_score, {"average": "weighted"}),
+    "qwk": (sklearn_metrics.cohen_kappa_score, {"weights": "quadratic"}),
+    "mcc": (sklearn_metrics.matthews_corrcoef, {}),
+    "log_loss": (sklearn_metrics.log_loss, {}),
+    "brier": (sklearn_metrics.brier_score_loss, {"scale_by_half": False}),
+    "auc": (sklearn_metrics.roc_auc_score, {"multi_class": "ovr"}),
+}
+"""scikit-learn's function for each metric that it has."""
 PAIRS = st.lists(st.tuples(st.sampled_from(LABELS), st.sampled_from(LABELS)), min_size=1)
 
 
@@ -29,8 +44,12 @@ def test_agrees_with_scikit_learn(pairs: list[tuple[str, str]]) -> None:
     truth, predicted = map(list, zip(*pairs, strict=True))
     result = evaluate(truth, predicted, LABELS)
     assert result["rows"] == len(pairs)
-    assert result["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(truth, predicted))
-    assert result["macro_f1"] == pytest.approx(sklearn_metrics.f1_score(truth, predicted, average="macro"))
+    for name, (theirs, options) in THEIRS.items():
+        if not METRICS[name].needs_probabilities and not (name == "qwk" and len({*truth, *predicted}) < 2):
+            expected = theirs(
+                [LABELS.index(one) for one in truth], [LABELS.index(one) for one in predicted], **options
+            )
+            assert result[name] == pytest.approx(expected), name
     assert result["confusion"] == sklearn_metrics.confusion_matrix(truth, predicted, labels=LABELS).tolist()
     assert json.loads(json.dumps(result)) == result
 
@@ -102,19 +121,82 @@ def answers(rows: int, labels: tuple[str, ...], seed: int = 0) -> tuple[list[str
 
 
 @pytest.mark.parametrize("labels", [LABELS, THREE])
-def test_figures_of_probabilities_agree_with_scikit_learn(labels: tuple[str, ...]) -> None:
-    """Log loss and the Brier score, of two labels and of three."""
+def test_every_metric_agrees_with_scikit_learn(labels: tuple[str, ...]) -> None:
+    """Of two labels and of three; only the calibration error has no function there."""
     truth, predicted, shares = answers(300, labels)
     result = evaluate(truth, predicted, labels, probability=shares)
-    order = np.argsort(labels)
-    assert result["macro_f1"] == pytest.approx(sklearn_metrics.f1_score(truth, predicted, average="macro"))
-    assert result["log_loss"] == pytest.approx(
-        sklearn_metrics.log_loss(truth, shares[:, order], labels=sorted(labels))
-    )
-    brier = sklearn_metrics.brier_score_loss(
-        truth, shares[:, order], labels=sorted(labels), scale_by_half=False
-    )
-    assert result["brier"] == pytest.approx(brier)
+    true, guessed = ([labels.index(one) for one in side] for side in (truth, predicted))
+    assert {*THEIRS, "calibration_error"} == set(METRICS)
+    for name, (theirs, options) in THEIRS.items():
+        given = guessed
+        if METRICS[name].needs_probabilities:
+            given = shares[:, 1] if name == "auc" and len(labels) == 2 else shares
+        assert result[name] == pytest.approx(theirs(true, given, **options)), name
+
+
+def test_the_interval_of_the_area_is_the_bootstraps() -> None:
+    """Its rows' influences scatter as scikit-learn's area does over resamples of rows."""
+    truth, predicted, shares = answers(300, LABELS)
+    positive = np.array([label == "Positive" for label in truth])
+    generator = np.random.default_rng(1)
+    drawn = generator.integers(0, 300, (1000, 300))
+    areas = [sklearn_metrics.roc_auc_score(positive[rows], shares[rows, 0]) for rows in drawn]
+    low, high = np.quantile(areas, [0.025, 0.975])
+    result = evaluate(truth, predicted, LABELS, probability=shares)["intervals"]["auc"]
+    assert result == pytest.approx([low, high], abs=(high - low) / 10)
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        *(
+            ("Macro F1 Score", "macro_f1"),
+            ("F1 Score (Macro)", "macro_f1"),
+            ("Macro-averaged F-Score", "macro_f1"),
+        ),
+        *(("f1-score (micro)", "micro_f1"), ("Weighted F1", "weighted_f1"), ("Log Loss", "log_loss")),
+        *(("MulticlassLoss", "log_loss"), ("Logarithmic Loss", "log_loss"), ("ROC AUC Score", "auc")),
+        *(("AreaUnderReceiverOperatingCharacteristicCurve", "auc"), ("QuadraticWeightedKappa", "qwk")),
+        *(
+            ("CategorizationAccuracy", "accuracy"),
+            ("MatthewsCorrelation", "mcc"),
+            ("accuracy_score", "accuracy"),
+        ),
+        *(("Balanced Accuracy", None), ("F1 Score", None), ("Mean F1", None), ("F2 macro", None), ("", None)),
+        *(("Weighted log loss", None), ("Mean columnwise AUC", None), ("Cohen's kappa", None)),
+    ],
+)
+def test_a_hosts_words_name_a_metric_or_none(words: str, name: str | None) -> None:
+    """A metric that is not ours is never taken for one that is."""
+    assert metrics.metric_named(words) == name
+
+
+def test_every_metric_is_known_by_its_own_name_and_title() -> None:
+    """Written as in kit.toml or as on the report; the calibration error is no competition's."""
+    for name, one in METRICS.items():
+        expected = None if name == "calibration_error" else name
+        assert metrics.metric_named(name) == metrics.metric_named(one.title) == expected
+
+
+def test_a_metric_that_is_none_is_refused_with_the_list() -> None:
+    """And with the nearest; those of the table are taken."""
+    for name in METRICS:
+        assert config.resolve("tiny", [f"competition.metric={name}"]).competition.metric == name
+    with pytest.raises(SettingInvalid, match=r"there are macro_f1, accuracy, .*; did you mean 'macro_f1'\?"):
+        config.resolve("tiny", ["competition.metric=macrof1"])
+
+
+def test_the_better_figures_come_first() -> None:
+    """By the metric in its own direction, then by log loss; what lacks the metric is last."""
+    some = [{"auc": 0.7, "log_loss": 0.2}, {"auc": 0.9}, {"auc": 0.9, "log_loss": 0.5}, {"log_loss": 0.1}, {}]
+    assert sorted(some, key=lambda one: metrics.order(one, "auc")) == [
+        some[2],
+        some[1],
+        some[0],
+        some[3],
+        some[4],
+    ]
+    assert sorted(some, key=lambda one: metrics.order(one, "log_loss"))[0] == some[3]
 
 
 @pytest.mark.parametrize("labels", [LABELS, THREE])
@@ -139,12 +221,20 @@ def test_intervals_agree_with_scipy() -> None:
     right = np.array([true == guess for true, guess in zip(truth, predicted, strict=True)], dtype=float)
     at_truth = shares[np.arange(400), [LABELS.index(true) for true in truth]]
     found = evaluate(truth, predicted, LABELS, probability=shares)["intervals"]
-    assert list(found) == list(HIGHER_IS_BETTER)
-    for name, values in (("accuracy", right), ("log_loss", -np.log(at_truth))):
-        drawn = scipy.stats.bootstrap(
-            (values,), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(1)
-        ).confidence_interval
-        assert found[name] == pytest.approx(list(drawn), abs=(drawn.high - drawn.low) / 20), name
+    assert list(found) == list(METRICS)
+    drawn = scipy.stats.bootstrap(
+        (-np.log(at_truth),), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert found["log_loss"] == pytest.approx(list(drawn), abs=(drawn.high - drawn.low) / 20)
+    wilson = scipy.stats.binomtest(int(right.sum()), 400).proportion_ci(method="wilson")
+    assert found["accuracy"] == found["micro_f1"] == pytest.approx([wilson.low, wilson.high], abs=1e-6)
+
+
+def test_rows_that_are_all_right_have_no_interval_of_no_width() -> None:
+    """Three of three leave accuracy wide open, and macro F1 has no interval rather than 1 to 1."""
+    found = evaluate(["Positive"] * 3, ["Positive"] * 3, LABELS)["intervals"]
+    assert found["accuracy"] == [pytest.approx(0.4385, abs=1e-4), 1.0]
+    assert "macro_f1" not in found
 
 
 def test_intervals_hold_the_true_accuracy_19_times_of_20() -> None:

@@ -14,7 +14,7 @@ from kit.errors import KitError, SettingInvalid
 from kit.task import languages, prompt
 
 LABELS = ("Positive", "Negative")
-STYLES = ("plain", "notebook", "llama3")
+STYLES = tuple(prompt.STYLES)
 HOSTILE = st.lists(
     st.sampled_from(
         [
@@ -128,10 +128,10 @@ def test_a_language_in_the_prompt_needs_its_column() -> None:
         config.resolve("tiny", ["prompt.language=true", 'competition.language=""'])
 
 
-def test_an_unknown_style_is_a_programming_error() -> None:
-    """A style outside the three raises ValueError."""
-    with pytest.raises(ValueError, match="chatml"):
-        prompt.render("x", "chatml", LABELS)
+def test_an_unknown_style_is_refused_with_the_nearest() -> None:
+    """At home, with the styles that there are."""
+    with pytest.raises(SettingInvalid, match=r"there are plain, notebook, llama3; did you mean 'llama3'"):
+        config.resolve("tiny", ["prompt.style=llama"])
 
 
 def test_more_than_two_labels_are_all_named() -> None:

@@ -5,7 +5,6 @@ Scores, averages and writes; run.json is `kit.pipeline.run`'s.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from kit import files
 from kit.config import Config, point
 from kit.pipeline import events, merge, plan
 from kit.pipeline.plan import Member
-from kit.task import calibration, metrics, submission
+from kit.task import metrics, submission
 from kit.task.submission import Columns
 
 if TYPE_CHECKING:
@@ -47,10 +46,8 @@ def write(
     report["held_out"] = None if judged is None else _figures(config, judged)
     if judged is not None:
         merge.write_csv(judged, working / "oof.csv")
-        shown = ("rows", "accuracy", "macro_f1", "log_loss")
+        shown = dict.fromkeys(("rows", "accuracy", "macro_f1", "log_loss", config.competition.metric))
         events.emit("held_out", **{name: report["held_out"].get(name) for name in shown})
-        if config.evaluate.calibrate:
-            predicted, report["calibration"] = _calibrated(config, judged, predicted)
     submission.write(
         working / "submission.csv",
         test,
@@ -102,34 +99,13 @@ def _figures(config: Config, judged: DataFrame) -> dict[str, Any]:
     )
 
 
-def _calibrated(
-    config: Config, judged: DataFrame, predicted: DataFrame
-) -> tuple[DataFrame, dict[str, Any] | None]:
-    """Return the predictions under what the held-out rows ask for, and what that is; unchanged if nothing.
-
-    Held-out figures stay those without it: it was chosen on them. Its own gains are cross-fitted.
-    """
-    labels = config.competition.labels
-    known, asked = merge.probabilities(judged, config), merge.probabilities(predicted, config)
-    if known is None or asked is None:
-        return predicted, None
-    folds = judged["fold"].tolist() if config.evaluate.mode == "folds" else None
-    found = calibration.choose(known, judged["label"].tolist(), labels, folds, seed=config.seed)
-    probabilities, positions = calibration.apply(found, asked)
-    changed = predicted.copy()
-    for index, label in enumerate(labels):
-        changed[f"probability_{label}"] = probabilities[:, index]
-    changed["label"] = [labels[position] for position in positions]
-    return changed, dataclasses.asdict(found)
-
-
 def _sweep(
     config: Config, members: Sequence[Answers], train: DataFrame, working: Path
 ) -> tuple[int, list[Answers]]:
     """Write sweep.csv, the best point first, and return that point's number and members.
 
-    Best is the least log loss, or where texts are parsed the highest macro F1. Points that were not reached
-    stand last, named as skipped.
+    Best is by the competition's metric, then by log loss. Points that were not reached stand last, named as
+    skipped.
     """
     from pandas import DataFrame
 
@@ -139,25 +115,16 @@ def _sweep(
         row: dict[str, Any] = {"point": number, "settings": text, "state": "done" if own else "skipped"}
         judged = _judged(point(config, text), own, train) if own else None
         if judged is not None:
-            found = _figures(point(config, text), judged)
-            row |= {name: found.get(name) for name in ("rows", "log_loss", "macro_f1", "accuracy")}
+            told = _figures(point(config, text), judged)
+            row |= {name: told.get(name) for name in ("rows", *metrics.shown(config.competition.metric))}
         row["members"] = len(own)
         row["seconds"] = round(sum(sum(member["timings"].values()) for member in own), 1)
         rows.append(row)
-    rows.sort(key=_worth)
+    rows.sort(key=lambda row: (row["state"] == "skipped", *metrics.order(row, config.competition.metric)))
     merge.write_csv(DataFrame(rows), working / "sweep.csv")
     events.emit("sweep", points=len(rows), best=rows[0]["settings"], log_loss=rows[0].get("log_loss"))
     best = rows[0]["point"]
     return best, [member for member in members if member["point"] == best]
-
-
-def _worth(row: dict[str, Any]) -> tuple[bool, float, float]:
-    loss, f1 = row.get("log_loss"), row.get("macro_f1")
-    return (
-        row["state"] == "skipped",
-        float("inf") if loss is None else loss,
-        0.0 if f1 is None else -f1,
-    )
 
 
 def member_record(member: Answers) -> dict[str, Any]:

@@ -136,10 +136,10 @@ def show(blended: Blended) -> None:
     judged = [*blended.figures.values(), blended.held_out]
     title = f"on the {len(blended.oof)} rows that all held out, with 95 % intervals"
     table = tables.table(title, "", *map(str, range(1, len(judged))), PRESET)
-    for name, shown in tables.TITLES.items():
+    for name in metrics.shown(blended.runs[0].competition.metric):
         if any(name in told for told in judged):
             cells = (tables.figure(told.get(name), told["intervals"].get(name)) for told in judged)
-            table.add_row(shown, *cells)
+            table.add_row(metrics.METRICS[name].title, *cells)
     out.print(table)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit.review import results, tables
 from kit.review.results import Results
-from kit.task import intervals, metrics
+from kit.task import intervals, metrics, sums
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -56,14 +56,14 @@ def compare(first: Results, second: Results) -> Compared:
     both = _test_labels(first, second)
     return Compared(
         rows=len(one),
-        differences=paired(one, other, first.labels) if len(one) else {},
+        differences=paired(one, other, first.labels, first.competition.metric) if len(one) else {},
         changed=changed,
         test_rows=len(both),
         test_changed=int((both["label_first"] != both["label_second"]).sum()) if len(both) else 0,
     )
 
 
-def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...]) -> dict[str, Difference]:
+def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...], metric: str) -> dict[str, Difference]:
     """Return each figure of two aligned held-out tables with the paired bootstrap of the difference.
 
     Both runs are scored on the same resamples, so what makes a row hard for both cancels out. Figures of
@@ -74,7 +74,7 @@ def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...]) -> dict[st
     shares = [results.probabilities(table, labels) for table in (one, other)]
     with_shares = all(share is not None for share in shares)
     sides = [
-        metrics.tally(
+        sums.tally(
             table["label"].tolist(),
             table["predicted"].tolist(),
             labels,
@@ -87,9 +87,11 @@ def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...]) -> dict[st
     estimates = [metrics.figures(side.sum(axis=0), labels) for side in sides]
     resampled = [metrics.figures(part, labels) for part in (drawn[:, :width], drawn[:, width:])]
     found = {}
-    for name in estimates[0]:
+    for name in metrics.shown(metric):
+        if name not in estimates[0]:
+            continue
         gaps = resampled[1][name] - resampled[0][name]
-        better = gaps > 0 if metrics.HIGHER_IS_BETTER[name] else gaps < 0
+        better = gaps > 0 if metrics.METRICS[name].higher_is_better else gaps < 0
         found[name] = Difference(
             float(estimates[0][name]),
             float(estimates[1][name]),
@@ -170,10 +172,10 @@ def _own_figures(first: Results, second: Results) -> Table:
     table = tables.table("each on its own held-out rows, with 95 % intervals", "", "a", "b")
     judged = [run.held_out or {} for run in (first, second)]
     table.add_row("rows", *(str(told.get("rows", "–")) for told in judged))
-    for name, title in tables.TITLES.items():
+    for name in metrics.shown(first.competition.metric):
         if any(name in told for told in judged):
             cells = (tables.figure(told.get(name), told.get("intervals", {}).get(name)) for told in judged)
-            table.add_row(title, *cells)
+            table.add_row(metrics.METRICS[name].title, *cells)
     seen = (run.run.get("share_of_train_seen") for run in (first, second))
     table.add_row("share of train seen", *(tables.figure(share) for share in seen))
     scores = (run.submission.get("public_score") or "–" for run in (first, second))
@@ -195,7 +197,7 @@ def _differences(compared: Compared, baselines: Mapping[str, Mapping[str, Any]])
         gap = tables.figure(found.second - found.first, found.interval, signed=True)
         rivals = (tables.figure(figures.get(name)) for figures in baselines.values())
         sides = (tables.figure(found.first), tables.figure(found.second))
-        table.add_row(tables.TITLES[name], *sides, gap, f"{found.better_share:.0%}", *rivals)
+        table.add_row(metrics.METRICS[name].title, *sides, gap, f"{found.better_share:.0%}", *rivals)
     return table
 
 

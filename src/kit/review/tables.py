@@ -16,13 +16,6 @@ if TYPE_CHECKING:
 WIDTH_OF_A_FILE = 140
 JOINERS = "\u200c\u200d"
 """Invisible signs that Indian scripts and Urdu are written with."""
-TITLES = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro F1",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "calibration_error": "calibration error",
-}
 
 
 def console() -> Console:

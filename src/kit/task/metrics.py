@@ -1,34 +1,128 @@
 """Score predicted labels and their probabilities, overall and by language, with how sure each figure is.
 
-It reads no files and chooses no labels.
+It reads no files and chooses no labels. Every figure follows from sums over rows, so that a thousand
+resamples cost one matrix product; tests hold each against scikit-learn. A new metric is a row of METRICS.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kit.task import intervals
+from kit.task import intervals, sums
+from kit.task.sums import Sums
 
 if TYPE_CHECKING:
     import numpy
 
-PROBABILITY_FLOOR = 1e-15
-"""A certain and wrong answer costs -log of this instead of infinity."""
-BINS = 10
-"""Equal-width bins of confidence for the calibration error, as in Naeini et al. 2015 (AAAI)."""
-HIGHER_IS_BETTER = {
-    "accuracy": True,
-    "macro_f1": True,
-    "log_loss": False,
-    "brier": False,
-    "calibration_error": False,
-}
-"""Every figure that has an interval."""
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure: how it is called and computed, and which direction is better."""
+
+    title: str
+    meaning: str
+    of: Callable[[Sums], Any]
+    aliases: tuple[str, ...] = ()
+    """What hosts call it, as `metric_named` reads it: its words without fill words."""
+    higher_is_better: bool = True
+    needs_probabilities: bool = False
+    is_proportion: bool = False
+    """Whether it counts rows, so that Wilson's interval holds."""
+
+
+METRICS = {
+    "macro_f1": Metric(
+        "Macro F1", "mean of the labels’ F1",
+        # As in scikit-learn, over the labels that occur.
+        lambda of: of.f1.sum(axis=-1) / (of.true + of.guessed > 0).sum(axis=-1),
+        ("macro f1",),
+    ),
+    "accuracy": Metric(
+        "Accuracy", "share of rows answered right",
+        lambda of: of.hits.sum(axis=-1) / of.rows,
+        ("accuracy", "categorization accuracy"), is_proportion=True,
+    ),
+    "log_loss": Metric(
+        "Log loss", "nats a row for the true label",
+        lambda of: of.loss / of.rows,
+        ("log loss", "logloss", "logarithmic loss", "multiclass loss", "cross entropy"),
+        higher_is_better=False, needs_probabilities=True,
+    ),
+    "brier": Metric(
+        "Brier score", "squared error of the probabilities, 0 to 2",
+        lambda of: of.squares / of.rows,
+        ("brier",), higher_is_better=False, needs_probabilities=True,
+    ),
+    "calibration_error": Metric(
+        "Calibration error", "gap between sureness and being right",
+        # Expected calibration error (Naeini et al. 2015; Guo et al., arXiv 1706.04599).
+        lambda of: abs(of.gaps).sum(axis=-1) / of.rows,
+        higher_is_better=False, needs_probabilities=True,
+    ),
+    "micro_f1": Metric(
+        "Micro F1", "F1 over all rows, which is the accuracy",
+        lambda of: of.hits.sum(axis=-1) / of.rows,
+        ("micro f1",), is_proportion=True,
+    ),
+    "weighted_f1": Metric(
+        "Weighted F1", "mean of the labels’ F1 by their rows",
+        lambda of: (of.f1 * of.true).sum(axis=-1) / of.rows,
+        ("weighted f1",),
+    ),
+    "auc": Metric(
+        "AUC", "area under the ROC curve, mean of each label against the rest",
+        lambda of: of.auc / of.rows,
+        ("auc", "roc auc", "rocauc", "area under curve", "area under roc curve",
+         "area under receiver characteristic curve"),
+        needs_probabilities=True,
+    ),
+    "qwk": Metric(
+        "Quadratic kappa", "agreement, by the squared distance of the labels in their order",
+        lambda of: 1 - sums.ratio(of.distance * of.rows, sums.chance_distance(of), empty=0),
+        ("qwk", "quadratic weighted kappa", "quadratic kappa", "cohen kappa quadratic"),
+    ),
+    "mcc": Metric(
+        "MCC", "Matthews’ correlation of truth and answer",
+        sums.correlation,
+        ("mcc", "matthews correlation", "matthews correlation coefficient", "matthews corrcoef"),
+    ),
+}  # fmt: skip
+"""Every figure, those first that a report always shows."""
+SHOWN = ("macro_f1", "accuracy", "log_loss", "brier", "calibration_error")
 LANGUAGE_FIGURES = ("accuracy", "macro_f1", "log_loss")
-ROUNDING = 1e-6
-"""How far beyond 0 and 1 a probability may stand: float32 softmax, or six decimals in a file."""
+_FILL = {
+    *("score", "metric", "the", "of", "a", "averaged", "average", "classification", "multi", "class"),
+    *("binary", "operating"),
+}
+
+
+def metric_named(text: str) -> str | None:
+    """Return the metric that a host's words mean, `Macro F1 Score` or `LogLoss`; None where none is sure.
+
+    Plain F1, which is of one label, weighted log loss and balanced accuracy are none of ours.
+    """
+    words = map(str.lower, re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*", text))
+    kept = {"f1" if word in ("f", "fscore") else word for word in words if word not in _FILL}
+    named = (
+        name for name, one in METRICS.items() if any(set(alias.split()) == kept for alias in one.aliases)
+    )
+    return next(named, None)
+
+
+def shown(ranked_by: str) -> list[str]:
+    """Return the figures to show, the one that the competition ranks by first."""
+    return list(dict.fromkeys([ranked_by, *SHOWN]))
+
+
+def order(figures: Mapping[str, Any], metric: str) -> tuple[bool, float, float]:
+    """Return a key that sorts the better figures first: by `metric`, then by log loss; without it last."""
+    value, loss = figures.get(metric), figures.get("log_loss")
+    sign = -1 if METRICS[metric].higher_is_better else 1
+    return value is None, sign * (value or 0.0), float("inf") if loss is None else loss
 
 
 def evaluate(
@@ -39,116 +133,47 @@ def evaluate(
     probability: Any = None,
     language: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Return rows, accuracy, macro_f1, majority_accuracy, confusion and intervals, ready for JSON.
+    """Return rows, every figure of METRICS, majority_accuracy, confusion and intervals, ready for JSON.
 
     `confusion` has a row for each true and a column for each predicted label, in the order of `labels`.
-    `probability`, rows x labels in that order, adds log_loss in nats, brier, calibration_error and
-    reliability; `language` adds per_language. `intervals` are 95 % bootstrap intervals of the figures; within
-    a language, Wilson's of the accuracy. Raises ValueError where lengths differ, a label is unknown or a
-    probability is none.
+    `probability`, rows x labels in that order, adds the figures that need it and reliability; `language` adds
+    per_language. `intervals` are of 95 %: Wilson's of proportions, else the bootstrap's, and none where every
+    resample says the same. Raises ValueError where lengths differ, or for an unknown label or probability.
     """
     import numpy
 
-    columns = tally(truth, predicted, labels, probability=probability)
-    true, guessed = (numpy.array(_positions(side, labels)) for side in (truth, predicted))
+    columns = sums.tally(truth, predicted, labels, probability=probability)
+    true, guessed = (numpy.array(sums.positions(side, labels)) for side in (truth, predicted))
     cells = numpy.bincount(true * len(labels) + guessed, minlength=len(labels) ** 2)
-    result: dict[str, Any] = {"rows": len(truth), **_scalars(figures(columns.sum(axis=0), labels))}
+    result: dict[str, Any] = {"rows": len(truth), **_scalars(columns, labels)}
     result["confusion"] = cells.reshape(len(labels), len(labels)).tolist()
     result["majority_accuracy"] = max(Counter(truth).values()) / len(truth)
     if probability is not None:
-        result["reliability"] = _reliability(true, guessed, _checked(probability, len(truth), labels))
+        result["reliability"] = _reliability(true, guessed, sums.checked(probability, len(truth), labels))
     if language is not None:
         result["per_language"] = _by_language(columns, labels, language)
-    drawn = figures(intervals.resample(columns), labels)
-    result["intervals"] = {name: intervals.interval(values) for name, values in drawn.items()}
+    result["intervals"] = {}
+    for name, values in figures(intervals.resample(columns), labels).items():
+        low, high = intervals.interval(values)
+        if METRICS[name].is_proportion:
+            low, high = intervals.share_interval(round(result[name] * len(truth)), len(truth))
+        if name in result and high > low:
+            result["intervals"][name] = [low, high]
     return result
 
 
-def tally(
-    truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str], *, probability: Any = None
-) -> numpy.ndarray:
-    """Return one line a row, whose sums over any rows are all that `figures` needs to score them.
+def figures(totals: numpy.ndarray, labels: Sequence[str]) -> dict[str, numpy.ndarray]:
+    """Return every metric that the totals of `sums.tally` tell, in the shape of the axes before the last.
 
-    The columns: hit, true and predicted by label; with `probability` also log loss, Brier score, and by bin
-    the confidence that the answer was not worth. Raises ValueError as `evaluate` does.
+    brier is the mean squared difference, summed over labels (Brier 1950): for two labels twice the one-sided
+    form. The interval of calibration_error leans upward, since resampling adds scatter to each bin.
     """
-    import numpy
-
-    true, guessed = _positions(truth, labels), _positions(predicted, labels)
-    if len(true) != len(guessed):
-        raise ValueError(f"{len(true)} true and {len(guessed)} predicted labels")
-    if not true:
-        raise ValueError("no rows to evaluate")
-    unit = numpy.eye(len(labels))
-    columns = [unit[true] * unit[guessed], unit[true], unit[guessed]]
-    if probability is not None:
-        shares = _checked(probability, len(true), labels)
-        at_truth = shares[numpy.arange(len(true)), true]
-        confidence = shares[numpy.arange(len(true)), guessed]
-        gap = confidence - (numpy.array(true) == guessed)
-        # scikit-learn's log loss would take the columns in alphabetical order, whatever that of the labels.
-        columns.append(-numpy.log(numpy.clip(at_truth, PROBABILITY_FLOOR, 1.0))[:, None])
-        columns.append(((shares - unit[true]) ** 2).sum(axis=1)[:, None])
-        columns.append(numpy.eye(BINS)[_bins(confidence)] * gap[:, None])
-    return numpy.hstack(columns)
-
-
-def figures(sums: numpy.ndarray, labels: Sequence[str]) -> dict[str, numpy.ndarray]:
-    """Return accuracy and macro_f1, and where the sums of `tally` hold them the figures of probabilities.
-
-    The last axis of `sums` is the columns; each figure has the shape of the other axes. Macro F1 is over the
-    labels that occur, as scikit-learn counts it. brier is the mean over rows of the squared differences,
-    summed over labels (Brier 1950): from 0 to 2, and for two labels twice the one-sided form.
-    calibration_error is the expected calibration error (Naeini et al. 2015; Guo et al., arXiv 1706.04599) of
-    the predicted labels' probabilities; its bootstrap interval leans upward, since resampling adds scatter
-    to each bin.
-    """
-    import numpy
-
-    count = len(labels)
-    hits, true, guessed = (sums[..., start : start + count] for start in (0, count, 2 * count))
-    rows = true.sum(axis=-1)
-    occurs = true + guessed
-    f1 = numpy.divide(2 * hits, occurs, out=numpy.zeros_like(occurs), where=occurs > 0)
-    found = {
-        "accuracy": hits.sum(axis=-1) / rows,
-        "macro_f1": f1.sum(axis=-1) / (occurs > 0).sum(axis=-1),
+    told = Sums(totals, len(labels))
+    return {
+        name: one.of(told)
+        for name, one in METRICS.items()
+        if told.loss is not None or not one.needs_probabilities
     }
-    if sums.shape[-1] > 3 * count:
-        found["log_loss"] = sums[..., 3 * count] / rows
-        found["brier"] = sums[..., 3 * count + 1] / rows
-        found["calibration_error"] = numpy.abs(sums[..., 3 * count + 2 :]).sum(axis=-1) / rows
-    return found
-
-
-def _positions(side: Sequence[str], labels: Sequence[str]) -> list[int]:
-    index = {label: position for position, label in enumerate(labels)}
-    unknown = set(side) - set(index)
-    if unknown:
-        raise ValueError(f"labels {sorted(unknown)!r} are not in {tuple(labels)!r}")
-    return [index[label] for label in side]
-
-
-def _checked(probability: Any, rows: int, labels: Sequence[str]) -> numpy.ndarray:
-    import numpy
-
-    shares = numpy.asarray(probability, dtype=float)
-    if shares.shape != (rows, len(labels)):
-        raise ValueError(f"probabilities of shape {shares.shape} for {rows} rows of {tuple(labels)!r}")
-    # Written so that a NaN, which compares as false, is found too.
-    odd = ~((shares >= -ROUNDING) & (shares <= 1 + ROUNDING)).all(axis=1)
-    if odd.any():
-        first = int(odd.argmax())
-        raise ValueError(f"{shares[first].tolist()!r} of row {first} is not one probability for each label")
-    return shares
-
-
-def _bins(confidence: numpy.ndarray) -> numpy.ndarray:
-    """Return the bin of each confidence; a bin holds its upper end, as in Guo et al., the first 0 as well."""
-    import numpy
-
-    found: numpy.ndarray = numpy.clip(numpy.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
-    return found
 
 
 def _reliability(
@@ -158,11 +183,11 @@ def _reliability(
     import numpy
 
     confidence = shares[numpy.arange(len(true)), guessed]
-    bins = _bins(confidence)
+    bins = sums.bins(confidence)
     return [
         {
-            "low": index / BINS,
-            "high": (index + 1) / BINS,
+            "low": index / sums.BINS,
+            "high": (index + 1) / sums.BINS,
             "rows": int((bins == index).sum()),
             "confidence": float(confidence[bins == index].mean()),
             "accuracy": float((true == guessed)[bins == index].mean()),
@@ -179,17 +204,16 @@ def _by_language(
     positions: dict[str, list[int]] = {}
     for position, code in enumerate(language):
         positions.setdefault(code, []).append(position)
-    found: dict[str, dict[str, Any]] = {}
+    by_code: dict[str, dict[str, Any]] = {}
     for code, rows in sorted(positions.items()):
-        scalars = _scalars(figures(columns[rows].sum(axis=0), labels))
-        hits = round(scalars["accuracy"] * len(rows))
-        found[code] = {
-            "rows": len(rows),
-            "intervals": {"accuracy": intervals.share_interval(hits, len(rows))},
-        }
-        found[code] |= {name: scalars[name] for name in LANGUAGE_FIGURES if name in scalars}
-    return found
+        told = _scalars(columns[rows], labels)
+        bounds = intervals.share_interval(round(told["accuracy"] * len(rows)), len(rows))
+        by_code[code] = {"rows": len(rows), "intervals": {"accuracy": bounds}}
+        by_code[code] |= {name: told[name] for name in LANGUAGE_FIGURES if name in told}
+    return by_code
 
 
-def _scalars(found: dict[str, numpy.ndarray]) -> dict[str, float]:
-    return {name: float(value) for name, value in found.items()}
+def _scalars(columns: numpy.ndarray, labels: Sequence[str]) -> dict[str, float]:
+    """Return the figures of these rows; one that is undefined for them is left out."""
+    values = {name: float(value) for name, value in figures(columns.sum(axis=0), labels).items()}
+    return {name: value for name, value in values.items() if value == value}

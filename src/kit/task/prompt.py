@@ -1,4 +1,4 @@
-"""Write the question that the model sees and the answer that it is taught, in one of three styles.
+"""Write the question that the model sees and the answer that it is taught. A new style is a row of STYLES.
 
 It calls no tokenizer of its own. BOS and the end token are added once, where text becomes tokens.
 """
@@ -7,15 +7,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from kit.errors import KitError
 
-_ENDS = {
-    "plain": "### Response:",
-    "notebook": "### Response:\n",
-    "llama3": "<|start_header_id|>assistant<|end_header_id|>\n\n",
+
+@dataclass(frozen=True)
+class Style:
+    """How a question is framed: `frame` with the sentence, `end` behind it, then the model's turn."""
+
+    frame: str
+    """Holds {sentence}, and {instruction} or {heading}; the heading is `### Input` with the language."""
+    end: str
+    answer_prefix: str = ""
+    """What stands between the prompt and the label; a space here belongs to the answer's first token."""
+
+    @property
+    def has_heading(self) -> bool:
+        """Whether it is made of `###` headings, which then name the language."""
+        return "{heading}" in self.frame
+
+
+STYLES = {
+    "plain": Style("{heading} {sentence}\n", "### Response:", answer_prefix=" "),
+    "notebook": Style("{instruction}\n\n{heading}\n{sentence}\n\n", "### Response:\n"),
+    "llama3": Style(
+        "<|start_header_id|>user<|end_header_id|>\n\n{instruction}\n\n{sentence}<|eot_id|>",
+        "<|start_header_id|>assistant<|end_header_id|>\n\n",
+    ),
 }
-"""How each style's prompt ends; the answer is what follows."""
 
 _CONTROL = re.compile(r"<(?=\||/?(?:s|pad|unk|bos|eos|mask|start_of_turn|end_of_turn)>)")
 _HEADING = re.compile(r"#(?=##\s*(?:Input|Response)\s*(?:\([^()\n]*\)\s*)?:)", re.IGNORECASE)
@@ -26,26 +46,23 @@ def render(text: str, style: str, labels: Sequence[str], language: str = "") -> 
 
     A sentence cannot speak for the prompt: a control token's name in it gets a space behind its `<`, since
     tokenizers turn `<|eot_id|>` into the token wherever it stands, and `### Input:` and `### Response:` get a
-    space behind their first `#` in the two styles that are made of them.
+    space behind their first `#` in the styles that are made of them.
     """
+    frame = STYLES[style]
     sentence = _CONTROL.sub("< ", text)
-    if style == "llama3":
-        return (
-            f"<|start_header_id|>user<|end_header_id|>\n\n{_instruction(labels, language)}\n\n"
-            f"{sentence}<|eot_id|>{_ENDS[style]}"
+    return (
+        frame.frame.format(
+            sentence=_HEADING.sub("# ", sentence) if frame.has_heading else sentence,
+            heading=f"### Input ({language}):" if language else "### Input:",
+            instruction=_instruction(labels, "" if frame.has_heading else language),
         )
-    sentence = _HEADING.sub("# ", sentence)
-    heading = f"### Input ({language}):" if language else "### Input:"
-    if style == "notebook":
-        return f"{_instruction(labels)}\n\n{heading}\n{sentence}\n\n{_ENDS[style]}"
-    if style == "plain":
-        return f"{heading} {sentence}\n{_ENDS[style]}"
-    raise ValueError(f"no prompt style {style!r}; there are {', '.join(_ENDS)}")
+        + frame.end
+    )
 
 
 def answer(label: str, style: str) -> str:
-    """Return what the model is taught to say; in the plain style the space belongs to the answer."""
-    return f" {label}" if style == "plain" else label
+    """Return what the model is taught to say."""
+    return STYLES[style].answer_prefix + label
 
 
 def answer_token_ids(tokenize: Callable[[str], list[int]], rendered: str, answer: str) -> list[int]:
@@ -56,10 +73,10 @@ def answer_token_ids(tokenize: Callable[[str], list[int]], rendered: str, answer
     before = tokenize(rendered)
     whole = tokenize(rendered + answer)
     if whole[: len(before)] != before or len(whole) == len(before):
-        style = next((name for name in reversed(_ENDS) if rendered.endswith(_ENDS[name])), "unknown")
+        ended = (name for name in reversed(STYLES) if rendered.endswith(STYLES[name].end))
         raise KitError(
-            f"prompt style {style!r}: with this tokenizer the answer {answer!r} changes the tokens of the "
-            f"prompt's end {rendered[-24:]!r}",
+            f"prompt style {next(ended, 'unknown')!r}: with this tokenizer the answer {answer!r} changes the "
+            f"tokens of the prompt's end {rendered[-24:]!r}",
             hint="SET=prompt.style=plain",
         )
     return whole[len(before) :]

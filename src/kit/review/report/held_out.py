@@ -11,15 +11,8 @@ from typing import Any
 
 from kit.review import results
 from kit.review.results import Results
-from kit.task import languages
+from kit.task import languages, metrics
 
-FIGURES = {
-    "macro_f1": ("Macro F1", "mean of the labels’ F1"),
-    "accuracy": ("Accuracy", "share of rows answered right"),
-    "log_loss": ("Log loss", "nats a row for the true label"),
-    "brier": ("Brier score", "squared error of the probabilities, 0 to 2"),
-    "calibration_error": ("Calibration error", "gap between sureness and being right"),
-}
 GROUP_ROWS = 12
 """Fewest rows of a group of lengths."""
 GROUPS = 7
@@ -59,14 +52,12 @@ def figures(run: Results) -> list[Figure]:
     """Return the headline figures, the one that the competition ranks by first."""
     held_out = run.held_out or {}
     ranked = run.metrics.get("metric", run.competition.metric)
-    names = sorted(
-        (name for name in FIGURES if held_out.get(name) is not None), key=lambda name: name != ranked
-    )
+    names = [name for name in metrics.shown(ranked) if held_out.get(name) is not None]
     bounds = held_out.get("intervals", {})
     return [
         Figure(
-            FIGURES[name][0],
-            FIGURES[name][1] + ("; the competition ranks by it" if name == ranked else ""),
+            metrics.METRICS[name].title,
+            metrics.METRICS[name].meaning + ("; the competition ranks by it" if name == ranked else ""),
             value=f"{held_out[name]:.3f}",
             interval="{:.3f} to {:.3f}".format(*bounds[name]) if bounds.get(name) else "",
             is_ranked=name == ranked,
@@ -160,23 +151,6 @@ def grouped(measured: Sequence[tuple[int, bool]]) -> list[tuple[int, int, int, i
     ]
 
 
-def calibration(run: Results) -> list[str]:
-    """Return what the probabilities of the test rows were put through, one sentence each."""
-    told = run.metrics.get("calibration")
-    if not told:
-        return []
-    said = []
-    for name, neutral in (("temperature", 1.0), ("threshold", 0.5)):
-        gain = told.get(f"{name}_gain")
-        if told[name] != neutral and gain:
-            figure = FIGURES[gain["figure"]][0].lower() if gain["figure"] in FIGURES else gain["figure"]
-            said.append(
-                f"Test answers use a {name} of {told[name]:.3g}: on held-out rows {figure} "
-                f"was {gain['before']:.3f} without it and {gain['after']:.3f} with it, cross-fitted."
-            )
-    return said or ["Neither a temperature nor a threshold helped on the held-out rows, so none is used."]
-
-
 def remarks(run: Results, baselines: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return what a reader should know first, one sentence each, in order of weight."""
     held_out = run.held_out
@@ -195,13 +169,14 @@ def _against_baselines(
     bounds = held_out.get("intervals", {}).get(metric)
     if not rivals or not bounds:
         return ""
-    best = max(rivals, key=lambda name: (rivals[name], name))
-    name = FIGURES[metric][0]
-    told = f"the best, {best}, has a {name[0].lower()}{name[1:]} of {rivals[best]:.3f}"
-    if bounds[0] > rivals[best]:
-        return f"Its whole interval lies above every baseline; {told}."
-    if bounds[1] < rivals[best]:
-        return f"Its whole interval lies below a baseline; {told}."
+    best = min(rivals, key=lambda name: metrics.order(baselines[name], metric))
+    told = f"{metrics.METRICS[metric].title} of the best, {best}, is {rivals[best]:.3f}"
+    low, high = bounds if metrics.METRICS[metric].higher_is_better else (-bounds[1], -bounds[0])
+    rival = rivals[best] if metrics.METRICS[metric].higher_is_better else -rivals[best]
+    if low > rival:
+        return f"Its whole interval is better than every baseline; {told}."
+    if high < rival:
+        return f"Its whole interval is worse than a baseline; {told}."
     return f"{held_out['rows']:,} rows cannot tell it from the baselines; {told}, inside its interval."
 
 

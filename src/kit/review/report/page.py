@@ -15,6 +15,7 @@ from kit.errors import InputInvalid
 from kit.review import baselines, results
 from kit.review.report import charts, course, held_out, provenance, sentences, svg
 from kit.review.results import Results
+from kit.task import metrics
 
 NAME = "report.html"
 THIS_RUN = "this run"
@@ -68,7 +69,6 @@ def _contents(run: Results, data: Path | None) -> dict[str, Any]:
         "by_label": held_out.by_label(run),
         "by_language": held_out.by_language(run),
         "by_length": held_out.by_length(run, text_by_id),
-        "calibration": held_out.calibration(run),
         "accuracy": (run.held_out or {}).get("accuracy", 0.0),
         "members": course.members(run),
         "member_notes": course.notes(run),
@@ -147,7 +147,7 @@ def _compared(run: Results, rivals: Mapping[str, Mapping[str, Any]]) -> list[tup
     if not run.held_out or not rivals:
         return []
     metric = run.metrics.get("metric", run.competition.metric)
-    return sorted({THIS_RUN: run.held_out, **rivals}.items(), key=lambda one: -one[1][metric])
+    return sorted({THIS_RUN: run.held_out, **rivals}.items(), key=lambda one: metrics.order(one[1], metric))
 
 
 def _why_not_judged(run: Results, state: provenance.State) -> str:

@@ -1,0 +1,147 @@
+"""Turn rows into columns whose sums are all that any figure needs, so that resamples cost one matrix product.
+
+It knows no names of metrics; `kit.task.metrics` has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy
+
+PROBABILITY_FLOOR = 1e-15
+"""A certain and wrong answer costs -log of this instead of infinity."""
+BINS = 10
+"""Equal-width bins of confidence for the calibration error, as in Naeini et al. 2015 (AAAI)."""
+ROUNDING = 1e-6
+"""How far beyond 0 and 1 a probability may lie: float32 softmax, or six decimals in a file."""
+
+
+class Sums:
+    """Sums of the columns of `tally` over some rows; leading axes, such as resamples, are kept."""
+
+    def __init__(self, sums: numpy.ndarray, labels: int) -> None:
+        self.hits, self.true, self.guessed = (sums[..., at * labels : (at + 1) * labels] for at in range(3))
+        self.rows = self.true.sum(axis=-1)
+        self.distance, self.loss, self.squares, self.auc = (
+            sums[..., 3 * labels + at] if sums.shape[-1] > 3 * labels + at else None for at in range(4)
+        )
+        self.gaps = sums[..., 3 * labels + 4 :]
+
+    @property
+    def f1(self) -> numpy.ndarray:
+        """F1 by label; 0 for a label that does not occur."""
+        return ratio(2 * self.hits, self.true + self.guessed)
+
+
+def tally(
+    truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str], *, probability: Any = None
+) -> numpy.ndarray:
+    """Return one line a row, whose sums over any rows are all that `metrics.figures` needs to score them.
+
+    The columns: hit, true and predicted by label, squared distance of the two; with `probability` also log
+    loss, Brier score, AUC, and by bin the confidence beyond being right. Raises ValueError where they misfit.
+    """
+    import numpy
+
+    true, guessed = (numpy.array(positions(side, labels), dtype=int) for side in (truth, predicted))
+    if len(true) != len(guessed):
+        raise ValueError(f"{len(true)} true and {len(guessed)} predicted labels")
+    if not len(true):
+        raise ValueError("no rows to evaluate")
+    unit = numpy.eye(len(labels))
+    columns = [unit[true] * unit[guessed], unit[true], unit[guessed], ((true - guessed) ** 2)[:, None]]
+    if probability is not None:
+        shares = checked(probability, len(true), labels)
+        at_truth = shares[numpy.arange(len(true)), true]
+        confidence = shares[numpy.arange(len(true)), guessed]
+        # scikit-learn's log loss would take the columns in alphabetical order, whatever that of the labels.
+        columns.append(-numpy.log(numpy.clip(at_truth, PROBABILITY_FLOOR, 1.0))[:, None])
+        columns.append(((shares - unit[true]) ** 2).sum(axis=1)[:, None])
+        columns.append(_auc_parts(shares, true)[:, None])
+        columns.append(numpy.eye(BINS)[bins(confidence)] * (confidence - (true == guessed))[:, None])
+    return numpy.hstack(columns)
+
+
+def ratio(above: Any, below: Any, *, empty: float = 0.0) -> numpy.ndarray:
+    """Return the quotient, and `empty` where nothing is below."""
+    import numpy
+
+    above, below = numpy.asarray(above, dtype=float), numpy.asarray(below, dtype=float)
+    result: numpy.ndarray = numpy.divide(above, below, out=numpy.full_like(above, empty), where=below > 0)
+    return result
+
+
+def chance_distance(sums: Sums) -> Any:
+    """Return what the squared distances would add up to, times the rows, were answers given at random."""
+    import numpy
+
+    places = numpy.arange(sums.true.shape[-1])
+    return numpy.einsum("...i,...j,ij->...", sums.true, sums.guessed, (places[:, None] - places) ** 2)
+
+
+def correlation(sums: Sums) -> Any:
+    """Return Matthews' correlation of any number of labels (Gorodkin 2004)."""
+    import numpy
+
+    both = sums.hits.sum(axis=-1) * sums.rows - (sums.true * sums.guessed).sum(axis=-1)
+    spread = [sums.rows**2 - (side**2).sum(axis=-1) for side in (sums.true, sums.guessed)]
+    return ratio(both, numpy.sqrt(spread[0] * spread[1]))
+
+
+def _auc_parts(shares: numpy.ndarray, true: numpy.ndarray) -> numpy.ndarray:
+    """Return a value a row whose mean is the AUC, and whose resampled means scatter as the AUC does.
+
+    AUC plus each row's influence on it (DeLong et al. 1988), the mean over labels; NaN where no label has
+    both a row of its own and others.
+    """
+    import numpy
+    from scipy.stats import rankdata  # type: ignore[import-untyped]
+
+    parts = []
+    for label in range(shares.shape[1]):
+        own = true == label
+        if own.all() or not own.any():
+            continue
+        score = shares[:, label]
+        ranks, within = rankdata(score), numpy.empty(len(score))
+        within[own], within[~own] = rankdata(score[own]), rankdata(score[~own])
+        beaten = (ranks - within) / numpy.where(own, (~own).sum(), own.sum())
+        beaten[~own] = 1 - beaten[~own]
+        area = beaten[own].mean()
+        parts.append(area + (beaten - area) * len(own) / numpy.where(own, own.sum(), (~own).sum()))
+    return numpy.mean(parts, axis=0) if parts else numpy.full(len(true), numpy.nan)
+
+
+def positions(side: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """Return the place of each label; raises ValueError for one that is not among `labels`."""
+    index = {label: position for position, label in enumerate(labels)}
+    unknown = set(side) - set(index)
+    if unknown:
+        raise ValueError(f"labels {sorted(unknown)!r} are not in {tuple(labels)!r}")
+    return [index[label] for label in side]
+
+
+def checked(probability: Any, rows: int, labels: Sequence[str]) -> numpy.ndarray:
+    """Return probabilities as an array; raises ValueError where a row has not one for each label."""
+    import numpy
+
+    shares = numpy.asarray(probability, dtype=float)
+    if shares.shape != (rows, len(labels)):
+        raise ValueError(f"probabilities of shape {shares.shape} for {rows} rows of {tuple(labels)!r}")
+    # Written so that a NaN, which compares as false, is found too.
+    odd = ~((shares >= -ROUNDING) & (shares <= 1 + ROUNDING)).all(axis=1)
+    if odd.any():
+        first = int(odd.argmax())
+        raise ValueError(f"{shares[first].tolist()!r} of row {first} is not one probability for each label")
+    return shares
+
+
+def bins(confidence: numpy.ndarray) -> numpy.ndarray:
+    """Return the bin of each confidence; a bin holds its upper end, as in Guo et al., the first 0 as well."""
+    import numpy
+
+    bins: numpy.ndarray = numpy.clip(numpy.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
+    return bins
