@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 from kit.command import options, run
 from kit.errors import InputInvalid
@@ -22,21 +23,23 @@ def main() -> None:
     from kit.remote.wire import client
 
     folder = inputs.SAMPLE if slug == inputs.SAMPLE_SLUG else config.PROJECT_ROOT / "data" / slug
-    metric = ""
+    metric, words = "", ""
     if not all((folder / name).is_file() for name in data.NEEDED):
         kaggle = client.connect()
         data.fetch(kaggle, slug, folder)
-        metric = data.metric(kaggle, slug)
-    suggestion = init.suggest(folder, slug)
+        metric, words = data.metric(kaggle, slug)
     settings = config.PROJECT_ROOT / "kit.toml"
+    suggestion = init.suggest(folder, slug, init.decided(settings, slug))
     init.write_settings(suggestion, settings, metric=metric)
     init.write_metadata(config.resolve("t4x2"), metadata.TEMPLATE)
-    print(
-        f"{settings.name} and {metadata.TEMPLATE.name} now describe {slug}; what the files in {folder} show:"
-    )
-    for name in ("id", "text", "label", "language", "labels"):
-        print(f"  {name:<9} {getattr(suggestion, name)!r}")
-    print("look at these, then: make rehearse, make doctor, make push PRESET=smoke")
+    print(f"{settings.name} and {metadata.TEMPLATE.name} now describe {slug}; the files in {folder} show:")
+    init.show(suggestion, is_terminal=sys.stdout.isatty())
+    if words and not metric:
+        print(
+            f"look: Kaggle ranks by {words!r}, which this kit does not compute and labels may not serve; "
+            f"here {config.resolve('t4x2').competition.metric} ranks: metric"
+        )
+    print("each look names the setting in kit.toml, [competition]; next: make rehearse, make doctor")
 
 
 if __name__ == "__main__":

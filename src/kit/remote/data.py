@@ -1,19 +1,34 @@
-"""Fetch a competition's train.csv, test.csv and sample submission into one folder, without reading them."""
+"""Fetch a competition's train.csv, test.csv and what may be its sample submission into one folder.
+
+It reads none of them but to say, for `make doctor`, whether a run could.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import re
 import shutil
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
-from kit.errors import KitError
+from kit.config import Competition
+from kit.errors import InputInvalid, KitError
+from kit.remote import runs
 from kit.remote.wire import transfer
 from kit.remote.wire.client import Client
 from kit.remote.wire.transfer import LinkStale
 from kit.remote.wire.transport import Refused, Unsettled
+from kit.task import competition_files, sample
 
 NEEDED = ("train.csv", "test.csv")
+MOST_SAMPLES = 5
+"""Files beside those that are fetched because they may be the sample submission."""
+METRICS = (("accuracy", r"accuracy"), ("macro_f1", r"macro.*f-?(1|score)|f-?(1|score).*macro"))
+"""The kit's name of a metric, and the words by which Kaggle calls it."""
+_OTHER_METRICS = re.compile(r"weighted|balanced|micro|sample|top", re.IGNORECASE)
 
 
 class DataRefused(KitError):
@@ -23,20 +38,44 @@ class DataRefused(KitError):
 def fetch(client: Client, slug: str, folder: Path) -> list[Path]:
     """Bring the files to `folder`, all of them or none, over older ones, and return their paths.
 
-    Raises DataRefused for an unknown competition, rules that are not accepted, or files of other names.
+    What else the folder holds stays. Raises DataRefused for an unknown competition, rules that are not
+    accepted, or files of other names.
     """
     size_by_name = _wanted(client, slug)
-    folder.mkdir(parents=True, exist_ok=True)
-    transfer.require_space(folder, sum(size_by_name.values()))
-    stage = folder / ".part"
-    shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir()
+    stage = folder.with_name(f".{folder.name}.part")
+    with _alone(folder):
+        transfer.require_space(folder.parent, sum(size_by_name.values()))
+        shutil.rmtree(stage, ignore_errors=True)
+        stage.mkdir()
+        try:
+            for name, size in size_by_name.items():
+                _fetch(client, slug, stage / name, size)
+            for path in folder.iterdir() if folder.is_dir() else ():
+                if path.name not in size_by_name and path.is_file():
+                    shutil.copy2(path, stage)
+            if folder.is_dir():
+                runs.replace(folder, stage)
+            else:
+                stage.rename(folder)
+        except OSError as error:
+            raise KitError(f"{folder} cannot be written: {error.strerror}", hint="df -h") from error
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+    return [folder / name for name in size_by_name]
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Wait until no other process fetches the folder, and mend what a killed one left."""
     try:
-        for name, size in size_by_name.items():
-            _fetch(client, slug, stage / name, size)
-        return [(stage / name).replace(folder / name) for name in size_by_name]
-    finally:
-        shutil.rmtree(stage)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.with_name(f".{folder.name}.lock").open("w")
+    except OSError as error:
+        raise KitError(f"{folder} cannot be written: {error.strerror}", hint="df -h") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        runs.restore(folder)
+        yield
 
 
 def _wanted(client: Client, slug: str) -> dict[str, int]:
@@ -53,10 +92,9 @@ def _wanted(client: Client, slug: str) -> dict[str, int]:
             f"competition {slug!r} has no {' and no '.join(missing)}, but {there}",
             hint=f"{client.web}/competitions/{slug}/data; this kit needs files of these names",
         )
-    samples = [
-        name for name in sizes if "/" not in name and "sample" in name.lower() and name.endswith(".csv")
-    ]
-    return {name: sizes[name] for name in [*NEEDED, *samples[:1]]}
+    likely = [name for name in sizes if sample.could_be(name, sizes[name], sizes["test.csv"])]
+    likely.sort(key=lambda name: (not sample.NAMED.search(name), name))
+    return {name: sizes[name] for name in [*NEEDED, *likely[:MOST_SAMPLES]]}
 
 
 def _fetch(client: Client, slug: str, path: Path, size: int) -> None:
@@ -72,7 +110,7 @@ def _fetch(client: Client, slug: str, path: Path, size: int) -> None:
             raise Unsettled(refused.message) from None  # the link has expired, the next answer has another
         except LinkStale as stale:
             raise Unsettled(stale.message) from None
-        if _is_zip(path):
+        if _is_zip(path) and path.suffix != ".zip":
             _unzip(path)
         if path.stat().st_size != size:
             raise Unsettled(f"{path.name} came with {path.stat().st_size:,} bytes, the listing says {size:,}")
@@ -113,7 +151,32 @@ def _unzip(path: Path) -> None:
     unpacked.replace(path)
 
 
-def metric(client: Client, slug: str) -> str:
-    """Return the kit's name of what the competition ranks by, empty where the kit does not compute it."""
-    words = str(client.call("GetCompetition", competition_name=slug).evaluation_metric).lower()
-    return "accuracy" if "accuracy" in words else "macro_f1" if "f1" in words else ""
+def metric(client: Client, slug: str) -> tuple[str, str]:
+    """Return the kit's name of what the competition ranks by, empty where the kit has none, and Kaggle's."""
+    words = str(client.call("GetCompetition", competition_name=slug).evaluation_metric)
+    known = [name for name, pattern in METRICS if re.search(pattern, words, re.IGNORECASE)]
+    return "" if not known or _OTHER_METRICS.search(words) else known[0], words
+
+
+def readable(folder: Path, competition: Competition) -> tuple[Literal["pass", "warn", "fail"], str, str]:
+    """Return a doctor's verdict, sentence and hint on the files at home, read as the kernel reads them."""
+    if not (folder / "train.csv").is_file():
+        return "warn", f"{folder} holds no train.csv, so nothing says whether a run can read it", "make data"
+    try:
+        files = competition_files.read(folder, competition)
+    except InputInvalid as error:
+        return "fail", error.message, error.hint
+    objection = files.sample and sample.disagreement(files.sample, competition)
+    if objection:
+        return "warn" if objection[0] == "sample_unknown" else "fail", objection[1], objection[2]
+    lacking = set(competition.labels) - set(files.train["label"])
+    if lacking:
+        return "fail", f"train.csv has no row of label {sorted(lacking)[0]!r}", "labels in kit.toml"
+    lefts = [
+        f"{name}: {left}" for name, left in (("train", files.train_left), ("test", files.test_left)) if left
+    ]
+    header = ",".join(files.columns.header)
+    text = f"{len(files.train):,} training and {len(files.test):,} test rows, header {header}"
+    if files.sample is None:
+        return "warn", f"{text}, which no sample submission confirms", "make data"
+    return "warn" if files.train_left.out else "pass", "; ".join([text, *lefts]), ""

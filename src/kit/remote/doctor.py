@@ -15,8 +15,8 @@ from typing import Any, Literal
 
 from kit.bundle import metadata, pins
 from kit.bundle.build import Built
-from kit.config import Config
-from kit.remote import push, runs
+from kit.config import PROJECT_ROOT, Config
+from kit.remote import data, push, runs
 from kit.remote.runs import Run
 from kit.remote.wire import session
 from kit.remote.wire.client import WEB, Client
@@ -45,6 +45,7 @@ def examine(client: Client, config: Config, built: Built, *, root: Path = runs.R
     told = json.loads(built.metadata.read_text(encoding="utf-8"))
     yield from _script(client, config, built, told)
     yield from _offline(config)
+    yield _data(config)
     yield _requirements(client)
     yield _disk(root)
     try:
@@ -120,6 +121,12 @@ def _offline(config: Config) -> Iterator[Check]:
         yield Check("offline", "pass", f"packages are to come from {', '.join(attached)}")
     else:
         yield Check("offline", "fail", "no internet, and nothing attached holds the packages", "make prepare")
+
+
+def _data(config: Config) -> Check:
+    competition = config.competition
+    folder = PROJECT_ROOT / "data" / competition.slug
+    return Check("data", *data.readable(folder, competition))
 
 
 def _requirements(client: Client) -> Check:

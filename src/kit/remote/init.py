@@ -5,33 +5,28 @@ It fetches nothing (data.py does) and suggests only what the files show; the res
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
+import tomllib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kit import files
 from kit.bundle import metadata
-from kit.config import Config
+from kit.config import Competition, Config, spelling_key
 from kit.errors import InputInvalid
-from kit.remote import runs
-from kit.task import csv_file
-
-MOST_LABELS = 50
-MOST_LANGUAGES = 200
-_LANGUAGE_NAME = re.compile(r"lang|locale", re.IGNORECASE)
-_LANGUAGE_CODE = re.compile(r"[a-z]{2,3}([-_][A-Za-z]{2,4})?")
-
-Table = list[dict[str, str]]
+from kit.remote import columns, runs
+from kit.remote.columns import Choice, Column, Table
+from kit.task import csv_file, sample
+from kit.task.csv_file import Form
+from kit.task.sample import Sample
 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What the files show of a competition, in the words of kit.toml."""
+    """What the files show of a competition, in the words of kit.toml, and why."""
 
     slug: str
     id: str
@@ -40,33 +35,144 @@ class Suggestion:
     language: str
     """Empty where no column looks like one."""
     labels: tuple[str, ...]
+    form: Form = field(default_factory=Form)
+    columns: tuple[Column, ...] = ()
+    choices: Mapping[str, Choice] = field(default_factory=dict)
+    """By role."""
+    notes: tuple[str, ...] = ()
+    """What is worth a look, each with what to write where it should be otherwise."""
 
 
-def suggest(folder: Path, slug: str) -> Suggestion:
+def decided(path: Path, slug: str) -> dict[str, Any]:
+    """Return the [competition] table of kit.toml where it is about this competition, else nothing."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("competition", {})
+    except (OSError, ValueError):
+        return {}
+    return table if isinstance(table, dict) and table.get("slug") == slug else {}
+
+
+def suggest(folder: Path, slug: str, settings: Mapping[str, Any] | None = None) -> Suggestion:
     """Return the settings that train.csv, test.csv and the sample submission in `folder` show.
 
-    Raises InputInvalid where they do not show an id, a text and a label column.
+    What `settings` name goes first. Raises InputInvalid where the files show no id, text and label, or where
+    two columns or files would do.
     """
-    train, test = _read(folder / "train.csv"), _read(folder / "test.csv")
-    samples = sorted(path for path in folder.glob("*.csv") if "sample" in path.name.lower())
-    sample = _read(samples[0]) if samples else []
-    shared = [column for column in train[0] if column in test[0]]
-    id_column = _id_column(shared, test, sample, folder)
-    label = _label_column(train, test, sample, folder)
-    labels = Counter(row[label] for row in train)
-    if not 2 <= len(labels) <= MOST_LABELS:
-        raise InputInvalid(
-            f"{folder / 'train.csv'}: column {label!r} has {len(labels)} values, not 2 to {MOST_LABELS}",
-            hint="name the label column in kit.toml",
-        )
-    rest = [column for column in shared if column not in (id_column, label)]
-    language = next((column for column in rest if _is_language(column, train)), "")
-    texts = [column for column in rest if column != language]
-    if not texts:
-        raise InputInvalid(f"{folder}: no column is left for the text of {', '.join(map(repr, shared))}")
-    text = max(texts, key=lambda column: sum(len(row[column]) for row in train))
-    order = sorted(labels, key=lambda name: (-labels[name], name))
-    return Suggestion(slug, id_column, text, label, language, tuple(order))
+    settings = settings or {}
+    form = _form(folder, settings)
+    train, test = columns.read(folder / "train.csv", form), columns.read(folder / "test.csv", form)
+    looked = columns.look(train, test)
+    sample_id, given = _sample(folder, test, looked, settings)
+    choices = columns.choose(looked, slug, settings, sample_id, given.label if given else "")
+    names = {role: choice.column for role, choice in choices.items()}
+    counts = Counter(label for label in train[names["label"]] if label.strip())
+    labels, spelled = _labels(counts, given)
+    if len(labels) < 2:
+        raise InputInvalid(f"column {names['label']!r} has one label, {labels[0]!r}", hint=columns.PAGE)
+    competition = Competition(slug=slug, labels=labels)
+    notes = (*_notes(looked, names, train, test), *spelled, *_sample_notes(given, competition, form))
+    return Suggestion(
+        slug, labels=labels, form=form, columns=tuple(looked), choices=choices, notes=notes, **names
+    )
+
+
+def _form(folder: Path, settings: Mapping[str, Any]) -> Form:
+    """Return how both files are written; a file of plain ASCII is in every encoding."""
+    bytes_by_name = {name: csv_file.read_bytes(folder / name) for name in ("train.csv", "test.csv")}
+    for name, data in bytes_by_name.items():
+        foreign = csv_file.foreign_format(data)
+        if foreign and foreign != "UTF-16 text":
+            raise InputInvalid(f"{folder / name} is not a csv but {foreign}", hint=columns.PAGE)
+    forms = {name: csv_file.form_of(data) for name, data in bytes_by_name.items()}
+    encodings = {forms[name].encoding: name for name, data in bytes_by_name.items() if not data.isascii()}
+    delimiters = {form.delimiter: name for name, form in forms.items()}
+    for setting, options in (("encoding", encodings), ("delimiter", delimiters)):
+        if len(options) > 1 and setting not in settings:
+            shown = ", ".join(f"{name} {option!r}" for option, name in options.items())
+            raise InputInvalid(
+                f"{folder}: the files differ in their {setting}: {shown}", hint="write one of them anew"
+            )
+    return Form(
+        settings.get("encoding") or next(iter(encodings), "utf-8"),
+        settings.get("delimiter") or next(iter(delimiters)),
+    )
+
+
+def _sample(
+    folder: Path, test: Table, looked: list[Column], settings: Mapping[str, Any]
+) -> tuple[str, Sample | None]:
+    """Return the column of test.csv that holds the ids of a sample submission, and that sample."""
+    told = {name: settings.get(name, "") for name in ("submission_id", "submission_label")}
+    asked = Competition(slug="x", labels=("a", "b"), id="", **told)
+    stale = None
+    for column in looked:
+        if column.name in test and column.kind != "text":
+            named = asked.model_copy(update={"id": column.name})
+            given = sample.find(folder / "test.csv", test[column.name], named)
+            if given and not given.is_stale:
+                return column.name, given
+            stale = given or stale
+    numbers = [str(number) for number in range(len(next(iter(test.values()))))]
+    return "", sample.find(folder / "test.csv", numbers, asked) or stale
+
+
+def _labels(counts: Counter[str], given: Sample | None) -> tuple[tuple[str, ...], list[str]]:
+    """Return one spelling of each label, the most frequent label first, and what was taken together."""
+    spellings: dict[str, list[str]] = {}
+    for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        spellings.setdefault(spelling_key(label), []).append(label)
+    asked = {spelling_key(value): value for value in (given.values if given else ()) if value.strip()}
+    labels = {key: asked.get(key, own[0].strip()) for key, own in spellings.items()}
+    notes = [
+        f"{' and '.join(map(repr, own))} are taken for one label, {labels[key]!r}; another spelling: labels"
+        for key, own in spellings.items()
+        if own != [labels[key]]
+    ]
+    order = sorted(labels, key=lambda key: (-sum(counts[own] for own in spellings[key]), labels[key]))
+    return tuple(labels[key] for key in order), notes
+
+
+def _notes(looked: list[Column], names: Mapping[str, str], train: Table, test: Table) -> Iterator[str]:
+    """Yield what the rows of the files are worth knowing for."""
+    unasked = [column.name for column in looked if column.name not in names.values()]
+    own_ids = test.get(names["id"], [])
+    facts = (
+        (unasked, f"not asked: {', '.join(map(repr, unasked[:9]))}; another column of sentences: text"),
+        (
+            not names["id"],
+            "no column names the rows; they are numbered from 0, or as in the sample submission",
+        ),
+        (
+            names["id"] and names["id"] not in train,
+            "train.csv has no such id; its rows are numbered",
+        ),
+        (
+            len(set(own_ids)) < len(own_ids),
+            f"{len(own_ids) - len(set(own_ids))} ids of test.csv come twice; each is answered once",
+        ),
+        *(
+            (number, f"{number} rows of {name} have a blank {role}; {what}")
+            for name, table, role, what in (
+                ("train.csv", train, "label", "they are left out"),
+                ("train.csv", train, "text", "they are left out"),
+                ("test.csv", test, "text", "they are asked as they are"),
+            )
+            if (number := sum(not value.strip() for value in table.get(names[role], ())))
+        ),
+    )
+    return (note for applies, note in facts if applies)
+
+
+def _sample_notes(given: Sample | None, competition: Competition, form: Form) -> Iterator[str]:
+    if form.encoding != "utf-8":
+        yield f"the files are read as {form.encoding}; where the examples look wrong: encoding"
+    if given is None:
+        yield "no sample submission was found; its header: submission_id, submission_label"
+        return
+    yield f"sample submission: {given}" + (", of other ids than test.csv's" if given.is_stale else "")
+    objection = sample.disagreement(given, competition)
+    if objection:
+        yield f"{objection[1]}: {objection[2]}"
 
 
 def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "") -> None:
@@ -80,79 +186,70 @@ def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "") -> N
     except (ValueError, OSError) as error:
         raise InputInvalid(f"{path}: {error}", hint="mend that line, or git checkout kit.toml") from None
     competition = document.setdefault("competition", tomlkit.table())
+    if competition.get("slug") != suggestion.slug:
+        for name in ("metric", "submission_id", "submission_label", "submission_values"):
+            competition.pop(name, None)
     for name in ("slug", "id", "text", "label", "language"):
         competition[name] = getattr(suggestion, name)
     competition["labels"] = list(suggestion.labels)
-    if metric:
-        competition["metric"] = metric
-    synonyms = competition.get("synonyms", {})
-    for label in [label for label in synonyms if label not in suggestion.labels]:
-        del synonyms[label]
-    if not synonyms:
-        competition.pop("synonyms", None)
+    for name, value, default in (
+        ("encoding", suggestion.form.encoding, "utf-8"),
+        ("delimiter", suggestion.form.delimiter, ","),
+        ("metric", metric, ""),
+    ):
+        if value != default:
+            competition[name] = value
+        elif default:
+            competition.pop(name, None)
+    for name in ("synonyms", "submission_values"):
+        table = competition.get(name, {})
+        for label in [label for label in table if label not in suggestion.labels]:
+            del table[label]
+        if not table:
+            competition.pop(name, None)
     document.setdefault("kernel", tomlkit.table())["title"] = _title(suggestion.slug)
-    _replace(path, tomlkit.dumps(document))
+    files.write_whole(path, tomlkit.dumps(document))
 
 
 def write_metadata(config: Config, path: Path) -> None:
     """Make kernel-metadata.json the template of this competition's full run; a push fills in the owner."""
     kept = runs.read_json(path)
-    told = metadata.build(config, template=path)
-    told["code_file"] = kept.get("code_file", f"build/{config.preset}/kernel.py")
-    _replace(path, json.dumps(told, indent=2) + "\n")
+    fresh = metadata.build(config, template=path)
+    fresh["code_file"] = kept.get("code_file", f"build/{config.preset}/kernel.py")
+    files.write_whole(path, json.dumps(fresh, indent=2) + "\n")
 
 
-def _read(path: Path) -> Table:
-    """Return a csv's rows as text; raises InputInvalid for anything else."""
-    try:
-        data = path.read_bytes()
-        foreign = csv_file.foreign_format(data)
-        if foreign:
-            raise InputInvalid(f"{path} is not a csv but {foreign}", hint="make data")
-        table = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
-    except FileNotFoundError:
-        raise InputInvalid(f"{path} is missing", hint="make data") from None
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputInvalid(f"{path} is not a csv in UTF-8: {error}", hint="make data") from None
-    if not table:
-        raise InputInvalid(f"{path} holds no rows", hint="make data")
-    return [{name: value or "" for name, value in row.items() if name} for row in table]
+def show(suggestion: Suggestion, *, is_terminal: bool) -> None:
+    """Print the columns, what each was taken for and why, then what is worth a look."""
+    roles = {choice.column: (role, choice.why) for role, choice in suggestion.choices.items()}
+    head = ("column", "type", "distinct", "blank", "example", "in test", "taken as", "why")
+    cells = [
+        (
+            *(column.name, column.kind, f"{column.distinct:,}", f"{column.blank:,}"),
+            *(" ".join(column.example.split())[:30], "yes" if column.in_test else "no"),
+            *roles.get(column.name, ("", "")),
+        )
+        for column in suggestion.columns
+    ]
+    if is_terminal:
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Table as Drawn
 
-
-def _id_column(shared: Sequence[str], test: Table, sample: Table, folder: Path) -> str:
-    """Return the column that names the rows: the sample's if it has one, else the first without repeats."""
-    unique = [column for column in shared if len({row[column] for row in test}) == len(test)]
-    named = [column for column in unique if sample and column in sample[0]]
-    likely = [column for column in unique if column.lower() == "id" or column.lower().endswith("id")]
-    for columns in (named, likely, unique):
-        if columns:
-            return columns[0]
-    raise InputInvalid(f"{folder}: no column of train.csv and test.csv names each row", hint="see kit.toml")
-
-
-def _label_column(train: Table, test: Table, sample: Table, folder: Path) -> str:
-    """Return the column that test.csv lacks: the sample's, or else the one with the fewest values."""
-    missing = [column for column in train[0] if column not in test[0]]
-    named = [column for column in missing if sample and column in sample[0]]
-    if not missing:
-        raise InputInvalid(f"{folder}: test.csv has every column of train.csv, so none is the label")
-    return min(named or missing, key=lambda column: len({row[column] for row in train}))
-
-
-def _is_language(column: str, train: Table) -> bool:
-    values = {row[column] for row in train}
-    if len(values) > min(MOST_LANGUAGES, max(2, len(train) // 2)):
-        return False
-    return bool(_LANGUAGE_NAME.search(column)) or all(_LANGUAGE_CODE.fullmatch(value) for value in values)
+        table = Drawn(*head)
+        for row in cells:
+            table.add_row(*map(escape, row))
+        Console().print(table)
+    else:
+        widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
+        for row in (head, *cells):
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    print(f"labels: {', '.join(map(repr, suggestion.labels))}")
+    for note in suggestion.notes:
+        print(f"look: {note}")
 
 
 def _title(slug: str) -> str:
     """Return a title of five letters at least, with room for a preset's name behind it."""
     words = slug.replace("-", " ").title()
     return words[: metadata.LONGEST_TITLE - 15].strip() if len(words) >= 5 else f"{words} Kernel"
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".zip")
 NOT_SAMPLES = ("train.csv", "test.csv", "solution.csv")
-_NAMED = re.compile(r"sample|submission", re.IGNORECASE)
+NAMED = re.compile(r"sample|submission", re.IGNORECASE)
 _WHOLE = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+-]?\d*\.?\d+(?:e[+-]?\d+)?", re.IGNORECASE)
 
@@ -75,7 +75,7 @@ def find(
     own_id, own_label = competition.submission_id, competition.submission_label
     rules: tuple[Callable[[Sample], bool], ...] = (
         lambda one: not one.is_stale,
-        lambda one: bool(_NAMED.search(one.path.name)),
+        lambda one: bool(NAMED.search(one.path.name)),
         lambda one: len(one.header) == 2,
         lambda one: own_id in ("", one.id) and own_label in ("", one.label),
     )
@@ -91,7 +91,7 @@ def find(
 
 def _is_likely(one: Sample) -> bool:
     """Tell whether the name says so, or two columns of which one holds the test's ids."""
-    return bool(_NAMED.search(one.path.name)) or (len(one.header) == 2 and not one.is_stale)
+    return bool(NAMED.search(one.path.name)) or (len(one.header) == 2 and not one.is_stale)
 
 
 def read(path: Path, ids: Sequence[str], competition: Competition) -> Sample | None:
