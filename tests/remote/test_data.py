@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from kaggle_fixtures import SLUG, StartKaggle
 
+from kit.config import Config
 from kit.errors import KitError
 from kit.remote import data
 from kit.remote.data import DataRefused
@@ -120,9 +122,66 @@ def test_a_large_file_that_comes_zipped_is_unpacked(
     assert content(tmp_path / "data") == {name: (competition_folder / name).read_bytes() for name in NAMES}
 
 
+METRICS = [
+    ("Categorization Accuracy", "accuracy"),
+    ("F1 score (macro)", "macro_f1"),
+    *((words, "") for words in ("Log Loss", "Weighted F1", "Balanced Accuracy", "Mean F-Score", "AUC")),
+]
+
+
+def test_what_may_be_the_sample_is_fetched(
+    kaggle: Server, client: Client, competition_folder: Path, tmp_path: Path
+) -> None:
+    """Whatever its name, zipped too; large files beside it are left, and one's own files stay."""
+    served = kaggle.state.competition_folder
+    (served / "sample_submission.csv").rename(served / "gender.csv")
+    (served / "images.zip").write_bytes(b"PK\x03\x04" + bytes(2 << 20))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (folder / "solution.csv").write_text("mine")
+    data.fetch(client, SLUG, folder)
+    assert sorted(content(folder)) == ["gender.csv", "solution.csv", "test.csv", "train.csv"]
+
+
+def test_two_at_once_and_a_kill_leave_whole_files(
+    client: Client, competition_folder: Path, tmp_path: Path
+) -> None:
+    """The second waits for the first; what a kill between two renames left is put right by the next."""
+    folder = tmp_path / "data"
+    threads = [threading.Thread(target=data.fetch, args=(client, SLUG, folder)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    folder.rename(tmp_path / ".data.old")
+    (tmp_path / ".data.part").mkdir()
+    (tmp_path / ".data.part" / "train.csv").write_text("half")
+    data.fetch(client, SLUG, folder)
+    assert content(folder) == {name: (competition_folder / name).read_bytes() for name in NAMES}
+    assert not (tmp_path / ".data.old").exists()
+    assert not (tmp_path / ".data.part").exists()
+
+
+def test_the_doctor_reads_the_files_as_the_kernel_does(competition_folder: Path, config: Config) -> None:
+    """One verdict: nothing there, rows left out, a sample that wants other values, a broken file."""
+    said = data.readable(competition_folder, config.competition)
+    assert said == ("pass", "6 training and 4 test rows, header ID,label", "")
+    assert data.readable(competition_folder / "none", config.competition)[0] == "warn"
+    for name, text, verdict, words in (
+        ("train.csv", "ID,sentence,label\n1,x,Positive\n2,,Negative\n3,y,Negative\n", "warn", "1 blank text"),
+        ("sample_submission.csv", "ID,label\nt0,1\nt1,1\nt2,0\nt3,0\n", "fail", "holds '1', '0'"),
+        ("train.csv", "ID,sentence,label\n1,x,Positive\n", "fail", "holds '1', '0'"),
+        ("test.csv", "<html>", "fail", "not a csv but an HTML"),
+    ):
+        (competition_folder / name).write_text(text)
+        said = data.readable(competition_folder, config.competition)
+        assert said[0] == verdict
+        assert words in said[1]
+
+
 def test_the_metric_is_known_or_left_open(kaggle: Server, client: Client) -> None:
     """What Kaggle ranks by is translated where the kit computes it."""
-    assert data.metric(client, SLUG) == "macro_f1"
-    for words, name in (("Categorization Accuracy", "accuracy"), ("Log Loss", "")):
+    assert data.metric(client, SLUG) == ("macro_f1", "Macro F1 Score")
+    for words, name in METRICS:
         kaggle.faults.arm(faults.amend("GetCompetition", {"evaluationMetric": words}))
-        assert data.metric(client, SLUG) == name
+        assert data.metric(client, SLUG) == (name, words)

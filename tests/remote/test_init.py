@@ -33,6 +33,10 @@ def fill(folder: Path, train: str, test: str, sample: str = "") -> None:
             (folder / name).write_text(text, encoding="utf-8")
 
 
+def settings_of(found: Suggestion) -> tuple[object, ...]:
+    return found.id, found.text, found.label, found.language, found.labels
+
+
 def rows(header: str, *lines: str, times: int = 1) -> str:
     """Repeat lines under a header; {n} is the row's number."""
     filled = [line.replace("{n}", str(n)) for n in range(times) for line in lines]
@@ -56,35 +60,35 @@ def test_the_sample_competition_is_read_as_kit_toml_has_it() -> None:
             rows("review_id,body,stars,mood", "a{n},x,5,happy", "b{n},y,1,sad", "c{n},z,3,flat", times=4),
             rows("review_id,body,stars", "x{n},what a long text,2", times=4),
             rows("review_id,mood", "x{n},flat", times=4),
-            Suggestion("s", "review_id", "body", "mood", "", ("flat", "happy", "sad")),
+            ("review_id", "body", "mood", "", ("flat", "happy", "sad")),
         ),
         (
             rows("label,text,id,locale", "1,some words,{n},en", "0,other,{n}x,de", "1,more,{n}y,en", times=3),
             rows("text,id,locale", "some words,{n},de", times=3),
             "",
-            Suggestion("s", "id", "text", "label", "locale", ("1", "0")),
+            ("id", "text", "label", "locale", ("1", "0")),
         ),
         (
             rows("key,tweet,iso,target", "{n},hello,hi,A", "1{n},hullo,ta,B", times=4),
             rows("key,tweet,iso", "{n},hey there,hi", times=4),
             rows("key,target", "{n},A", times=4),
-            Suggestion("s", "key", "tweet", "target", "iso", ("A", "B")),
+            ("key", "tweet", "target", "iso", ("A", "B")),
         ),
         (
-            rows("id,text,label,target_noise", "{n},hello,A,{n}", "1{n},hullo,B,{n}z", times=4),
+            rows("id,text,label,target_noise", "{n},hello,A,{n}", "x{n},hullo,B,{n}z", times=40),
             rows("id,text", "{n},hey there", times=4),
             "",
-            Suggestion("s", "id", "text", "label", "", ("A", "B")),
+            ("id", "text", "label", "", ("A", "B")),
         ),
     ],
-    ids=["three labels", "no sample", "language by its values", "label with fewest values"],
+    ids=["three labels", "no sample", "language by its values", "the only column with few values"],
 )  # fmt: skip
 def test_columns_and_labels_are_found(
-    write: Path, train: str, test: str, sample: str, expected: Suggestion
+    write: Path, train: str, test: str, sample: str, expected: tuple[object, ...]
 ) -> None:
     """The sample submission names id and label; without one, uniqueness and absence from the test do."""
     fill(write, train, test, sample)
-    assert init.suggest(write, "s") == expected
+    assert settings_of(init.suggest(write, "s")) == expected
 
 
 @pytest.mark.parametrize(
@@ -94,10 +98,25 @@ def test_columns_and_labels_are_found(
         ("id,text,label\n", "id,text\n1,x\n", r"train\.csv holds no rows"),
         ("<html>", "id,text\n1,x\n", "is not a csv but an HTML"),
         ("id,text\n1,x\n", "id,text\n1,x\n", "has every column of train.csv"),
-        ("id,text,label\n1,x,A\n2,y,A\n", "id,text\n1,x\n", "column 'label' has 1 values"),
-        (rows("id,text,label", "{n},x,{n}", times=60), "id,text\n1,x\n", "column 'label' has 60 values"),
+        ("id,text,label\n1,x,A\n2,y,A\n", "id,text\n1,x\n", "column 'label'.* has 1 values"),
+        (
+            rows("id,text,label", "{n},x,{n}", times=60),
+            "id,text\n1,x\n",
+            "'label'.* has 60 values",
+        ),
         ("id,label\n1,A\n2,B\n", "id\n1\n", "no column is left for the text"),
-        ("kind,text,label\nk,x,A\nk,x,B\n", "kind,text\nk,x\nk,x\n", "no column .* names each row"),
+        ("id,text,label\n1,x,yes\n2,y,Yes\n", "id,text\n1,x\n", "column 'label' has one label, 'Yes'"),
+        ("id,text,grade\n1,x,0.25\n2,y,0.75\n", "id,text\n1,x\n", "fractions such as '0.25'"),
+        (
+            "id,text,toxic,rude\n1,x,0,1\n2,y,1,0\n",
+            "id,text\n1,x\n",
+            r"could be the label: 'toxic' or 'rude' \(try: kit.toml, \[competition\]: slug = 's', lab",
+        ),
+        (
+            "id,premise,hypothesis,label\n1,it is a very long day,it is a day,A\n2,so it is now,it is,B\n",
+            "id,premise,hypothesis\n1,it is,it was\n",
+            "could be the text: 'premise' or 'hypothesis'",
+        ),
     ],
 )
 def test_files_that_show_no_competition_of_this_kind_are_refused(
@@ -107,6 +126,111 @@ def test_files_that_show_no_competition_of_this_kind_are_refused(
     fill(write, train, test)
     with pytest.raises(InputInvalid, match=message):
         init.suggest(write, "s")
+
+
+CASES: list[tuple[str, str, str, str, tuple[str, str, str, str], tuple[str, ...], str]] = [
+    (
+        "doubled ids", "id,text,label\n1,a b,A\n2,c d,B\n", "id,text\n3,e f\n3,e g\n", "",
+        ("id", "text", "label", ""), ("A", "B"), "1 ids of test.csv come twice",
+    ),
+    (
+        "no ids", "text,label\na b,A\nc d,B\n", "text\nd e\nd e\n", "",
+        ("", "text", "label", ""), ("A", "B"), "no column names the rows",
+    ),
+    (
+        "an unnamed id", ",text,label\n0,a b,A\n1,c d,B\n", ",text\n2,d e\n3,e f\n", "",
+        ("Unnamed: 0", "text", "label", ""), ("A", "B"), "no sample submission was found",
+    ),
+    (
+        "ids by the sample alone", "x,key,text,label\n7,1,a b,A\n8,2,c d,B\n", "x,key,text\n5,3,d\n6,4,e\n",
+        "Row,Predicted\n3,A\n4,A\n", ("key", "text", "label", ""), ("A", "B"), "(Row,Predicted)",
+    ),
+    (
+        "yes and no", "id,text,reply,label\n1,a b,yes,A\n2,c d,no,B\n", "id,text,reply\n3,e f,yes\n", "",
+        ("id", "text", "label", ""), ("A", "B"), "not asked: 'reply'",
+    ),
+    (
+        "nearly equal labels",
+        "id,text,label\n1,a b,Mixed feelings\n2,c,Mixed_feelings\n3,e,Ne\u0301 \n4,f,\n",
+        "id,text\n5,e f\n", "", ("id", "text", "label", ""), ("Mixed feelings", "Ne\u0301"),
+        "'Mixed feelings' and 'Mixed_feelings' are read as",
+    ),
+    (
+        "the sample's spelling", "id,text,label\n1,a b,Positive \n2,c d,negative\n",
+        "id,text\n5,e f\n", "id,label\n5,Negative\n", ("id", "text", "label", ""), ("Negative", "Positive"),
+        "'negative' is read as 'Negative'",
+    ),
+    (
+        "numbers in the sample", "id,text,label\n1,a b,Good\n2,c d,Bad\n", "id,text\n5,e f\n",
+        "id,label\n5,1\n", ("id", "text", "label", ""), ("Bad", "Good"), "submission_values = {",
+    ),
+    (
+        "one long text", f"id,title,text,label\n1,a b,{'long ' * 30},A\n2,c d,{'so ' * 30},B\n",
+        f"id,title,text\n3,a b,{'text ' * 30}\n", "", ("id", "text", "label", ""), ("A", "B"), "'title'",
+    ),
+    (
+        "blank rows", "id,text,label\n1,a b,A\n2,,B\n3,c d,B\n", "id,text\n4, \n5,e f\n", "",
+        ("id", "text", "label", ""), ("B", "A"), "1 rows of test.csv have a blank text; they are asked",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "sample", "names", "labels", "note"), [case[1:] for case in CASES],
+    ids=[case[0] for case in CASES],
+)  # fmt: skip
+def test_what_is_odd_is_named(
+    write: Path,
+    train: str,
+    test: str,
+    sample: str,
+    names: tuple[str, ...],
+    labels: tuple[str, ...],
+    note: str,
+) -> None:
+    """Each choice is right or has a note that says what to write into kit.toml."""
+    fill(write, train, test, sample)
+    found = init.suggest(write, "s")
+    assert settings_of(found) == (*names, labels)
+    assert any(note in line for line in found.notes), found.notes
+    assert config.Competition(slug="s", labels=found.labels)
+
+
+def test_a_choice_is_made_in_kit_toml(write: Path, tmp_path: Path) -> None:
+    """What kit.toml says of this competition decides between columns; of another it says nothing."""
+    fill(write, "id,text,toxic,rude\n1,a b,0,1\n2,c d,1,0\n", "id,text\n3,x\n")
+    path = tmp_path / "kit.toml"
+    path.write_text('[competition]\nslug = "s"\nlabel = "rude"\n')
+    assert init.suggest(write, "s", init.decided(path, "s")).label == "rude"
+    assert init.decided(path, "t") == {}
+
+
+def test_the_form_of_the_files_is_written_down(write: Path, tmp_path: Path) -> None:
+    """Encoding and delimiter are found and stand in kit.toml; files that differ are refused."""
+    for name, text in (("train", "id;text;label\n1;caf\u00e9;A\n2;b;B\n"), ("test", "id;text\n3;ol\u00e9\n")):
+        (write / f"{name}.csv").write_bytes(text.encode("cp1252"))
+    path = tmp_path / "kit.toml"
+    found = init.suggest(write, "s")
+    init.write_settings(found, path)
+    resolved = config.resolve("tiny", kit_toml=path).competition
+    assert (resolved.encoding, resolved.delimiter) == ("cp1252", ";")
+    (write / "test.csv").write_bytes("id,text\n3,ol\u00e9\n".encode("utf-16"))
+    with pytest.raises(InputInvalid, match=r"differ in their encoding: train\.csv 'cp1252', test\.csv 'utf"):
+        init.suggest(write, "s")
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_was_seen_is_shown(
+    write: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+) -> None:
+    """A row a column, with what it was taken for and why, on a terminal and elsewhere."""
+    monkeypatch.setenv("COLUMNS", "200")
+    init.show(init.suggest(SAMPLE, "s"), is_terminal=is_terminal)
+    shown = capsys.readouterr().out
+    line = next(line for line in shown.splitlines() if "sentence" in line)
+    assert all(part in line for part in ("text", "yes", "it holds sentences"))
+    assert "labels: " in shown
+    assert "look: sample submission: sample_submission.csv (ID,label)" in shown
 
 
 def test_a_sentence_may_hold_any_line_separator(write: Path) -> None:
@@ -128,14 +252,15 @@ def test_kit_toml_keeps_its_comments_and_presets(tmp_path: Path) -> None:
     resolved = config.resolve("mine", kit_toml=path)
     assert resolved.competition.model_dump() == {
         "slug": "new-thing", "id": "key", "text": "body", "label": "mood", "language": "",
-        "labels": ("B", "A"), "synonyms": {"A": ("Ay",)}, "metric": "accuracy",
+        "labels": ("B", "A"), "synonyms": {"A": ("Ay",)}, "metric": "accuracy", "encoding": "utf-8",
+        "submission_id": "", "submission_label": "", "submission_values": {}, "delimiter": ",",
     }  # fmt: skip
     assert resolved.kernel.title == "New Thing"
     assert resolved.kernel.internet is False
     assert "# mine" in path.read_text()
     assert "# keep" in path.read_text()
     before = path.read_text()
-    init.write_settings(found, path)
+    init.write_settings(found, path, metric="accuracy")
     assert path.read_text() == before, "doing it again changes nothing"
 
 

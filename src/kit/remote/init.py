@@ -124,7 +124,7 @@ def _labels(counts: Counter[str], given: Sample | None) -> tuple[tuple[str, ...]
     asked = {spelling_key(value): value for value in (given.values if given else ()) if value.strip()}
     labels = {key: asked.get(key, own[0].strip()) for key, own in spellings.items()}
     notes = [
-        f"{' and '.join(map(repr, own))} are taken for one label, {labels[key]!r}; another spelling: labels"
+        f"{' and '.join(map(repr, own))} {'is' if len(own) == 1 else 'are'} read as {labels[key]!r}: labels"
         for key, own in spellings.items()
         if own != [labels[key]]
     ]
