@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,10 +39,24 @@ def kaggle_endpoint() -> str | None:
     return endpoint
 
 
-def kaggle_key() -> tuple[str, str] | None:
-    """Return KAGGLE_USERNAME and KAGGLE_KEY where both are set; the SDK itself reads neither."""
-    user, key = os.environ.get("KAGGLE_USERNAME", ""), os.environ.get("KAGGLE_KEY", "")
-    return (user, key) if user and key else None
+def kaggle_api_token() -> str:
+    """Return KAGGLE_API_TOKEN, which is a token or the path of a file that holds one."""
+    return os.environ.get("KAGGLE_API_TOKEN", "")
+
+
+def kaggle_user_and_key() -> tuple[str, str]:
+    """Return KAGGLE_USERNAME and KAGGLE_KEY, each empty where it is not set."""
+    return os.environ.get("KAGGLE_USERNAME", ""), os.environ.get("KAGGLE_KEY", "")
+
+
+def kaggle_config_dir() -> Path:
+    """Return the folder of kaggle.json by the rules of Kaggle's own command."""
+    if chosen := os.environ.get("KAGGLE_CONFIG_DIR"):
+        return Path(chosen)
+    folder = Path.home() / ".kaggle"
+    if not sys.platform.startswith("linux") or os.path.exists(folder):  # noqa: PTH110 - bears any value
+        return folder
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "kaggle"
 
 
 def take_variables(names: Iterable[str]) -> dict[str, str]:

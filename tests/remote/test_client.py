@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import socket
+import traceback
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kaggle_fixtures import SLUG, TOKEN, USER, StartKaggle
+import requests
+from kaggle_fixtures import SLUG, TOKEN, StartKaggle
 from quick_clock import QuickClock
 
 from kit import environment
 from kit.errors import KitError, SettingInvalid
 from kit.remote.wire import client as clients
-from kit.remote.wire.client import Client
-from kit.remote.wire.transport import CredentialsInvalid, Refused, Unsettled
+from kit.remote.wire import transport
+from kit.remote.wire.client import Client, Clock
+from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused, Unreachable, Unsettled
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server
@@ -30,79 +34,15 @@ def joined(client: Client) -> bool:
     return bool(client.call("GetCompetition", competition_name=SLUG).user_has_entered)
 
 
-def test_the_private_names_of_the_sdk_that_are_set_exist() -> None:
-    """The endpoint and the session are reached through names that the pinned SDK has."""
-    from kagglesdk import KaggleClient, KaggleEnv, __version__
+def test_the_private_names_of_the_sdk_that_are_read_exist() -> None:
+    """Answers are typed by the fields that the pinned SDK declares."""
+    from kagglesdk import __version__
+    from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusResponse as Status
 
-    http = KaggleClient(env=KaggleEnv.LOCAL, username="a", password="b").http_client()
+    field = next(field for field in Status._fields if field.json_name == "status")
     assert __version__ == "0.1.38"
-    assert http._endpoint == "http://localhost"
-    assert http._init_session() is None
-    assert http._session.auth == ("a", "b")
-
-
-@pytest.mark.parametrize(
-    ("environment", "files", "origin"),
-    [
-        ({"KAGGLE_API_TOKEN": TOKEN}, {}, "KAGGLE_API_TOKEN"),
-        ({}, {"access_token": f"{TOKEN}\n"}, "~/.kaggle/access_token"),
-        ({"KAGGLE_USERNAME": USER, "KAGGLE_KEY": TOKEN}, {}, "KAGGLE_USERNAME and KAGGLE_KEY"),
-        ({}, {"kaggle.json": json.dumps({"username": USER, "key": TOKEN})}, "~/.kaggle/kaggle.json"),
-        (
-            {"KAGGLE_USERNAME": "other", "KAGGLE_KEY": "wrong"},
-            {"access_token": TOKEN},
-            "~/.kaggle/access_token",
-        ),
-    ],
-)
-def test_credentials_are_found_where_kaggles_own_client_looks(
-    kaggle: Server,
-    make_client: MakeClient,
-    monkeypatch: pytest.MonkeyPatch,
-    environment: dict[str, str],
-    files: dict[str, str],
-    origin: str,
-) -> None:
-    """A token comes before a key, the environment before a file, and each opens the door."""
-    only(monkeypatch, environment, files)
-    client = make_client(kaggle)
-    assert client.credentials.origin == origin
-    assert client.user() == USER
-    assert joined(client)
-
-
-@pytest.mark.parametrize(
-    ("files", "message"),
-    [
-        ({}, "make rehearse"),
-        ({"kaggle.json": '{"username": "me", "kee": "sesame-1"}'}, "kaggle.json cannot be read"),
-        ({"kaggle.json": '{"key": "sesame-1'}, "kaggle.json cannot be read"),
-        ({"kaggle.json": '["sesame-1"]'}, "kaggle.json cannot be read"),
-    ],
-)
-def test_missing_and_broken_credentials_are_one_line_without_the_secret(
-    monkeypatch: pytest.MonkeyPatch, files: dict[str, str], message: str
-) -> None:
-    """Nothing is asked of Kaggle without credentials, and a broken file is named but not quoted."""
-    only(monkeypatch, {}, files)
-    with pytest.raises(CredentialsInvalid) as caught:
-        Client(None)
-    assert message in str(caught.value)
-    assert "https://www.kaggle.com/settings/api" in str(caught.value)
-    assert "sesame" not in str(caught.value)
-
-
-def test_a_browser_log_in_is_taken_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `kaggle auth login` left is used while it has not expired, and never sent to a local server."""
-    stored = {
-        "refresh_token": "r",
-        "access_token": "t",
-        "access_token_expiration": "2999-01-01T00:00:00+00:00",
-    }
-    only(monkeypatch, {}, {"credentials.json": json.dumps(stored)})
-    assert clients.find_credentials().token == "t"
-    with pytest.raises(CredentialsInvalid, match="no Kaggle credentials"):
-        clients.find_credentials(local=True)
+    assert (field.private_field_name, field.default_value.name) == ("_status", "QUEUED")
+    assert field.serializer.from_dict_value(field.field_type, "RUNNING").name == "RUNNING"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +84,7 @@ def test_a_passing_trouble_is_not_noticed(kaggle: Server, client: Client, name: 
     [
         (faults.status("GetCompetition", 500, times=99), "Kaggle answers 500 to GetCompetition"),
         (faults.status("GetCompetition", 429, times=99), "Kaggle answers 429 to GetCompetition"),
-        (faults.html("GetCompetition", times=99), "with something that is not JSON"),
+        (faults.html("GetCompetition", times=99), "cannot be read"),
         (faults.html("GetCompetition", 503, times=99), "Kaggle answers 503"),
         (Fault("GetCompetition", 99, drop="before"), "broke the connection"),
         (faults.answer("GetCompetition", {}, times=99), "lacks 'id'"),
@@ -161,17 +101,32 @@ def test_a_lasting_trouble_ends_in_one_line(
     assert "\n" not in str(caught.value)
     assert kaggle.faults.struck(fault) == clients.ATTEMPTS
     assert len(clock.slept) == clients.ATTEMPTS - 1
-    assert sum(clock.slept) <= 20 * clients.ATTEMPTS
+    assert sum(clock.slept) <= (600 if fault.status == 429 else 31)
 
 
-@pytest.mark.parametrize(("asked", "slept"), [(7, 7.0), (9_999, clients.LONGEST_PAUSE_SECONDS)])
+@pytest.mark.parametrize(
+    ("asked", "least", "most"),
+    [
+        ("7", 7, 7),
+        ("0.5", 0.5, 0.5),
+        ("9999", clients.LONGEST_PAUSE_SECONDS, clients.LONGEST_PAUSE_SECONDS),
+        (format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True), 20, 90),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 30, 60),
+        ("0", 30, 60),
+        ("soon", 30, 60),
+        ("9" * 5_000, clients.LONGEST_PAUSE_SECONDS, clients.LONGEST_PAUSE_SECONDS),
+        ("", 30, 60),
+    ],
+    ids=range(9),
+)
 def test_retry_after_is_honoured_within_a_bound(
-    kaggle: Server, client: Client, clock: QuickClock, asked: int, slept: float
+    kaggle: Server, client: Client, clock: QuickClock, asked: str, least: float, most: float
 ) -> None:
-    """Kaggle says how long to wait; an absurd wish is cut."""
-    kaggle.faults.arm(faults.status("GetCompetition", 429, retry_after_seconds=asked))
+    """In seconds, fractions or as a date; without it a busy Kaggle is left alone for most of a minute."""
+    kaggle.faults.arm(Fault("GetCompetition", status=429, headers={"Retry-After": asked} if asked else {}))
     assert joined(client)
-    assert clock.slept == [slept]
+    assert len(clock.slept) == 1
+    assert least <= clock.slept[0] <= most
 
 
 @pytest.mark.parametrize(
@@ -208,8 +163,115 @@ def test_an_unreachable_kaggle_is_one_line(make_client: MakeClient) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{probe.getsockname()[1]}"
-    with pytest.raises(KitError, match=f"{address} cannot be reached"):
+    with pytest.raises(KitError, match=f"{address.partition('//')[2]} refuses the connection"):
         joined(make_client(address))
+
+
+def test_a_page_that_fails_is_asked_for_again_alone(
+    start_kaggle: StartKaggle, make_client: MakeClient
+) -> None:
+    """A long listing does not begin anew."""
+    kaggle = start_kaggle(page_size=1)
+    kaggle.faults.arm(faults.status("ListDataFiles", 429, times=1))
+    kaggle.faults.arm(Fault("ListDataFiles", 2, skip=2, status=500))
+    pages = make_client(kaggle).pages("ListDataFiles", "files", competition_name=SLUG)
+    assert [file.name for page in pages for file in page.files] == [
+        "sample_submission.csv",
+        "test.csv",
+        "train.csv",
+    ]
+    assert kaggle.requests.count("ListDataFiles") == 3 + 3
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_no_call_follows_a_redirect(
+    kaggle: Server, start_kaggle: StartKaggle, client: Client, tmp_path: Path, code: int
+) -> None:
+    """Its body may hold a token; only the links of files are followed, and only encrypted ones."""
+    other = start_kaggle(tmp_path / "other")
+    headers = {"Location": f"{other.url}/api/v1/competitions.CompetitionApiService/GetCompetition"}
+    kaggle.faults.arm(Fault("GetCompetition", status=code, headers=headers))
+    with pytest.raises(KaggleError, match="sends GetCompetition on to"):
+        joined(client)
+    assert other.requests == []
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("http://evil.example/file", "evil.example is not encrypted"),
+        ("ftp://evil.example/file", "no address|not encrypted"),
+        ("http://[", "no address"),
+    ],
+)
+def test_links_are_followed_by_https_only(
+    kaggle: Server, client: Client, location: str, message: str
+) -> None:
+    """Or by http on this machine."""
+    kaggle.faults.arm(Fault("DownloadDataFile", status=302, headers={"Location": location}))
+    with pytest.raises(KaggleError, match=message):
+        client.stream("DownloadDataFile", competition_name=SLUG, file_name="train.csv")
+
+
+def test_links_that_go_in_a_circle_end(kaggle: Server, client: Client) -> None:
+    """The number of hops is bounded."""
+    kaggle.faults.arm(Fault("signed", 99, status=302, headers={"Location": f"{kaggle.url}/signed/x"}))
+    with pytest.raises(Unreachable, match="from link to link"):
+        client.link("GET", f"{kaggle.url}/signed/x")
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"REQUESTS_CA_BUNDLE": "/no/such/file"}, r"no file of certificates .*REQUESTS_CA_BUNDLE"),
+        ({"HTTPS_PROXY": "socks5://me:sesame@127.0.0.1:9"}, "SOCKS proxies is missing"),
+        ({"HTTPS_PROXY": "http://me:sesame@127.0.0.1:9"}, "api.kaggle.com cannot be reached, the proxy"),
+        ({"HTTPS_PROXY": "http:///"}, "address is malformed"),
+    ],
+)
+def test_causes_in_the_network_are_named(
+    make_client: MakeClient,
+    clock: QuickClock,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    message: str,
+) -> None:
+    """With the host that failed, without a proxy's password, and not tried again where that cannot heal."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name.lower(), value)
+    client = Client(None, clock=Clock(clock.now, clock.sleep), tell=lambda _: None)
+    with pytest.raises(KaggleError, match=message) as caught:
+        joined(client)
+    assert "sesame" not in "".join(traceback.format_exception(caught.value))
+    assert len(clock.slept) in (0, clients.ATTEMPTS - 1)
+    assert bool(clock.slept) == isinstance(caught.value, Unsettled)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "is_lasting"),
+    [
+        (
+            "SSLError('certificate verify failed: self-signed')",
+            "not trusted",
+            True,
+        ),
+        ("ProxyError('Tunnel connection failed: 407 Proxy Authentication Required')", "407", True),
+        ("ConnectionError(NameResolutionError(\"Failed to resolve 'api.kaggle.com'\"))", "by name", False),
+        ("ConnectionError(NewConnectionError('[Errno 111] Connection refused'))", "refuses", False),
+        ("ConnectTimeout()", "cannot be reached", False),
+        ("ReadTimeout('Read timed out.')", "sent nothing in time", False),
+        ("ChunkedEncodingError()", "broke the connection", False),
+    ],
+)
+def test_an_error_of_the_network_is_told_by_its_cause(error: str, message: str, is_lasting: bool) -> None:
+    """By what the libraries below write into their errors."""
+    made = type("Raised", (requests.RequestException,), {"__repr__": lambda _: error})()
+    with (
+        pytest.raises(Unreachable if is_lasting else Unsettled, match=message),
+        transport.explained("x", "host"),
+    ):
+        raise made
 
 
 def test_every_page_is_read_once(start_kaggle: StartKaggle, make_client: MakeClient) -> None:

@@ -99,7 +99,7 @@ def _require_whole(run: Run) -> None:
 
 def _allowance(client: Client, slug: str) -> str:
     """Return how many submissions are left today in words; raises SubmissionRefused for none."""
-    left = client.call("GetSubmissionLimits", needs="numAllowedNow", competition_name=slug)
+    left = client.call("GetSubmissionLimits", competition_name=slug)
     if left.num_allowed_now <= 0:
         raise SubmissionRefused(
             f"no submission to {slug} is left today, after {left.num_today}", hint="tomorrow, after 00:00 UTC"

@@ -1,38 +1,47 @@
-"""Speak to Kaggle through its SDK: credentials, API methods by name, another try where it may help.
+"""Speak to Kaggle by the SDK's types: API methods by name, another try where it may help.
 
 It knows how to ask, not what to ask for. The only module that imports kagglesdk, and inside functions only.
 """
 
 from __future__ import annotations
 
-import json
+import random
 import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
+from itertools import islice
 from typing import Any, TypeVar
 
 import requests
 
 from kit import environment
-from kit.remote.wire import transport
-from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Unauthorized, Unsettled
+from kit.remote.wire import answers, credentials, transport
+from kit.remote.wire.credentials import TOKEN_PAGE, Credentials
+from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused, Unauthorized, Unsettled
 
 ATTEMPTS = 6
 LONGEST_PAUSE_SECONDS = 120.0
-"""Bound of what a Retry-After header may ask for."""
+"""Bound of every pause, also of what a Retry-After header asks for."""
+BUSY_SECONDS = (30.0, 60.0)
+"""Pause after Kaggle has said that too much was asked at once; every further one doubles."""
+PROOF_SECONDS = 300.0
+"""How long credentials that Kaggle knew count as good when it denies something."""
+EARLY_SECONDS = 600.0
+"""How long before its end a token is renewed: longer than any single request."""
 PAGE_SIZE = 100
+MOST_PAGES = 1_000
+API = "https://api.kaggle.com"
 WEB = "https://www.kaggle.com"
-TOKEN_PAGE = f"{WEB}/settings/api"
 
 _SERVICES = {
     "kernels.KernelsApiService": ("kagglesdk.kernels.types.kernels_api_service", "Api"),
     "competitions.CompetitionApiService": ("kagglesdk.competitions.types.competition_api_service", "Api"),
     "datasets.DatasetApiService": ("kagglesdk.datasets.types.dataset_api_service", "Api"),
     "security.OAuthService": ("kagglesdk.security.types.oauth_service", ""),
+    "users.AccountService": ("kagglesdk.users.types.account_service", ""),
 }
 """Where the SDK keeps the types of each service, and how their names begin."""
 _ANSWERS = {
@@ -51,17 +60,8 @@ class Clock:
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """Who asks. `origin` may be shown, `key` and `token` may not."""
-
-    origin: str
-    user: str = ""
-    """Empty for a token: Kaggle knows whose it is."""
-    key: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
+    wall: Callable[[], float] = time.time
+    """Seconds since 1970, for what Kaggle dates."""
 
 
 class Client:
@@ -76,13 +76,20 @@ class Client:
         tell: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
     ) -> None:
         self.endpoint = endpoint
+        self._api = f"{endpoint}/api" if endpoint else API
         self.clock = clock or Clock()
-        self.credentials = find_credentials(local=self.is_local)
+        self.credentials = next(credentials.candidates(local=self.is_local))
         self._tell = tell
-        self._read_seconds = read_seconds
-        self._connection: Any = None
         self._user = ""
-        self._links = transport.limit(requests.Session(), local=self.is_local, read_seconds=read_seconds)
+        self._rejected: set[tuple[str, str]] = set()
+        self._known_until = -1.0
+        self._session, self._links = (
+            transport.limit(requests.Session(), local=self.is_local, read_seconds=read_seconds)
+            for _ in ("API", "links")
+        )
+        self._session.headers["User-Agent"] = "kaggle-submission-kit"
+        # A redirect would send the body, and perhaps a token in it, to another host.
+        self._session.get_redirect_target = lambda _: None  # type: ignore[method-assign]
 
     def hasty(self, read_seconds: float) -> Client:
         """Return another client of the same server that bears less silence."""
@@ -100,121 +107,197 @@ class Client:
 
     def user(self) -> str:
         """Return whose credentials these are; a token's owner is asked for once."""
-        if not self._user:
-            self._user = self.credentials.user
-        if not self._user:
-            answer = self.call("IntrospectToken", token=self.credentials.token)
-            if not answer.active or not answer.username:
-                raise self._rejected()
-            self._user = answer.username
+        while not self._user:
+            self._user = self.credentials.user or self.patiently(self._introspect)
+            if not self._user and not self._change_credentials():
+                raise self._rejection()
         return self._user
 
     def call(self, method: str, *, needs: str = "", patient: bool = True, **fields: Any) -> Any:
-        """Call one API method and return the SDK's answer object.
+        """Call one API method and return the SDK's answer object; what the answer leaves out is its default.
 
         `needs` names the JSON key without which the answer says nothing. Unless `patient`, one attempt is
         all: for calls that must not be done twice. Raises Refused, Unsettled or CredentialsInvalid.
         """
 
         def attempt() -> Any:
-            response, answer_type = self._send(method, fields)
-            payload = transport.json_object(response, method)
-            if needs and needs not in payload:
-                raise Unsettled(f"Kaggle's answer to {method} lacks {needs!r}")
-            try:
-                return answer_type.from_dict(payload)
-            except (KeyError, ValueError, TypeError, AttributeError) as error:
-                raise KaggleError(f"Kaggle's answer to {method} cannot be read: {error!r}") from error
+            return self._object(method, self._send(method, fields), needs)
 
         return self.patiently(attempt) if patient else attempt()
 
     def pages(self, method: str, items: str, **fields: Any) -> list[Any]:
-        """Return the answer of every page of a listing; the whole listing is asked for anew if one fails."""
+        """Return the answer of every page of a listing; a page that fails is asked for again alone."""
+        pages: list[Any] = []
+        tokens = [""]
 
-        def attempt() -> list[Any]:
-            answers: list[Any] = []
-            tokens = [""]
-            while len(tokens) > len(answers):
-                answer = self.call(
-                    method, patient=False, page_size=PAGE_SIZE, page_token=tokens[-1], **fields
-                )
-                answers.append(answer)
-                if answer.next_page_token in tokens[1:] or (
-                    answer.next_page_token and not getattr(answer, items)
-                ):
-                    raise Unsettled(f"Kaggle's answers to {method} repeat a page")
-                if answer.next_page_token:
-                    tokens.append(answer.next_page_token)
-            return answers
+        def attempt() -> Any:
+            page = self.call(method, patient=False, page_size=PAGE_SIZE, page_token=tokens[-1], **fields)
+            token = page.next_page_token
+            if token and (token in tokens or not getattr(page, items) or len(pages) >= MOST_PAGES):
+                raise Unsettled(f"Kaggle's answers to {method} repeat a page")
+            return page
 
-        return self.patiently(attempt)
+        while len(pages) < len(tokens):
+            pages.append(self.patiently(attempt))
+            if pages[-1].next_page_token:
+                tokens.append(pages[-1].next_page_token)
+        return pages
 
     def stream(self, method: str, **fields: Any) -> requests.Response:
         """Call a method that answers with bytes and return the open response; close it. One attempt."""
-        return self._send(method, fields)[0]
+        answer = self._send(method, fields)
+        if not answer.is_redirect:
+            return answer
+        with answer:
+            return self.link("GET", answer.headers["Location"])
 
     def link(self, verb: str, url: str, **options: Any) -> requests.Response:
         """Open a link that carries its own permission and return the response; close it. One attempt."""
         with self.explained("a file's link"):
-            return self._links.request(verb, url, stream=True, **options)
+            try:
+                return self._links.request(verb, url, stream=True, **options)
+            except ValueError:
+                raise KaggleError("Kaggle gives a link that is no address", hint="make doctor") from None
 
     def explained(self, what: str) -> AbstractContextManager[None]:
-        """Turn network errors in the block into Unsettled and Refused; `what` was being done."""
+        """Turn network errors in the block into Unsettled and Unreachable; `what` was being done."""
         return transport.explained(what, self.web)
 
     def patiently(self, attempt: Callable[[], Result]) -> Result:
         """Return what `attempt` returns, tried again with growing pauses while it raises Unsettled."""
-        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+        for doublings in range(ATTEMPTS - 1):
+            try:
+                return attempt()
+            except Unsettled as error:
+                shortest, longest = BUSY_SECONDS if error.is_busy else (0.5, 1.0)
+                pause = random.uniform(shortest, longest) * 2**doublings  # noqa: S311 - it guards nothing
+                pause = min(error.retry_after_seconds or pause, LONGEST_PAUSE_SECONDS)
+                if pause >= 2:
+                    self._tell(f"{error.message}; trying again in {pause:.0f} s")
+                self.clock.sleep(pause)
+        return attempt()
 
-        grow = wait_random_exponential(multiplier=0.5, max=20)
+    def _send(self, method: str, fields: dict[str, Any]) -> requests.Response:
+        """Return the unread response, after one change of credentials where these are rejected.
 
-        def pause(state: Any) -> float:
-            asked = state.outcome.exception().retry_after_seconds
-            return min(asked, LONGEST_PAUSE_SECONDS) if asked else grow(state)
+        A token may expire during a long watch, and Kaggle denies kernels with 403 to a stale one.
+        """
+        try:
+            return self._post(method, fields)
+        except Unauthorized:
+            self._change_credentials()
+        except Refused as refused:
+            if refused.status != 403 or not _place(method)[0].startswith("kernels") or self._is_known():
+                raise
+            if not self._change_credentials():
+                raise self._rejection() from None
+        try:
+            return self._post(method, fields)
+        except Unauthorized:
+            raise self._rejection() from None
 
-        def tell(state: Any) -> None:
-            if state.next_action.sleep >= 2:
-                seconds = state.next_action.sleep
-                self._tell(f"{state.outcome.exception().message}; trying again in {seconds:.0f} s")
-
-        return Retrying(
-            retry=retry_if_exception_type(Unsettled),
-            wait=pause,
-            stop=stop_after_attempt(ATTEMPTS),
-            sleep=self.clock.sleep,
-            before_sleep=tell,
-            reraise=True,
-        )(attempt)
-
-    def _send(self, method: str, fields: dict[str, Any]) -> tuple[requests.Response, Any]:
-        """Return the response, unread where it is a stream, and the type of its answer."""
-        service, request_type, answer_type = _types(method)
-        request = request_type()
+    def _post(self, method: str, fields: dict[str, Any], *, anonymous: bool = False) -> requests.Response:
+        sign = (lambda unsigned: unsigned) if anonymous else self._current().sign
+        service, module, prefix = _place(method)
+        request = getattr(module, f"{prefix}{method}Request")()
         for name, value in fields.items():
             setattr(request, name, value)
-        try:
-            return self._try(service, method, request, answer_type), answer_type
-        except Unauthorized:
-            # A token expires during a long watch; by now its file may hold another one.
-            self.credentials = find_credentials(local=self.is_local, renew=True)
-            self._connection = None
-        try:
-            return self._try(service, method, request, answer_type), answer_type
-        except Unauthorized:
-            raise self._rejected() from None
-
-    def _try(self, service: str, method: str, request: Any, answer_type: Any) -> requests.Response:
-        from kagglesdk.common.types.file_download import FileDownload
-
-        if self._connection is None:
-            self._connection = _sdk(self.endpoint, self.credentials, self._read_seconds).http_client()
         with self.explained(method):
-            # The SDK leaves a FileDownload unread; under _Whole it hands over the response as well.
-            wanted = FileDownload if answer_type is None else _Whole
-            response: requests.Response = self._connection.call(service, method, request, wanted)
-            return response
+            return self._session.post(
+                f"{self._api}/v1/{service}/{method}",
+                json=request.to_dict(),
+                auth=sign,
+                stream=True,
+            )
 
-    def _rejected(self) -> CredentialsInvalid:
+    def _object(self, method: str, response: requests.Response, needs: str = "") -> Any:
+        """Return the typed object in a response; raises Unsettled for what is none."""
+        if response.is_redirect:
+            raise KaggleError(
+                f"Kaggle sends {method} on to another address, which is not followed", hint="make doctor"
+            )
+        _, module, prefix = _place(method)
+        kind = getattr(module, _ANSWERS.get(method, f"{prefix}{method}Response"))
+        try:
+            with self.explained(method):
+                payload = answers.json_of(answers.body(response))
+            code, word, reason = answers.refusal(payload) or (0, "", "")
+            answer = answers.typed(kind, payload) if code < 400 else None
+        except answers.UNREADABLE as error:
+            cause = answers.plain(f"{error}")[:100]
+            raise Unsettled(f"Kaggle's answer to {method} cannot be read: {cause}") from None
+        if code >= 400:
+            raise transport.refused(code, word, reason, method)
+        if needs and not payload.get(needs):
+            raise Unsettled(f"Kaggle's answer to {method} lacks {needs!r}")
+        return answer
+
+    def _introspect(self) -> str:
+        """Return whose token this is, empty where Kaggle does not know it."""
+        fields = {"token": self._current().token}
+        try:
+            answer = self._object("IntrospectToken", self._post("IntrospectToken", fields))
+        except (Unauthorized, Refused):
+            return ""
+        return str(answer.username) if answer.active else ""
+
+    def _is_known(self) -> bool:
+        """Tell whether Kaggle knows who asks; where even that gets no answer, it may well do."""
+        if self.clock.now() > self._known_until:
+            try:
+                if not self.credentials.token:
+                    self._post("GetAcceleratorQuotaStatistics", {}).close()
+                elif not self._introspect():
+                    return False
+            except (Unauthorized, Refused):
+                return False
+            except Unsettled:
+                return True
+            self._known_until = self.clock.now() + PROOF_SECONDS
+        return True
+
+    def _current(self) -> Credentials:
+        """Return the credentials, renewed where they soon end."""
+        if self.credentials.expires_at - self.clock.wall() < EARLY_SECONDS:
+            self.credentials = self._renewed(self.credentials)
+        return self.credentials
+
+    def _change_credentials(self) -> bool:
+        """Take the first credentials that are not rejected, of the same origin once their owner is known.
+
+        False where there are none; those that were rejected stay then.
+        """
+        self._rejected.add((self.credentials.key, self.credentials.token))
+        # A server on this machine is shown nothing but what was meant for it.
+        for found in islice(credentials.candidates(local=self.is_local), 1 if self.is_local else None):
+            if self._user and found.origin != self.credentials.origin:
+                continue
+            candidate = found
+            if found.renewal and (found.key, found.token) in self._rejected:
+                candidate = self._renewed(found)
+            if (candidate.key, candidate.token) not in self._rejected:
+                self.credentials = candidate
+                return True
+        return False
+
+    def _renewed(self, login: Credentials) -> Credentials:
+        """Return a log-in through the browser with another token; its file stays as it is."""
+        from kagglesdk.users.types.account_service import ApiVersion
+
+        fields = {"refresh_token": login.renewal, "api_version": ApiVersion.API_VERSION_V1}
+        try:
+            response = self._post("GenerateAccessToken", fields, anonymous=True)
+            answer = self._object("GenerateAccessToken", response, needs="token")
+        except (Unauthorized, Refused):
+            raise CredentialsInvalid(
+                "the log-in through the browser has expired", hint="kaggle auth login"
+            ) from None
+        token = credentials.clean(answer.token, "the token that Kaggle gives")
+        return replace(
+            login, token=token, expires_at=self.clock.wall() + max(answer.expires_in, 2 * EARLY_SECONDS)
+        )
+
+    def _rejection(self) -> CredentialsInvalid:
         return CredentialsInvalid(
             f"Kaggle rejects the credentials of {self.credentials.origin}",
             hint=f"a new token from {TOKEN_PAGE}",
@@ -226,87 +309,10 @@ def connect() -> Client:
     return Client(environment.kaggle_endpoint())
 
 
-def find_credentials(*, local: bool = False, renew: bool = False) -> Credentials:
-    """Return the first credentials that Kaggle's command line would take; raises CredentialsInvalid for none.
-
-    `renew` gets another token where a log-in through the browser left the means; never for a `local` server.
-    """
-    from kagglesdk import get_access_token_from_env
-
-    token, origin = get_access_token_from_env()
-    if token:
-        return Credentials(
-            "KAGGLE_API_TOKEN" if origin == "KAGGLE_API_TOKEN" else f"~/.kaggle/{origin}", token=token
-        )
-    key = environment.kaggle_key()
-    if key:
-        return Credentials("KAGGLE_USERNAME and KAGGLE_KEY", *key)
-    path = Path.home() / ".kaggle" / "kaggle.json"
-    if path.is_file():
-        try:
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            return Credentials("~/.kaggle/kaggle.json", stored["username"], stored["key"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            what = type(error).__name__  # the error's own text may quote the key
-            raise CredentialsInvalid(
-                f"{path} cannot be read: {what}", hint=f"a new one from {TOKEN_PAGE}"
-            ) from None
-    login = None if local else _browser_login(renew=renew)
-    if login is not None:
-        return login
-    raise CredentialsInvalid(
-        "no Kaggle credentials: set KAGGLE_API_TOKEN, or save the token as ~/.kaggle/access_token",
-        hint=f"{TOKEN_PAGE} for a token, or make rehearse, which needs none",
-    )
-
-
-def _browser_login(*, renew: bool) -> Credentials | None:
-    """Return the credentials that `kaggle auth login` left, with a fresh token if need be."""
-    from kagglesdk import KaggleCredentials
-
-    login = KaggleCredentials.load(_sdk(None, Credentials("kaggle auth login"), transport.READ_SECONDS))
-    if login is None:
-        return None
-    try:
-        with transport.explained("a new token", WEB):
-            if renew:
-                login.refresh_access_token()
-            return Credentials("kaggle auth login", token=login.get_access_token())
-    except (Unauthorized, transport.Refused):
-        raise CredentialsInvalid("the log-in has expired", hint="kaggle auth login") from None
-
-
-def _sdk(endpoint: str | None, who: Credentials, read_seconds: float) -> Any:
-    """Return the SDK's client with our time limits, set through private names of the pinned version."""
-    from kagglesdk import KaggleClient, KaggleEnv
-
-    client = KaggleClient(
-        env=KaggleEnv.LOCAL if endpoint else KaggleEnv.PROD,
-        username=who.user,
-        password=who.key,
-        api_token=who.token or None,
-        user_agent="kaggle-submission-kit",
-    )
-    http = client.http_client()
-    if endpoint:
-        http._endpoint = endpoint
-    http._init_session()
-    transport.limit(http._session, local=endpoint is not None, read_seconds=read_seconds)
-    return client
-
-
-def _types(method: str) -> tuple[str, Any, Any]:
-    """Return service, request type and answer type of a method, None where it answers with bytes."""
-    for service, (module_name, prefix) in _SERVICES.items():
-        module = import_module(module_name)
-        request_type = getattr(module, f"{prefix}{method}Request", None)
-        if request_type is not None:
-            answer_name = _ANSWERS.get(method, f"{prefix}{method}Response")
-            return service, request_type, getattr(module, answer_name, None)
+def _place(method: str) -> tuple[str, Any, str]:
+    """Return the service of a method, the SDK's module of its types, and how their names begin."""
+    for service, (name, prefix) in _SERVICES.items():
+        module = import_module(name)
+        if hasattr(module, f"{prefix}{method}Request"):
+            return service, module, prefix
     raise AttributeError(f"kagglesdk has no method {method!r}")
-
-
-class _Whole:
-    @staticmethod
-    def prepare_from(response: requests.Response) -> requests.Response:
-        return response

@@ -1,4 +1,4 @@
-"""Give every HTTP request a time limit and turn what goes wrong into errors that a person can act on.
+"""Give every HTTP request its limits and turn what goes wrong into errors that a person can act on.
 
 It knows neither credentials nor API methods, and never asks twice.
 """
@@ -6,20 +6,52 @@ It knows neither credentials nor API methods, and never asks twice.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
+import urllib3
 from requests.adapters import HTTPAdapter
 
 from kit.errors import KitError
+from kit.remote.wire import answers
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0
 """Longest silence within one answer; Kaggle cuts idle log streams after three minutes."""
+REDIRECTS = 5
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _API_METHOD = re.compile(r"/v1/\w+\.\w+Service/(\w+)$")
+
+_LASTING = {
+    "407 Proxy": ("the proxy asks for a password (407)", "HTTPS_PROXY=http://user:password@host:port"),
+    "certificate verify failed": (
+        "its certificate is not trusted",
+        "REQUESTS_CA_BUNDLE=file of your network's certificate",
+    ),
+    "TLS CA certificate bundle": (
+        "there is no file of certificates",
+        "unset REQUESTS_CA_BUNDLE CURL_CA_BUNDLE",
+    ),
+    "SOCKS": ("support of SOCKS proxies is missing", "uv pip install pysocks, or another HTTPS_PROXY"),
+    "proxy URL": ("the proxy's address is malformed", "HTTPS_PROXY=http://host:port"),
+    "redirects": ("it sends from link to link without an end", "make doctor"),
+    "WRONG_VERSION_NUMBER": ("it does not speak TLS there", "a proxy's address begins with http://"),
+}
+"""What asking again cannot heal, by words of the error: what it is, and what to try."""
+_PASSING = {
+    "Unable to connect to proxy": "cannot be reached, the proxy does not answer",
+    "NameResolutionError": "cannot be found by name, there may be no network",
+    "Connection refused": "refuses the connection",
+    "NewConnectionError": "cannot be reached",
+    "ConnectTimeout": "cannot be reached",
+    "timed out": "sent nothing in time",
+}
 
 
 class KaggleError(KitError):
@@ -30,13 +62,19 @@ class CredentialsInvalid(KaggleError):
     """There are no credentials, or Kaggle rejects them."""
 
 
+class Unreachable(KaggleError):
+    """The network lacks something that asking again does not bring; nothing was sent."""
+
+
 class Refused(KaggleError):
     """Kaggle understood and said no; asking again changes nothing."""
 
-    def __init__(self, message: str, *, status: int, reason: str, by_api: bool) -> None:
+    def __init__(self, message: str, *, status: int, reason: str, by_api: bool, kind: str = "") -> None:
         super().__init__(message, hint="make doctor")
         self.status = status
         self.reason = reason
+        self.kind = kind
+        """Kaggle's own word for it, such as FAILED_PRECONDITION; often empty."""
         self.by_api = by_api
         """False where a file's link said no, and not the API."""
 
@@ -44,9 +82,11 @@ class Refused(KaggleError):
 class Unsettled(KaggleError):
     """No answer, or one that says nothing: whether the work was done is unknown, asking again may help."""
 
-    def __init__(self, message: str, *, retry_after_seconds: float = 0.0) -> None:
+    def __init__(self, message: str, *, retry_after_seconds: float = 0.0, is_busy: bool = False) -> None:
         super().__init__(message, hint="the same command again in a minute")
         self.retry_after_seconds = retry_after_seconds
+        self.is_busy = is_busy
+        """Whether too much was asked in too short a time (429)."""
 
 
 class Unauthorized(Exception):
@@ -54,9 +94,10 @@ class Unauthorized(Exception):
 
 
 def limit(session: requests.Session, *, local: bool, read_seconds: float = READ_SECONDS) -> requests.Session:
-    """Put time limits and our errors on a session and return it."""
+    """Put our limits and errors on a session and return it."""
     # A proxy from the environment could never reach this machine's loopback.
     session.trust_env = not local
+    session.max_redirects = REDIRECTS
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Adapter((CONNECT_SECONDS, read_seconds)))
     return session
@@ -64,27 +105,25 @@ def limit(session: requests.Session, *, local: bool, read_seconds: float = READ_
 
 @contextmanager
 def explained(what: str, host: str) -> Iterator[None]:
-    """Turn the errors of requests, also those met while reading a stream, into Refused and Unsettled."""
+    """Turn network errors, also those met while reading a stream, into Unsettled and Unreachable.
+
+    `host` is named where the error does not say itself which one failed.
+    """
     try:
         yield
-    except requests.HTTPError as error:
-        # The SDK's own: status 200 with `{"code": 404, "message": …}` in the body.
-        if error.response is None:
-            raise
-        raise _refusal(error.response, int(error.response.json()["code"])) from None
-    except requests.RequestException as error:
-        raise Unsettled(f"{host} {_trouble(error)} ({what})") from error
+    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+        raise _trouble(error, what, host) from None  # a proxy's address in its text may hold a password
 
 
-def json_object(response: requests.Response, what: str) -> dict[str, Any]:
-    """Return the JSON object of a response; raises Unsettled for anything else, a web page included."""
-    try:
-        payload = response.json()
-    except ValueError:
-        raise Unsettled(f"Kaggle answers {what} with something that is not JSON") from None
-    if not isinstance(payload, dict):
-        raise Unsettled(f"Kaggle answers {what} with {payload!r:.80}")
-    return payload
+def refused(code: int, kind: str, reason: str, method: str | None) -> Exception:
+    """Return the exception that an error status stands for; `method` is None for a file's link."""
+    if code == 401 and method:
+        return Unauthorized()
+    what = method or "a file's link"
+    if code in (408, 429) or code >= 500:
+        return Unsettled(f"Kaggle answers {code} to {what}", is_busy=code == 429)
+    message = f"Kaggle refuses {what} with {code}: {reason or 'no reason given'}"
+    return Refused(message, status=code, reason=reason, by_api=method is not None, kind=kind)
 
 
 class _Adapter(HTTPAdapter):
@@ -93,44 +132,62 @@ class _Adapter(HTTPAdapter):
         self._timeout = timeout
 
     def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+        address = urlsplit(request.url or "")
+        if address.scheme != "https" and address.hostname not in LOOPBACK:
+            raise Unreachable(
+                f"a link to {address.hostname} is not encrypted, so it is not followed", hint="make doctor"
+            )
         if options.get("timeout") is None:
             options["timeout"] = self._timeout
-        response = super().send(request, *arguments, **options)
+        try:
+            response = super().send(request, *arguments, **options)
+        except OSError as error:
+            if isinstance(error, requests.RequestException):
+                raise
+            raise _trouble(error, "", address.hostname or "") from None  # certificates that cannot be read
         if response.status_code >= 400:
-            raise _refusal(response, response.status_code)
+            raise _refusal(response)
         return response
 
 
-def _refusal(response: requests.Response, status: int) -> Exception:
-    """Return the exception that an error status stands for."""
+def _refusal(response: requests.Response) -> Exception:
     method = _API_METHOD.search(response.request.url or "")
-    if status == 401 and method:
-        return Unauthorized()
-    what = method[1] if method else "a file's link"
-    if status in (408, 429) or status >= 500:
-        after = response.headers.get("Retry-After", "")
-        return Unsettled(
-            f"Kaggle answers {status} to {what}",
-            retry_after_seconds=float(after) if after.isdecimal() else 0.0,
-        )
-    reason = _reason(response)
-    message = f"Kaggle refuses {what} with {status}: {reason or 'no reason given'}"
-    return Refused(message, status=status, reason=reason, by_api=method is not None)
-
-
-def _reason(response: requests.Response) -> str:
+    after = response.headers.get("Retry-After", "")
     try:
-        return str(response.json()["message"])
-    except (ValueError, KeyError, TypeError):
-        text = response.text.strip()
-        return "" if text.startswith("<") else text[:200]
+        data = answers.body(response, answers.ERROR_BYTES)
+    except (ValueError, requests.RequestException, urllib3.exceptions.HTTPError):
+        data = b""
+    try:
+        _, kind, reason = answers.refusal(answers.json_of(data)) or (0, "", "")
+    except answers.UNREADABLE:
+        kind, reason = "", answers.plain(data.decode("utf-8", "replace"))
+        reason = "" if reason.startswith("<") else reason
+    error = refused(response.status_code, kind, reason, method[1] if method else None)
+    if isinstance(error, Unsettled):
+        error.retry_after_seconds = _seconds(after)
+    return error
 
 
-def _trouble(error: requests.RequestException) -> str:
-    if isinstance(error, requests.ConnectTimeout) or "NewConnectionError" in repr(error):
-        return "cannot be reached"
-    if isinstance(error, requests.Timeout) or "timed out" in str(error):
-        return "sent nothing in time"
-    if isinstance(error, requests.JSONDecodeError):
-        return "answers with something that is not JSON"
-    return "broke the connection"
+def _seconds(after: str) -> float:
+    """Return the wait that a Retry-After header asks for, in seconds or as a date; 0 for none."""
+    try:
+        seconds = (
+            float(after)
+            if re.fullmatch(r"\s*[\d.]+\s*", after)
+            else parsedate_to_datetime(after).timestamp() - time.time()
+        )
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return 0.0
+    return max(0.0, seconds)
+
+
+def _trouble(error: Exception, what: str, host: str) -> KaggleError:
+    """Return what a person can do about an error of the network."""
+    request = getattr(error, "request", None)
+    host = urlsplit(getattr(request, "url", "") or "").netloc.rpartition("@")[2] or host
+    where, text = f" ({what})" if what else "", f"{error!r}"
+    for word, (cause, hint) in _LASTING.items():
+        if word in text:
+            return Unreachable(f"{host}: {cause}{where}", hint=hint)
+    passing = next((cause for word, cause in _PASSING.items() if word in text), "broke the connection")
+    return Unsettled(f"{host} {passing}{where}")

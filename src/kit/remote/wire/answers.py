@@ -1,0 +1,105 @@
+"""Turn whatever a server sends into the SDK's typed objects, or into one line that says it cannot be read.
+
+Keys that are missing or null hold the SDK's defaults. It asks nothing and imports no SDK: types are given.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from contextlib import closing
+from enum import Enum
+from types import SimpleNamespace
+from typing import Any
+
+import requests
+
+ANSWER_BYTES = 64 << 20
+"""More than any log that Kaggle keeps; a packed body counts as it unpacks."""
+ERROR_BYTES = 1 << 16
+ANSWER_SECONDS = 300.0
+"""Longest time that one answer may take to arrive, however steadily it drips."""
+
+UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What parsing raises on hostile input; any other exception is a programming error."""
+
+
+def body(response: requests.Response, limit: int = ANSWER_BYTES) -> bytes:
+    """Read and close a response; raises ValueError for a body over `limit` or one that takes too long."""
+    parts: list[bytes] = []
+    size, started = 0, time.monotonic()
+    with closing(response):
+        while part := response.raw.read1(1 << 16, decode_content=True):
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                raise ValueError(f"it has over {limit:,} bytes")
+            if time.monotonic() - started > ANSWER_SECONDS:
+                raise ValueError(f"it is still coming after {ANSWER_SECONDS:.0f} s")
+    return b"".join(parts)
+
+
+def json_of(data: bytes) -> Any:
+    """Return the JSON value in a body; raises one of UNREADABLE. A bad byte or half a surrogate becomes ?."""
+    return json.loads(data.decode("utf-8-sig", "replace"))
+
+
+def typed(kind: Any, payload: object) -> Any:
+    """Return an object of the SDK's type `kind` with what an answer says; raises one of UNREADABLE."""
+    if not isinstance(payload, dict):
+        raise TypeError(f"{type(payload).__name__} where an object is due")
+    answer = kind()
+    for field in kind._fields:
+        value = payload.get(field.json_name)
+        if value is not None:
+            setattr(answer, field.private_field_name, _value(field, value))
+    return answer
+
+
+def refusal(payload: object) -> tuple[int, str, str] | None:
+    """Return code, kind and message of an error body, flat or in an envelope; None for anything else."""
+    if not isinstance(payload, dict):
+        return None
+    envelope = payload.get("error")
+    error = envelope if isinstance(envelope, dict) else payload
+    code, kind, message = error.get("code"), error.get("status"), error.get("message")
+    if not message and isinstance(envelope, str):
+        message = envelope
+    code = code if type(code) is int else 0
+    if error is payload and not message and code < 400:
+        return None
+    return code, kind if isinstance(kind, str) else "", plain(message) if isinstance(message, str) else ""
+
+
+def plain(text: str) -> str:
+    """Return text of a server as one line without control characters, none of its words left out."""
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return re.sub(r"\s+", " ", shown).strip()
+
+
+def _value(field: Any, value: Any) -> Any:
+    if type(field.default_value) is not list:
+        return _single(field.field_type, field.serializer, value)
+    if not isinstance(value, list):
+        raise TypeError(f"{field.json_name} is no list")
+    if hasattr(field.field_type, "_fields"):
+        return [typed(field.field_type, item) for item in value]
+    return [_single(field.field_type, None, item) for item in value if item is not None]
+
+
+def _single(kind: Any, serializer: Any, value: Any) -> Any:
+    if hasattr(kind, "_fields"):
+        return typed(kind, value)
+    if kind in (str, int, bool, float, dict):
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            raise TypeError(f"{type(value).__name__} where {kind.__name__} is due")
+        return value.encode("utf-8", "replace").decode() if kind is str else value
+    if isinstance(value, str) and issubclass(kind, Enum):
+        try:
+            state = serializer.from_dict_value(kind, value)
+        except UNREADABLE:
+            state = None
+        # A state that the SDK does not know keeps its name; it is none of those that end a wait.
+        return state if isinstance(state, kind) else SimpleNamespace(name=plain(value))
+    return serializer.from_dict_value(kind, value)

@@ -1,0 +1,172 @@
+"""Find who asks Kaggle, in the order of Kaggle's own command, cleaned and checked before anything is sent.
+
+It sends nothing. A fault is told by its origin; no value of a secret is ever quoted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import requests
+from requests.auth import HTTPBasicAuth
+
+from kit import environment
+from kit.remote.wire.transport import CredentialsInvalid
+
+TOKEN_PAGE = "https://www.kaggle.com/settings/api"  # noqa: S105 - a page, not a token
+LONGEST = 4096
+"""Of a key, a token or a user's name; Kaggle's are much shorter."""
+
+_AROUND = " \t\r\n\v\f\u00a0\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
+"""What copying and shells leave around a value: blanks and quotes."""
+_INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060"))
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who asks. `origin` and `user` may be shown, nothing else may."""
+
+    origin: str
+    user: str = ""
+    """Empty for a token: Kaggle knows whose it is."""
+    key: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    renewal: str = field(default="", repr=False)
+    """What gets another token, where a log-in through the browser left it."""
+    expires_at: float = math.inf
+    """When the token ends by its own file, in seconds since 1970."""
+
+    def sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Put these credentials on a request."""
+        if not self.token:
+            HTTPBasicAuth(self.user, self.key)(request)
+        else:
+            request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
+def candidates(*, local: bool = False) -> Iterator[Credentials]:
+    """Yield every set of credentials, the one that Kaggle's command would try first at the front.
+
+    A log-in through the browser is never yielded for a `local` server. Raises CredentialsInvalid for a value
+    that no key has, and where there is nothing to yield.
+    """
+    is_empty = True
+    fault = CredentialsInvalid(
+        "no Kaggle credentials: set KAGGLE_API_TOKEN, or save the token as ~/.kaggle/access_token",
+        hint=f"{TOKEN_PAGE} for a token, or make rehearse, which needs none",
+    )
+    origin, text = _token()
+    if text.strip():
+        is_empty = False
+        yield Credentials(origin, token=clean(text, origin))
+    path = environment.kaggle_config_dir() / "kaggle.json"
+    try:
+        stored = _object(path)
+    except CredentialsInvalid as error:  # Kaggle's command goes on as well
+        stored, fault = {}, error
+    pair = environment.kaggle_user_and_key()
+    names = ("KAGGLE_USERNAME", "KAGGLE_KEY")
+    user, key = (pair[n] or stored.get(name) for n, name in enumerate(("username", "key")))
+    if user and key:
+        origins = [name if value else _shown(path) for name, value in zip(names, pair, strict=True)]
+        origin = " and ".join(dict.fromkeys(origins))
+        user, key = clean(user, f"the user's name in {origins[0]}"), clean(key, f"the key in {origins[1]}")
+        is_empty = False
+        yield Credentials(origin, token=key) if key.startswith("KGAT") else Credentials(origin, user, key)
+    if not local and (login := _browser_login()):
+        is_empty = False
+        yield login
+    if is_empty:
+        raise fault
+
+
+def _token() -> tuple[str, str]:
+    """Return where an access token is, and the token; empty where there is none."""
+    value = environment.kaggle_api_token()
+    if value:
+        return "KAGGLE_API_TOKEN", _read(Path(value)) or "" if os.path.exists(value) else value  # noqa: PTH110 - bears any value
+    for path in (Path.home() / ".kaggle" / name for name in ("access_token", "access_token.txt")):
+        if text := (_read(path) or "").strip():
+            return _shown(path), text
+    return "", ""
+
+
+def _browser_login() -> Credentials | None:
+    """Return what `kaggle auth login` left, expired or not."""
+    path = Path.home() / ".kaggle" / "credentials.json"
+    stored = _object(path)
+    if not stored.get("refresh_token"):
+        return None
+    token = stored.get("access_token") or ""
+    try:
+        expiry = datetime.fromisoformat(stored["access_token_expiration"])
+        expires_at = (expiry if expiry.tzinfo else expiry.replace(tzinfo=UTC)).timestamp()
+    except (KeyError, TypeError, ValueError, OverflowError):
+        expires_at = 0.0
+    return Credentials(
+        "kaggle auth login",
+        token=clean(token, f"the token in {_shown(path)}") if token else "",
+        renewal=clean(stored["refresh_token"], f"the refresh token in {_shown(path)}"),
+        expires_at=expires_at if token else 0.0,
+    )
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """Return the JSON object in a file, empty where there is no file."""
+    text = _read(path)
+    if not (text or "").strip():
+        return {}
+    try:
+        stored = json.loads(text or "")
+    except (ValueError, RecursionError):
+        stored = None  # the error's own text may quote the key
+    if not isinstance(stored, dict):
+        raise _invalid(_shown(path), "holds no JSON object")
+    return stored
+
+
+def _read(path: Path) -> str | None:
+    """Return a file's text, None where there is no file."""
+    if path.exists() and not path.is_file():
+        raise _invalid(_shown(path), "is no file")
+    try:
+        with path.open("rb") as file:
+            data = file.read(16 * LONGEST)
+        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _invalid(_shown(path), f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise _invalid(_shown(path), "is neither UTF-8 nor UTF-16") from None
+
+
+def clean(value: object, origin: str) -> str:
+    """Return a value without what copying left around it; raises CredentialsInvalid for what is no key."""
+    if not isinstance(value, str):
+        raise _invalid(origin, f"is no text but {type(value).__name__}")
+    text = value.translate(_INVISIBLE).strip(_AROUND)
+    odd = next((character for character in text if not "!" <= character <= "~"), "")
+    if not text:
+        raise _invalid(origin, "is empty")
+    if len(text) > LONGEST:
+        raise _invalid(origin, f"has {len(text):,} characters, more than any key")
+    if odd:
+        raise _invalid(origin, "holds a blank or a line end" if odd.isspace() else f"holds U+{ord(odd):04X}")
+    return text
+
+
+def _invalid(origin: str, fault: str) -> CredentialsInvalid:
+    return CredentialsInvalid(f"{origin} {fault}", hint=f"a new one from {TOKEN_PAGE}")
+
+
+def _shown(path: Path) -> str:
+    return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)
