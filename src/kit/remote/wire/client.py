@@ -89,7 +89,7 @@ class Client:
         )
         self._session.headers["User-Agent"] = "kaggle-submission-kit"
         # A redirect would send the body, and perhaps a token in it, to another host.
-        self._session.get_redirect_target = lambda _: None  # type: ignore[method-assign]
+        self._session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment]
 
     def hasty(self, read_seconds: float) -> Client:
         """Return another client of the same server that bears less silence."""
