@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-
 from kit.command import options, run
 
 
-def main() -> int:
-    """Print every dependency that an image would not meet; return 1 where one is not waived."""
+def main() -> None:
+    """Print every dependency that an image would not meet, and fail where there is one."""
     parser = options(__doc__)
     parser.add_argument("python", nargs="*", help="Pythons of the images to check (default: all known)")
     arguments = parser.parse_args()
@@ -27,20 +25,15 @@ def main() -> int:
         if not path.is_file():
             raise InputInvalid(f"{path} is missing", hint=f"one of {', '.join(pins.IMAGE_PYTHONS)}")
         image = pins.read_image(path)
-        findings = pins.unmet(pins.metadata(wanted, python), image, python)
-        bad = [finding for finding in findings if not finding.waived]
-        kept = ", ".join(f"{name} {image[name]}" for name in sorted(pins.KEPT))
-        if not bad:
+        problems = pins.unmet(wanted, image, python)
+        for problem in problems:
+            print(f"fail  Python {python}: {problem}", flush=True)
+        if not problems:
+            kept = ", ".join(f"{name} {image[name]}" for name in sorted(pins.KEPT))
             print(f"pass  Python {python}: {len(wanted)} pins have wheels, and {kept} stay", flush=True)
-        for finding in findings:
-            said = f" (waived: {finding.waived})" if finding.waived else ""
-            print(
-                f"{'warn' if finding.waived else 'fail'}  Python {python}: {finding.text}{said}", flush=True
-            )
-        failed += len(bad)
+        failed += len(problems)
     if failed:
-        print(f"error: {failed} dependencies are not met (try: another pin there)", file=sys.stderr)
-    return 1 if failed else 0
+        raise InputInvalid(f"{failed} dependencies are not met", hint="another pin there")
 
 
 if __name__ == "__main__":

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kit import files
 from kit.errors import KitError
 
 IMAGE_PYTHON = "3.13"
@@ -22,21 +22,9 @@ KEPT = frozenset({"torch", "torchvision", "triton"})
 NEWEST_GLIBC = 35
 """Of the image's Ubuntu 22.04: wheels for manylinux_2_35 and older install."""
 SECONDS = 120.0
-
-WAIVED = {
-    ("unsloth-zoo", "certifi"): "fresher certificates, and the image's own serve",
-}
-"""Dependencies that no image meets to the letter, by who asks for what, and why that is no harm."""
+RESOLVE_SECONDS = 600.0
 
 _NOT_FOUND = ("No matching distribution", "Could not find a version")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One dependency of a pin that the image with the pins on it does not meet; `waived` says why it may."""
-
-    text: str
-    waived: str = ""
 
 
 def read(path: Path) -> tuple[list[str], list[str]]:
@@ -96,7 +84,7 @@ def unresolved(
     # pip stops at the first pin that it does not find.
     while left := [pin for pin in pins if pin not in missing]:
         try:
-            done = _dry_run(left, python, seconds)
+            done, _ = _dry_run(left, python, seconds)
         except subprocess.TimeoutExpired:
             return missing, f"pip took longer than {seconds:.0f} s"
         if done.returncode == 0:
@@ -108,97 +96,58 @@ def unresolved(
     return missing, ""
 
 
-def metadata(pins: list[str], python: str, *, seconds: float = SECONDS) -> list[dict[str, Any]]:
-    """Return the core metadata (packaging.python.org) of the pins' wheels for that Python, in any order.
+def unmet(pins: Sequence[str], image: Mapping[str, str | None], python: str) -> list[str]:
+    """Return why these pins cannot be put on that image; pip resolves them with the image's versions held.
 
-    Raises KitError where one has no such wheel or the index cannot be asked.
+    The kernel installs them without their dependencies, so a package that nobody brings would fail to import.
+    Raises KitError where the index cannot be asked.
     """
-    missing, unknown = unresolved(pins, python=python, seconds=seconds)
-    if missing or unknown:
-        reason = unknown or f"there is no wheel of {', '.join(missing)} for Python {python}"
-        raise KitError(reason, hint="another version in kernel/requirements.txt, or pip config list")
-    done = _dry_run(pins, python, seconds, "--report", "-")
-    return [wheel["metadata"] for wheel in json.loads(done.stdout)["install"]]
-
-
-def unmet(wheels: Sequence[Mapping[str, Any]], image: Mapping[str, str | None], python: str) -> list[Finding]:
-    """Return what these wheels, put on that image without their dependencies, would lack.
-
-    `wheels` is the core metadata of each. A package that nobody brings would fail to import; one of KEPT in
-    another version than asked for would be replaced by an installer that follows dependencies.
-    """
-    from packaging.utils import canonicalize_name
-
-    own: dict[str, str] = {canonicalize_name(wheel["name"]): wheel["version"] for wheel in wheels}
-    found = [
-        Finding(f"{name} is pinned, and the image's own must stay") for name in sorted(KEPT & own.keys())
-    ]
-    for asker, name, specifier in sorted(_dependencies(wheels, python)):
-        held = own.get(name) or image.get(name)
-        wanted = f"{asker} wants {name}{specifier}"
-        if name not in own and name not in image:
-            text = f"{wanted}, which neither the image nor kernel/requirements.txt brings"
-        elif held is None or _contains(specifier, held):
-            continue
-        elif name in KEPT:
-            text = f"{wanted}: {name} {held} of the image would change"
-        else:
-            text = f"{wanted}, and {held} would be there"
-        found.append(Finding(text, WAIVED.get((asker, name), "")))
-    return found
-
-
-def _dependencies(wheels: Sequence[Mapping[str, Any]], python: str) -> set[tuple[str, str, str]]:
-    """Return who asks for what in which versions, with the extras that the wheels ask of each other."""
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    machine = {
-        "python_version": python,
-        "python_full_version": f"{python}.0",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "os_name": "posix",
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "platform_machine": "x86_64",
+    own = {canonicalize_name(pin.partition("==")[0]) for pin in pins}
+    if taken := sorted(KEPT & own):
+        return [f"{name} is pinned, and the image's own must stay" for name in taken]
+    held = [f"{name}=={version}" for name, version in image.items() if version and name not in own]
+    done, report = _dry_run([*pins, *held], python, RESOLVE_SECONDS, closure=True)
+    if done.returncode != 0:
+        lines = [line.strip() for line in done.stdout.splitlines()]
+        if "The conflict is caused by:" not in lines:
+            raise KitError(_last_line(done.stderr), hint="pip config list")
+        causes = lines[lines.index("The conflict is caused by:") + 1 :]
+        return ["; ".join(itertools.takewhile(bool, causes))]
+    wheels = [wheel["metadata"] for wheel in report["install"]]
+    machine = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
+    asked = {
+        (canonicalize_name(wheel["name"]), canonicalize_name(requirement.name))
+        for wheel in wheels
+        for requirement in map(Requirement, wheel.get("requires_dist", ()))
+        if requirement.marker is None or requirement.marker.evaluate(machine)
     }
-
-    def asked(wheel: Mapping[str, Any], extra: str) -> Iterator[Requirement]:
-        for line in wheel.get("requires_dist", ()):
-            requirement = Requirement(line)
-            if requirement.marker is None or requirement.marker.evaluate({**machine, "extra": extra}):
-                yield requirement
-
-    by_name: dict[str, Mapping[str, Any]] = {canonicalize_name(wheel["name"]): wheel for wheel in wheels}
-    found: set[tuple[str, str, str]] = set()
-    seen: set[tuple[str, str]] = set()
-    left: list[tuple[str, str]] = [(name, "") for name in by_name]
-    while left:
-        asker, extra = left.pop()
-        seen.add((asker, extra))
-        for requirement in asked(by_name[asker], extra):
-            name = canonicalize_name(requirement.name)
-            found.add((asker, name, str(requirement.specifier)))
-            wanted = {(name, other) for other in requirement.extras if name in by_name}
-            left += sorted(wanted - seen)
-    return found
-
-
-def _contains(specifier: str, version: str) -> bool:
-    from packaging.specifiers import SpecifierSet
-
-    return SpecifierSet(specifier).contains(version, prereleases=True)
+    nobody = "which neither the image nor kernel/requirements.txt brings"
+    return sorted(
+        f"{asker} wants {name}, {nobody}"
+        for asker, name in asked
+        if asker in own and name not in own | image.keys()
+    )
 
 
 def _dry_run(
-    pins: Sequence[str], python: str, seconds: float, *options: str
-) -> subprocess.CompletedProcess[str]:
+    wanted: Sequence[str], python: str, seconds: float, *, closure: bool = False
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """Return what pip says of installing these, and its report, with all that they ask for or without."""
     with tempfile.TemporaryDirectory() as nowhere:
-        command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "--ignore-installed"]
-        command += ["--quiet", "--disable-pip-version-check", "--retries", "1", "--target", nowhere]
-        command += [*target(python), *options, *pins]
-        return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+        report = Path(nowhere, "report.json")
+        command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--retries=1"]
+        command += ["--progress-bar=off", "--disable-pip-version-check", f"--report={report}"]
+        command += [
+            f"--target={nowhere}/target",
+            *target(python),
+            *([] if closure else ["--no-deps"]),
+            *wanted,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+        return done, files.read_json(report)
 
 
 def _last_line(said: str) -> str:
