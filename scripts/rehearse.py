@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -34,9 +35,10 @@ def main() -> int:
     data = inputs.competition_folder(resolved)
     inputs.model_folder(resolved)
     choice = ["--preset", arguments.preset, *(part for text in arguments.set for part in ("--set", text))]
-    with _local_kaggle(resolved, data) as endpoint:
-        # The dummy token wins over every real credential that the environment holds.
-        environment = {**os.environ, "KIT_KAGGLE_ENDPOINT": endpoint, "KAGGLE_API_TOKEN": "rehearsal"}
+    token = secrets.token_hex(16)
+    with _local_kaggle(resolved, data, token) as endpoint:
+        # This token wins over every real credential that the environment holds.
+        environment = {**os.environ, "KIT_KAGGLE_ENDPOINT": endpoint, "KAGGLE_API_TOKEN": token}
         status = _script("all", [*choice, "--timeout", str(arguments.timeout)], environment)
         if status == 0 and (data / "solution.csv").is_file():
             status = _script("submit", [], environment)
@@ -53,7 +55,7 @@ def _script(name: str, options: list[str], environment: dict[str, str]) -> int:
 
 
 @contextmanager
-def _local_kaggle(config: Config, data: Path) -> Iterator[str]:
+def _local_kaggle(config: Config, data: Path, token: str) -> Iterator[str]:
     """Start a local Kaggle that serves this competition and models/, give its address, stop it at the end."""
     from kit.config import PROJECT_ROOT
     from kit.errors import KitError
@@ -70,7 +72,12 @@ def _local_kaggle(config: Config, data: Path) -> Iterator[str]:
     with log.open("w") as errors:
         # In a session of its own, Ctrl-C reaches the server only through the block below.
         server = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+            command,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "LOCAL_KAGGLE_TOKEN": token},
         )
     patience = threading.Timer(START_SECONDS, server.kill)
     patience.start()

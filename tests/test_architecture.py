@@ -64,8 +64,9 @@ FORBIDDEN = {
 }
 """Packages of others that a room must do without, even inside functions."""
 
-CLIENT_IN = {"kit.remote.wire.client", "local_kaggle.routes"}
-"""The two places that speak Kaggle's protocol; `kaggle` is imported nowhere: importing it logs in."""
+ROUTES = ("", ".kernels", ".competition", ".datasets")
+CLIENT_IN = {"kit.remote.wire.client", *(f"local_kaggle.routes{part}" for part in ROUTES)}
+"""The places that speak Kaggle's protocol; `kaggle` is imported nowhere: importing it logs in."""
 
 
 def _modules() -> Iterator[tuple[str, Path]]:

@@ -1,12 +1,15 @@
 """Run a local Kaggle until it is stopped: `python -m local_kaggle --port P --root DIR`.
 
-It prints one line with its address when it is ready. SIGTERM and Ctrl-C stop it together with every script
-that still runs. It listens on 127.0.0.1 and nowhere else.
+It prints one line with its address when it is ready, and a second with a new token where none came in the
+variable LOCAL_KAGGLE_TOKEN. SIGTERM, SIGHUP and Ctrl-C stop it together with every script that still runs.
+It listens on 127.0.0.1 and nowhere else.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import secrets
 import signal
 import sys
 import threading
@@ -15,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from local_kaggle import faults, server
+from local_kaggle.profile import DEFAULT_PROFILE, PROFILES, Profile
 from local_kaggle.state import Settings
 
 
@@ -23,20 +27,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     settings = Settings(
         user=options.user,
-        token=options.token,
+        token=os.environ.get("LOCAL_KAGGLE_TOKEN") or secrets.token_hex(16),
+        profile=_profile(options),
         slug=options.slug or (options.competition.resolve().name if options.competition else Settings.slug),
         competition=options.competition or Settings.competition,
         models=options.models,
         datasets=options.datasets,
         child_env=dict(options.child_env),
         network=options.network,
-        layout=options.layout,
         python=options.python,
         wheels=options.wheels,
         time_limit_seconds=options.time_limit,
     )
     stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     try:
         kaggle = server.start(options.root, settings, port=options.port)
@@ -48,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             fault = faults.NAMED[name]
             kaggle.faults.arm(replace(fault, times=times or fault.times))
         print(f"local Kaggle ready at {kaggle.url}", flush=True)
+        if "LOCAL_KAGGLE_TOKEN" not in os.environ:
+            print(f"KAGGLE_API_TOKEN={settings.token}", flush=True)
         stopped.wait()
     return 0
 
@@ -71,13 +77,16 @@ def _parser() -> argparse.ArgumentParser:
         help="a variable of every kernel; {input} and {working} stand for its folders",
     )
     parser.add_argument("--network", action="store_true", help="kernels that ask for the internet get it")
-    parser.add_argument("--layout", choices=("2026", "old"), default="2026", help="where inputs are mounted")
+    parser.add_argument("--profile", choices=tuple(PROFILES), default=DEFAULT_PROFILE.name)
+    parser.add_argument("--layout", choices=("2026", "old", "mixed"), help="where inputs are mounted")
+    parser.add_argument("--starts-in", choices=("working", "src"), help="the kernels' first folder")
+    parser.add_argument("--replace-earlier", action="store_true", help="a second push stops the first run")
+    parser.add_argument("--no-status-labels", action="store_true", help="the status call takes no version")
     parser.add_argument("--python", type=Path, help="the kernels' interpreter; by default this one")
     parser.add_argument(
         "--wheels", type=_folder, help="each kernel starts in an empty environment whose pip reads here"
     )
     parser.add_argument("--user", default=Settings.user)
-    parser.add_argument("--token", default=Settings.token, help="accepted as API token and as key")
     parser.add_argument("--time-limit", type=float, default=Settings.time_limit_seconds, metavar="SECONDS")
     parser.add_argument(
         "--fault",
@@ -88,6 +97,17 @@ def _parser() -> argparse.ArgumentParser:
         help=f"arm a fault: {', '.join(faults.NAMED)}",
     )
     return parser
+
+
+def _profile(options: argparse.Namespace) -> Profile:
+    profile = PROFILES[options.profile]
+    return replace(
+        profile,
+        layout=options.layout or profile.layout,
+        starts_in=options.starts_in or profile.starts_in,
+        replaces_earlier_session=options.replace_earlier,
+        labels_on_status=not options.no_status_labels,
+    )
 
 
 def _folder(text: str) -> Path:

@@ -37,14 +37,20 @@ class Fault:
     status: int = 0
     """Answer this instead of doing the work, with `headers` and `body`."""
     headers: Mapping[str, str] = field(default_factory=dict)
+    """Replace headers of the answer; an empty value leaves one out."""
     body: bytes = b""
     edit_request: Callable[[Json], Json] | None = None
     edit_answer: Callable[[Json, Json], Json] | None = None
     """Change an answer (second argument), knowing the request (first) as the client sent it."""
     edit_body: Callable[[bytes], bytes] | None = None
-    """Change the bytes of a file; Content-Length fits the result."""
+    """Change the bytes of a file or of an answer; Content-Length fits the result."""
     keep_bytes: int | None = None
     """Announce the whole body, send this much of it and cut the connection."""
+    seconds_per_byte: float = 0.0
+    endless: bool = False
+    """Send the body again and again until the client leaves."""
+    ignore_range: bool = False
+    """Send the whole file whatever part was asked for."""
     cut_after_events: int | None = None
     """Cut a live log stream after so many events, without its end mark."""
 

@@ -35,6 +35,8 @@ OutputCallback = Callable[[str, float, str], None]
 TIMED_OUT = 124
 """Exit status of a run that was stopped at its time limit, as `timeout(1)` gives it."""
 
+Layout = Literal["2026", "old", "mixed"]
+
 _GRACE_SECONDS = 5.0
 _LONGEST_TEMPORARY_FOLDER = 70
 _CREDENTIALS = frozenset({"KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN"})
@@ -54,12 +56,14 @@ class Mount:
     """By kind: `slug`, `owner/slug`, `owner/model/framework/variation/version`, `owner/slug`."""
     folder: Path
 
-    def path(self, layout: Literal["2026", "old"]) -> Path:
-        """Give the mount point relative to the input folder."""
-        if layout == "2026":
-            return Path(self.kind, self.handle)
+    def paths(self, layout: Layout) -> list[Path]:
+        """Give the mount points relative to the input folder; mixed shows both ways, datasets twice."""
+        new = Path(self.kind, self.handle)
         # The old layout names neither the kind nor the owner.
-        return Path(self.handle if self.kind == "competitions" else self.handle.partition("/")[2])
+        old = Path(self.handle if self.kind == "competitions" else self.handle.partition("/")[2])
+        if layout == "mixed":
+            return {"datasets": [new, old], "notebooks": [old]}.get(self.kind, [new])
+        return [new if layout == "2026" else old]
 
 
 def run(
@@ -67,7 +71,8 @@ def run(
     root: Path,
     mounts: Sequence[Mount],
     *,
-    layout: Literal["2026", "old"] = "2026",
+    layout: Layout = "2026",
+    starts_in: Literal["src", "working"] = "src",
     child_env: Mapping[str, str] | None = None,
     network: bool = False,
     python: Path | None = None,
@@ -77,8 +82,8 @@ def run(
 ) -> int:
     """Run `script` to its end below `root` and return its exit status: negative for a signal, 124 if late.
 
-    `root/kaggle` is made anew, an earlier one is removed. The script starts in `root/kaggle/src`, as on
-    Kaggle, and must change to the working folder itself. In the values of `child_env`, `{input}` and
+    `root/kaggle` is made anew, an earlier one is removed. The script starts in `root/kaggle/<starts_in>`:
+    Kaggle has done both. In the values of `child_env`, `{input}` and
     `{working}` stand for those folders. `python` is the interpreter to use, by default this one. Output
     arrives in the calling thread. Setting `stop`, a time-out, or an exception here (Ctrl-C) ends every
     process of the script: SIGTERM first, SIGKILL five seconds later. Raises FileNotFoundError for a missing
@@ -106,7 +111,7 @@ def run(
             _short_temporary_folder(root / "tmp") as temporary,
             subprocess.Popen(
                 command,
-                cwd=source,
+                cwd=source if starts_in == "src" else working,
                 env={"TMPDIR": temporary} | environment | {_MARKER: marker},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -119,9 +124,7 @@ def run(
         source.chmod(0o755)
 
 
-def _lay_out(
-    script: str, root: Path, mounts: Sequence[Mount], layout: Literal["2026", "old"]
-) -> tuple[Path, Path, Path]:
+def _lay_out(script: str, root: Path, mounts: Sequence[Mount], layout: Layout) -> tuple[Path, Path, Path]:
     """Make the folders of a fresh Kaggle machine and give src, input and working."""
     if root.parent == root:
         raise ValueError(f"the sandbox needs a folder of its own, not {str(root)!r}")
@@ -141,10 +144,11 @@ def _lay_out(
     for folder in (source, inputs, working, root / "home", root / "tmp"):
         folder.mkdir(parents=True, exist_ok=True)
     for mount in mounts:
-        _mirror(mount.folder.resolve(), inputs / mount.path(layout))
-    path = source / "script.py"
-    path.write_text(script, encoding="utf-8", newline="")
-    path.chmod(0o444)
+        for path in mount.paths(layout):
+            _mirror(mount.folder.resolve(), inputs / path)
+    program = source / "script.py"
+    program.write_text(script, encoding="utf-8", newline="")
+    program.chmod(0o444)
     source.chmod(0o555)
     return source, inputs, working
 

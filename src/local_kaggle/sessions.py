@@ -7,7 +7,9 @@ status; the emulated machine itself is thrown away.
 from __future__ import annotations
 
 import json
+import os
 import re
+import secrets
 import shutil
 import subprocess
 import threading
@@ -28,11 +30,19 @@ CPU_SESSION_LIMIT = 5
 
 _CARDS_BY_SHAPE = {
     "NvidiaTeslaT4": ["Tesla T4", "Tesla T4"],
-    "NvidiaTeslaP100": ["Tesla P100-PCIE-16GB"],
     "Tpu1VmV38": ["TPU v3-8"],
     "None": [],
 }
 _TIMED_OUT = "Your notebook was stopped because it exceeded the max allowed execution duration."
+_RUNNER_LINES = r"""/usr/local/lib/python3.12/site-packages/mistune.py:435: SyntaxWarning: invalid escape sequence '\|'
+  cells[i][c] = re.sub('\\\\\|', '|', cell)
+/usr/local/lib/python3.12/site-packages/nbconvert/filters/filter_links.py:36: SyntaxWarning: invalid escape sequence '\_'
+  text = re.sub(r'_', '\_', text) # Escape underscores in display text
+[NbConvertApp] Converting notebook __script__.ipynb to html
+[NbConvertApp] Writing 291654 bytes to __results__.html
+"""  # noqa: E501 - as they come
+_PAGES = ("__script__.py", "__script__.ipynb", "__results__.html", "__output__.json", "custom.css")
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _NOT_RUN = "The local Kaggle could not run the script; its own output says why."
 
 
@@ -51,6 +61,7 @@ class Push:
     enable_gpu: bool = False
     enable_internet: bool = False
     machine_shape: str = ""
+    docker_image: str = ""
     session_timeout_seconds: int = 0
     competitions: Sequence[str] = ()
     datasets: Sequence[str] = ()
@@ -87,18 +98,25 @@ class Sessions:
             raise Refused(403, "Permission 'kernels.update' was denied")
         cards = _cards(push)
         gpu = any(card.startswith("Tesla") for card in cards)
+        _check_names(push)
         with state.changed:
-            error = _objection(push) or self._shortage(gpu)
-            if error:
-                return Pushed(error=error)
-            mounts, invalid = self._mounts(push)
             slug = slug_of(push.title) if push.title else push.slug
             kernel = next((k for k in state.kernels if k.id == push.id), None) or state.kernel(
                 push.owner, slug
             )
-            if kernel is None:
+            if kernel and not kernel.versions:
+                return Pushed(error="Notebook not found")
+            error = _objection(push) or self._shortage(gpu)
+            if kernel is None and (not error or settings.profile.refusal_leaves_shell):
                 kernel = Kernel(state.next_id(), push.owner, slug, slug)
                 state.kernels.append(kernel)
+            if error or kernel is None:
+                state.save()
+                return Pushed(error=error)
+            if settings.profile.replaces_earlier_session:
+                for earlier in kernel.versions:
+                    self.cancel(earlier.session_id)
+            mounts, invalid = self._mounts(push)
             kernel.title = push.title or kernel.title
             number = kernel.versions[-1].number + 1 if kernel.versions else 1
             record = {name: value for name, value in vars(push).items() if name != "text"}
@@ -132,7 +150,7 @@ class Sessions:
         self._stop(kernel.versions)
         with self._state.changed:
             self._state.kernels.remove(kernel)
-            shutil.rmtree(self._state.root / "kernels" / kernel.owner / kernel.slug)
+            shutil.rmtree(self._state.root / "kernels" / kernel.owner / kernel.slug, ignore_errors=True)
             self._state.save()
 
     def close(self) -> None:
@@ -167,7 +185,7 @@ class Sessions:
             else:
                 invalid["competitions"].append(slug)
         for handle in push.datasets:
-            folder = _below(settings.datasets, handle, parts=2)
+            folder = below(settings.datasets, handle, parts=2)
             if folder:
                 mounts.append(Mount("datasets", handle, folder))
             else:
@@ -177,12 +195,16 @@ class Sessions:
             source = self._state.kernel(owner, slug)
             complete = [v for v in source.versions if v.status == "COMPLETE"] if source else []
             if complete:
-                mounts.append(Mount("notebooks", handle, self._state.folder(complete[-1]) / "output"))
+                folder = self._state.folder(complete[-1])
+                attached = folder / "attached"
+                mounts.append(
+                    Mount("notebooks", handle, attached if attached.exists() else folder / "output")
+                )
             else:
                 invalid["kernels"].append(handle)
         for handle in push.models:
             versioned = _newest_model(settings.models, handle)
-            folder = _below(settings.models, versioned, parts=5)
+            folder = below(settings.models, versioned, parts=5)
             if folder:
                 mounts.append(Mount("models", versioned, folder))
             else:
@@ -213,6 +235,7 @@ class Sessions:
                     state.save()
             if not stop.is_set():
                 exit_status = self._execute(version, mounts, stop)
+                stop.wait(state.settings.profile.trailing_seconds)
         finally:
             self._slots.release()
             self._end(version, exit_status)
@@ -221,6 +244,9 @@ class Sessions:
         state, settings = self._state, self._state.settings
         machine = state.folder(version) / "machine"
         python, child_env = settings.python, dict(settings.child_env)
+        if settings.profile.names_container:
+            token = secrets.token_hex(8)
+            child_env["KAGGLE_CONTAINER_NAME"] = f"kaggle_{token}-{version.session_id}-webtier"
         if settings.wheels is not None:
             python = _empty_environment(machine / "environment", settings.python)
             child_env |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(settings.wheels.resolve())}
@@ -231,11 +257,13 @@ class Sessions:
                 state.live_logs[version.session_id].append(chunk)
                 state.changed.notify_all()
 
-        return sandbox.run(
+        started = time.monotonic()
+        exit_status = sandbox.run(
             state.source(version),
             machine,
             mounts,
-            layout=settings.layout,
+            layout=settings.profile.layout,
+            starts_in=settings.profile.starts_in,
             child_env=child_env,
             network=settings.network and version.push["enable_internet"],
             python=python,
@@ -243,6 +271,9 @@ class Sessions:
             on_output=keep,
             stop=stop,
         )
+        if settings.profile.runner_lines:
+            keep("stderr", time.monotonic() - started, _RUNNER_LINES)
+        return exit_status
 
     def _time_limit_seconds(self, version: Version) -> float:
         limit = self._state.settings.time_limit_seconds
@@ -255,6 +286,8 @@ class Sessions:
         working = folder / "machine" / "kaggle" / "working"
         if working.is_dir():
             working.rename(folder / "output")
+            if state.settings.profile.attaches_pages:
+                _attach(folder)
         shutil.rmtree(folder / "machine", ignore_errors=True)
         with state.changed:
             log = state.live_logs.pop(version.session_id)
@@ -285,20 +318,40 @@ def slug_of(title: str) -> str:
 def _cards(push: Push) -> list[str]:
     if not push.machine_shape and not push.enable_gpu:
         return []
-    # A shape that Kaggle does not know, or none at all, has silently given one P100.
-    return _CARDS_BY_SHAPE.get(push.machine_shape, _CARDS_BY_SHAPE["NvidiaTeslaP100"])
+    # The P100 is retired: a wish for it, for an unknown shape or for none in particular gives two T4.
+    return _CARDS_BY_SHAPE.get(push.machine_shape, _CARDS_BY_SHAPE["NvidiaTeslaT4"])
+
+
+def _check_names(push: Push) -> None:
+    """Refuse what could lead out of a folder or never end; raises Refused."""
+    handles = [*push.competitions, *push.datasets, *push.kernels, *push.models]
+    if not push.title and not _SLUG.fullmatch(push.slug):
+        raise Refused(400, f"Invalid slug {push.slug!r}.")
+    if any(part in ("", ".", "..") for handle in handles for part in handle.split("/")):
+        raise Refused(400, "Invalid data source.")
+    if push.session_timeout_seconds < 0:
+        raise Refused(400, f"Invalid session timeout {push.session_timeout_seconds}.")
+
+
+def _attach(folder: Path) -> None:
+    """Show the outputs as an attached kernel's: with the files of its web page, and taking no room."""
+    shutil.copytree(folder / "output", folder / "attached", copy_function=os.link, symlinks=True)
+    for name in _PAGES:
+        path = folder / "attached" / name
+        path.unlink(missing_ok=True)
+        path.write_text("{}" if name.endswith(("json", "ipynb")) else "", encoding="utf-8")
 
 
 def _objection(push: Push) -> str:
     """Say why a push is refused in the body of a successful answer, or nothing."""
-    if push.title and len(push.title) < 5:
+    if push.title and (len(push.title) < 5 or not _SLUG.fullmatch(slug_of(push.title))):
         return "Title must be at least five characters."
     if (push.kernel_type, push.language) != ("script", "python"):
         return f"The local Kaggle runs Python scripts only, not a {push.language} {push.kernel_type}."
     return ""
 
 
-def _below(root: Path | None, handle: str, parts: int) -> Path | None:
+def below(root: Path | None, handle: str, parts: int) -> Path | None:
     """Give the folder of a handle below `root`, if it exists and the handle cannot climb out."""
     names = handle.split("/")
     if root is None or len(names) != parts or not all(re.fullmatch(r"\w[\w.-]*", name) for name in names):
@@ -309,7 +362,7 @@ def _below(root: Path | None, handle: str, parts: int) -> Path | None:
 
 def _newest_model(root: Path | None, handle: str) -> str:
     """Add the newest version to a model handle of four parts."""
-    folder = _below(root, handle, parts=4)
+    folder = below(root, handle, parts=4)
     versions = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder else []
     return f"{handle}/{max(versions)}" if versions else handle
 

@@ -15,15 +15,28 @@ import shutil
 import threading
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from local_kaggle import scoring
+from local_kaggle.profile import DEFAULT_PROFILE, Profile
 
 TERMINAL = frozenset({"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED"})
+
+REASONS = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    409: "ALREADY_EXISTS",
+    429: "RESOURCE_EXHAUSTED",
+    500: "INTERNAL",
+    503: "UNAVAILABLE",
+}
+"""Kaggle's word for each HTTP status in an error of the observed profile."""
 
 _NEVER_SERVED = "solution.csv"
 
@@ -33,12 +46,16 @@ class Settings:
     """How one local Kaggle behaves; the defaults are Kaggle's own limits where those are known."""
 
     user: str = "rehearsal"
-    token: str = "rehearsal"  # noqa: S105 - a dummy that opens nothing but this loopback server
+    token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    """Accepted as API token and as key; random, because every user of this machine reaches the port."""
+    profile: Profile = DEFAULT_PROFILE
     slug: str = "sample-sentiment"
     competition: Path = Path(__file__).parent / "competition"
     """Folder of the competition's files; its solution.csv is used for scoring and never served."""
     joined: bool = True
     """Whether the user has accepted the competition's rules."""
+    notebooks_only: bool = False
+    """Whether this is a code competition, which takes no files."""
     models: Path | None = None
     """Folder `<owner>/<model>/<framework>/<variation>/<version>` of the models that exist here."""
     datasets: Path | None = None
@@ -46,7 +63,8 @@ class Settings:
     child_env: Mapping[str, str] = field(default_factory=dict)
     network: bool = False
     """Whether a kernel that asks for the internet gets it."""
-    layout: Literal["2026", "old"] = "2026"
+    visible: Sequence[Path] = ()
+    """Folders of this machine that kernels may read besides their own."""
     python: Path | None = None
     wheels: Path | None = None
     """Folder of wheels: every session starts in an empty environment whose pip installs from here only."""
@@ -127,10 +145,11 @@ class Submission:
 class Refused(Exception):
     """The request is answered with an HTTP error; an empty message makes a bare one."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, reason: str = "") -> None:
         super().__init__(f"{status} {message}")
         self.status = status
         self.message = message
+        self.reason = reason or REASONS.get(status, "UNKNOWN")
 
 
 class State:
@@ -145,10 +164,12 @@ class State:
         self.kernels: list[Kernel] = []
         self.submissions: list[Submission] = []
         self.uploads: dict[str, tuple[str, int]] = {}
+        self.file_lists = 0
+        """How often ListKernelFiles was answered."""
         self.live_logs: dict[int, list[dict[str, Any]]] = {}
         self._last_id = 0
         self._secret = secrets.token_bytes(32)
-        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._load()
         self._publish_competition()
 
@@ -209,11 +230,13 @@ class State:
         """Give the newest version, or the one that `label` ("v3") names.
 
         Raises Refused as Kaggle does: 403 for a kernel that does not exist or is not the user's, 404 for a
-        label that is a bare number or names no version.
+        label that is a bare number or names no version, and for a kernel without one.
         """
         kernel = self.kernel(owner, slug)
-        if kernel is None or owner != user or not kernel.versions:
+        if kernel is None or owner != user:
             raise Refused(403, "Permission 'kernels.get' was denied")
+        if not kernel.versions:
+            raise Refused(404, "Kernel session was not found")
         if not label:
             return kernel.versions[-1]
         for version in kernel.versions:
@@ -242,6 +265,13 @@ class State:
         path = self.folder(version) / "log.json"
         chunks: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
         return chunks
+
+    def published_log(self, version: Version) -> str:
+        """Give the log as JSON once the session has ended and the profile lets it out; else nothing."""
+        delay = self.settings.profile.log_after_seconds
+        if version.ended is None or time.time() - version.ended < delay:
+            return ""
+        return json.dumps(self.log(version))
 
     def running(self, *, gpu: bool) -> int:
         """Count the sessions that have not ended."""
@@ -299,6 +329,7 @@ class State:
                 "Submission not allowed: Your team has used its daily Submission allowance"
                 f" ({self.settings.max_daily_submissions}) today, please try again tomorrow UTC"
                 f" ({hours:.1f} hours from now).",
+                "FAILED_PRECONDITION",
             )
         file_name, total_bytes = self.uploads.get(token, ("", -1))
         path = self.upload_path(token)

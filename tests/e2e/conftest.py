@@ -35,6 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def kaggle(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A local Kaggle for the whole module; versions count on."""
     settings = Settings(
+        token="rehearsal",
         slug=SLUG,
         competition=project.root / "data" / SLUG,
         models=project.root / "models",

@@ -19,7 +19,9 @@ from kaggle_fixtures import SLUG, TOKEN, USER, StartKaggle
 from sdk_client import connect, push_fields, rpc, wait_for
 
 from local_kaggle import __main__ as command
+from local_kaggle.routes import ROUTES
 from local_kaggle.server import Server
+from local_kaggle.state import Settings
 
 QUOTA = "/api/v1/kernels.KernelsApiService/GetAcceleratorQuotaStatistics"
 
@@ -86,14 +88,78 @@ def test_the_fixture_fails_the_test_that_caused_an_unknown_request(tmp_path: Pat
 
 
 def test_a_request_that_crashes_the_server_is_recorded(
-    kaggle: Server, capsys: pytest.CaptureFixture[str]
+    kaggle: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A bug of the stand-in must not pass for a fault of the network."""
+    key = "kernels.KernelsApiService/GetAcceleratorQuotaStatistics"
+    monkeypatch.setitem(ROUTES, key, (ROUTES[key][0], lambda *_: 1 / 0))
     with pytest.raises(requests.ConnectionError):
-        requests.post(f"{kaggle.url}{QUOTA}", data="no json", auth=(USER, TOKEN), timeout=10)
+        requests.post(f"{kaggle.url}{QUOTA}", data="{}", auth=(USER, TOKEN), timeout=10)
     wait_for(lambda: len(kaggle.crashes) == 1)
-    assert "JSONDecodeError" in kaggle.crashes.pop()
+    assert "ZeroDivisionError" in kaggle.crashes.pop()
     capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"5", b"null", b"{", b"[" * 100_000, b"\xff", b'{"slug": "\\ud800"}',
+        b'{"slug": null}', b'{"slug": 5}',
+        b'{"sessionTimeoutSeconds": 1e308}', b'{"sessionTimeoutSeconds": %s}' % (b"9" * 400),
+        *(
+            json.dumps(push_fields(**changes)).encode()
+            for changes in (
+                {"slug": "..", "newTitle": None}, {"slug": f"{USER}/.", "newTitle": None},
+                {"slug": f"{USER}/a\r\nb", "newTitle": None},
+                {"slug": "../../x", "newTitle": "Fine Title"},
+                {"datasetDataSources": ["../../etc"]}, {"datasetDataSources": "a/b"},
+                {"modelDataSources": [5]},
+                {"sessionTimeoutSeconds": -1}, {"text": 5},
+                {"enableGpu": "yes"}, {"competitionDataSources": [""]},
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_a_push_of_nonsense_is_a_clean_refusal(kaggle: Server, body: bytes) -> None:
+    """A client error without a traceback, a hang or a trace on disk; the fixture looks for crashes."""
+    address = f"{kaggle.url}/api/v1/kernels.KernelsApiService/SaveKernel"
+    answer = requests.post(address, data=body, auth=(USER, TOKEN), timeout=10)
+    assert 400 <= answer.status_code < 500
+    assert kaggle.state.kernels == []
+
+
+@pytest.mark.parametrize(
+    ("length", "status"),
+    [("abc", 400), ("-1", 400), ("1.0", 400), ("1, 1", 400), ("9" * 5000, 413), ("1" + "0" * 15, 413)],
+)
+def test_a_length_of_nonsense_is_refused_at_once(kaggle: Server, length: str, status: int) -> None:
+    """Nothing is waited for and nothing is allocated."""
+    connection = http.client.HTTPConnection("127.0.0.1", int(kaggle.url.rpartition(":")[2]), timeout=10)
+    connection.putrequest("POST", QUOTA)
+    connection.putheader("Authorization", f"Bearer {TOKEN}")
+    connection.putheader("Content-Length", length)
+    connection.endheaders()
+    assert connection.getresponse().status == status
+
+
+@pytest.mark.parametrize("header", [{"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}])
+def test_a_web_page_is_refused(kaggle: Server, header: dict[str, str]) -> None:
+    """Whatever it knows; a browser names itself in headers that no page can leave out."""
+    answer = requests.post(kaggle.url + QUOTA, data="{}", auth=(USER, TOKEN), headers=header, timeout=10)
+    assert answer.status_code == 403
+
+
+def test_control_characters_in_an_address_are_not_reflected(kaggle: Server) -> None:
+    """They would end a header."""
+    answer = requests.get(f"{kaggle.url}/kf/%0d%0aSet-Cookie:%20a=b", timeout=10)
+    assert (answer.status_code, answer.headers.get("Set-Cookie")) == (400, None)
+
+
+def test_each_server_has_a_token_of_its_own(tmp_path: Path) -> None:
+    """Every user of the machine reaches the port, and what is pushed runs as this one."""
+    assert Settings().token != Settings().token
+    assert len(Settings().token) == 32
+    assert Settings().token not in repr(Settings())
 
 
 def test_only_loopback_is_bound(kaggle: Server) -> None:
@@ -120,10 +186,11 @@ def started(tmp_path: Path, competition_folder: Path) -> Iterator[Any]:
     def start(*options: str) -> tuple[subprocess.Popen[str], str]:
         arguments = ["--root", str(tmp_path / "root"), "--competition", str(competition_folder)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "local_kaggle", *arguments, "--user", USER, "--token", TOKEN, *options],
+            [sys.executable, "-m", "local_kaggle", *arguments, "--user", USER, *options],
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(Path(command.__file__).parents[1])},
+            env=os.environ
+            | {"PYTHONPATH": str(Path(command.__file__).parents[1]), "LOCAL_KAGGLE_TOKEN": TOKEN},
         )
         processes.append(process)
         assert process.stdout is not None

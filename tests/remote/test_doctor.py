@@ -22,9 +22,10 @@ from kit.remote.doctor import Check
 from kit.remote.push import PushRefused
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
-from local_kaggle import faults, routes, server
+from local_kaggle import faults, routes
 from local_kaggle.faults import Fault
 from local_kaggle.server import Server
+from local_kaggle.state import Refused
 
 GPU = {"enable_gpu": True, "machine_shape": "NvidiaTeslaT4"}
 MakeBuilt = Callable[..., Built]
@@ -164,12 +165,11 @@ def test_a_dataset_to_attach_must_be_ready(
 
     def status(*_: object) -> Any:
         if state is None:
-            raise server.Refused(404, "no such dataset")
+            raise Refused(404, "no such dataset")
         return routes.Answer(d.ApiGetDatasetStatusResponse(), {"status": state})
 
     key = "datasets.DatasetApiService/GetDatasetStatus"
     monkeypatch.setitem(routes.ROUTES, key, (d.ApiGetDatasetStatusRequest, status))  # type: ignore[arg-type]
-    monkeypatch.setitem(server._METHOD_ROUTE, key, "GetDatasetStatus")
     monkeypatch.setattr(Client, "is_local", False)
     told = {"kernel_sources": [], "dataset_sources": ["me/rows"], "model_sources": []}
     assert [check.verdict for check in doctor._sources(client, told)] == [verdict]

@@ -1,0 +1,182 @@
+"""One HTTP connection of the local Kaggle: read a request within bounds, send an answer with its faults.
+
+What a request means is handler.py's business. A request from a web page, under another host's name, of
+nonsensical length or too large is refused here, before anything is done.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import struct
+import time
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from http.server import BaseHTTPRequestHandler
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar
+
+from local_kaggle.faults import Fault
+from local_kaggle.state import Refused
+
+if TYPE_CHECKING:
+    from local_kaggle.server import Server
+
+BODY_LIMIT_BYTES = 1 << 28
+BODY_SECONDS = 60.0
+
+
+class Connection(BaseHTTPRequestHandler):
+    """The transport below the handler. The class attribute `kaggle` is set for each server."""
+
+    # Answers are small and written in parts: with Nagle's algorithm each waits 40 ms for the client.
+    disable_nagle_algorithm = True
+
+    kaggle: ClassVar[Server]
+    protocol_version = "HTTP/1.1"
+    # A dead client must not hold a thread for ever.
+    timeout = 60
+    faults: Sequence[Fault] = ()
+    query: Mapping[str, str] = MappingProxyType({})
+    body = b""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Say nothing; the test or the terminal belongs to the client."""
+
+    def do_GET(self) -> None:
+        self._handle()
+
+    def do_POST(self) -> None:
+        self._handle()
+
+    def do_PUT(self) -> None:
+        self._handle()
+
+    def do_CONNECT(self) -> None:
+        """Refuse what was meant for another host: this proxy forwards nothing."""
+        self.unknown()
+
+    do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = do_CONNECT  # noqa: N815 - http.server dictates the names
+
+    def answer(self, path: str) -> None:
+        """Answer a request that passed the doors; the handler says how."""
+        raise NotImplementedError
+
+    def _handle(self) -> None:
+        self.faults = []
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            try:
+                path, host = self._target()
+                self.body = self._read()
+                if host in ("127.0.0.1", "localhost"):
+                    self.answer(path)
+                else:
+                    self.unknown()
+            except Refused as refused:
+                self.refuse(refused)
+
+    def _target(self) -> tuple[str, str | None]:
+        """Give path and host of the request; raises Refused for a web page's request and for nonsense."""
+        # What is left unread would be taken for the next request of this connection.
+        self.close_connection, reusable = True, self.close_connection
+        if "Origin" in self.headers or "Sec-Fetch-Site" in self.headers:
+            raise Refused(403, "Web pages are not served.")
+        try:
+            url = urllib.parse.urlsplit(self.path)
+            host = urllib.parse.urlsplit(f"//{url.netloc or self.headers.get('Host', '')}").hostname
+        except ValueError as error:
+            raise Refused(400, "The address makes no sense.") from error
+        path = urllib.parse.unquote(url.path)
+        if not path.isprintable():
+            raise Refused(400, "The address holds control characters.")
+        self.query = dict(urllib.parse.parse_qsl(url.query))
+        self.close_connection = reusable
+        return path, host
+
+    def _read(self) -> bytes:
+        """Read the whole body, early: an answer may come before the work."""
+        self.close_connection, reusable = True, self.close_connection
+        lengths = self.headers.get_all("Content-Length", ["0"])
+        if "Transfer-Encoding" in self.headers:
+            raise Refused(411, "A body needs its length.")
+        if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdecimal()):
+            raise Refused(400, "The length of the body makes no sense.")
+        if len(lengths[0]) > 15 or int(lengths[0]) > BODY_LIMIT_BYTES:
+            raise Refused(413, f"A body has at most {BODY_LIMIT_BYTES} bytes.")
+        body, deadline = bytearray(), time.monotonic() + BODY_SECONDS
+        while len(body) < int(lengths[0]):
+            if time.monotonic() > deadline:
+                raise Refused(408, "The body came too slowly.")
+            part = self.rfile.read1(int(lengths[0]) - len(body))
+            if not part:
+                raise ConnectionAbortedError
+            body += part
+        self.close_connection = reusable
+        return bytes(body)
+
+    def unknown(self) -> None:
+        self.kaggle.unknown_requests.append(f"{self.command} {self.path}")
+        self.close_connection = True
+        self.refuse(Refused(501, f"unknown request {self.path!r}"))
+
+    def refuse(self, refused: Refused) -> None:
+        """Answer an error as the profile writes it."""
+        body: dict[str, object] = {"code": refused.status, "message": refused.message}
+        if self.kaggle.state.settings.profile.error_envelope:
+            body = {"error": body | {"status": refused.reason}}
+        self.send(refused.status, json.dumps(body).encode() if refused.message else b"")
+
+    def strike(self, route: str) -> bool:
+        """Count the request and apply the faults that come before the work; True if it is answered."""
+        self.kaggle.requests.append(route)
+        self.faults = self.kaggle.faults.take(route)
+        for fault in self.faults:
+            time.sleep(fault.delay_seconds)
+            if fault.drop == "before":
+                self.reset()
+                return True
+            if fault.status:
+                self.send(fault.status, fault.body)
+                return True
+        return False
+
+    def is_lost(self) -> bool:
+        lost = any(fault.drop == "after" for fault in self.faults)
+        if lost:
+            self.reset()
+        return lost
+
+    def reset(self) -> None:
+        """Cut the connection so that the client sees a reset and not an orderly end."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+    def edited(self, body: bytes) -> bytes:
+        for fault in self.faults:
+            body = fault.edit_body(body) if fault.edit_body else body
+        return body
+
+    def send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
+        sent = {"Content-Type": "application/json", "Content-Length": str(len(body))} | dict(headers or {})
+        kept, pace, endless = len(body), 0.0, False
+        for fault in self.faults:
+            sent |= fault.headers
+            kept = min(kept, len(body) if fault.keep_bytes is None else fault.keep_bytes)
+            pace, endless = max(pace, fault.seconds_per_byte), endless or fault.endless
+        self.send_response(status)
+        for name, value in sent.items():
+            if value:
+                self.send_header(name, value)
+        self.end_headers()
+        if pace:
+            for byte in body[:kept]:
+                self.wfile.write(bytes([byte]))
+                time.sleep(pace)
+        else:
+            self.wfile.write(body[:kept])
+        while endless and not self.kaggle.state.closing:
+            self.wfile.write(body)
+        # An orderly end, unlike a reset: what is missing shows in the announced length alone.
+        self.close_connection |= kept < len(body) or sent["Content-Length"] != str(len(body))

@@ -1,0 +1,233 @@
+"""What each request of the local Kaggle means: API methods, links, uploads and log streams.
+
+It answers what routes knows and records everything else as unknown, with a 501.
+"""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import hashlib
+import io
+import json
+import re
+import time
+import zipfile
+from pathlib import Path
+
+from local_kaggle.connection import Connection
+from local_kaggle.routes import ROUTES, Answer, LogOf, Redirect, read, typed
+from local_kaggle.state import Refused
+
+_LOG_STREAM = "/api/v1/kernels/logs/stream/"
+_NEEDS_NO_LOGIN = frozenset({"security.OAuthService/IntrospectToken"})
+_EXPIRED_PAGE = b"<!DOCTYPE html><html><body><h1>404</h1>We can't find that page.</body></html>"
+_EXPIRED_XML = b"<?xml version='1.0' encoding='UTF-8'?><Error><Code>ExpiredToken</Code></Error>"
+_HTML, _XML = {"Content-Type": "text/html"}, {"Content-Type": "application/xml"}
+_EVENTS = {"Content-Type": "text/event-stream"}
+
+
+class Handler(Connection):
+    """One connection's requests."""
+
+    def answer(self, path: str) -> None:
+        method = path.removeprefix("/api/v1/")
+        if self.command == "POST" and method in ROUTES:
+            self._call(method)
+        elif self.command == "GET" and path.startswith(_LOG_STREAM) and path.count("/") == 7:
+            self._stream_newest(*path.removeprefix(_LOG_STREAM).split("/"))
+        elif self.command == "GET" and path.startswith(("/kf/", "/signed/")):
+            self._link(path)
+        elif self.command == "PUT" and path.startswith("/upload/"):
+            self._upload(path.removeprefix("/upload/"))
+        else:
+            self.unknown()
+
+    def _call(self, key: str) -> None:
+        """Answer one API method."""
+        if self._stopped_before_work(key.rpartition("/")[2], kernels=key.startswith("kernels."), key=key):
+            return
+        request_type, handle = ROUTES[key]
+        asked = read(self.body)
+        request = asked
+        for fault in self.faults:
+            request = fault.edit_request(request) if fault.edit_request else request
+        result = handle(self.kaggle.state, self.kaggle.sessions, typed(request_type, dict(request)))
+        if self.is_lost():
+            return
+        if isinstance(result, Redirect):
+            self.send(302, b"", {"Location": result.url})
+        elif isinstance(result, LogOf):
+            self._log(result)
+        else:
+            answer = result if isinstance(result, Answer) else Answer(result, {})
+            payload = answer.payload(self.kaggle.state)
+            for fault in self.faults:
+                payload = fault.edit_answer(asked, payload) if fault.edit_answer else payload
+            self.send(200, self.edited(json.dumps(payload).encode()))
+
+    def _stream_newest(self, owner: str, slug: str) -> None:
+        if not self._stopped_before_work("GetKernelSessionLogsStream", kernels=True):
+            state = self.kaggle.state
+            self._log(LogOf(state.version(state.settings.user, owner, slug), 60))
+
+    def _stopped_before_work(self, route: str, *, kernels: bool, key: str = "") -> bool:
+        """Apply faults, the limit of quick calls and the login; True if the request is answered."""
+        if self.strike(route):
+            return True
+        if self.kaggle.is_throttled():
+            raise Refused(429, "Too many requests")
+        if key not in _NEEDS_NO_LOGIN:
+            self._check_login(kernels and route != "GetAcceleratorQuotaStatistics")
+        return False
+
+    def _check_login(self, kernels: bool) -> None:
+        settings = self.kaggle.state.settings
+        unkind = settings.profile.forbids_bad_bearer
+        kind, _, credentials = self.headers.get("Authorization", "").partition(" ")
+        if kind == "Bearer" and credentials == settings.token:
+            return
+        expected = base64.b64encode(f"{settings.user}:{settings.token}".encode()).decode()
+        if kind == "Basic" and credentials == expected and not (unkind and settings.token.startswith("KGAT")):
+            return
+        if kind == "Bearer" and kernels and unkind:
+            raise Refused(403, "Permission 'kernels.get' was denied")
+        raise Refused(401, "Unauthenticated")
+
+    def _link(self, path: str) -> None:
+        """Serve a link that carries its own permission: an output's first address, or the signed file."""
+        first = path.startswith("/kf/")
+        if self.strike("output" if first else "signed"):
+            return
+        state = self.kaggle.state
+        if not state.is_signed(path, self.query):
+            self.send(*((404, _EXPIRED_PAGE, _HTML) if first else (403, _EXPIRED_XML, _XML)))
+            return
+        if first:
+            target = state.signed(f"/signed/kernels/{path.removeprefix('/kf/')}")
+            self.send(302, b"", {"Location": target})
+            return
+        kind, _, rest = path.removeprefix("/signed/").partition("/")
+        if kind == "bundles":
+            self._send_file(_zipped(state.competition_folder), time.time())
+            return
+        if kind == "competitions":
+            file = state.competition_folder / rest.partition("/")[2]
+        else:
+            owner, slug, number, name = rest.split("/", 3)
+            file = state.root / "kernels" / owner / slug / f"v{number}" / "output" / name
+        if file.is_file():
+            self._send_file(file.read_bytes(), file.stat().st_mtime)
+        else:
+            self.send(404, _EXPIRED_XML, _XML)
+
+    def _send_file(self, body: bytes, modified: float) -> None:
+        """Send a file, or the rest of it that a Range header asks for."""
+        body = self.edited(body)
+        if self.is_lost():
+            return
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "Last-Modified": email.utils.formatdate(modified, usegmt=True),
+            "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
+            "Accept-Ranges": "bytes",
+        }
+        wanted = re.fullmatch(r"bytes=(\d{1,15})-", self.headers.get("Range", ""))
+        current = self.headers.get("If-Range", headers["ETag"]) in (headers["ETag"], headers["Last-Modified"])
+        if not wanted or not current or any(fault.ignore_range for fault in self.faults):
+            self.send(200, body, headers)
+        elif int(wanted[1]) >= len(body):
+            self.send(416, b"", {"Content-Range": f"bytes */{len(body)}"})
+        else:
+            headers["Content-Range"] = f"bytes {wanted[1]}-{len(body) - 1}/{len(body)}"
+            self.send(206, body[int(wanted[1]) :], headers)
+
+    def _upload(self, token: str) -> None:
+        """Take the bytes of a submission, from the start or from where an earlier attempt was cut."""
+        if self.strike("upload"):
+            return
+        state = self.kaggle.state
+        if token not in state.uploads:
+            raise Refused(404, "This upload does not exist or has expired.")
+        path, total = state.upload_path(token), state.uploads[token][1]
+        part = re.fullmatch(r"bytes (\*|(\d{1,15})-\d{1,15})/\d{1,15}", self.headers.get("Content-Range", ""))
+        if "Content-Range" in self.headers and not part:
+            raise Refused(400, "The Content-Range makes no sense.")
+        if not part or part[2]:
+            start = min(int(part[2]), path.stat().st_size) if part else 0
+            with path.open("r+b") as file:
+                file.truncate(start)
+                file.seek(start)
+                file.write(self.body)
+        if self.is_lost():
+            return
+        received = path.stat().st_size
+        if received == total:
+            self.send(200, b"{}")
+        else:
+            self.send(308, b"", {"Range": f"bytes=0-{received - 1}"} if received else {})
+
+    def _log(self, log: LogOf) -> None:
+        """Send the log of a session: as it grows, or at once as an array when the session has ended."""
+        state, version = self.kaggle.state, log.version
+        queued = state.settings.profile.queued_log
+        if version.status == "QUEUED" and queued in ("empty", "end"):
+            self.send(200, b"data: END_OF_LOG\n\n" if queued == "end" else b"", _EVENTS)
+            return
+        if version.status == "QUEUED" and queued == "429":
+            raise Refused(429, "Too many requests")
+        with state.changed:
+            state.changed.wait_for(
+                lambda: version.status != "QUEUED" or state.closing,
+                log.wait_seconds if queued == "wait" else 0,
+            )
+        if version.is_terminal:
+            self.send(200, self.edited(state.published_log(version).encode()))
+        elif version.status == "QUEUED":
+            raise Refused(404, "The session has no logs yet.")
+        else:
+            self._stream(log)
+
+    def _stream(self, log: LogOf) -> None:
+        """Send events as they come, until END_OF_LOG, the armed cut or a long silence."""
+        state, version = self.kaggle.state, log.version
+        silent = state.settings.profile.silent_log
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        cuts = (fault.cut_after_events for fault in self.faults)
+        cut_after = min((cut for cut in cuts if cut is not None), default=-1)
+        sent = 0
+
+        def has_news() -> bool:
+            unread = len(state.log(version)) > sent and not silent
+            return unread or version.is_terminal or state.closing
+
+        while sent != cut_after:
+            with state.changed:
+                news = state.changed.wait_for(has_news, state.settings.stream_idle_seconds)
+                ended, chunks = version.is_terminal, state.log(version)[sent:]
+            if not news or state.closing:
+                break
+            for chunk in chunks[: cut_after - sent if cut_after >= 0 else None]:
+                self._send_chunk(f"data: {json.dumps(chunk)}\n\n")
+                sent += 1
+            if ended and sent != cut_after:
+                self._send_chunk("data: END_OF_LOG\n\n")
+                self.wfile.write(b"0\r\n\r\n")
+                return
+        self.reset()
+
+    def _send_chunk(self, text: str) -> None:
+        body = text.encode()
+        self.wfile.write(f"{len(body):x}\r\n".encode() + body + b"\r\n")
+        self.wfile.flush()
+
+
+def _zipped(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.iterdir()):
+            archive.write(path, path.name)
+    return buffer.getvalue()

@@ -1,0 +1,79 @@
+"""How this Kaggle behaves where sources describe Kaggle as kind or as unkind: one frozen record of values.
+
+OBSERVED holds what public transcripts show, with times scaled down; GENTLE what the documentation lets one
+expect. docs/fidelity.md names the source of each value. What goes wrong only sometimes is a fault instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One behaviour; each field may be changed alone with `dataclasses.replace`."""
+
+    name: str = "observed"
+    writes_defaults: bool = False
+    """Whether QUEUED, PENDING, zero and false are written where the SDK would leave them out."""
+    error_envelope: bool = True
+    """Errors come as `{"error": {code, message, status}}`, else as `{code, message}`."""
+    forbids_bad_bearer: bool = True
+    """A wrong token is a 403 on kernel methods, and a KGAT token is refused as the key of a Basic login."""
+    true_file_list: bool = False
+    """ListKernelFiles tells sizes; else lengths of links, and every fourth answer is empty, another null."""
+    status_after_seconds: float = 2.0
+    """After a push the status is 404 for this long."""
+    labels_on_status: bool = True
+    """Whether the status call takes a version label."""
+    refusal_leaves_shell: bool = True
+    """A refused first push leaves a kernel without a version, which blocks its slug until it is deleted."""
+    replaces_earlier_session: bool = False
+    """Whether a second push to a slug stops the session of the first."""
+    queued_log: Literal["wait", "empty", "end", "404", "429"] = "empty"
+    """The log stream of a queued session: wait for its start, or answer at once."""
+    silent_log: bool = False
+    """A live log stream says nothing until the session ends."""
+    runner_lines: bool = True
+    """Every log ends with what Kaggle's own conversion to HTML says."""
+    trailing_seconds: float = 1.0
+    """The session stays RUNNING for this long after the script has ended."""
+    log_after_seconds: float = 1.5
+    """The log is empty for this long after the end."""
+    names_container: bool = True
+    """Whether the kernel's environment holds KAGGLE_CONTAINER_NAME, which ends in the session's number."""
+    attaches_pages: bool = True
+    """The outputs of an attached kernel also hold the files of its web page."""
+    starts_in: Literal["working", "src"] = "working"
+    layout: Literal["2026", "old", "mixed"] = "mixed"
+    quick_calls: int = 25
+    """More API calls than this within `quick_seconds` earn a 429 on all methods for `throttle_seconds`."""
+    quick_seconds: float = 1.5
+    throttle_seconds: float = 3.0
+
+    def without_waiting(self) -> Profile:
+        """Give the same behaviour with every time at zero and no throttling."""
+        return replace(
+            self, status_after_seconds=0, trailing_seconds=0, log_after_seconds=0, quick_calls=1 << 30
+        )
+
+
+OBSERVED = Profile()
+GENTLE = Profile(
+    name="gentle",
+    writes_defaults=True,
+    error_envelope=False,
+    forbids_bad_bearer=False,
+    true_file_list=True,
+    refusal_leaves_shell=False,
+    queued_log="wait",
+    runner_lines=False,
+    attaches_pages=False,
+    starts_in="src",
+    layout="2026",
+).without_waiting()
+PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in (OBSERVED, GENTLE)}
+DEFAULT_PROFILE = GENTLE
+"""The profile of a server that is not told another."""

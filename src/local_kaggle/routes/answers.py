@@ -1,0 +1,72 @@
+"""What the API methods have in common: the kinds of answers, pages, times and the table's rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from local_kaggle.sessions import Sessions
+from local_kaggle.state import Refused, State, Version
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Redirect:
+    """Answer with a 302 to this link."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class LogOf:
+    """Answer with the log of this version, as a stream while it runs."""
+
+    version: Version
+    wait_seconds: int
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Answer with this object and some fields beside it."""
+
+    body: Any
+    written: Mapping[str, Any]
+    """Fields that the SDK's own serialiser would write wrongly."""
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Fields that a gentle profile writes although they hold the SDK's default."""
+
+    def payload(self, state: State) -> dict[str, Any]:
+        """Give the JSON object as this server's profile has it."""
+        defaults = self.defaults if state.settings.profile.writes_defaults else {}
+        payload: dict[str, Any] = {**self.body.to_dict(), **self.written, **defaults}
+        return payload
+
+
+Handler = Callable[[State, Sessions, Any], Any]
+
+
+def page(state: State, items: Sequence[Item], request: Any) -> tuple[Sequence[Item], str]:
+    """Cut one page out of `items` and give the token of the next, which is empty on the last."""
+    size = max(1, min(request.page_size or 20, state.settings.page_size))
+    token = request.page_token or "0"
+    if not token.isdecimal() or len(token) > 9:
+        raise Refused(400, f"The page token {token!r} is not one of ours")
+    start = int(token) or (max(1, getattr(request, "page", 0) or 1) - 1) * size
+    return items[start : start + size], str(start + size) if start + size < len(items) else ""
+
+
+def moment(seconds: float) -> datetime:
+    """Give a time as the SDK writes it: UTC without saying so."""
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
+
+
+def table(service: str, types: Any, *handlers: Handler) -> dict[str, tuple[Any, Handler]]:
+    """Name each handler's method and request type after the function."""
+    routes = {}
+    for handler in handlers:
+        method = handler.__name__.title().replace("_", "")
+        routes[f"{service}/{method}"] = (getattr(types, f"Api{method}Request"), handler)
+    return routes
