@@ -236,3 +236,107 @@ def test_every_named_fault_names_routes_that_exist(name: str) -> None:
 
     known = {key.rpartition("/")[2] for key in ROUTES} | {"output", "signed", "upload", "*"}
     assert set(faults.NAMED[name].route.split(",")) <= known
+
+
+def listed(kaggle: Server) -> dict[str, Any]:
+    """List the outputs of the little kernel."""
+    payload: dict[str, Any] = rpc(kaggle, "ListKernelSessionOutput", LITTLE).json()
+    return payload
+
+
+def test_an_error_has_many_forms(kaggle: Server) -> None:
+    """Nested, with a date to retry after, as a page in capital letters, as any value, as any bytes."""
+    for fault in (
+        faults.status(QUOTA, 429, nested=True, retry_after_seconds="Wed, 25 Nov 2026 21:00:00 GMT"),
+        faults.html(QUOTA, content_type="TEXT/HTML"),
+        faults.answer(QUOTA, [[1]]),
+        faults.raw(QUOTA, b"[" * 9, "text/event-stream"),
+    ):
+        kaggle.faults.arm(fault)
+        answer = rpc(kaggle, QUOTA, {})
+        assert (answer.status_code, answer.content) == (fault.status, fault.body)
+        assert {name: answer.headers[name] for name in fault.headers} == fault.headers
+    assert '"error": {"code": 429' in faults.status(QUOTA, 429, nested=True).body.decode()
+
+
+def test_a_request_can_be_sent_elsewhere(kaggle: Server) -> None:
+    """With any code, to any host."""
+    kaggle.faults.arm(faults.redirect(QUOTA, "http://elsewhere.invalid/x", 307))
+    answer = rpc(kaggle, QUOTA, {})
+    assert (answer.status_code, answer.headers["Location"]) == (307, "http://elsewhere.invalid/x")
+
+
+def test_a_list_can_be_half_or_strange(kaggle: Server, run: Push) -> None:
+    """Without a name and the log, with another name, without keys, with nonsense in each entry, for ever."""
+    run(TWO_FILES + "print('said')")
+    for fault in (faults.half_published("b.txt"), faults.late_log()):
+        kaggle.faults.arm(fault)
+        assert listed(kaggle)["log"] == ""
+        assert "said" in listed(kaggle)["log"]
+    kaggle.faults.arm(faults.half_published("b.txt"))
+    assert [file["fileName"] for file in listed(kaggle)["files"]] == ["a.txt"]
+    kaggle.faults.arm(faults.name_output("push.json/x", times=1))
+    assert [file["fileName"] for file in listed(kaggle)["files"]] == ["push.json/x", "b.txt"]
+    kaggle.faults.arm(faults.leave_out("ListKernelSessionOutput", "files"))
+    assert "files" not in listed(kaggle)
+    kaggle.faults.arm(faults.entries("ListKernelFiles", {"size": -1}))
+    assert [file["size"] for file in rpc(kaggle, "ListKernelFiles", LITTLE).json()["files"]] == [-1, -1]
+    kaggle.faults.arm(faults.endless_pages("ListKernelSessionOutput"))
+    assert [listed(kaggle)["nextPageToken"] for _ in range(2)] == ["more-1", "more-2"]
+
+
+def test_the_stored_log_can_be_late_in_the_stream_too(kaggle: Server, run: Push) -> None:
+    """An array without chunks, then the whole one."""
+    run()
+    kaggle.faults.arm(faults.late_log())
+    assert rpc(kaggle, "GetKernelSessionLogsStream", LITTLE).json() == []
+    assert rpc(kaggle, "GetKernelSessionLogsStream", LITTLE).json()[0]["data"] == "hello\n"
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_transfer_can_be_cut_again_and_again(kaggle: Server, run: Push, ranges: bool) -> None:
+    """Whoever asks for the rest gets on, unless ranges are ignored: then each time starts over."""
+    run(TWO_FILES)
+    kaggle.faults.arm(faults.cut(20, ranges=ranges))
+    url, received = listed(kaggle)["files"][0]["url"], b""
+    for _ in range(3):
+        with requests.get(url, headers={"Range": f"bytes={len(received)}-"}, stream=True, timeout=9) as part:
+            received += part.raw.read(20)
+    assert received == (b"0123456789" * (5 if ranges else 6))
+
+
+def test_a_body_can_lie_about_itself(kaggle: Server, run: Push) -> None:
+    """Compressed unasked, a part nobody wanted, a length of nonsense or none, no end, byte by byte."""
+    run(TWO_FILES)
+    url, whole = listed(kaggle)["files"][0]["url"], b"0123456789" * 5
+    kaggle.faults.arm(faults.gzipped())
+    packed = requests.get(url, headers={"Accept-Encoding": "identity"}, timeout=9)
+    assert (packed.headers["Content-Encoding"], packed.content) == ("gzip", whole)
+    kaggle.faults.arm(faults.middle_part())
+    assert requests.get(url, timeout=9).status_code == 206
+    for length in ("abc", "1, 1", "9" * 5000, ""):
+        kaggle.faults.arm(faults.announce("signed", length))
+        with requests.get(url, stream=True, timeout=9) as answer:
+            assert answer.headers.get("Content-Length", "") == length
+    kaggle.faults.arm(faults.endless("signed"))
+    with requests.get(url, stream=True, timeout=9) as answer:
+        assert len(answer.raw.read(len(whole) * 1000)) == len(whole) * 1000
+    kaggle.faults.arm(faults.drip("signed", 0.01))
+    started = time.monotonic()
+    assert requests.get(url, timeout=9).content == whole
+    assert time.monotonic() - started > 0.4
+
+
+@pytest.mark.parametrize(("form", "said"), [("datasets/{handle}", "datasets/me/words"), ("", "")])
+def test_a_dropped_source_can_be_named_oddly(kaggle: Server, form: str, said: str) -> None:
+    """Kaggle lists what it dropped with a prefix, or as an empty name."""
+    kaggle.faults.arm(faults.drop_source("dataset", form))
+    answer = rpc(kaggle, "SaveKernel", push_fields(datasetDataSources=["me/words"])).json()
+    assert answer["invalidDatasetSources"] == [said]
+
+
+def test_a_good_push_can_come_without_its_version(kaggle: Server) -> None:
+    """It runs all the same."""
+    kaggle.faults.arm(faults.NAMED["no-version"])
+    assert "versionNumber" not in rpc(kaggle, "SaveKernel", push_fields()).json()
+    assert len(kaggle.state.kernels[0].versions) == 1
