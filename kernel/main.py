@@ -6,9 +6,10 @@ reach the pipeline itself. Its exit status is the kernel's.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import subprocess
+import signal
 import sys
 import tempfile
 import time
@@ -16,12 +17,15 @@ from pathlib import Path
 from typing import NoReturn
 
 from kit.config import PROJECT_ROOT, Config, load
-from kit.environment import input_dir, is_offline
+from kit.environment import input_dir, is_offline, working_dir
 from kit.errors import HardwareUnfit, KitError
+from kit.pipeline import events
 from kit.pipeline.machine import hardware, inputs, install
+from kit.pipeline.machine.download import Download
+from kit.pipeline.record import RunRecord
 
-DOWNLOAD_SECONDS = 900.0
-"""A download that runs ahead is given up after this; the pipeline begins another."""
+DOWNLOAD_SECONDS = 1200.0
+"""The most that a download may take however steadily it grows: 5.7 GB at 5 MB/s."""
 
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -32,7 +36,7 @@ OFFLINE = {
 """Nobody calls home, and nobody waits for an answer that cannot come."""
 
 
-def environment(config: Config) -> dict[str, str]:
+def environment(config: Config, started: float) -> dict[str, str]:
     """Return the variables of everything that is started here."""
     usual = {
         # Downloads go where there is room: /kaggle/working is the kernel's output and holds 20 GB.
@@ -41,15 +45,16 @@ def environment(config: Config) -> dict[str, str]:
         "TQDM_DISABLE": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     }
-    return {**usual, **os.environ, **({} if config.kernel.internet else OFFLINE)}
+    offline = {} if config.kernel.internet else OFFLINE
+    return {**usual, **os.environ, **offline, "KIT_STARTED": str(started)}
 
 
-def bring_packages(config: Config, *, cuda: bool) -> None:
+def bring_packages(config: Config, *, cuda: bool, until: float) -> None:
     """Install the pins that this interpreter does not meet, without internet from attached wheels."""
     pins = install.missing(install.pins(install.REQUIREMENTS.read_text(encoding="utf-8"), cuda=cuda))
     if pins:
         wheels = None if config.kernel.internet else install.attached_wheels(input_dir(), pins)
-        install.install(pins, wheels)
+        install.install(pins, wheels, until=until)
 
 
 def must_download(config: Config) -> bool:
@@ -60,71 +65,65 @@ def must_download(config: Config) -> bool:
     return inputs.attached_snapshot(input_dir(), name) is None
 
 
-def begin_download(name: str, variables: dict[str, str]) -> subprocess.Popen[str]:
-    """Start to fetch a model of Hugging Face and return once packages may change under the download."""
-    child = subprocess.Popen(
-        [sys.executable, "-m", "kit.pipeline.machine.inputs", name],
-        env=variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    if child.stdout:
-        child.stdout.readline()
-    return child
-
-
-def end_download(child: subprocess.Popen[str]) -> float:
-    """Return the seconds that the download took, 0 for one that failed: the pipeline tries again."""
-    try:
-        told, complaint = child.communicate(timeout=DOWNLOAD_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        told, complaint = "", f"not done after {DOWNLOAD_SECONDS:.0f} s"
-        child.communicate()
-    if child.returncode == 0:
-        return float(told)
-    reason = (complaint.strip().splitlines() or ["it said nothing"])[-1]
-    print(f"the model could not be fetched ahead, the pipeline tries again: {reason}", flush=True)
-    return 0.0
-
-
-def start(config: Config) -> NoReturn:
+def start(config: Config, started: float) -> NoReturn:
     """Make everything ready for the pipeline and become it."""
-    variables = environment(config)
+    variables = environment(config, started)
+    until = started + 60 * config.run.time_limit_minutes
     cards = hardware.cards()
     try:
         hardware.choose(cards, config.run.cards)
     except HardwareUnfit:
-        become_pipeline(variables)  # which says why and keeps the record; nothing is installed for that
-    download = begin_download(config.model.name, variables) if must_download(config) else None
+        become_pipeline(variables)  # which says why; nothing is installed for that
+    download = None
+    if must_download(config):
+        download = Download(config.model.name, variables, config.run.stall_seconds)
     try:
-        started = time.monotonic()
-        bring_packages(config, cuda=bool(cards))
-        variables["KIT_INSTALL_SECONDS"] = f"{time.monotonic() - started:.2f}"
+        before = time.monotonic()
+        bring_packages(config, cuda=bool(cards), until=until)
+        variables["KIT_INSTALL_SECONDS"] = f"{time.monotonic() - before:.2f}"
         if download is not None:
-            variables["KIT_DOWNLOAD_SECONDS"] = f"{end_download(download):.2f}"
+            seconds = download.finish(min(until, time.monotonic() + DOWNLOAD_SECONDS), _report)
+            variables["KIT_DOWNLOAD_SECONDS"] = f"{seconds:.2f}"
     finally:
-        if download is not None and download.poll() is None:
-            download.kill()
+        if download is not None:
+            download.stop()
     become_pipeline(variables)
 
 
 def become_pipeline(variables: dict[str, str]) -> NoReturn:
-    """Replace this process by the pipeline."""
+    """Replace this process by the pipeline; SIGTERM waits until that can answer it."""
     sys.stdout.flush()
     sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     os.execve(sys.executable, [sys.executable, "-m", "kit.pipeline.run"], variables)  # noqa: S606
 
 
 def main() -> int:
-    """Run what the bundle's manifest says; return only where it cannot begin."""
+    """Run what the bundle's manifest says; return only where it cannot begin, with run.json saying why."""
+    started = time.monotonic()
     manifest = json.loads((PROJECT_ROOT / "bundle.json").read_text(encoding="utf-8"))
+    signal.signal(signal.SIGTERM, _leave)
+    record = RunRecord(manifest["bundle_hash"], manifest["config"])
     try:
-        start(load(manifest["config"], where="the bundle's config"))
+        start(load(manifest["config"], where="the bundle's config"), started)
     except KitError as error:
+        record.ended = f"failed: {error}"
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 1
+    except SystemExit:
+        record.ended = "failed: stopped by SIGTERM"
+        raise
+    finally:
+        with contextlib.suppress(KitError):  # the log has said why already
+            record.close(working_dir())
+
+
+def _report(size: int, speed: float) -> None:
+    events.emit("download", bytes=size, bytes_per_second=round(speed))
+
+
+def _leave(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,14 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from kit.config import PROJECT_ROOT, Config, load
 from kit.environment import working_dir
 from kit.errors import KitError
-from kit.pipeline.machine import base, inputs, install
+from kit.pipeline.machine import base_model, inputs, install
+from kit.pipeline.machine.download import Download
 
 
 def download_wheels(folder: Path) -> None:
@@ -36,11 +38,15 @@ def download_model(config: Config, folder: Path) -> None:
     if not inputs.is_on_hub(config.model.name):
         print(f"{config.model.name} is attached to a run by Kaggle itself", flush=True)
         return
-    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"  # a log is no terminal
-    inputs.fetch(config.model.name, folder=folder)
-    shutil.rmtree(folder / ".cache", ignore_errors=True)
-    base.check(folder, config)
+    variables = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # a log is no terminal
+    download = Download(config.model.name, variables, config.run.stall_seconds, folder)
+    try:
+        download.finish(time.monotonic() + 60 * config.run.time_limit_minutes)
+    finally:
+        download.stop()
     inputs.mark_model(folder, config.model.name)
+    shutil.rmtree(folder / ".cache", ignore_errors=True)
+    base_model.check(folder, config)
     print(f"{config.model.name}, {_megabytes(folder)}", flush=True)
 
 

@@ -89,7 +89,7 @@ def main(job: dict[str, Any]) -> None:
     loaded = load(Path(job["model"]), chosen, job["seed"])
     folders = {name: Path(job[name]) for name in ("checkpoint", "resume") if job.get(name)}
     out = Path(job["out"])
-    until = time.time() + job["seconds"] if "seconds" in job else None
+    until = time.monotonic() + job["seconds"] if "seconds" in job else None
     trained = train.train(
         loaded, rows(job["rows"]), chosen, seed=job["seed"], scratch=out, until=until, **folders
     )

@@ -29,7 +29,10 @@ MAY_IMPORT = {
     "kit.task": {"kit.errors", "kit.files", "kit.config", "kit.task"},
     "kit.pipeline.machine": {"kit.errors", "kit.files", "kit.config", "kit.pipeline.machine"},
     "kit.pipeline.answering": {"kit.errors", "kit.config", "kit.pipeline", "kit.pipeline.answering"},
-    "kit.pipeline.training": {"kit.errors", "kit.config", "kit.pipeline", "kit.pipeline.training"},
+    "kit.pipeline.training": {
+        *("kit.errors", "kit.files", "kit.environment", "kit.config", "kit.task"),
+        *("kit.pipeline", "kit.pipeline.training"),
+    },
     "kit.pipeline": {
         *(
             "kit.errors",

@@ -64,23 +64,30 @@ def take_variables(names: Iterable[str]) -> dict[str, str]:
     return {name: os.environ.pop(f"KIT_{name}", "") for name in names}
 
 
-def install_seconds() -> float:
-    """Return how long kernel/main.py took to install packages before the pipeline began."""
-    return _spent("INSTALL")
+def started() -> float | None:
+    """Return when the kernel began, by the monotonic clock that all its processes share; None outside one."""
+    found = os.environ.get("KIT_STARTED")
+    return float(found) if found else None
 
 
-def download_seconds() -> float:
-    """Return how long the base model's download took that kernel/main.py began alongside the install."""
-    return _spent("DOWNLOAD")
+def stage_seconds(stage: str) -> float:
+    """Return how long a stage took before the pipeline began, "install" or "download"."""
+    return float(os.environ.get(f"KIT_{stage.upper()}_SECONDS", "0"))
+
+
+def rank() -> int:
+    """Return which one this process is of those that train a model together (torch's own variable)."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def ranks() -> int:
+    """Return how many processes train a model together (torch's own variable)."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def is_offline() -> bool:
     """Return whether Hugging Face must not be called (its own variable, HF_HUB_OFFLINE)."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
-
-
-def _spent(stage: str) -> float:
-    return float(os.environ.get(f"KIT_{stage}_SECONDS", "0"))
 
 
 def _kaggle_or(kaggle: str, variable: str) -> Path:

@@ -21,8 +21,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {
         "extends": "t4x2",
         "data": {"train_rows": 64, "test_rows": 16},
-        # The fp16 scaler starts at 65,536 and skips about three steps before it fits; with eight steps in
-        # all that would be most of the training.
+        # Of eight steps not one should be skipped while the fp16 scaler finds its scale.
         "train": {"max_steps": 8, "loss_scale_start": 1024.0},
         "run": {"time_limit_minutes": 15},
     },

@@ -213,7 +213,7 @@ class Prompt(Settings):
 
 
 class Train(Settings):
-    """Fine-tuning. A step is batch_size x gradient_accumulation bins on each card."""
+    """Fine-tuning. A step is batch_size x gradient_accumulation bins, over all cards."""
 
     epochs: Annotated[float, Field(ge=0)] = 3.0
     """Passes over the training rows; 0 asks the base model untrained."""
@@ -224,24 +224,24 @@ class Train(Settings):
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """How the learning rate falls after the warm-up."""
     warmup_steps: Count = 5
-    """Optimizer steps until the peak learning rate."""
+    """Optimizer steps until the peak learning rate, at most a tenth of all."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     """Decoupled weight decay."""
     optimizer: Literal["adamw_8bit", "paged_adamw_8bit", "adamw_torch"] = "adamw_8bit"
     """Optimizer, by its transformers name."""
     batch_size: Positive = 1
     """Bins (with packing) or rows (without) of one forward pass."""
-    gradient_accumulation: Positive = 4
-    """Forward passes of one optimizer step; where pack_tokens is chosen, as many as keep its tokens."""
+    gradient_accumulation: Count = 0
+    """Bins of 2,048 or pack_tokens a step, over all cards; 0 is as many, up to 4, as leave 100 steps."""
     packing: bool = True
     """Fill bins of pack_tokens with whole rows that do not see each other."""
     pack_tokens: Count = 0
-    """Length of a bin; 0 is 2,048 with checkpointing, else the fewest 128s that hold the longest row."""
+    """Length of a bin; 0 is 2,048, or what fits into memory, a step, and holds the longest row."""
     gradient_checkpointing: Literal[True, False, "auto"] = "auto"
     """Recompute activations, about half as much work again; `auto` only where memory runs out."""
     prompt_loss_weight: Fraction = 0.0
     """Share of prompt tokens that count in the loss; 0 teaches the answer only, 1 the whole text."""
-    loss_scale_start: Annotated[float, Field(gt=0)] = 65536.0
+    loss_scale_start: Annotated[float, Field(gt=0)] = 4096.0
     """First loss scale in fp16; lower it where a run has few steps, since each overflow skips one."""
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 30.0
     """Minutes between checkpoints of one member; 0 writes one only where its training stops."""
@@ -293,7 +293,11 @@ class Run(Settings):
     memory_gib: Annotated[float, Field(ge=0)] = 0.0
     """Memory that a card may give, in GiB; 0 is all of it. A T4 leaves 14.5."""
     time_limit_minutes: Annotated[float, Field(gt=0)] = 690.0
-    """When training must have left time to answer everything; Kaggle cuts a GPU session at 12 hours."""
+    """From the kernel's first line to its last file; Kaggle cuts a GPU session at 12 hours."""
+    silence_minutes: Annotated[float, Field(gt=0)] = 15.0
+    """A process that says nothing for so long hangs, and is stopped."""
+    stall_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """A download that does not grow for so long is begun again, once."""
     resume: str = ""
     """bundle_hash of an attached run to go on from; RESUME=<version> sets it."""
     adapters_from: str = ""

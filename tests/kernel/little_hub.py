@@ -14,9 +14,13 @@ COMMIT = "0" * 40
 
 
 @contextmanager
-def serve(name: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Serve `folder` as model `name`; give the address, for HF_ENDPOINT, and the paths asked for so far."""
+def serve(name: str, folder: Path, hangs: int = 0) -> Iterator[tuple[str, list[str]]]:
+    """Serve `folder` as model `name`; give the address, for HF_ENDPOINT, and the paths asked for so far.
+
+    So many answers that carry weights stop in the middle until the server ends.
+    """
     asked: list[str] = []
+    left, ended = [hangs], threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         """Knows one model and answers 404 to everything else."""
@@ -53,7 +57,13 @@ def serve(name: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
             self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
             self.end_headers()
-            if self.command == "GET":
+            if self.command != "GET":
+                return
+            if left[0] and self.path.endswith(".safetensors"):
+                left[0] -= 1
+                self.wfile.write(body[: len(body) // 2])
+                ended.wait()
+            else:
                 self.wfile.write(body)
 
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - http.server's name
@@ -65,6 +75,7 @@ def serve(name: str, folder: Path) -> Iterator[tuple[str, list[str]]]:
     try:
         yield f"http://127.0.0.1:{server.server_port}", asked
     finally:
+        ended.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from kit import config as settings
 from kit.bundle.script import bundle_project, write
 from kit.config import PROJECT_ROOT, Config
 from kit.errors import InputInvalid
-from kit.pipeline.machine import inputs
+from kit.pipeline.machine import download, inputs
 
 MODEL = "ada/tiny"
 
@@ -40,9 +41,9 @@ def _config(*overrides: str, preset: str = "tiny") -> Config:
 def test_without_internet_nobody_calls_home(main: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """The switch is kernel.internet; it wins over what the environment says."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    offline = main.environment(_config("kernel.internet=false"))
+    offline = main.environment(_config("kernel.internet=false"), 0.0)
     assert {offline[name] for name in main.OFFLINE} == {"1"}
-    assert main.environment(_config())["HF_HUB_OFFLINE"] == "0"
+    assert main.environment(_config(), 0.0)["HF_HUB_OFFLINE"] == "0"
 
 
 def test_downloads_go_to_the_temporary_folder_unless_told_otherwise(
@@ -50,16 +51,18 @@ def test_downloads_go_to_the_temporary_folder_unless_told_otherwise(
 ) -> None:
     """The working folder is the kernel's output and holds 20 GB."""
     monkeypatch.delenv("HF_HOME")
-    assert not Path(main.environment(_config())["HF_HOME"]).is_relative_to("/kaggle/working")
+    assert not Path(main.environment(_config(), 0.0)["HF_HOME"]).is_relative_to("/kaggle/working")
     monkeypatch.setenv("HF_HOME", "/elsewhere")
-    assert main.environment(_config())["HF_HOME"] == "/elsewhere"
+    assert main.environment(_config(), 0.0)["HF_HOME"] == "/elsewhere"
 
 
-def _kernel(tmp_path: Path, config: Config, smi: str = "") -> subprocess.CompletedProcess[str]:
-    """Run the bundled script where `smi` is what nvidia-smi prints and every installer leaves a file."""
+def _start(
+    tmp_path: Path, config: Config, smi: str = "", uv: str = "", **variables: str
+) -> subprocess.Popen[str]:
+    """Start the bundled script where `smi` is what nvidia-smi prints and every installer leaves a file."""
     tools = tmp_path / "tools"
     tools.mkdir()
-    programs = {"uv": f"#!/bin/sh\ntouch {tmp_path}/installed\n"}
+    programs = {"uv": f"#!/bin/sh\n{uv or f'touch {tmp_path}/installed'}\n"}
     if smi:
         programs["nvidia-smi"] = f"#!/bin/sh\necho '{smi}'\n"
     for name, text in programs.items():
@@ -75,11 +78,19 @@ def _kernel(tmp_path: Path, config: Config, smi: str = "") -> subprocess.Complet
         "TMPDIR": str(tmp_path),
         "KIT_INPUT_DIR": str(tmp_path / "input"),
         "KIT_WORKING_DIR": str(tmp_path / "working"),
+        **variables,
     }
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, str(script)],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=False,
+        cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+
+
+def _kernel(tmp_path: Path, config: Config, smi: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the bundled script to its end."""
+    kernel = _start(tmp_path, config, smi)
+    out, err = kernel.communicate(timeout=120)
+    return subprocess.CompletedProcess([], kernel.returncode, out, err)
 
 
 @pytest.mark.parametrize(
@@ -132,65 +143,99 @@ def test_a_model_is_fetched_ahead_only_where_it_must_and_may_be(
     assert not main.must_download(_config(named))
 
 
-def _variables(address: str, home: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
-    return {**kept, "HF_ENDPOINT": address, "HF_HOME": str(home), "PYTHONPATH": str(PROJECT_ROOT / "src")}
+def _download(name: str, address: str, home: Path, stall_seconds: float = 60.0) -> download.Download:
+    kept = {key: value for key, value in os.environ.items() if key != "HF_HUB_OFFLINE"}
+    variables = {"HF_ENDPOINT": address, "HF_HOME": str(home), "PYTHONPATH": str(PROJECT_ROOT / "src")}
+    return download.Download(name, {**kept, **variables}, stall_seconds)
 
 
 @pytest.mark.train
-def test_a_model_fetched_ahead_is_found_by_the_pipeline(
-    main: ModuleType, tiny_model: Path, tmp_path: Path
-) -> None:
+def test_a_model_fetched_ahead_is_found_by_the_pipeline(tiny_model: Path, tmp_path: Path) -> None:
     """By huggingface_hub itself: the snapshot stands in HF_HOME, and no request is made for it again."""
     with little_hub.serve(MODEL, tiny_model) as (address, asked):
-        variables = _variables(address, tmp_path / "home")
-        seconds = main.end_download(main.begin_download(MODEL, variables))
-    assert seconds > 0
+        begun = _download(MODEL, address, tmp_path / "home")
+        assert begun.finish(time.monotonic() + 200) > 0
     assert any("model.safetensors" in path for path in asked)
     code = f"""
 from pathlib import Path
-from kit.pipeline.machine import inputs
-print(inputs.model_folder(Path({str(tmp_path)!r}), {MODEL!r}, offline=True, wait_seconds=0))"""
-    found = subprocess.run(
+from kit.pipeline.machine import download, inputs
+folder = inputs.model_folder(Path({str(tmp_path)!r}), {MODEL!r}, wait_seconds=0)
+print(folder, inputs.revision(folder))"""
+    found, revision = subprocess.run(
         [sys.executable, "-c", code],
-        env={**variables, "HF_HUB_OFFLINE": "1"}, capture_output=True, text=True, timeout=60, check=True,
-    ).stdout.strip()  # fmt: skip
+        env={**begun.variables, "HF_ENDPOINT": "http://127.0.0.1:9"},
+        capture_output=True, text=True, timeout=60, check=True,
+    ).stdout.split()  # fmt: skip
     assert found.startswith(str(tmp_path / "home"))
+    assert revision == little_hub.COMMIT
     assert (Path(found) / "model.safetensors").read_bytes() == (tiny_model / "model.safetensors").read_bytes()
 
 
 @pytest.mark.train
-def test_a_download_that_fails_ahead_costs_one_line(
-    main: ModuleType, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_download_that_stands_still_is_begun_again_once(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The pipeline tries again and says why if it fails too."""
-    with little_hub.serve(MODEL, tiny_model) as (address, _):
-        child = main.begin_download("ada/none", _variables(address, tmp_path))
-        assert main.end_download(child) == 0.0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1
-    assert "the pipeline tries again" in lines[0]
-    assert "'ada/none' cannot be fetched" in lines[0]
+    """A server that stops in the middle of a file costs the stall time; the second try goes on from there."""
+    with little_hub.serve(MODEL, tiny_model, hangs=1) as (address, _):
+        begun = _download(MODEL, address, tmp_path / "home", stall_seconds=4.0)
+        grown: list[int] = []
+        begun.finish(time.monotonic() + 200, lambda size, _speed: grown.append(size))
+    said = capsys.readouterr().out.splitlines()
+    assert said == [f"the download of {MODEL} is begun again: no byte in 4 s"]
 
 
 @pytest.mark.train
-def test_a_download_that_never_ends_is_given_up(
-    main: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("name", "hangs", "says"),
+    [(MODEL, 99, "no byte in 2 s"), ("ada/none", 0, "on the Hub")],
+)
+def test_a_download_that_cannot_succeed_ends_in_one_line_and_in_time(
+    tiny_model: Path, tmp_path: Path, name: str, hangs: int, says: str
 ) -> None:
-    """Its process is gone, so that it cannot disturb the pipeline's own."""
-    monkeypatch.setattr(main, "DOWNLOAD_SECONDS", 0.2)
-    child = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(60)"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert main.end_download(child) == 0.0
-    assert child.poll() is not None
-    assert "not done after 0 s" in capsys.readouterr().out
-
-
-@pytest.mark.train
-def test_an_unreachable_hub_is_one_line_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Offline and online say different things, and both name make prepare."""
-    with pytest.raises(InputInvalid, match="no snapshot of model 'ada/none' is attached") as caught:
-        inputs.fetch("ada/none", offline=True)
+    """Two tries of the stall time, and nothing is left running."""
+    started = time.monotonic()
+    with little_hub.serve(MODEL, tiny_model, hangs=hangs) as (address, _):
+        begun = _download(name, address, tmp_path / "home", stall_seconds=2.0)
+        with pytest.raises(
+            InputInvalid, match=f"{name!r} cannot be fetched from Hugging Face: .*{says}"
+        ) as caught:
+            begun.finish(time.monotonic() + 200)
     assert "make prepare" in caught.value.hint
+    assert time.monotonic() - started < 60
+    assert begun.child.poll() is not None
+
+
+@pytest.mark.train
+def test_a_download_ends_with_the_time_of_the_run(tiny_model: Path, tmp_path: Path) -> None:
+    """However patiently it would wait."""
+    with little_hub.serve(MODEL, tiny_model, hangs=99) as (address, _):
+        begun = _download(MODEL, address, tmp_path / "home")
+        with pytest.raises(InputInvalid, match="the time is over"):
+            begun.finish(time.monotonic() + 1)
+
+
+@pytest.mark.parametrize(("release", "is_plain"), [("1.5.0", True), ("1.5.1", True), ("1.8.0", False)])
+def test_an_image_whose_hf_xet_may_freeze_downloads_over_plain_http(
+    monkeypatch: pytest.MonkeyPatch, release: str, is_plain: bool
+) -> None:
+    """Releases up to 1.5.1 do; a newer one is left its way."""
+    monkeypatch.setattr("importlib.metadata.version", lambda _name: release)
+    assert bool(download.transport()) is is_plain
+
+
+def test_sigterm_before_the_pipeline_leaves_the_record_and_the_list_of_outputs(tmp_path: Path) -> None:
+    """While an installer hangs; it ends too."""
+    config = _config(preset="t4x2")
+    cards = "Tesla T4, 15360, 7.5\nTesla T4, 15360, 7.5"
+    hangs = f"echo $$ > {tmp_path}/installed; exec sleep 60"
+    kernel = _start(tmp_path, config, cards, uv=hangs, HF_HUB_OFFLINE="1")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "installed").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    kernel.terminate()
+    assert kernel.wait(30) == 143
+    working = tmp_path / "working"
+    assert json.loads((working / "run.json").read_text())["ended"] == "failed: stopped by SIGTERM"
+    assert set(json.loads((working / "outputs.json").read_text())["files"]) == {"run.json"}
+    installer = int((tmp_path / "installed").read_text())
+    assert not Path(f"/proc/{installer}").exists()

@@ -17,8 +17,8 @@ import small_training
 from small_training import adapter, config, load, rows
 
 from kit.errors import InputInvalid, KitError
-from kit.pipeline.training import checkpoint, pace, train
-from kit.pipeline.training.train import Trained
+from kit.pipeline.answers import Trained
+from kit.pipeline.training import checkpoint, stopping, train
 
 pytestmark = pytest.mark.train
 
@@ -154,7 +154,7 @@ def test_checkpoints_come_at_their_time_and_where_training_stops(tiny_model: Pat
     """With 0 minutes only there; the time limit is one of these places."""
     kept = tmp_path / "seed-1"
     chosen = config("train.checkpoint_minutes=0", "train.max_steps=900")
-    trained, _ = _train(tiny_model, chosen, checkpoint=kept, until=time.time() + 8)
+    trained, _ = _train(tiny_model, chosen, checkpoint=kept, until=time.monotonic() + 8)
     assert trained.stopped == "time limit"
     assert [path.name for path in kept.iterdir()] == [f"step-{trained.step}"]
 
@@ -167,8 +167,8 @@ def test_a_retreat_goes_on_with_the_bins_of_the_checkpoint_or_begins_anew(
 
     kept = tmp_path / "seed-1"
     chosen = config(OFTEN, "train.gradient_checkpointing=auto", "train.max_steps=8")
-    monkeypatch.setattr(pace, "must_stop", lambda _now, _until, durations: len(durations) == 3)
-    before, _ = _train(tiny_model, chosen, checkpoint=kept, until=time.time() + 600)
+    monkeypatch.setattr(stopping, "must_stop", lambda _now, _until, durations: len(durations) == 3)
+    before, _ = _train(tiny_model, chosen, checkpoint=kept, until=time.monotonic() + 600)
     assert (before.step, before.stopped) == (3, "time limit")
 
     def holds(most: int) -> Callable[..., None]:
@@ -183,11 +183,15 @@ def test_a_retreat_goes_on_with_the_bins_of_the_checkpoint_or_begins_anew(
         loaded.model.get_base_model().model.register_forward_pre_hook(holds(most), with_kwargs=True)
         again = train.train(
             loaded, rows(40), chosen, seed=1, scratch=tmp_path, checkpoint=kept, resume=kept,
-            until=time.time() + 600,
+            until=time.monotonic() + 600,
         )  # fmt: skip
         assert again.notes[0].startswith(f"went on from step {before.step} of 8")
         assert any("began anew" in note for note in again.notes) is (most == 128)
-        assert (again.pack_tokens, again.gradient_checkpointing, again.step) == (most, True, reached)
+        assert (again.layout.pack_tokens, again.layout.gradient_checkpointing, again.step) == (
+            most,
+            True,
+            reached,
+        )
         assert [entry["step"] for entry in again.history] == list(range(1, reached + 1))
         assert [path.name for path in kept.iterdir()] == [f"step-{reached}"]
         before = again

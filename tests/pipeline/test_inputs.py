@@ -47,13 +47,13 @@ def test_a_kaggle_model_is_found_in_both_mount_layouts(tmp_path: Path, layout: s
     """The old layout drops the owner; a folder of another version is not taken for it."""
     _touch(tmp_path / "models" / HANDLE.replace("/2", "/1") / "config.json")
     folder = _touch(tmp_path / layout / "config.json")
-    assert inputs.model_folder(tmp_path, HANDLE, offline=True, wait_seconds=0) == folder
+    assert inputs.model_folder(tmp_path, HANDLE, wait_seconds=0) == folder
 
 
 def test_a_missing_model_names_the_verb_that_makes_it(tmp_path: Path) -> None:
     """The tiny and the small model are made on this machine."""
     with pytest.raises(InputInvalid) as caught:
-        inputs.model_folder(tmp_path, "kit/tiny/transformers/default/1", offline=True, wait_seconds=0)
+        inputs.model_folder(tmp_path, "kit/tiny/transformers/default/1", wait_seconds=0)
     assert caught.value.hint == "make tiny-model"
 
 
@@ -71,23 +71,22 @@ HUB = "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit"
 
 
 @pytest.mark.parametrize("mount", ["notebooks/ada/reviews-prepare", "reviews-prepare"])
-@pytest.mark.parametrize("offline", [True, False])
 def test_an_attached_snapshot_is_found_by_its_marker_in_both_mount_layouts(
-    tmp_path: Path, mount: str, offline: bool
+    tmp_path: Path, mount: str
 ) -> None:
     """With internet too: what is attached need not be downloaded. One of another name is left alone."""
     other = _touch(tmp_path / "another" / "model" / "config.json")
     inputs.mark_model(other, "unsloth/another")
     folder = _touch(tmp_path / mount / "model" / "config.json")
     inputs.mark_model(folder, HUB)
-    assert inputs.model_folder(tmp_path, HUB, offline=offline, wait_seconds=0) == folder
+    assert inputs.model_folder(tmp_path, HUB, wait_seconds=0) == folder
 
 
 @pytest.mark.train
 def test_without_internet_a_model_that_is_not_attached_names_make_prepare(tmp_path: Path) -> None:
     """One line, and no attempt to reach anybody."""
     with pytest.raises(InputInvalid, match="no snapshot of model") as caught:
-        inputs.model_folder(tmp_path, HUB, offline=True, wait_seconds=0)
+        inputs.model_folder(tmp_path, HUB, wait_seconds=0)
     assert caught.value.hint.startswith("make prepare")
 
 
@@ -95,3 +94,23 @@ def test_without_internet_a_model_that_is_not_attached_names_make_prepare(tmp_pa
 def test_a_name_of_hugging_face_has_two_parts(name: str, is_one: bool) -> None:
     """A Kaggle Model's handle has five."""
     assert inputs.is_on_hub(name) == is_one
+
+
+def test_a_revision_is_the_commit_where_somebody_names_it_and_a_hash_of_the_files_elsewhere(
+    tmp_path: Path,
+) -> None:
+    """In the cache of Hugging Face, in a prepared output, and of an attached Kaggle Model."""
+    cached = _touch(tmp_path / "hub" / "models--ada--x" / "snapshots" / "abc123" / "config.json")
+    assert inputs.revision(cached) == "abc123"
+    folder = _touch(tmp_path / "model" / "config.json")
+    (folder / "model.safetensors").write_bytes(b"one" * 9)
+    unnamed = inputs.revision(folder)
+    (folder / "model.safetensors").write_bytes(b"two" * 9)
+    assert len(unnamed) == 64
+    assert inputs.revision(folder) != unnamed
+    beside = folder / ".cache" / "huggingface" / "download" / "config.json.metadata"
+    _touch(beside)
+    beside.write_text("def456\netag\n1.0\n")
+    inputs.mark_model(folder, HUB)
+    beside.unlink()
+    assert inputs.revision(folder) == "def456"

@@ -12,12 +12,15 @@ from kit.config import Config
 from kit.errors import KitError
 from kit.pipeline import model, tokens
 from kit.pipeline.answering import predict
+from kit.pipeline.answers import Trained
 from kit.pipeline.machine import hardware
 from kit.pipeline.model import Loaded
 from kit.pipeline.training import train
+from kit.pipeline.training.layout import Layout
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(180)]
 
+LAYOUT = Layout(256, 1, 1, False)
 WORDS = {
     "Positive": ["great", "excellent", "love", "recommend"],
     "Negative": ["bad", "terrible", "broken", "waste"],
@@ -46,7 +49,7 @@ def _load(folder: Path, config: Config) -> Loaded:
 
 
 @pytest.fixture(scope="module")
-def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Loaded, train.Trained]:
+def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Loaded, Trained]:
     """A tiny model after 30 packed steps on forty easy rows."""
     config = _config("train.max_steps=30", "train.pack_tokens=256", "model.max_row_tokens=256")
     loaded = _load(tiny_model, config)
@@ -54,7 +57,7 @@ def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
 
 
 def test_the_base_is_held_in_four_bits_and_only_the_adapter_learns(
-    trained: tuple[Loaded, train.Trained],
+    trained: tuple[Loaded, Trained],
 ) -> None:
     """Seven linear modules a layer, each NF4 below and LoRA above."""
     from bitsandbytes.nn import Linear4bit
@@ -70,7 +73,7 @@ def test_the_base_is_held_in_four_bits_and_only_the_adapter_learns(
     assert all("lora_" in name for name in names)
 
 
-def test_the_loss_falls(trained: tuple[Loaded, train.Trained]) -> None:
+def test_the_loss_falls(trained: tuple[Loaded, Trained]) -> None:
     """One entry a step, the last ones well below the first."""
     losses = [entry["loss"] for entry in trained[1].history]
     assert len(losses) == 30
@@ -81,7 +84,7 @@ def test_the_loss_falls(trained: tuple[Loaded, train.Trained]) -> None:
     "change", ["predict.batch_rows=1", "predict.batch_tokens=64", "predict.batch_tokens=4096"]
 )
 def test_a_row_scores_the_same_alone_in_any_batch_and_in_any_order(
-    trained: tuple[Loaded, train.Trained], change: str
+    trained: tuple[Loaded, Trained], change: str
 ) -> None:
     """Left padding and the sorting by length leave no mark."""
     loaded, rows = trained[0], _rows(17)
@@ -93,7 +96,7 @@ def test_a_row_scores_the_same_alone_in_any_batch_and_in_any_order(
         assert sum(probabilities) == pytest.approx(1.0, abs=1e-5)
 
 
-def test_scoring_whole_answers_agrees_with_the_chain_of_tokens(trained: tuple[Loaded, train.Trained]) -> None:
+def test_scoring_whole_answers_agrees_with_the_chain_of_tokens(trained: tuple[Loaded, Trained]) -> None:
     """Labels that begin alike are compared by their whole text and end token."""
     import torch
 
@@ -117,7 +120,7 @@ def test_scoring_whole_answers_agrees_with_the_chain_of_tokens(trained: tuple[Lo
 
 
 def test_the_label_that_is_likeliest_is_what_greedy_writing_gives(
-    trained: tuple[Loaded, train.Trained],
+    trained: tuple[Loaded, Trained],
 ) -> None:
     """On rows the model is sure of, one pass and writing agree; the prompt is never part of the text."""
     loaded, rows = trained[0], _rows(24)
@@ -137,7 +140,7 @@ def test_documents_of_one_bin_do_not_see_each_other(tiny_model: Path, tmp_path: 
     config = _config("train.pack_tokens=256", "model.max_row_tokens=256")
     loaded = _load(tiny_model, config)
     examples = tokens.teach(loaded.tokenizer, _rows(6), config, 1)
-    trainer = train._trainer(loaded, Dataset.from_list(examples), config, 1, tmp_path)
+    trainer = train._trainer(loaded, Dataset.from_list(examples), config, 1, tmp_path, LAYOUT)
     bins = list(trainer.train_dataset)
     batch: dict[str, Any] = trainer.data_collator(bins[:1])
     boundary = sum(bins[0]["seq_lengths"][:-1])
@@ -156,7 +159,7 @@ def test_documents_of_one_bin_do_not_see_each_other(tiny_model: Path, tmp_path: 
 
 
 def test_an_adapter_saved_and_loaded_again_scores_the_same(
-    trained: tuple[Loaded, train.Trained], tiny_model: Path, tmp_path: Path
+    trained: tuple[Loaded, Trained], tiny_model: Path, tmp_path: Path
 ) -> None:
     """What travels home is what was scored."""
     loaded, rows = trained[0], _rows(8)
@@ -212,6 +215,6 @@ def test_packing_that_was_turned_off_is_noticed(tiny_model: Path, tmp_path: Path
     config = _config("train.packing=false")
     loaded = _load(tiny_model, config)
     examples = tokens.teach(loaded.tokenizer, _rows(6), config, 1)
-    trainer = train._trainer(loaded, Dataset.from_list(examples), config, 1, tmp_path)
+    trainer = train._trainer(loaded, Dataset.from_list(examples), config, 1, tmp_path, LAYOUT)
     with pytest.raises(AssertionError, match="packing was turned off"):
         train._assert_packed(trainer)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -16,10 +18,10 @@ from small_training import adapter, config, load, rows
 
 from kit.errors import KitError
 from kit.pipeline import model
+from kit.pipeline.answers import FailsAgain, Trained
 from kit.pipeline.model import Loaded
 from kit.pipeline.training import arguments, train
-from kit.pipeline.training.retreat import Layout
-from kit.pipeline.training.train import Trained
+from kit.pipeline.training.layout import Layout
 
 pytestmark = pytest.mark.train
 
@@ -51,12 +53,8 @@ def _card_of(tokens: int, loaded: Loaded) -> Callable[[int], None]:
 
 
 def _layout(trained: Trained) -> tuple[int, int, int, bool]:
-    return (
-        trained.pack_tokens,
-        trained.batch_size,
-        trained.gradient_accumulation,
-        trained.gradient_checkpointing,
-    )
+    assert trained.layout is not None
+    return dataclasses.astuple(trained.layout)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +82,7 @@ def test_training_goes_on_in_less_memory_with_the_same_step(
     with _before_each_pass(loaded, _card_of(holds, loaded)):
         trained = train.train(loaded, rows(60), wide, seed=1, scratch=tmp_path)
     assert _layout(trained) == expected
-    assert trained.pack_tokens * trained.batch_size * trained.gradient_accumulation == 1024
+    assert math.prod(_layout(trained)[:3]) == 1024
     assert (trained.step, trained.steps, trained.stopped) == (3, 3, "")
     assert [entry["step"] for entry in trained.history] == [1, 2, 3]
     retreats = [note for note in trained.notes if note.startswith("out of memory in")]
@@ -210,10 +208,10 @@ def test_training_ends_before_its_time_is_over(tiny_model: Path, tmp_path: Path)
     """Between steps, with what it has learnt; the rest of the run is left its time."""
     chosen = config("train.max_steps=500")
     loaded = load(tiny_model, chosen)
-    until = time.time() + 8
+    until = time.monotonic() + 8
     with _before_each_pass(loaded, lambda _: time.sleep(0.4)):
         trained = train.train(loaded, rows(20), chosen, seed=1, scratch=tmp_path, until=until)
-    assert time.time() < until + 2
+    assert time.monotonic() < until + 2
     assert trained.stopped == "time limit"
     assert 2 <= trained.step < trained.steps == 500
     assert len(trained.history) == trained.step
@@ -226,9 +224,9 @@ def test_one_step_is_made_where_there_is_time_at_all_and_none_after(tiny_model: 
     chosen = config()
     loaded = load(tiny_model, chosen)
     with _before_each_pass(loaded, lambda _: time.sleep(7)):
-        trained = train.train(loaded, rows(20), chosen, seed=1, scratch=tmp_path, until=time.time() + 6)
+        trained = train.train(loaded, rows(20), chosen, seed=1, scratch=tmp_path, until=time.monotonic() + 6)
     assert (trained.step, trained.stopped) == (1, "time limit")
-    trained = train.train(loaded, rows(20), chosen, seed=1, scratch=tmp_path, until=time.time() - 1)
+    trained = train.train(loaded, rows(20), chosen, seed=1, scratch=tmp_path, until=time.monotonic() - 1)
     assert (trained.step, trained.steps, trained.stopped, trained.history) == (0, 6, "time limit", [])
     assert trained.tokens == 0
 
@@ -247,13 +245,21 @@ def test_an_infinite_loss_ends_training_with_its_step(tiny_model: Path, tmp_path
         train.train(loaded, rows(20), chosen, seed=1, scratch=tmp_path)
 
 
-def test_steps_that_fp16_skips_are_counted(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("overflows", "outcome"),
+    [
+        ({2, 4}, ["fp16 skipped 2 steps, whose gradients overflowed"]),
+        ({2, 4, 6}, "fp16 skipped 3 of 12 steps"),
+        (set(range(2, 13)), "fp16 skipped 8 steps in a row until step 9"),
+    ],
+)
+def test_steps_that_fp16_skips_are_counted_and_too_many_end_the_member(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overflows: set[int], outcome: object
 ) -> None:
-    """A real gradient scaler leaves out the steps whose gradients overflow; the weights stay numbers."""
+    """A real gradient scaler leaves out steps whose gradients overflow while the loss is a number."""
     import torch
 
-    chosen = config()
+    chosen = config("train.max_steps=12")
     loaded = load(tiny_model, chosen)
     built = train._trainer
     passes = 0
@@ -266,14 +272,71 @@ def test_steps_that_fp16_skips_are_counted(
     def hook(_module: Any, _args: Any, output: Any) -> None:
         nonlocal passes
         passes += 1
-        if passes in {2, 4}:
+        if passes in overflows:
             output.register_hook(lambda gradient: gradient * float("inf"))
 
     monkeypatch.setattr(train, "_trainer", with_scaler)
     loaded.model.get_base_model().model.norm.register_forward_hook(hook)
+    if isinstance(outcome, str):
+        with pytest.raises(FailsAgain, match=outcome):
+            train.train(loaded, rows(20), chosen, seed=1, scratch=tmp_path)
+        return
     trained = train.train(loaded, rows(20), chosen, seed=1, scratch=tmp_path)
-    assert (trained.step, trained.notes) == (6, ["fp16 skipped 2 steps, whose gradients overflowed"])
+    assert (trained.step, trained.skipped, trained.notes) == (12, 2, outcome)
     assert all(weight.isfinite().all() for weight in adapter(loaded).values())
+
+
+def test_gradients_that_are_no_number_end_a_training_without_a_scaler(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    """The loss of that step is still finite, and the next one would not be."""
+    chosen = config()
+    loaded = load(tiny_model, chosen)
+
+    def hook(_module: Any, _args: Any, output: Any) -> None:
+        output.register_hook(lambda gradient: gradient * float("nan"))
+
+    loaded.model.get_base_model().model.norm.register_forward_hook(hook)
+    with pytest.raises(FailsAgain, match="the gradients are nan at step 1"):
+        train.train(loaded, rows(20), chosen, seed=1, scratch=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA out of memory. Tried to allocate 1.00 GiB.",
+        "CUDA error: out of memory",
+        "Triton Error [CUDA]: out of memory",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "CUDA driver error: out of memory",
+        "NCCL error: unhandled cuda error: Failed to CUDA calloc async 24 bytes",
+        "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to",
+        "std::bad_alloc",
+    ],
+)
+def test_every_wording_of_memory_running_out_is_a_retreat_and_the_next_member_begins_there(
+    tiny_model: Path, tmp_path: Path, said: str
+) -> None:
+    """torch, Triton, cuBLAS, the driver and NCCL each have their own; the layout that fits is remembered."""
+    chosen = config("train.gradient_checkpointing=auto", "train.max_steps=2")
+    loaded = load(tiny_model, chosen)
+    fitted: dict[Layout, Layout] = {}
+    refused: list[int] = []
+
+    def refuse(tokens: int) -> None:
+        if not loaded.model.get_base_model().is_gradient_checkpointing:
+            refused.append(tokens)
+            raise RuntimeError(said)
+
+    with _before_each_pass(loaded, refuse):
+        for seed in (1, 2):
+            model.renew_adapter(loaded, seed)
+            trained = train.train(loaded, rows(40), chosen, seed=seed, scratch=tmp_path, fitted=fitted)
+            assert trained.layout is not None
+            assert trained.layout.gradient_checkpointing
+    assert len(refused) == 1
+    assert not trained.notes
 
 
 def test_packing_that_would_cut_a_row_is_noticed(tiny_model: Path, tmp_path: Path) -> None:
@@ -283,7 +346,9 @@ def test_packing_that_would_cut_a_row_is_noticed(tiny_model: Path, tmp_path: Pat
     chosen = config()
     loaded = load(tiny_model, chosen)
     examples = [{"input_ids": [5] * 300, "completion_mask": [0] * 298 + [1, 1]}]
-    trainer = train._trainer(loaded, Dataset.from_list(examples), chosen, 1, tmp_path)
+    trainer = train._trainer(
+        loaded, Dataset.from_list(examples), chosen, 1, tmp_path, Layout(256, 1, 1, False)
+    )
     with pytest.raises(AssertionError, match="packing kept 256 of 300 tokens"):
         train._assert_whole(trainer, 300)
 

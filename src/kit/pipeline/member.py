@@ -7,25 +7,28 @@ With WORLD_SIZE set, several such processes train one member together and each a
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from kit.config import Config, load
+from kit.environment import rank, ranks
 from kit.errors import KitError
-from kit.pipeline import events, keep, model, plan, schedule
+from kit.pipeline import answers, earlier, events, model, plan, schedule
 from kit.pipeline.answering import predict
-from kit.pipeline.machine.hardware import Card, Precision
+from kit.pipeline.answers import UNTRAINED, Answers, FailsAgain, Failure, Trained
+from kit.pipeline.machine.hardware import Card
 from kit.pipeline.model import Loaded
 from kit.pipeline.plan import Member
-from kit.pipeline.training import oversee, pace
+from kit.pipeline.record import Job
+from kit.pipeline.training import oversee, stopping
 from kit.pipeline.training import train as training
+from kit.pipeline.training.layout import Layout
 from kit.task import parse
 
 VERSIONS_OF = (
@@ -34,129 +37,143 @@ VERSIONS_OF = (
 )
 RATE_ROWS = 16
 """Rows that are answered before training, to know how long all of them will take."""
-NOT_TRAINED = {
-    "history": [],
-    "train_tokens": 0,
-    "bins": 0,
-    "step": 0,
-    "steps": 0,
-    "stopped": "",
-    "notes": [],
-    "layout": None,
-}
-"""What a member reports of training where there was none."""
 
 
-def main(job_path: Path, slot: int) -> None:
-    """Work off the members of `slot` in the job file; each done one leaves its answers and its adapter."""
+@dataclass
+class _Slot:
+    """What the members of one process have in common."""
+
+    number: int
+    job: Job
+    config: Config
+    loaded: Loaded
+    scratch: Path
+    fitted: dict[Layout, Layout] = field(default_factory=dict)
+    """The layout that fitted into memory, by the one that was begun with."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the members leave what they have."""
+        return Path(self.job.folder)
+
+
+def main(job_path: Path, number: int) -> None:
+    """Work off the members of a slot; each leaves its answers and its adapter, or why it failed."""
     started = time.monotonic()
-    job = json.loads(job_path.read_text(encoding="utf-8"))
-    config = load(job["config"], where=str(job_path))
-    precision = Precision(**job["precision"])
-    card = Card(**job["cards"][slot]) if job["cards"] else None
+    job = Job.read(job_path)
+    config = load(job.config, where=str(job_path))
+    card = job.cards[number] if job.cards else None
     model.import_stack(model.loader(config, card))
-    _settle_device(config, job["processes"], card)
+    _settle_device(config, len(job.slots), card)
     imported = time.monotonic()
-    events.emit("load", model=config.model.name, dtype=precision.dtype, reason=precision.reason)
-    with _turn(job_path.parent, job["load_in_turn"]):
-        loaded = model.load(config, Path(job["model"]), card, precision)
+    events.emit("load", model=config.model.name, dtype=job.precision.dtype, reason=job.precision.reason)
+    with _turn(job_path.parent, job.load_in_turn):
+        loaded = model.load(config, Path(job.model), card, job.precision)
     timings = {"import": imported - started, "load": time.monotonic() - imported}
-    folder = Path(job["folder"])
-    waiting = [name for name in job["slots"][slot] if not keep.answers_path(folder, name).is_file()]
+    slot = _Slot(number, job, config, loaded, job_path.parent)
+    waiting = [name for name in job.slots[number] if not _is_settled(slot, name)]
     longest_seconds = 0.0
     for place, name in enumerate(waiting):
-        member = Member(**job["members"][name])
-        share = pace.seconds_left(time.time(), job["deadline"])
+        member = job.members[name]
+        seconds = stopping.seconds_left(time.monotonic(), job.deadline)
         if member.point is None:
-            share /= len(waiting) - place
+            seconds /= len(waiting) - place
         # A point cut short could not be compared; any other member is worth having however little it learned.
-        if member.point is not None and share < longest_seconds:
-            events.emit("skipped", member=name, reason="time limit", seconds_left=round(share))
+        if member.point is not None and seconds < longest_seconds:
+            events.emit("skipped", member=name, reason="time limit", seconds_left=round(seconds))
             continue
         began = time.monotonic()
-        answers = _member(loaded, config, job, member, job_path.parent, share)
-        answers |= {"slot": slot, "loader": loaded.loader, "versions": _versions()}
-        answers["timings"] = {**timings, **answers["timings"]}
+        schedule.note_begun(job_path, number, name)
+        try:
+            _settle(slot, member, began + seconds, timings)
+        except KitError as error:
+            if ranks() > 1:
+                raise  # the others wait for this one, and are stopped with it
+            answers.write_failure(slot.folder, name, Failure(str(error), isinstance(error, FailsAgain)))
+            events.emit("warning", text=f"member {name} failed: {error}")
+            model.forget(loaded)
         timings = {"import": 0.0, "load": 0.0}
-        keep.write_answers(folder, name, _rank(), answers)
         longest_seconds = max(longest_seconds, time.monotonic() - began)
 
 
-def _member(
-    loaded: Loaded, base: Config, job: dict[str, Any], member: Member, scratch: Path, share: float
-) -> dict[str, Any]:
-    """Train one member, or load its adapter, and answer its rows, all within `share` seconds if it can."""
-    config = plan.settings_of(base, member)
-    until = time.time() + share
-    rows_by_key = {row["id"]: row for row in [*job["train"], *job["test"]]}
-    asked = [rows_by_key[key] for key in member.held_out] + job["test"]
-    place = Path(job["folder"]) / member.name
+def _is_settled(slot: _Slot, name: str) -> bool:
+    return answers.answers_path(slot.folder, name, rank()).is_file() or bool(
+        answers.read_failure(slot.folder, name)
+    )
+
+
+def _settle(slot: _Slot, member: Member, until: float, before: dict[str, float]) -> None:
+    """Train a member, or load its adapter, and answer its rows, all before `until` if it can.
+
+    The answers are written before the adapter: on a full disk they count.
+    """
+    loaded, config = slot.loaded, plan.settings_of(slot.config, member)
+    rows_by_key = {row["id"]: row for row in [*slot.job.train, *slot.job.test]}
+    asked = [rows_by_key[key] for key in member.held_out] + slot.job.test
     model.set_scaling(loaded, config.lora)
-    if earlier := job["adapters"].get(member.name):
-        model.load_adapter(loaded, Path(earlier))
-        learned: dict[str, Any] = {**NOT_TRAINED, "seconds": 0.0}
+    trained = UNTRAINED
+    if adapter := slot.job.adapters.get(member.name):
+        model.load_adapter(loaded, Path(adapter))
     elif not (config.train.epochs or config.train.max_steps):
         model.renew_adapter(loaded, member.seed)  # it adds nothing yet
-        learned = {**NOT_TRAINED, "seconds": 0.0}
     else:
-        fit = [rows_by_key[key] for key in member.fit]
-        learned = _train(loaded, config, member, fit, asked, scratch, place, until)
-    lost = keep.save_adapter(loaded, place / "adapter") if _rank() == 0 else ""
+        trained = _train(slot, config, member, [rows_by_key[key] for key in member.fit], asked, until)
     started = time.monotonic()
     # Ranks take turns down the rows by length, so that none gets all the long ones.
-    own = sorted(asked, key=lambda row: (-len(row["text"]), row["id"]))[_rank() :: _ranks()]
+    own = sorted(asked, key=lambda row: (-len(row["text"]), row["id"]))[rank() :: ranks()]
     completions, probabilities = _answer(loaded, own, config, member.seed)
-    return {
+    whole = Answers(
         **{name: getattr(member, name) for name in ("name", "seed", "fold", "point", "settings")},
-        **learned,
-        "adapter_lost": lost,
-        "probabilities": probabilities,
-        "completions": completions,
-        "peak_memory_bytes": model.peak_memory(loaded),
-        "timings": {"train": learned["seconds"], "predict": round(time.monotonic() - started, 2)},
-    }
+        identity=slot.job.identities[member.name],
+        trained=trained,
+        probabilities=probabilities,
+        completions=completions,
+        peak_memory_bytes=model.peak_memory(loaded),
+        timings={**before, "train": trained.seconds, "predict": round(time.monotonic() - started, 2)},
+        slot=slot.number,
+        loader=loaded.loader,
+        versions=_versions(),
+        ranks=ranks(),
+    )
+    answers.write(slot.folder, whole, rank())
+    if rank() == 0 and (lost := model.save_adapter(loaded, slot.folder / member.name / "adapter")):
+        events.emit("warning", text=f"the adapter of member {member.name} is not kept: {lost}")
 
 
 def _train(
-    loaded: Loaded,
+    slot: _Slot,
     config: Config,
     member: Member,
     fit: Sequence[dict[str, str]],
     asked: Sequence[dict[str, str]],
-    scratch: Path,
-    place: Path,
     until: float,
-) -> dict[str, Any]:
+) -> Trained:
     """Train so that answering still fits before `until`; leave at once where SIGTERM stopped training."""
-    reserve = pace.reserve_seconds(len(asked), _rows_per_second(loaded, asked, config))
+    loaded, place = slot.loaded, slot.folder / member.name
+    model.renew_adapter(loaded, member.seed)  # a member that failed may have left no numbers in it
+    reserve = stopping.reserve_seconds(len(asked), _rows_per_second(loaded, asked, config))
     events.emit(
         "train", member=member.name, seed=member.seed, rows=len(fit), reserve_seconds=round(reserve, 1)
     )
-    model.renew_adapter(loaded, member.seed)
     # Ranks would have to write a checkpoint together, and stop together on a signal that each gets alone.
-    alone = _ranks() == 1
+    alone = ranks() == 1
     trained = training.train(
         loaded,
         fit,
         config,
         seed=member.seed,
         name=member.name,
-        scratch=scratch,
+        scratch=slot.scratch,
         until=until - reserve,
         checkpoint=place / "checkpoint" if alone else None,
-        resume=keep.checkpoint_to_resume(place.parent, member.name) if alone else None,
+        resume=earlier.checkpoint_of(slot.folder, member.name) if alone else None,
+        fitted=slot.fitted,
     )
     if trained.stopped == oversee.SIGTERM:
         sys.exit(128 + 15)
-    return {
-        **{name: getattr(trained, name) for name in ("history", "bins", "step", "steps", "stopped", "notes")},
-        "train_tokens": trained.tokens,
-        "layout": {
-            name: getattr(trained, name)
-            for name in ("pack_tokens", "batch_size", "gradient_accumulation", "gradient_checkpointing")
-        },
-        "seconds": trained.seconds,
-    }
+    if not trained.step:
+        raise KitError("its time was over before the first step", hint="a larger run.time_limit_minutes")
+    return trained
 
 
 def _answer(
@@ -220,14 +237,6 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _rank() -> int:
-    return int(os.environ.get("RANK", "0"))
-
-
-def _ranks() -> int:
-    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 if __name__ == "__main__":

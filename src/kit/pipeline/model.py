@@ -6,14 +6,40 @@ Both loaders answer with the same record. Knows nothing of rows, prompts or labe
 from __future__ import annotations
 
 import copy
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from kit.config import Config, Lora
 from kit.errors import InputInvalid, KitError
+from kit.files import read_json, write_json
 from kit.pipeline.machine.hardware import Card, Precision
-from kit.pipeline.training import retreat
+from kit.task.effort import BIN
+
+OUT_OF_MEMORY = (
+    *(
+        "out of memory",
+        "cublas_status_alloc_failed",
+        "cudnn_status_alloc_failed",
+        "cudaerrormemoryallocation",
+    ),
+    *("failed to cuda calloc", "cannot allocate memory", "can't allocate memory", "bad_alloc"),
+)
+"""How torch, Triton, cuBLAS, cuDNN, the driver, NCCL, the C library and C++ say it, in lower case."""
+CARD_OVERHEAD_BYTES = int(1.85 * 2**30)
+"""What a card holds beside base model and activations: context, adapter, optimizer, and a margin."""
+CARD = """---
+base_model: {name}
+library_name: peft
+pipeline_tag: text-generation
+---
+A LoRA adapter of `{name}`:
+
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{name}"), "this folder")
+"""
 
 
 @dataclass
@@ -25,6 +51,10 @@ class Loaded:
     loader: str
     dtype: str
     device: str
+    name: str = ""
+    """The base model's, as the settings have it."""
+    free_bytes: int = 0
+    """Card memory for activations, by estimate; 0 on a CPU."""
     unpacked: list[tuple[Any, Any, Any]] = field(default_factory=list)
     """4-bit parameters with what training needs of them, while the model answers on a CPU."""
 
@@ -56,6 +86,11 @@ def load(config: Config, folder: Path, card: Card | None, precision: Precision) 
         loaded = _load_plain(config, folder, precision, device="cpu" if card is None else "cuda")
     prepare_tokenizer(loaded.tokenizer)
     loaded.model.config.use_cache = False
+    loaded.name = config.model.name
+    if card is not None:
+        weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+        whole = int(config.run.memory_gib * 2**30 + 2**29) if config.run.memory_gib else card.memory
+        loaded.free_bytes = max(1, min(whole, card.memory) - weights - CARD_OVERHEAD_BYTES)
     return loaded
 
 
@@ -108,14 +143,19 @@ def peak_memory(loaded: Loaded) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Tell whether an error says that memory ran out: a card's, torch's on the CPU, C++'s or Python's."""
-    import torch
-    from accelerate.utils.memory import should_reduce_batch_size
+    words = str(error).lower()
+    return isinstance(error, MemoryError) or any(each in words for each in OUT_OF_MEMORY)
 
-    # What C++ says of its own small allocations reaches Python as a plain RuntimeError.
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError) or "bad_alloc" in str(error)
-    return known or bool(should_reduce_batch_size(error))
+
+def forget(loaded: Loaded) -> None:
+    """Let go of what a member that failed left in memory."""
+    from accelerate.utils.memory import clear_device_cache
+
+    loaded.model.zero_grad(set_to_none=True)
+    loaded.tokenizer.padding_side = "left"
+    clear_device_cache(garbage_collection=True)
 
 
 def renew_adapter(loaded: Loaded, seed: int) -> None:
@@ -172,6 +212,38 @@ def load_adapter(loaded: Loaded, folder: Path) -> None:
     outcome = set_peft_model_state_dict(loaded.model, load_file(path))
     if outcome.unexpected_keys:
         raise InputInvalid(f"{path} is an adapter of another model: {outcome.unexpected_keys[0]!r}")
+    for weight in loaded.model.parameters():
+        if hasattr(weight, "_fast_lora"):
+            del weight._fast_lora  # Unsloth's copy for decoding, of the weights before
+
+
+def save_adapter(loaded: Loaded, folder: Path) -> str:
+    """Save the adapter whole or not at all; return why it could not be saved, else nothing.
+
+    It names the base model as the settings do, so that it loads in any folder. Answers matter more: a full
+    disk must not keep a member from giving them.
+    """
+    from safetensors import SafetensorError
+
+    part = folder.with_name(".adapter.part")
+    try:
+        loaded.model.save_pretrained(part)
+        loaded.tokenizer.save_pretrained(part)
+        settings = read_json(part / "adapter_config.json")
+        write_json(part / "adapter_config.json", {**settings, "base_model_name_or_path": loaded.name})
+        (part / "README.md").write_text(CARD.format(name=loaded.name), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+    except (OSError, KitError, SafetensorError) as error:
+        return str(error).splitlines()[0]
+    except Exception as error:
+        # tokenizers has no class of its own for a disk that refuses.
+        if "(os error " not in str(error):
+            raise
+        return str(error).splitlines()[0]
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return ""
 
 
 def settle_precision(loaded: Loaded) -> None:
@@ -205,7 +277,7 @@ def _load_unsloth(config: Config, folder: Path, precision: Precision) -> Loaded:
     model, tokenizer = fast_language_model.from_pretrained(
         model_name=str(folder),
         # Also the length of a bin: an explicit SFTConfig.max_length of 1,024 counts as unset in Unsloth.
-        max_seq_length=max(config.model.max_row_tokens, config.train.pack_tokens or retreat.BIN),
+        max_seq_length=max(config.model.max_row_tokens, config.train.pack_tokens or BIN),
         dtype=getattr(torch, precision.dtype),
         load_in_4bit=config.model.four_bit,
         local_files_only=True,

@@ -5,10 +5,13 @@ Rows are named by keys, `train/<id>` and `test/<id>`, since both files may numbe
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kit.config import Config, point
+from kit import files
+from kit.config import Config, load, point
 from kit.errors import InputInvalid
 from kit.task import folds, rows
 
@@ -56,22 +59,40 @@ def deal(names: list[str], slots: int) -> list[list[str]]:
     return [names[slot::used] for slot in range(used)]
 
 
-def differs(earlier: dict[str, Any], config: Config) -> str:
+def differs(earlier: Mapping[str, object], config: Config, *, only_answers: bool = False) -> str:
     """Return the first setting in which an earlier run's members would differ from this run's, or nothing.
 
-    Where it runs, how long, and when checkpoints are written decide no answer.
+    With `only_answers` the members are to answer again, and how and which rows may differ.
     """
-    now = config.model_dump(mode="json")
-    for section in ("competition", "data", "model", "lora", "prompt", "train", "predict", "evaluate"):
-        for name, value in now[section].items():
-            was = earlier.get(section, {}).get(name, value)
-            if was != value and not name.startswith("checkpoint_"):
-                return f"{section}.{name} was {was!r}, now {value!r}"
-    for name in ("members", "grid"):
-        was, value = earlier.get("run", {}).get(name), now["run"][name]
-        if was != value:
-            return f"run.{name} was {was!r}, now {value!r}"
-    return f"seed was {earlier['seed']}, now {config.seed}" if earlier["seed"] != config.seed else ""
+    run = {f"run.{name}": getattr(config.run, name) for name in ("members", "grid")}
+    was = load(earlier, where="the earlier run's settings")
+    before = _deciding(was) | {f"run.{name}": getattr(was.run, name) for name in ("members", "grid")}
+    for name, value in (_deciding(config) | run).items():
+        if only_answers and name.startswith(("predict.", "data.test_rows")):
+            continue
+        if before[name] != value:
+            return f"{name} was {before[name]!r}, now {value!r}"
+    return ""
+
+
+def identity(config: Config, member: Member, rows_by_key: Mapping[str, object], revision: str) -> str:
+    """Return the hash of all that decides a member's answers: settings, rows in their order, base model."""
+    asked = [key for key in rows_by_key if key.startswith("test/")]
+    named = [[rows_by_key[key] for key in keys] for keys in (member.fit, member.held_out, asked)]
+    decides = [_deciding(settings_of(config, member)), member.seed, member.fold, revision, named]
+    return files.sha256_of(json.dumps(decides, sort_keys=True))
+
+
+def _deciding(config: Config) -> dict[str, object]:
+    """Return the settings that decide an answer; where it runs, how long, and checkpoints do not."""
+    values = config.model_dump(mode="json")
+    sections = ("competition", "data", "model", "lora", "prompt", "train", "predict", "evaluate")
+    return {"seed": config.seed} | {
+        f"{section}.{name}": value
+        for section in sections
+        for name, value in values[section].items()
+        if not name.startswith("checkpoint_")
+    }
 
 
 def _members(

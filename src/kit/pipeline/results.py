@@ -6,14 +6,14 @@ Scores, averages and writes; run.json is `kit.pipeline.run`'s.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kit import files
 from kit.config import Config, point
-from kit.pipeline import events, merge, plan
-from kit.pipeline.plan import Member
+from kit.errors import KitError
+from kit.pipeline import answers, events, plan
+from kit.pipeline.answers import Answers, make_room, write_first
 from kit.task import metrics, submission
 from kit.task.submission import Columns
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 SCHEMA = 1
-Answers = dict[str, Any]
+Figures = dict[str, object]
 
 
 def write(
@@ -31,112 +31,94 @@ def write(
     test: DataFrame,
     working: Path,
     columns: Columns,
+    failed: Collection[str] = (),
 ) -> list[Answers]:
     """Write submission.csv, predictions.csv, oof.csv and metrics.json; return the members behind them.
 
-    Of a sweep those are the members of the best point, and sweep.csv has a row for every point.
+    Of a sweep those are the members of the best point, and sweep.csv has a row for every point; `failed` are
+    the names of members that gave no answers. On a full disk adapters give way; the submission comes first.
     """
     chosen = list(members)
+    tables: dict[str, DataFrame] = {}
     if config.run.grid:
-        number, chosen = _sweep(config, members, train, working)
+        number, chosen, tables["sweep.csv"] = _sweep(config, members, train, failed)
         config = point(config, config.run.grid[number])
-    predicted = merge.predictions(config, chosen, plan.keys(test, "test"), test)
-    report: dict[str, Any] = {"schema": SCHEMA, "metric": config.competition.metric}
+    predicted = answers.predictions(config, chosen, plan.keys(test, "test"), test)
+    report: Figures = {"schema": SCHEMA, "metric": config.competition.metric, "held_out": None}
     judged = _judged(config, chosen, train)
-    report["held_out"] = None if judged is None else _figures(config, judged)
     if judged is not None:
-        merge.write_csv(judged, working / "oof.csv")
+        tables["oof.csv"] = judged
+        report["held_out"] = figures = _figures(config, judged)
         shown = dict.fromkeys(("rows", "accuracy", "macro_f1", "log_loss", config.competition.metric))
-        events.emit("held_out", **{name: report["held_out"].get(name) for name in shown})
-    submission.write(
-        working / "submission.csv",
-        test,
-        dict(zip(predicted["id"], predicted["label"], strict=True)),
-        config.competition,
-        columns,
-    )
-    merge.write_csv(predicted, working / "predictions.csv")
+        events.emit("held_out", **{name: figures.get(name) for name in shown})
+    label_by_id = dict(zip(predicted["id"], predicted["label"], strict=True))
+    try:
+        submission.write(working / "submission.csv", test, label_by_id, config.competition, columns)
+    except KitError:
+        make_room(working)
+        submission.write(working / "submission.csv", test, label_by_id, config.competition, columns)
     report["test"] = {
         "rows": len(predicted),
         "labels": predicted["label"].value_counts().to_dict(),
         "sources": predicted["source"].value_counts().to_dict(),
     }
-    report["history"] = {member["name"]: member["history"] for member in chosen}
-    files.write_whole(
-        working / "metrics.json", json.dumps(report, ensure_ascii=False, indent=1, default=float) + "\n"
-    )
+    report["history"] = {member.name: member.trained.history for member in chosen}
+    for name, table in [("predictions.csv", predicted), *tables.items()]:
+        write_first(working / name, answers.csv_text(table), working)
+    text = json.dumps(report, ensure_ascii=False, indent=1, default=float) + "\n"
+    write_first(working / "metrics.json", text, working)
     return chosen
 
 
 def _judged(config: Config, members: Sequence[Answers], train: DataFrame) -> DataFrame | None:
     """Return oof.csv: every training row that a member answered without having seen it, with the truth."""
-    known = merge.answered(members)
+    fold_by_key = {key: member.fold for member in reversed(members) for key in member.keys}
     every = plan.keys(train, "train")
-    held_out = train[[key in known for key in every]].reset_index(drop=True)
+    held_out = train[[key in fold_by_key for key in every]].reset_index(drop=True)
     if not len(held_out):
         return None
     keys = plan.keys(held_out, "train")
-    table = merge.predictions(config, members, keys, held_out)
-    table.insert(2, "fold", [_fold(members, key) for key in keys])
+    table = answers.predictions(config, members, keys, held_out)
+    folds = [fold_by_key[key] for key in keys]
+    table.insert(2, "fold", ["" if fold is None else str(fold) for fold in folds])
     table.insert(4, "predicted", table["label"])
     table["label"] = held_out["label"].tolist()
     return table
 
 
-def _fold(members: Sequence[Answers], key: str) -> str:
-    """Return the fold that a row was held out in; empty where all members held out the same rows."""
-    folds = [member["fold"] for member in members if key in member["probabilities"] | member["completions"]]
-    return "" if folds[0] is None else str(folds[0])
-
-
-def _figures(config: Config, judged: DataFrame) -> dict[str, Any]:
+def _figures(config: Config, judged: DataFrame) -> Figures:
     return metrics.evaluate(
         judged["label"].tolist(),
         judged["predicted"].tolist(),
         config.competition.labels,
-        probability=merge.probabilities(judged, config),
+        probability=answers.probabilities(judged, config),
         language=judged["language"].tolist() if config.competition.language else None,
     )
 
 
 def _sweep(
-    config: Config, members: Sequence[Answers], train: DataFrame, working: Path
-) -> tuple[int, list[Answers]]:
-    """Write sweep.csv, the best point first, and return that point's number and members.
+    config: Config, members: Sequence[Answers], train: DataFrame, failed: Collection[str]
+) -> tuple[int, list[Answers], DataFrame]:
+    """Return the best point's number and members, and sweep.csv, the best point first.
 
-    Best is by the competition's metric, then by log loss. Points that were not reached stand last, named as
-    skipped.
+    Best is by the competition's metric, then by log loss. Points that failed or were not reached come last,
+    with that state.
     """
     from pandas import DataFrame
 
-    rows = []
+    rows: list[tuple[tuple[bool, bool, float, float], Figures]] = []
     for number, text in enumerate(config.run.grid):
-        own = [member for member in members if member["point"] == number]
-        row: dict[str, Any] = {"point": number, "settings": text, "state": "done" if own else "skipped"}
+        own = [member for member in members if member.point == number]
+        has_failed = any(name.startswith(f"point-{number}-") for name in failed)
+        state = "done" if own else "failed" if has_failed else "skipped"
         judged = _judged(point(config, text), own, train) if own else None
-        if judged is not None:
-            told = _figures(point(config, text), judged)
-            row |= {name: told.get(name) for name in ("rows", *metrics.shown(config.competition.metric))}
-        row["members"] = len(own)
-        row["seconds"] = round(sum(sum(member["timings"].values()) for member in own), 1)
-        rows.append(row)
-    rows.sort(key=lambda row: (row["state"] == "skipped", *metrics.order(row, config.competition.metric)))
-    merge.write_csv(DataFrame(rows), working / "sweep.csv")
-    events.emit("sweep", points=len(rows), best=rows[0]["settings"], log_loss=rows[0].get("log_loss"))
-    best = rows[0]["point"]
-    return best, [member for member in members if member["point"] == best]
-
-
-def member_record(member: Answers) -> dict[str, Any]:
-    """Return what run.json tells of a member."""
-    told = (
-        *("name", "seed", "fold", "point", "settings", "slot", "step", "steps", "stopped", "notes"),
-        *("layout", "train_tokens", "bins", "peak_memory_bytes", "timings"),
-    )
-    return {name: member[name] for name in told}
-
-
-def unreached(members: Sequence[Member], done: Sequence[Answers]) -> list[str]:
-    """Return the names of the members that the time did not reach."""
-    names = {member["name"] for member in done}
-    return [member.name for member in members if member.name not in names]
+        figures: Figures = {} if judged is None else _figures(point(config, text), judged)
+        seconds = round(sum(sum(member.timings.values()) for member in own), 1)
+        shown = [name for name in ("rows", *metrics.shown(config.competition.metric)) if name in figures]
+        row: Figures = {"point": number, "settings": text, "state": state}
+        row |= {name: figures[name] for name in shown} | {"members": len(own), "seconds": seconds}
+        rows.append(((not own, *metrics.order(figures, config.competition.metric)), row))
+    best = min(range(len(rows)), key=lambda number: rows[number][0])
+    table = DataFrame([row for _, row in sorted(rows, key=lambda each: each[0])])
+    events.emit("sweep", points=len(rows), best=config.run.grid[best], log_loss=rows[best][1].get("log_loss"))
+    return best, [member for member in members if member.point == best], table

@@ -1,231 +1,318 @@
-"""One run, from the attached inputs to run.json, metrics.json and predictions.csv, which only this writes.
+"""One run, from the attached inputs to run.json and what `results` writes, which only this process does.
 
-Starts the members through `schedule`, averages what they say, writes the submission. Loads no torch itself.
+Starts the members through `schedule`, and answers with those that come back. Loads no torch itself.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kit import files, outputs
+from kit import environment, files
 from kit.config import PROJECT_ROOT, Config, load, override
-from kit.environment import download_seconds, input_dir, install_seconds, is_offline, working_dir
 from kit.errors import InputInvalid, KitError
-from kit.pipeline import events, keep, merge, plan, results, schedule
-from kit.pipeline.machine import base, hardware, inputs
+from kit.pipeline import answers, earlier, events, plan, results, schedule
+from kit.pipeline.answers import Answers, Failure
+from kit.pipeline.machine import base_model, hardware, inputs
 from kit.pipeline.plan import Member
+from kit.pipeline.record import Job, RunRecord, member_record
 from kit.task import competition_files, rows
 from kit.task.submission import Columns
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-SCHEMA = 1
 LOAD_TOGETHER_BYTES = 24 * 2**30
 """Weights that processes may read at the same time: a kernel has 31 GB of memory."""
+SPARE_SECONDS, SPARE_PART = 30.0, 0.08
+"""What the members leave of the run's time: twice this, or this part of a short run's. Who has not answered
+after the first half is stopped; the results are written in the second."""
 
 
 def main() -> int:
     """Run what the bundle's manifest says, in the working folder; return the kernel's exit status."""
+    signal.signal(signal.SIGTERM, _leave)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # kernel/main.py held it back until here
     manifest = json.loads((PROJECT_ROOT / "bundle.json").read_text(encoding="utf-8"))
     config = load(manifest["config"], where="the bundle's config")
-    working = working_dir()
-    record: dict[str, Any] = {
-        "schema": SCHEMA,
-        "bundle_hash": manifest["bundle_hash"],
-        "config": config.model_dump(mode="json"),
-        "timings": {"install": install_seconds()},
-        "ended": "started",
-    }
+    working = environment.working_dir()
+    record = RunRecord(manifest["bundle_hash"], config.model_dump(mode="json"))
+    record.timings["install"] = environment.stage_seconds("install")
     try:
-        run(config, input_dir(), working, record)
-        record["ended"] = "complete"
+        run(config, environment.input_dir(), working, record)
+        record.ended = "complete"
     except KitError as error:
-        record["ended"] = f"failed: {error}"
+        record.ended = f"failed: {error}"
         print(f"error: {error}", file=sys.stderr, flush=True)
     except SystemExit:
-        record["ended"] = "failed: stopped by SIGTERM"
+        record.ended = "failed: stopped by SIGTERM"
         raise
     except BaseException:
-        record["ended"] = "failed: an error in the program, see the log"
+        record.ended = "failed: an error in the program, see the log"
         raise
     finally:
-        _keep_record(working, record)
-    events.emit("end", ended=record["ended"])
-    return 0 if record["ended"] == "complete" else 1
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is written from here on is what is left
+        try:
+            record.close(working)
+        except KitError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            record.ended = f"failed: {error}"
+    events.emit("end", ended=record.ended)
+    return 0 if record.ended == "complete" else 1
 
 
-def run(config: Config, input_root: Path, working: Path, record: dict[str, Any]) -> None:
+def run(config: Config, input_root: Path, working: Path, record: RunRecord) -> None:
     """Train and answer; leave in `working` what `results.write` names, and the adapters.
 
-    Fills `record` with what run.json tells, as it becomes known.
+    Fills `record` with what run.json says, as it becomes known. Raises KitError where no member answered.
     """
-    deadline = time.time() + 60 * config.run.time_limit_minutes - install_seconds()
+    begun = environment.started() or time.monotonic()
+    limit = 60 * config.run.time_limit_minutes
+    spare = min(SPARE_SECONDS, SPARE_PART * limit)
     cards = hardware.choose(hardware.cards(), config.run.cards)
-    precision = hardware.precision(cards, config.model.dtype)
-    record["cards"] = [dataclasses.asdict(card) for card in cards]
-    record["precision"] = dataclasses.asdict(precision)
-    events.emit("start", preset=config.preset, cards=[card.name for card in cards], dtype=precision.dtype)
-
-    folder = inputs.competition_folder(input_root, config.competition.slug)
-    train, test, columns = _read(config, folder, record)
-    members = _plan(config, train, record)
-    files.write_json(working / "run.json", record)  # by which RESUME finds what a killed run leaves
-    kept = working / keep.FOLDER
-    job = {
-        "config": record["config"],
-        "precision": record["precision"],
-        "cards": record["cards"],
-        "model": str(_model(config, input_root, record)),
-        "folder": str(kept),
-        "deadline": deadline,
-        "adapters": _earlier(config, input_root, members, record, kept),
-        "train": _records(train, "train"),
-        "test": _records(test, "test"),
-    }
-    slots = len(cards) or config.run.cpu_processes
-    failure: KitError | None = None
-    try:
-        members, ranks = _work(config, members, train, job, slots, record)
-    except KitError as error:
-        failure, ranks = error, record.get("ranks", 1)
-    asked = set(plan.keys(test, "test"))
-    found = [keep.read_answers(kept, member.name, ranks) for member in members]
-    # Where one of several ranks failed, the others' part of the rows is no answer.
-    answers = [member for member in found if member and asked <= merge.answered([member])]
-    if not answers:
-        raise failure or KitError("no member was done in time", hint="a larger run.time_limit_minutes")
-    chosen = results.write(config, answers, train, test, working, columns)
-    record["answered_by"] = [member["name"] for member in chosen]
-    record["unreached"] = results.unreached(members, answers)
-    _tell(record, answers)
-    keep.keep_adapters(kept, chosen, working)
-    if failure:
-        # What the finished members said is there; what the others learned stays for RESUME.
-        raise failure
-    if not record["unreached"] and not any(member["stopped"] for member in answers):
-        shutil.rmtree(kept, ignore_errors=True)
-
-
-def _plan(config: Config, train: DataFrame, record: dict[str, Any]) -> list[Member]:
+    record.cards, record.precision = list(cards), hardware.precision(cards, config.model.dtype)
+    events.emit(
+        "start", preset=config.preset, cards=[card.name for card in cards], dtype=record.precision.dtype
+    )
+    train, test, columns = _read(config, inputs.competition_folder(input_root, config.competition.slug), record)
     members = plan.members(config, train)
     plan.refuse_missing_labels(members, train, config.competition.labels)
-    seen = {key for member in members for key in member.fit}
-    held_out = {key for member in members for key in member.held_out}
-    record["train_rows"] = {"all": len(train), "fit": len(seen), "held_out": len(held_out)}
-    record["share_of_train_seen"] = round(len(members[0].fit) / len(train), 4)
-    return members
+    record.write(working)  # by which RESUME finds what a killed run leaves
+    model = _model(config, input_root, record)
+    crew = _Crew(config, train, test, model, working, begun + limit, spare, record, members)
+    adapters = crew.take_up(input_root)
+    crew.record_rows()
+    record.write(working)
+    done = crew.work(adapters)
+    if not done:
+        reasons = list(dict.fromkeys(record.failed.values()))
+        if len(reasons) > 1:
+            reasons = [f"{name}: {reason}" for name, reason in record.failed.items()]
+        raise KitError(
+            "; ".join(reasons) or "no member was begun in time",
+            hint="" if reasons else "a larger run.time_limit_minutes",
+        )
+    chosen = results.write(config, done, train, test, working, columns, record.failed)
+    record.answered_by = [member.name for member in chosen]
+    crew.describe(done)
+    if lost := _keep_adapters(crew.kept, record.answered_by, working):
+        crew.warn(f"the adapters are not kept: {lost}")
+    if not (record.failed or record.unreached or any(member.trained.stopped for member in done)):
+        shutil.rmtree(crew.kept, ignore_errors=True)
 
 
-def _model(config: Config, input_root: Path, record: dict[str, Any]) -> Path:
+@dataclass
+class _Crew:
+    """The members of a run, what they are given, and what came of them."""
+
+    config: Config
+    train: DataFrame
+    test: DataFrame
+    model: Path
+    working: Path
+    end: float
+    """When the last file is written, by the monotonic clock."""
+    spare: float
+    record: RunRecord
+    members: list[Member]
+    identities: dict[str, str] = field(default_factory=dict)
+    """What each member's answers are known by."""
+
+    def __post_init__(self) -> None:
+        self.kept = self.working / answers.FOLDER
+        self.train_rows, self.test_rows = _records(self.train, "train"), _records(self.test, "test")
+        self.slots = len(self.record.cards) or self.config.run.cpu_processes
+        self.set_members(self.members)
+
+    def set_members(self, members: list[Member]) -> None:
+        """Let these be the members."""
+        rows_by_key = {row["id"]: row for row in [*self.train_rows, *self.test_rows]}
+        self.members = members
+        for member in members:
+            if member.name not in self.identities:
+                self.identities[member.name] = plan.identity(
+                    self.config, member, rows_by_key, self.record.model_revision
+                )
+
+    def take_up(self, input_root: Path) -> dict[str, str]:
+        """Bring back what an attached run left; return the adapters that only answer, by member."""
+        run, record = self.config.run, self.record
+        if run.resume:
+            folder, was = earlier.find(input_root, run.resume, "RESUME")
+            earlier.bring_back(folder, was, self.config, record, self.kept)
+            self.put_seeds_in_place(was.fell_back)
+            events.emit("resume", folder=str(folder), done=[one.name for one in self.answered()])
+        if not run.adapters_from:
+            return {}
+        folder, was = earlier.find(input_root, run.adapters_from, "FROM")
+        self.put_seeds_in_place(was.fell_back)
+        names = [member.name for member in self.members]
+        found = earlier.adapters(folder, was, self.config, record, names)
+        self.set_members([member for member in self.members if member.name in found])
+        return found
+
+    def put_seeds_in_place(self, seeds: int) -> None:
+        """Let so many seeds take the place of one member that all cards train; 0 changes nothing."""
+        if seeds:
+            self.record.fell_back = seeds
+            self.set_members(plan.members(override(self.config, [f"run.members={seeds}"]), self.train))
+
+    def work(self, adapters: dict[str, str]) -> list[Answers]:
+        """Let the members work; return what they answered.
+
+        A single member is trained by all slots together. Where that breaks without a reason of its own, as
+        many seeds as there are slots take its place, one each.
+        """
+        for member in self.members:
+            found = answers.read(self.kept, member.name, self.identities[member.name])
+            if found is None or found.trained.stopped:
+                answers.drop(self.kept, member.name)  # damaged, of half the ranks, or with more to learn
+            if failure := answers.read_failure(self.kept, member.name):
+                self.warn(f"member {member.name} is left out, since it failed before: {failure.reason}")
+        waiting = self.waiting()
+        at_once = self.config.run.one_member_on_all_cards and not self.record.fell_back and not adapters
+        if waiting and len(self.members) == 1 and self.slots > 1 and at_once:
+            self.work_together(waiting[0])
+            waiting = self.waiting()
+        if waiting:
+            self.schedule(plan.deal(waiting, self.slots), adapters)
+        for member in self.members:
+            if failure := answers.read_failure(self.kept, member.name):
+                self.record.failed[member.name] = failure.reason
+        return self.answered()
+
+    def work_together(self, name: str) -> None:
+        """Let all slots train one member; where that breaks, seeds take its place."""
+        try:
+            self.schedule([[name]] * self.slots, {}, together=True)
+            self.record.ranks = self.slots
+        except schedule.ProcessFailed as error:
+            answers.drop(self.kept, name)
+            self.put_seeds_in_place(self.slots)
+            self.warn(
+                f"training on {self.slots} cards together failed ({error.message}); "
+                f"{self.slots} seeds took its place"
+            )
+        except KitError as error:
+            self.fail(name, error)
+
+    def waiting(self) -> list[str]:
+        """Return the members that have neither answered nor failed."""
+        names = [member.name for member in self.members]
+        settled = ("answers.json", "failed.json")
+        return [name for name in names if not any((self.kept / name / each).is_file() for each in settled)]
+
+    def answered(self) -> list[Answers]:
+        """Return the answers of the members that are done, in the plan's order."""
+        found = [answers.read(self.kept, each.name, self.identities[each.name]) for each in self.members]
+        asked = {row["id"] for row in self.test_rows}
+        # Where one of several ranks failed, the others' part of the rows is no answer.
+        return [member for member in found if member and asked <= member.keys]
+
+    def schedule(self, slots: list[list[str]], adapters: dict[str, str], *, together: bool = False) -> None:
+        """Run one process a slot until each of its members has answered or failed."""
+        weights = sum(path.stat().st_size for path in self.model.glob("*.safetensors"))
+        scratch = Path(tempfile.mkdtemp(prefix="kit-run-"))
+        job_path = scratch / "job.json"
+        job = Job(
+            config=self.record.config,
+            precision=self.record.precision or hardware.precision(()),
+            cards=self.record.cards,
+            model=str(self.model),
+            folder=str(self.kept),
+            deadline=self.end - 2 * self.spare,
+            adapters=adapters,
+            members={member.name: member for member in self.members},
+            identities=self.identities,
+            slots=slots,
+            load_in_turn=weights * len(slots) > LOAD_TOGETHER_BYTES,
+            train=self.train_rows,
+            test=self.test_rows,
+        )
+
+        def go_on(slot: int, error: KitError) -> bool:
+            left = [name for name in slots[slot] if name in self.waiting()]
+            begun = schedule.begun(job_path, slot)
+            # Without a member that was on, loading failed, and would for the next one.
+            lost = [name for name in left if name == begun] or left
+            for name in lost:
+                self.fail(name, error)
+            return len(lost) < len(left)
+
+        limits = schedule.Limits(self.end - self.spare, 60 * self.config.run.silence_minutes)
+        try:
+            job.write(job_path)
+            schedule.run(
+                job_path, len(slots),
+                on_cards=bool(job.cards), limits=limits, together=together, go_on=go_on,
+            )  # fmt: skip
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+    def fail(self, name: str, error: KitError) -> None:
+        """Note that a member gives no answers, and why."""
+        answers.write_failure(self.kept, name, Failure(str(error), isinstance(error, answers.FailsAgain)))
+        events.emit("warning", text=f"member {name} failed: {error}")
+
+    def warn(self, text: str) -> None:
+        """Say what a reader of the log and of the report must know, though the run goes on."""
+        self.record.notes.append(text)
+        events.emit("warning", text=text)
+
+    def record_rows(self) -> None:
+        """Record which part of the training rows the members see."""
+        seen = {key for member in self.members for key in member.fit}
+        held_out = {key for member in self.members for key in member.held_out}
+        self.record.train_rows = {"all": len(self.train), "fit": len(seen), "held_out": len(held_out)}
+        self.record.share_of_train_seen = round(len(self.members[0].fit) / len(self.train), 4)
+
+    def describe(self, done: Sequence[Answers]) -> None:
+        """Fill the record with what the members say of themselves."""
+        record, names = self.record, {member.name for member in done}
+        record.versions, record.loader = done[0].versions, done[0].loader
+        record.members = [member_record(member) for member in done]
+        record.unreached = [
+            member.name for member in self.members if member.name not in names | record.failed.keys()
+        ]
+        for stage in ("import", "load", "train", "predict"):
+            seconds = dict.fromkeys((member.slot for member in done), 0.0)
+            for member in done:  # the cards work at the same time
+                seconds[member.slot] += member.timings[stage]
+            record.timings[stage] = round(max(seconds.values()), 2)
+
+
+def _model(config: Config, input_root: Path, record: RunRecord) -> Path:
     started = time.monotonic()
-    folder = inputs.model_folder(input_root, config.model.name, offline=is_offline())
-    record["timings"]["download"] = round(download_seconds() + time.monotonic() - started, 2)
-    base.check(folder, config)
+    folder = inputs.model_folder(input_root, config.model.name)
+    base_model.check(folder, config)
+    record.model_revision = inputs.revision(folder)
+    seconds = environment.stage_seconds("download") + time.monotonic() - started
+    record.timings["download"] = round(seconds, 2)
     return folder
 
 
-def _tell(record: dict[str, Any], answers: list[dict[str, Any]]) -> None:
-    """Fill the record with what the members said of themselves."""
-    record["versions"] = answers[0]["versions"]
-    record["loader"] = answers[0]["loader"]
-    record["members"] = [results.member_record(member) for member in answers]
-    for name in ("import", "load", "train", "predict"):
-        record["timings"][name] = round(max(_by_slot(answers, name).values()), 2)
-
-
-def _work(
-    config: Config,
-    members: list[Member],
-    train: DataFrame,
-    job: dict[str, Any],
-    slots: int,
-    record: dict[str, Any],
-) -> tuple[list[Member], int]:
-    """Let the members work; return them, and how many ranks each was trained by.
-
-    A single member is trained by all slots together. Where that breaks without a reason of its own, as many
-    seeds as there are slots take its place, one each.
-    """
-    together = len(members) == 1 and slots > 1 and config.run.one_member_on_all_cards
-    if together and not job["adapters"]:
-        keep.drop_parts(Path(job["folder"]), members[0].name, slots)
-        try:
-            _schedule(job, members, [[members[0].name]] * slots, as_ranks=True)
-        except schedule.ProcessFailed as error:
-            note = (
-                f"training on {slots} cards together failed ({error.message}); {slots} seeds took its place"
-            )
-            record["notes"] = [note]
-            events.emit("fall_back", reason=note)
-            members = plan.members(override(config, [f"run.members={slots}"]), train)
-        else:
-            record["ranks"] = slots
-            return members, slots
-    _schedule(job, members, plan.deal([member.name for member in members], slots), as_ranks=False)
-    return members, 1
-
-
-def _schedule(job: dict[str, Any], members: list[Member], slots: list[list[str]], *, as_ranks: bool) -> None:
-    weights = sum(path.stat().st_size for path in Path(job["model"]).glob("*.safetensors"))
-    scratch = Path(tempfile.mkdtemp(prefix="kit-run-"))
-    whole = {
-        **job,
-        "members": {member.name: dataclasses.asdict(member) for member in members},
-        "slots": slots,
-        "processes": len(slots),
-        "load_in_turn": weights * len(slots) > LOAD_TOGETHER_BYTES,
-    }
-    try:
-        files.write_json(scratch / "job.json", whole)
-        schedule.run(scratch / "job.json", len(slots), on_cards=bool(job["cards"]), as_ranks=as_ranks)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _earlier(
-    config: Config, input_root: Path, members: list[Member], record: dict[str, Any], kept: Path
-) -> dict[str, str]:
-    """Bring back what an attached run left; return the adapters that only answer, by member."""
-    if config.run.resume:
-        earlier, told = keep.earlier_run(input_root, config.run.resume, "RESUME")
-        keep.bring_back(earlier, told, config, record["test_sha256"], kept)
-        events.emit(
-            "resume", folder=str(earlier), done=[path.parent.name for path in kept.glob("*/answers.json")]
-        )
-    if not config.run.adapters_from:
-        return {}
-    earlier, told = keep.earlier_run(input_root, config.run.adapters_from, "FROM")
-    names = told["answered_by"]
-    wanted = [member.name for member in members]
-    if names != wanted:
-        raise KitError(
-            f"FROM: that run's adapters are {', '.join(names)}, this one needs {', '.join(wanted)}",
-            hint="the same seed, run.members and evaluate.mode as that run",
-        )
-    return {name: str(keep.adapter_folder(earlier, names, name)) for name in names}
-
-
-def _read(config: Config, folder: Path, record: dict[str, Any]) -> tuple[DataFrame, DataFrame, Columns]:
+def _read(config: Config, folder: Path, record: RunRecord) -> tuple[DataFrame, DataFrame, Columns]:
     brought = competition_files.read(folder, config.competition)
     train, test = brought.train, brought.test
     lefts = {"train": brought.train_left, "test": brought.test_left}
-    record["left"] = {name: left.as_json() for name, left in lefts.items() if left}
-    record["submission"] = dataclasses.asdict(brought.columns)
+    record.left = {name: left.as_json() for name, left in lefts.items() if left}
+    record.submission = brought.columns
     for name, left in lefts.items():
         if left:
             events.emit("left", file=f"{name}.csv", rows=str(left), first=left.first)
-    record["test_sha256"] = files.sha256_of(folder / "test.csv")
+    record.train_sha256 = files.sha256_of(folder / "train.csv")
+    record.test_sha256 = files.sha256_of(folder / "test.csv")
     train = rows.sample(train, config.data.train_rows, config.seed)
     test = test.head(config.data.test_rows) if config.data.test_rows else test
-    record["test_ids"] = test["id"].tolist()
+    record.test_ids = test["id"].tolist()
     missing = set(config.competition.labels) - set(train["label"])
     if missing:
         raise InputInvalid(
@@ -235,12 +322,28 @@ def _read(config: Config, folder: Path, record: dict[str, Any]) -> tuple[DataFra
     return train, test, brought.columns
 
 
-def _by_slot(members: list[dict[str, Any]], stage: str) -> dict[int, float]:
-    """Return the seconds that each card spent on a stage; the cards work at the same time."""
-    seconds: dict[int, float] = {}
-    for member in members:
-        seconds[member["slot"]] = seconds.get(member["slot"], 0.0) + member["timings"][stage]
-    return seconds
+def _keep_adapters(kept: Path, names: Sequence[str], working: Path) -> str:
+    """Put the adapters where a finished run keeps them, without a second copy; return why one is missing."""
+    target = working / "adapter"
+    shutil.rmtree(target, ignore_errors=True)
+    try:
+        for name in names:
+            place = earlier.adapter_folder(working, names, name)
+            place.mkdir(parents=True)
+            for path in sorted((kept / name / "adapter").iterdir()):
+                _link(path, place / path.name)
+    except OSError as error:
+        shutil.rmtree(target, ignore_errors=True)
+        return error.strerror or str(error)
+    return ""
+
+
+def _link(path: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system knows only one."""
+    try:
+        target.hardlink_to(path)
+    except OSError:
+        shutil.copy(path, target)
 
 
 def _records(frame: DataFrame, kind: str) -> list[dict[str, str]]:
@@ -248,14 +351,8 @@ def _records(frame: DataFrame, kind: str) -> list[dict[str, str]]:
     return [{str(name): str(value) for name, value in row.items()} for row in keyed.to_dict("records")]
 
 
-def _keep_record(working: Path, record: dict[str, Any]) -> None:
-    """Write run.json and the list of outputs; where even that has no room, the log has said why already."""
-    try:
-        files.write_json(working / "run.json", record)
-        outputs.write_manifest(working)
-    except KitError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        record["ended"] = f"failed: {error}"
+def _leave(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Run one process a card, alone or as the ranks of one training; one that dies stops its siblings at once.
+"""Run one process a card, each for itself or as the ranks of one training, and stop what is late or silent.
 
 It starts and watches processes; what they do is `kit.pipeline.member`.
 """
 
 from __future__ import annotations
 
-import json
+import math
 import os
 import signal
 import socket
@@ -13,65 +13,136 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from kit import files
 from kit.errors import KitError
+from kit.pipeline.machine.children import end_with_parent
 
 MEMBER = "kit.pipeline.member"
-STOP_SECONDS = 10.0
-"""How long a sibling of a failed process may take to leave before it is killed."""
 CHECKPOINT_SECONDS = 120.0
-"""The same on SIGTERM, which a member answers with a checkpoint behind the step that is on."""
+"""How long a process may take to leave: a member answers SIGTERM with a checkpoint behind its step."""
+HURRY_SECONDS = 10.0
+"""The same for one that hangs."""
+POLL_SECONDS = 0.1
+TIME_LIMIT = "the time of the run was over before it had answered"
 
 
 class ProcessFailed(KitError):
     """A process ended without a reason of its own; its traceback has gone to stderr."""
 
 
-def run(job_path: Path, slots: int, *, on_cards: bool, as_ranks: bool = False, module: str = MEMBER) -> None:
-    """Run one process a slot and wait for all of them; `as_ranks` lets them train one member together.
+@dataclass(frozen=True)
+class Limits:
+    """When a process is stopped: at `deadline`, a monotonic time, or after so many seconds without a line."""
 
-    Raises KitError with the reason that the first failing process left, ProcessFailed where it left none,
-    after its siblings are stopped; its own traceback has gone to stderr by then, each line behind its slot's
-    name.
+    deadline: float = math.inf
+    silence_seconds: float = math.inf
+
+
+@dataclass
+class _Process:
+    child: subprocess.Popen[str]
+    relays: list[threading.Thread]
+    heard: float
+    """When it last said something, by the monotonic clock."""
+    reason: str = ""
+    """Why it is being stopped, if it is, and when it is killed for not leaving."""
+    kill_at: float = math.inf
+
+
+def run(
+    job_path: Path,
+    slots: int,
+    *,
+    on_cards: bool,
+    limits: Limits = Limits(),
+    together: bool = False,
+    go_on: Callable[[int, KitError], bool] = lambda _slot, _error: False,
+    module: str = MEMBER,
+) -> None:
+    """Run one process a slot and wait for all of them; a traceback of one has gone to stderr by then.
+
+    The others go on where one fails: `go_on` hears of its slot and its reason, ProcessFailed where it left
+    none itself, and says whether another process is to take its place. With `together` all of them train one
+    member; then the first that fails ends the others, and its reason is raised.
     """
-    together = _rank_variables(slots) if as_ranks else [{} for _ in range(slots)]
-    children: list[subprocess.Popen[str]] = []
-    relays: list[threading.Thread] = []
-    with _stop_on_signal(children):
-        for slot in range(slots):
-            child = _start(module, job_path, slot, slots, together[slot], on_cards=on_cards)
-            children.append(child)
-            prefix = f"[card {slot}] " if slots > 1 else ""
-            for source, target in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
-                assert source is not None  # noqa: S101 - both are pipes
-                relay = threading.Thread(target=_relay, args=(source, target, prefix), daemon=True)
-                relay.start()
-                relays.append(relay)
-        failed = _wait(children)
-    for relay in relays:
-        relay.join(timeout=STOP_SECONDS)
-    if failed is not None:
-        slot, status = failed
-        _raise_reason(job_path, slot)
-        how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-        raise ProcessFailed(f"the process of slot {slot} ended with {how}", hint="its lines above")
+    variables = _rank_variables(slots) if together else [{} for _ in range(slots)]
+    processes: dict[int, _Process] = {}
+
+    def start(slot: int) -> _Process:
+        return _start(module, job_path, slot, slots, variables[slot], on_cards=on_cards)
+
+    with _stop_on_signal(processes):
+        processes |= {slot: start(slot) for slot in range(slots)}
+        while processes:
+            time.sleep(POLL_SECONDS)
+            for slot, process in list(processes.items()):
+                _watch(process, limits)
+                if process.child.poll() is None:
+                    continue
+                for relay in process.relays:
+                    relay.join(timeout=HURRY_SECONDS)
+                if process.child.returncode == 0 and not process.reason:
+                    del processes[slot]
+                    continue
+                error = _reason(job_path, slot, process)
+                if together:
+                    raise error
+                del processes[slot]
+                if go_on(slot, error) and time.monotonic() < limits.deadline:
+                    processes[slot] = start(slot)
+
+
+def _watch(process: _Process, limits: Limits) -> None:
+    """Ask a process to leave that is late or says nothing, and kill it where it does not."""
+    now = time.monotonic()
+    if process.reason:
+        if now >= process.kill_at:
+            process.child.kill()
+    elif now >= limits.deadline:
+        process.reason, process.kill_at = TIME_LIMIT, now + CHECKPOINT_SECONDS
+        process.child.terminate()
+    elif now - process.heard >= limits.silence_seconds:
+        process.reason = f"it said nothing for {limits.silence_seconds / 60:g} minutes"
+        process.kill_at = now + HURRY_SECONDS
+        process.child.terminate()
+
+
+def note_begun(job_path: Path, slot: int, name: str) -> None:
+    """Note which member a process is on, for when it is killed."""
+    (job_path.parent / f"begun-{slot}").write_text(name, encoding="utf-8")
+
+
+def begun(job_path: Path, slot: int) -> str:
+    """Return which member a process was on when it ended, nothing where it was still loading."""
+    path = job_path.parent / f"begun-{slot}"
+    name = path.read_text(encoding="utf-8") if path.is_file() else ""
+    path.unlink(missing_ok=True)
+    return name
 
 
 def leave_reason(job_path: Path, slot: int, error: KitError) -> None:
     """Leave a member's reason for ending where the process that started it looks."""
     reason = {"message": error.message, "hint": error.hint}
-    (job_path.parent / f"reason-{slot}.json").write_text(json.dumps(reason), encoding="utf-8")
+    files.write_json(job_path.parent / f"reason-{slot}.json", reason)
 
 
-def _raise_reason(job_path: Path, slot: int) -> None:
+def _reason(job_path: Path, slot: int, process: _Process) -> KitError:
+    """Return why a process ended: what stopped it, the reason that it left, or how the system has it."""
     path = job_path.parent / f"reason-{slot}.json"
-    if path.is_file():
-        reason = json.loads(path.read_text(encoding="utf-8"))
-        raise KitError(reason["message"], hint=reason["hint"])
+    if process.reason:
+        return ProcessFailed(process.reason, hint="RESUME=<version>")
+    if told := files.read_json(path):
+        path.unlink()
+        return KitError(told["message"], hint=told["hint"])
+    status = process.child.returncode
+    how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+    return ProcessFailed(f"the process of slot {slot} ended with {how}", hint="its lines above")
 
 
 def _rank_variables(ranks: int) -> list[dict[str, str]]:
@@ -102,7 +173,7 @@ def _rank_variables(ranks: int) -> list[dict[str, str]]:
 
 def _start(
     module: str, job_path: Path, slot: int, slots: int, together: dict[str, str], *, on_cards: bool
-) -> subprocess.Popen[str]:
+) -> _Process:
     caches = job_path.parent / f"cache-{slot}"
     environment = {
         **os.environ,
@@ -115,6 +186,8 @@ def _start(
         "TRITON_CACHE_DIR": str(caches / "triton"),
         "TORCHINDUCTOR_CACHE_DIR": str(caches / "inductor"),
         "UNSLOTH_DISABLE_STATISTICS": "1",
+        # Each member would fork two workers off a process that has CUDA open.
+        "UNSLOTH_DATASET_NUM_PROC": "0",
         "HF_DATASETS_CACHE": str(caches / "datasets"),
         "PYTORCH_ALLOC_CONF": "expandable_segments:True",
         **together,
@@ -122,59 +195,30 @@ def _start(
     if on_cards:
         environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
         environment["CUDA_VISIBLE_DEVICES"] = str(slot)
-    command = [sys.executable, "-m", module, str(job_path), str(slot)]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace"
-    )
+    child = subprocess.Popen(
+        [sys.executable, "-m", module, str(job_path), str(slot)],
+        env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+        preexec_fn=end_with_parent(),
+    )  # fmt: skip
+    process = _Process(child, [], time.monotonic())
+    prefix = f"[card {slot}] " if slots > 1 else ""
+    for source, target in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
+        relay = threading.Thread(target=_relay, args=(process, source, target, prefix), daemon=True)
+        relay.start()
+        process.relays.append(relay)
+    return process
 
 
-def _relay(source: IO[str], target: IO[str], prefix: str) -> None:
+def _relay(process: _Process, source: IO[str], target: IO[str], prefix: str) -> None:
     for line in source:
+        process.heard = time.monotonic()
         target.write(line if line.startswith('{"event":') else prefix + line)
         target.flush()
 
 
-def _wait(children: Sequence[subprocess.Popen[str]]) -> tuple[int, int] | None:
-    """Return (slot, status) of the first child that failed, or None when all succeeded."""
-    ended = threading.Condition()
-    order: list[int] = []
-
-    def watch(slot: int, child: subprocess.Popen[str]) -> None:
-        child.wait()
-        with ended:
-            order.append(slot)
-            ended.notify()
-
-    for slot, child in enumerate(children):
-        threading.Thread(target=watch, args=(slot, child), daemon=True).start()
-    seen = 0
-    while seen < len(children):
-        with ended:
-            ended.wait_for(lambda: len(order) > seen)  # noqa: B023 - called before `seen` moves on
-        slot = order[seen]
-        seen += 1
-        if status := children[slot].returncode:
-            _stop(children, STOP_SECONDS)
-            return slot, status
-    return None
-
-
-def _stop(children: Sequence[subprocess.Popen[str]], seconds: float) -> None:
-    for child in children:
-        if child.poll() is None:
-            child.terminate()
-    deadline = time.monotonic() + seconds
-    for child in children:
-        try:
-            child.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
-
-
 @contextmanager
-def _stop_on_signal(children: list[subprocess.Popen[str]]) -> Iterator[None]:
-    """Pass SIGTERM on to the children, and leave none behind however the block ends."""
+def _stop_on_signal(processes: dict[int, _Process]) -> Iterator[None]:
+    """Pass SIGTERM on to the processes, and leave none behind however the block ends."""
 
     def leave(number: int, _frame: object) -> None:
         raise SystemExit(128 + number)
@@ -184,4 +228,13 @@ def _stop_on_signal(children: list[subprocess.Popen[str]]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-        _stop(children, CHECKPOINT_SECONDS)
+        children = [process.child for process in processes.values() if process.child.poll() is None]
+        for child in children:
+            child.terminate()
+        deadline = time.monotonic() + CHECKPOINT_SECONDS
+        for child in children:
+            try:
+                child.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()

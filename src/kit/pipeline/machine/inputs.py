@@ -1,27 +1,24 @@
 """Find what the kernel was given: the competition's files and the base model, below the input root.
 
-Mount layouts change, so files are looked for by name. A model that is not attached is fetched from
-Hugging Face; `python -m kit.pipeline.machine.inputs owner/name` does only that, ahead of the pipeline.
+Mount layouts change, so files are looked for by name. Fetches nothing: a model of Hugging Face that is not
+attached lies in its cache by now (`download`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import importlib
-import json
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from kit.errors import InputInvalid
+from kit.files import read_json, sha256_of, write_json
 
 MOUNT_WAIT_SECONDS = 20.0
 """Mounts may appear a moment after the script starts."""
 MODEL_MARKER = "kit-model.json"
 """Stands beside a snapshot of Hugging Face in a kernel's output and tells its name there."""
-READY = "ready"
-"""The first line of the download that runs ahead: from here on, packages may change under it."""
+SAMPLE_BYTES = 2**20
+"""What is read of each end of a file of weights whose revision nobody tells."""
 
 
 def competition_folder(root: Path, slug: str, *, wait_seconds: float = MOUNT_WAIT_SECONDS) -> Path:
@@ -36,14 +33,19 @@ def competition_folder(root: Path, slug: str, *, wait_seconds: float = MOUNT_WAI
     return min(folders, key=lambda folder: (slug not in folder.parts, len(folder.parts), str(folder)))
 
 
-def model_folder(root: Path, name: str, *, offline: bool, wait_seconds: float = MOUNT_WAIT_SECONDS) -> Path:
-    """Return the folder of a base model: attached, or for a name of Hugging Face without a copy from there.
+def model_folder(root: Path, name: str, *, wait_seconds: float = MOUNT_WAIT_SECONDS) -> Path:
+    """Return the folder of a base model: attached, or for a name of Hugging Face fetched before.
 
     A Kaggle Model's handle is `owner/model/framework/variation/version`; the old layout drops the owner.
     """
     if is_on_hub(name):
-        attached = attached_snapshot(root, name, wait_seconds=wait_seconds if offline else 0.0)
-        return attached or fetch(name, offline=offline)
+        ready = attached_snapshot(root, name) or _cached(name)
+        if folder := ready or attached_snapshot(root, name, wait_seconds=wait_seconds):
+            return folder
+        raise InputInvalid(
+            f"no snapshot of model {name!r} is attached, and none was fetched",
+            hint="make prepare, then attach its output; or a Kaggle Model in model.name",
+        )
     wanted = [part.lower() for part in name.split("/")[1:]]
     found = _wait_for(root, "config.json", wait_seconds)
     for path in found:
@@ -60,31 +62,28 @@ def is_on_hub(name: str) -> bool:
     return name.count("/") == 1
 
 
-def fetch(name: str, *, offline: bool = False, folder: Path | None = None) -> Path:
-    """Return the folder with a snapshot of Hugging Face, in its cache or as plain files in `folder`."""
-    import httpx
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    keep = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
-    try:
-        return Path(snapshot_download(name, allow_patterns=keep, local_files_only=offline, local_dir=folder))
-    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
-        if offline:
-            raise InputInvalid(
-                f"there is no internet, and no snapshot of model {name!r} is attached",
-                hint="make prepare, then attach its output; or a Kaggle Model in model.name",
-            ) from error
-        raise InputInvalid(
-            f"model {name!r} cannot be fetched from Hugging Face: {_first_line(error)}",
-            hint="make prepare, or a Kaggle Model in model.name",
-        ) from error
+def revision(folder: Path) -> str:
+    """Return which version of a model a folder holds: the commit on Hugging Face, else a hash of samples."""
+    if folder.parent.name == "snapshots":
+        return folder.name
+    if told := read_json(folder / MODEL_MARKER).get("revision"):
+        return str(told)
+    beside = folder / ".cache" / "huggingface" / "download" / "config.json.metadata"
+    if beside.is_file():
+        return beside.read_text(encoding="utf-8").split()[0]
+    samples = []
+    for path in sorted(folder.glob("*.json")) + sorted(folder.glob("*.safetensors")):
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            samples.append(f"{path.name} {size} {sha256_of(file.read(SAMPLE_BYTES))}")
+            file.seek(max(0, size - SAMPLE_BYTES))
+            samples.append(sha256_of(file.read()))
+    return sha256_of("\n".join(samples))
 
 
 def mark_model(folder: Path, name: str) -> None:
     """Leave the marker by which `model_folder` finds this snapshot in an attached output."""
-    text = json.dumps({"schema": 1, "name": name}) + "\n"
-    (folder / MODEL_MARKER).write_text(text, encoding="utf-8")
+    write_json(folder / MODEL_MARKER, {"schema": 1, "name": name, "revision": revision(folder)})
 
 
 def marked(root: Path, marker: str, wait_seconds: float = MOUNT_WAIT_SECONDS) -> list[Path]:
@@ -95,29 +94,19 @@ def marked(root: Path, marker: str, wait_seconds: float = MOUNT_WAIT_SECONDS) ->
 def attached_snapshot(root: Path, name: str, *, wait_seconds: float = 0.0) -> Path | None:
     """Return the attached folder with a snapshot of this model of Hugging Face, or None."""
     for path in marked(root, MODEL_MARKER, wait_seconds):
-        if json.loads(path.read_text(encoding="utf-8"))["name"] == name:
+        if read_json(path).get("name") == name:
             return path.parent
     return None
 
 
-def _fetch_ahead(name: str) -> None:
-    """Fetch a snapshot and print the seconds that it took, while packages are being installed.
+def _cached(name: str) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
-    What the download imports is imported before the first line is printed: huggingface_hub itself may be
-    replaced after that.
-    """
-    for module in ("huggingface_hub.file_download", "huggingface_hub._snapshot_download"):
-        importlib.import_module(module)
-    with contextlib.suppress(ImportError):
-        importlib.import_module("hf_xet")
-    print(READY, flush=True)
-    started = time.monotonic()
-    fetch(name)
-    print(f"{time.monotonic() - started:.2f}", flush=True)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except LocalEntryNotFoundError:
+        return None
 
 
 def _model_hint(name: str) -> str:
@@ -146,7 +135,3 @@ def _walk(root: Path, name: str, depth: int = 7) -> Iterator[Path]:
 def _tree(root: Path, most: int = 20) -> str:
     names = [str(path.relative_to(root)) for path in sorted(root.rglob("*"))[: most + 1]]
     return ", ".join([*names[:most], "…"] if len(names) > most else names) or "nothing"
-
-
-if __name__ == "__main__":
-    _fetch_ahead(sys.argv[1])

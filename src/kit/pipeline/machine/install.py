@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kit.config import PROJECT_ROOT
 from kit.errors import InputInvalid, KitError
 from kit.pipeline.machine import inputs
+from kit.pipeline.machine.children import end_with_parent
 
 REQUIREMENTS = PROJECT_ROOT / "kernel" / "requirements.txt"
 MARKER = "kit-wheels.json"
 """Stands in a folder of wheels and names their Python and their pins."""
+MOST_SECONDS = 600.0
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -46,27 +50,44 @@ def missing(wanted: Iterable[str]) -> list[str]:
     return [pin for pin in wanted if not _is_met(Requirement(pin).name, str(Requirement(pin).specifier))]
 
 
-def install(wanted: Sequence[str], wheels: Path | None = None) -> None:
+def install(wanted: Sequence[str], wheels: Path | None = None, *, until: float = math.inf) -> None:
     """Install exactly these pins and nothing they ask for: the image's torch and its kin must stay.
 
-    With `wheels` nothing comes from anywhere else. uv is quicker; where it fails, pip tries.
+    With `wheels` nothing comes from anywhere else. uv is quicker; where it fails, pip tries. Both together
+    are given up at `until`, a monotonic time, and after MOST_SECONDS each.
     """
     print(f"installing {' '.join(wanted)}", flush=True)
     source = ["--no-deps", *(["--no-index", "--find-links", str(wheels)] if wheels else [])]
     if shutil.which("uv"):
         uv = ["uv", "pip", "install", "--quiet", "--python", sys.executable, *source, *wanted]
-        done = subprocess.run(uv, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
+        complaint = _run(uv, until)
+        if complaint is None:
             return
-        print(f"uv could not install them, pip tries: {_last_line(done.stderr)}", flush=True)
+        print(f"uv could not install them, pip tries: {complaint}", flush=True)
     # Compiling all modules takes pip longer than the rest, and few are imported; uv does not either.
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--root-user-action=ignore"]
     pip += ["--disable-pip-version-check", *source, *wanted]
-    if subprocess.run(pip, check=False).returncode != 0:
+    complaint = _run(pip, until)
+    if complaint is not None:
         raise KitError(
-            "the packages above could not be installed",
+            f"the packages above could not be installed: {complaint}",
             hint="make prepare" if wheels else "kernel.internet=true, and a phone-verified Kaggle account",
         )
+
+
+def _run(command: Sequence[str], until: float) -> str | None:
+    """Run an installer; return the last line of its complaint, or None where it did its work."""
+    seconds = max(0.0, min(MOST_SECONDS, until - time.monotonic()))
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=seconds,
+            preexec_fn=end_with_parent(),
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return f"it was not done after {seconds:.0f} s"
+    if done.returncode == 0:
+        return None
+    return ([line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"])[-1]
 
 
 def mark(folder: Path, python: str, wanted: Sequence[str]) -> None:
@@ -120,8 +141,3 @@ def _is_met(name: str, specifier: str) -> bool:
         return SpecifierSet(specifier).contains(importlib.metadata.version(name), prereleases=True)
     except importlib.metadata.PackageNotFoundError:
         return False
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"

@@ -8,7 +8,10 @@ from typing import Any
 
 from kit.config import Config
 from kit.pipeline.model import Loaded
-from kit.pipeline.training.retreat import Layout
+from kit.pipeline.training.layout import Layout
+
+DDP_SECONDS = 300
+"""How long a rank waits for another before both give up and seeds take their place."""
 
 
 def arguments(loaded: Loaded, config: Config, layout: Layout, seed: int, folder: Path) -> Any:
@@ -35,6 +38,7 @@ def arguments(loaded: Loaded, config: Config, layout: Layout, seed: int, folder:
         bf16=loaded.dtype == "bfloat16",
         use_cpu=loaded.device == "cpu",
         ddp_find_unused_parameters=False,
+        ddp_timeout=DDP_SECONDS,
         gradient_checkpointing=False,  # model.set_checkpointing does it, the same way for both loaders
         dataloader_pin_memory=loaded.device != "cpu",
         logging_steps=1,
@@ -50,9 +54,9 @@ def arguments(loaded: Loaded, config: Config, layout: Layout, seed: int, folder:
     return made
 
 
-def steps(config: Config, layout: Layout, bins: int) -> int:
+def steps(config: Config, layout: Layout, bins: int, ranks: int = 1) -> int:
     """Return the optimizer steps of a training on `bins` bins, or rows where they are not packed."""
     if config.train.max_steps:
         return config.train.max_steps
-    passes = math.ceil(bins / layout.batch_size)
+    passes = math.ceil(bins / layout.batch_size / ranks)
     return math.ceil(config.train.epochs * math.ceil(passes / layout.gradient_accumulation))

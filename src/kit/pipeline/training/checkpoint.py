@@ -6,7 +6,6 @@ adds which training it belongs to, and refuses another one. The base model is ne
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -16,8 +15,9 @@ from typing import Any
 
 from kit.config import Config
 from kit.errors import InputInvalid, KitError
+from kit.files import sha256_of, write_json
 from kit.pipeline import events
-from kit.pipeline.training.retreat import Layout
+from kit.pipeline.training.layout import Layout
 
 SCHEMA = 1
 NAME = "checkpoint.json"
@@ -63,8 +63,7 @@ def identity(config: Config, seed: int, examples: Sequence[dict[str, list[int]]]
         for name, value in values[section].items()
         if not name.startswith("checkpoint_")
     }
-    rows = hashlib.sha256(json.dumps(examples).encode()).hexdigest()
-    return Identity(settings, seed, rows)
+    return Identity(settings, seed, sha256_of(json.dumps(examples)))
 
 
 def newest(folder: Path) -> Path | None:
@@ -90,7 +89,7 @@ def read(folder: Path, wanted: Identity) -> Checkpoint:
             f"{path} was written by another version of the kit", hint="the same push without RESUME"
         )
     for name, digest in facts["files"].items():
-        if not (path / name).is_file() or _sha256(path / name) != digest:
+        if not (path / name).is_file() or sha256_of(path / name) != digest:
             raise InputInvalid(f"{path / name} is missing or damaged", hint="fetch the checkpoint again")
     if other := _difference(facts["identity"], asdict(wanted)):
         raise KitError(
@@ -132,7 +131,7 @@ class Keeper:
             shutil.rmtree(self.part, ignore_errors=True)
             save()
             self._settle(self.part / f"checkpoint-{trainer.state.global_step}", trainer.state)
-        except (OSError, RuntimeError, _serialization_error()) as error:
+        except (OSError, RuntimeError, KitError, _serialization_error()) as error:
             # torch and safetensors each have their own way to say that the disk is full.
             self._note(f"no checkpoint at step {trainer.state.global_step}: {str(error).splitlines()[0]}")
         finally:
@@ -152,9 +151,9 @@ class Keeper:
             "layout": asdict(self.layout),
             "step": state.global_step,
             "steps": state.max_steps,
-            "files": {path.name: _sha256(path) for path in sorted(written.iterdir())},
+            "files": {path.name: sha256_of(path) for path in sorted(written.iterdir())},
         }
-        (written / NAME).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_json(written / NAME, facts)
         place = self.folder / f"step-{state.global_step}"
         size = sum(path.stat().st_size for path in written.iterdir())
         shutil.rmtree(place, ignore_errors=True)
@@ -220,8 +219,3 @@ def _difference(there: dict[str, Any], here: dict[str, Any]) -> str:
     if there["seed"] != here["seed"]:
         return f"its seed was {there['seed']}, now {here['seed']}"
     return "its training rows were others" if there["rows"] != here["rows"] else ""
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

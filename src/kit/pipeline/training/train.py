@@ -14,38 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from kit.config import Config
-from kit.errors import KitError
+from kit.environment import ranks
 from kit.pipeline import events, model, tokens
+from kit.pipeline.answers import FailsAgain, Trained
 from kit.pipeline.model import Loaded
-from kit.pipeline.training import arguments, oversee, retreat
+from kit.pipeline.training import arguments, oversee
 from kit.pipeline.training import checkpoint as checkpoints
+from kit.pipeline.training import layout as layouts
 from kit.pipeline.training.checkpoint import Checkpoint, Identity, Keeper
-from kit.pipeline.training.retreat import Layout
+from kit.pipeline.training.layout import Bounds, Layout
+from kit.task import effort
 
 GIB = 2**30
 HISTORY = ("step", "loss", "learning_rate")
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What training did: one (step, loss, learning rate) per optimizer step, and the packed tokens seen.
-
-    `step` of `steps` were reached; `stopped` is empty, "time limit" or "SIGTERM". The layout is the one that
-    fitted; `notes` say how it was found and what else did not go as planned.
-    """
-
-    history: list[dict[str, float]]
-    seconds: float
-    tokens: int
-    bins: int
-    step: int
-    steps: int
-    stopped: str
-    notes: list[str]
-    pack_tokens: int
-    batch_size: int
-    gradient_accumulation: int
-    gradient_checkpointing: bool
 
 
 @dataclass
@@ -61,16 +42,10 @@ class _Task:
     checkpoint: Path | None
     examples: list[dict[str, list[int]]]
     named: Identity
+    bounds: Bounds
+    tokens: int
     seen: oversee.Seen = field(default_factory=oversee.Seen)
     notes: list[str] = field(default_factory=list)
-
-    @property
-    def longest(self) -> int:
-        return max(len(example["input_ids"]) for example in self.examples)
-
-    @property
-    def tokens(self) -> int:
-        return sum(len(example["input_ids"]) for example in self.examples)
 
 
 def train(
@@ -84,32 +59,43 @@ def train(
     until: float | None = None,
     checkpoint: Path | None = None,
     resume: Path | None = None,
+    fitted: dict[Layout, Layout] | None = None,
 ) -> Trained:
     """Train the adapter of `loaded` on `rows`, each with `text` and `label`; events call it `name`.
 
-    Training ends before `until`, an epoch time, but not before its first step. Checkpoints go into the folder
-    `checkpoint`; with one, SIGTERM ends training behind the step that is on. `resume` is such a folder of an
-    earlier run to go on from. Raises KitError where the loss stops being a number, where no layout fits into
-    memory, and where `resume` holds no checkpoint of this very training.
+    Training ends before `until`, a monotonic time. Checkpoints go into the folder `checkpoint`; with one,
+    SIGTERM ends training behind the step that is on. `resume` is such a folder of an earlier run to go on
+    from. `fitted` remembers from one call to the next which layout fitted. Raises FailsAgain where the loss
+    stops being a number, where gradients overflow too often, and where no layout fits into memory; KitError
+    where `resume` holds no checkpoint of this very training.
     """
     examples = tokens.teach(loaded.tokenizer, rows, config, seed)
     named = checkpoints.identity(config, seed, examples)
-    task = _Task(loaded, config, name or seed, seed, scratch, until, checkpoint, examples, named)
+    lengths = [len(example["input_ids"]) for example in examples]
+    step = effort.step_size(config, len(rows), sum(lengths))
+    bounds = Bounds(step, max(lengths), loaded.free_bytes, ranks())
+    task = _Task(
+        loaded, config, name or seed, seed, scratch, until, checkpoint, examples, named, bounds, sum(lengths)
+    )
+    fitted = {} if fitted is None else fitted
     start = checkpoints.read(resume, named) if resume else None
-    layout = start.layout if start else retreat.first(config, task.longest)
+    chosen = layouts.first(config, bounds)
+    layout = start.layout if start else fitted.get(chosen, chosen)
     if start:
         task.notes.append(f"went on from step {start.step} of {start.steps}")
     elif config.train.packing and not config.train.pack_tokens:
-        task.notes.append(f"{layout}: the longest row has {task.longest} tokens")
+        task.notes.append(f"{layout}: the longest row has {bounds.longest} tokens")
     with oversee.heeding_sigterm(task.seen) if checkpoint else nullcontext():
         while True:
             try:
-                return _attempt(task, layout, start)
+                trained = _attempt(task, layout, start)
+                fitted[chosen] = layout
+                return trained
             except (RuntimeError, MemoryError) as error:
                 # A rank cannot go back alone: the others wait for its gradients.
-                if oversee.ranks() > 1 or not model.is_out_of_memory(error):
+                if ranks() > 1 or not model.is_out_of_memory(error):
                     raise
-                said = str(error).splitlines()[0]
+                said = str(error).splitlines()[0] if str(error) else type(error).__name__
             # Behind the except block, whose traceback holds the tensors that were too many.
             smaller = _retreat(task, layout, said)
             if start and not smaller.has_bins_of(layout):
@@ -128,9 +114,9 @@ def _attempt(task: _Task, layout: Layout, start: Checkpoint | None) -> Trained:
         keeper = Keeper(task.checkpoint, task.member, task.named, layout, most_bytes)
     trainer = _prepared(task, layout, keeper)
     bins = len(trainer.train_dataset)
-    steps = arguments.steps(task.config, layout, bins)
+    steps = arguments.steps(task.config, layout, bins, task.bounds.ranks)
     started = time.monotonic()
-    if task.until is not None and oversee.any_rank(time.time() >= task.until, trainer.args.device):
+    if task.until is not None and oversee.any_rank(time.monotonic() >= task.until, trainer.args.device):
         task.seen.stopped = oversee.TIME_LIMIT
     if task.seen.stopped or (start and start.step >= steps):
         if start:
@@ -147,6 +133,7 @@ def _attempt(task: _Task, layout: Layout, start: Checkpoint | None) -> Trained:
         notes += keeper.notes
     if task.seen.skipped:
         notes.append(f"fp16 skipped {task.seen.skipped} steps, whose gradients overflowed")
+    oversee.refuse_skipped(task.seen, step)
     return Trained(
         history=[{name: entry[name] for name in HISTORY} for entry in log if "loss" in entry],
         seconds=round(time.monotonic() - started, 2),
@@ -154,9 +141,10 @@ def _attempt(task: _Task, layout: Layout, start: Checkpoint | None) -> Trained:
         bins=bins,
         step=step,
         steps=steps,
+        skipped=task.seen.skipped,
         stopped=task.seen.stopped,
         notes=notes,
-        **vars(layout),
+        layout=layout,
     )
 
 
@@ -169,8 +157,10 @@ def _prepared(task: _Task, layout: Layout, keeper: Keeper | None) -> Any:
     model.set_checkpointing(loaded, layout.gradient_checkpointing)
     dataset = Dataset.from_list(task.examples)
     trainer = _trainer(loaded, dataset, config, task.seed, task.scratch, layout, keeper)
-    trainer.add_callback(_progress(loaded, task.member, task.tokens))
-    task.seen.skipped = 0
+    steps = arguments.steps(config, layout, len(trainer.train_dataset), task.bounds.ranks)
+    trainer.args.warmup_steps = effort.warmup_steps(config, steps)
+    task.seen.skipped = task.seen.in_a_row = 0
+    trainer.add_callback(_progress(loaded, task))
     checkpoint_seconds = 60 * config.train.checkpoint_minutes if keeper else None
     trainer.add_callback(
         oversee.overseer(
@@ -192,22 +182,20 @@ def _retreat(task: _Task, layout: Layout, said: str) -> Layout:
     Raises KitError where there is none, with the settings that are left to the user.
     """
     import torch
-    from accelerate.utils.memory import clear_device_cache
 
     loaded = task.loaded
     held = f"{model.peak_memory(loaded) / GIB:.1f} GiB held"
-    smaller = retreat.smaller(layout, task.config, task.longest)
+    smaller = layouts.smaller(layout, task.config, task.bounds)
     if smaller is None:
         more = "" if layout.gradient_checkpointing else "train.gradient_checkpointing=true, "
-        raise KitError(
+        raise FailsAgain(
             f"training does not fit into memory in {layout}, {held}: {said}",
-            hint=f"{more}a model.max_row_tokens below {task.longest}, or a lower lora.r",
+            hint=f"{more}a model.max_row_tokens below {task.bounds.longest}, or a lower lora.r",
         )
     task.notes.append(f"out of memory in {layout}, {held}; went on in {smaller}")
     events.emit("retreat", member=task.member, before=str(layout), after=str(smaller), reason=said)
-    loaded.model.zero_grad(set_to_none=True)
     model.renew_adapter(loaded, task.seed)
-    clear_device_cache(garbage_collection=True)
+    model.forget(loaded)
     if loaded.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     return smaller
@@ -228,10 +216,10 @@ def _trainer(
     config: Config,
     seed: int,
     scratch: Path,
-    layout: Layout | None = None,
+    layout: Layout,
     keeper: Keeper | None = None,
 ) -> Any:
-    """Return TRL's trainer on `dataset`, in the first choice of layout where none is given."""
+    """Return TRL's trainer on `dataset`, laid out so."""
     import trl
     from transformers import PrinterCallback, Trainer
 
@@ -241,7 +229,6 @@ def _trainer(
         compute_loss = Trainer.compute_loss
 
     _hush_packing_warning()
-    layout = layout or retreat.first(config, max(map(len, dataset["input_ids"])))
     trainer_class = CpuTrainer if loaded.device == "cpu" else trl.SFTTrainer
     trainer = (checkpoints.keeping(trainer_class, keeper) if keeper else trainer_class)(
         model=loaded.model,
@@ -270,9 +257,7 @@ def _assert_whole(trainer: Any, tokens_before: int) -> None:
         raise AssertionError(f"packing kept {packed} of {tokens_before} tokens")
 
 
-def _progress(loaded: Loaded, member: str | int, tokens_an_epoch: int) -> Any:
-    import math
-
+def _progress(loaded: Loaded, task: _Task) -> Any:
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):  # type: ignore[misc]
@@ -285,26 +270,23 @@ def _progress(loaded: Loaded, member: str | int, tokens_an_epoch: int) -> Any:
         def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any) -> None:
             if "loss" not in logs:
                 return
-            loss = float(logs["loss"])
+            loss, gradient = float(logs["loss"]), logs.get("grad_norm")
             elapsed = time.monotonic() - self.started
             done = max(state.global_step - self.first_step, 1)
-            left = elapsed / done * (state.max_steps - state.global_step)
-            seen = (state.epoch - self.first_epoch) * tokens_an_epoch
+            seen = (state.epoch - self.first_epoch) * task.tokens
             events.emit(
                 "step",
-                member=member,
+                member=task.member,
                 step=state.global_step,
                 steps=state.max_steps,
                 loss=round(loss, 5),
+                gradient_norm=None if gradient is None else round(float(gradient), 5),
+                skipped=task.seen.skipped,
                 learning_rate=logs.get("learning_rate"),
                 tokens_per_second=round(seen / max(elapsed, 1e-9)),
                 memory_bytes=model.peak_memory(loaded),
-                seconds_left=round(left, 1),
+                seconds_left=round(elapsed / done * (state.max_steps - state.global_step), 1),
             )
-            if not math.isfinite(loss):
-                raise KitError(
-                    f"the loss is {loss} at step {state.global_step}",
-                    hint="a lower train.learning_rate, or train.loss_scale_start=1024",
-                )
+            oversee.refuse_not_a_number(task.seen, state.global_step, loss, gradient)
 
     return Progress()

@@ -9,18 +9,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit import config as settings
-from kit.pipeline.training import retreat
-from kit.pipeline.training.retreat import Layout
+from kit.config import Config
+from kit.pipeline.model import CARD_OVERHEAD_BYTES
+from kit.pipeline.training import layout as layouts
+from kit.pipeline.training.layout import Bounds, Layout
+from kit.task import effort
+
+PLENTY = 10**12
+FOUR = "train.gradient_accumulation=4"
 
 
-def _first(longest: int, *overrides: str) -> Layout:
-    return retreat.first(settings.resolve("t4x2", overrides), longest)
+def _bounds(config: Config, longest: int, free: int = 0, rows: int = 4000) -> Bounds:
+    return Bounds(effort.step_size(config, rows, 200 * rows), longest, free)
 
 
-def _chain(longest: int, *overrides: str) -> list[Layout]:
+def _first(longest: int, *overrides: str, free: int = 0) -> Layout:
     config = settings.resolve("t4x2", overrides)
-    chain = [retreat.first(config, longest)]
-    while (smaller := retreat.smaller(chain[-1], config, longest)) is not None:
+    return layouts.first(config, _bounds(config, longest, free))
+
+
+def _chain(longest: int, *overrides: str, free: int = 0) -> list[Layout]:
+    config = settings.resolve("t4x2", overrides)
+    bounds = _bounds(config, longest, free)
+    chain = [layouts.first(config, bounds)]
+    while (smaller := layouts.smaller(chain[-1], config, bounds)) is not None:
         chain.append(smaller)
     return chain
 
@@ -28,10 +40,30 @@ def _chain(longest: int, *overrides: str) -> list[Layout]:
 @pytest.mark.parametrize(
     ("longest", "expected"), [(1081, 1152), (1152, 1152), (1153, 1280), (300, 384), (2048, 2048)]
 )
-def test_without_checkpointing_a_bin_just_holds_the_longest_row(longest: int, expected: int) -> None:
+def test_where_memory_is_unknown_a_bin_just_holds_the_longest_row(longest: int, expected: int) -> None:
     """The smallest multiple of 128, since memory grows with the bin."""
     layout = _first(longest)
     assert (layout.pack_tokens, layout.gradient_checkpointing) == (expected, False)
+
+
+def test_a_t4_begins_with_the_longest_bin_that_should_fit() -> None:
+    """2,048 tokens of an 8B model took 13.7 of the 14.5 GiB; a card with less begins with less."""
+    free = 15 * 2**30 - 5_702_000_000 - CARD_OVERHEAD_BYTES
+    assert _first(1081, free=free) == Layout(2048, 1, 4, False)
+    assert _first(1081, free=free - 2**30) == Layout(1792, 1, 5, False)
+    assert _first(1081, free=1) == Layout(1152, 1, 7, False)
+
+
+def test_long_bins_give_way_to_short_ones_before_checkpointing_does() -> None:
+    """1,152 tokens without it cost less card time than 2,048 with it."""
+    chain = _chain(1081, free=PLENTY)
+    assert chain == [Layout(2048, 1, 4, False), Layout(1152, 1, 7, False), Layout(1152, 1, 7, True)]
+
+
+def test_ranks_share_the_tokens_of_a_step() -> None:
+    """Two cards make the updates of one, each with half of the passes."""
+    config = settings.resolve("t4x2")
+    assert layouts.first(config, Bounds(8192, 1081, PLENTY, ranks=2)) == Layout(2048, 1, 2, False)
 
 
 def test_with_checkpointing_a_bin_has_2048_tokens_or_more_where_a_row_is_longer() -> None:
@@ -49,13 +81,13 @@ def test_a_chosen_bin_keeps_the_tokens_of_a_step() -> None:
 
 def test_settings_that_are_set_are_taken() -> None:
     """Bins, rows and checkpointing as the user says; without packing there are no bins."""
-    assert _first(300, "train.pack_tokens=2048", "train.batch_size=2") == Layout(2048, 2, 4, False)
+    assert _first(300, "train.pack_tokens=2048", "train.batch_size=2", FOUR) == Layout(2048, 2, 4, False)
     assert _first(300, "train.packing=false") == Layout(0, 1, 4, False)
 
 
 def test_memory_is_given_up_in_order() -> None:
     """Checkpointing first, then shorter bins down to the longest row, then fewer of them."""
-    assert _chain(400, "train.pack_tokens=2048", "train.batch_size=3") == [
+    assert _chain(400, "train.pack_tokens=2048", "train.batch_size=3", FOUR) == [
         Layout(2048, 3, 4, False),
         Layout(2048, 3, 4, True),
         Layout(1024, 3, 8, True),
@@ -89,7 +121,7 @@ def test_every_retreat_is_smaller_and_keeps_rows_whole_and_the_step(
         f"train.gradient_accumulation={accumulation}",
         f"train.packing={str(packing).lower()}",
     )
-    whole = (pack or retreat.BIN) * batch * accumulation if packing else batch * accumulation
+    whole = (pack or effort.BIN) * batch * accumulation if packing else batch * accumulation
     for before, after in pairwise(chain):
         at_once = (before.pack_tokens or 1) * before.batch_size
         assert after.has_bins_of(before) or (after.pack_tokens or 1) * after.batch_size < at_once

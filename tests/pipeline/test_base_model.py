@@ -12,7 +12,7 @@ import pytest
 from kit import config as settings
 from kit.errors import InputInvalid
 from kit.fetch import inputs
-from kit.pipeline.machine import base
+from kit.pipeline.machine import base_model
 
 CONFIG = settings.resolve("t4x2")
 LLAMA = {"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 32, "hidden_size": 4096}
@@ -41,13 +41,13 @@ def make_model(tmp_path: Path) -> Callable[..., Path]:
 def test_the_model_that_was_asked_for_passes(make_model: Callable[..., Path]) -> None:
     """One file of weights or several, the template in the configuration or in a file of its own."""
     folder = make_model()
-    base.check(folder, CONFIG)
+    base_model.check(folder, CONFIG)
     (folder / "tokenizer_config.json").write_text("{}")
     (folder / "chat_template.jinja").write_text("{{ messages }}")
     (folder / "model.safetensors").rename(folder / "model-00001-of-00001.safetensors")
     index = {"weight_map": {"weight": "model-00001-of-00001.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    base.check(folder, CONFIG)
+    base_model.check(folder, CONFIG)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_another_model_names_expected_and_found_and_the_setting(
 ) -> None:
     """One line each, with the setting to change where it is meant."""
     with pytest.raises(InputInvalid) as caught:
-        base.check(make_model(**changes), CONFIG)
+        base_model.check(make_model(**changes), CONFIG)
     assert f"expected {expected}, found" in caught.value.message
     assert found in caught.value.message
     assert setting in caught.value.hint
@@ -80,7 +80,7 @@ def test_a_check_that_is_switched_off_is_not_made(make_model: Callable[..., Path
     """Empty, 0 and false stand for no check."""
     folder = make_model(template="", architectures=["Other"], num_hidden_layers=1, hidden_size=8)
     off = ["model.architecture=", "model.layers=0", "model.width=0", "model.instruct=false"]
-    base.check(folder, settings.resolve("t4x2", off))
+    base_model.check(folder, settings.resolve("t4x2", off))
 
 
 @pytest.mark.parametrize("cut", [1, 8, 60, 80])
@@ -90,7 +90,7 @@ def test_a_cut_download_is_told_from_the_header(make_model: Callable[..., Path],
     _weights(folder / "model.safetensors", cut=cut)
     size = (folder / "model.safetensors").stat().st_size
     with pytest.raises(InputInvalid, match=rf"model\.safetensors.*{size} bytes"):
-        base.check(folder, CONFIG)
+        base_model.check(folder, CONFIG)
 
 
 def test_every_file_that_the_index_names_must_be_there(make_model: Callable[..., Path]) -> None:
@@ -100,11 +100,11 @@ def test_every_file_that_the_index_names_must_be_there(make_model: Callable[...,
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
     _weights(folder / "model-00001-of-00002.safetensors")
     with pytest.raises(InputInvalid, match=r"lacks 1 of 2 files of weights.*model-00002-of-00002"):
-        base.check(folder, CONFIG)
+        base_model.check(folder, CONFIG)
     (folder / "model.safetensors.index.json").unlink()
     (folder / "model.safetensors").unlink()
     with pytest.raises(InputInvalid, match=r"lacks 1 of 1 files of weights.*'model\.safetensors'"):
-        base.check(folder, CONFIG)
+        base_model.check(folder, CONFIG)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{"])
@@ -113,21 +113,21 @@ def test_a_damaged_configuration_is_one_line(make_model: Callable[..., Path], te
     folder = make_model()
     (folder / "config.json").write_text(text)
     with pytest.raises(InputInvalid, match=r"config\.json"):
-        base.check(folder, CONFIG)
+        base_model.check(folder, CONFIG)
 
 
 def test_a_folder_without_a_model_names_what_makes_one(tmp_path: Path) -> None:
     """An empty mount looks like this."""
     with pytest.raises(InputInvalid, match=r"holds no config\.json"):
-        base.check(tmp_path, CONFIG)
+        base_model.check(tmp_path, CONFIG)
 
 
 @pytest.mark.train
 def test_the_presets_describe_the_models_that_are_made_here(tiny_model: Path) -> None:
     """Tiny always; small where it has been fetched."""
-    base.check(tiny_model, settings.resolve("tiny"))
+    base_model.check(tiny_model, settings.resolve("tiny"))
     with pytest.raises(InputInvalid, match="expected layers 32, found layers 1"):
-        base.check(tiny_model, CONFIG)
+        base_model.check(tiny_model, CONFIG)
     small = inputs.MODELS / inputs.SMALL
     if small.is_dir():
-        base.check(small, settings.resolve("small"))
+        base_model.check(small, settings.resolve("small"))
