@@ -71,8 +71,10 @@ def _sentence(found: dict[str, Any]) -> str:
         return f"best of {found['points']} points: {found['best']}"
     if kind == "resume":
         return f"going on from {found['folder']}; done are {', '.join(found['done']) or 'no members'}"
-    if kind == "fall_back":
-        return str(found["reason"])
+    if kind == "warning":
+        return f"warning: {found['text']}"
+    if kind == "download":
+        return f"downloaded {found['bytes'] / 1e9:.1f} GB, {found['bytes_per_second'] / 1e6:.0f} MB/s"
     if kind in {"skipped", "no_checkpoint"}:
         return f"{kind.replace('_', ' ')}: member {found['member']}, {found['reason']}"
     if kind == "stop":

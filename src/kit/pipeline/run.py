@@ -82,7 +82,9 @@ def run(config: Config, input_root: Path, working: Path, record: RunRecord) -> N
     events.emit(
         "start", preset=config.preset, cards=[card.name for card in cards], dtype=record.precision.dtype
     )
-    train, test, columns = _read(config, inputs.competition_folder(input_root, config.competition.slug), record)
+    train, test, columns = _read(
+        config, inputs.competition_folder(input_root, config.competition.slug), record
+    )
     members = plan.members(config, train)
     plan.refuse_missing_labels(members, train, config.competition.labels)
     record.write(working)  # by which RESUME finds what a killed run leaves
