@@ -10,9 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.task import parse as parsing
 from kit.task.parse import REASONS, Unparsed, parse
 
 LABELS = ("Positive", "Negative")
+LEFT_UNPARSED = 20
+"""Most completions of the table that a careful reader reads and the parser does not."""
 with (Path(__file__).parent / "completions.csv").open(encoding="utf-8", newline="") as file:
     COMPLETIONS = list(csv.DictReader(file))
 
@@ -20,15 +23,46 @@ PIECES = st.sampled_from(
     [
         *"#*_`'\"{}[]<|>:.,!?।，\n\t ",
         *("Positive", "negative", "Neg", "not ", "n't", "### ", "### Response:", "</s>", "<|eot_id|>"),
+        *(
+            "<think>",
+            "</think>",
+            "<|channel|>",
+            "final",
+            "<|message|>",
+            "\\boxed{",
+            "answer",
+            "0.5",
+            "\u2212",
+        ),
         *("सकारात्मक", "नहीं", "正面", "不", "非常", "é", "\u0301", "\u200b", "ﷺ", "\ud800", '"label": "'),
     ]
 )
 TEXTS = st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join))
-
-
-def read_by_substring(text: str) -> str:
-    """The reference solution's way: the first label found anywhere, else Positive."""
-    return next((label for label in LABELS if label.lower() in text.lower()), "Positive")
+DENIALS = [
+    *(
+        "{} is wrong",
+        "It is not {}",
+        "It isn't really {}",
+        "far from {}",
+        "lack of {}",
+        "hardly {}",
+        "never {}",
+    ),
+    *(
+        "unlikely to be {}",
+        "rather than {}",
+        "instead of {}",
+        "It can't be {}",
+        "I would not call it {}",
+        "{}?",
+    ),
+    *("Is it {}?", "if it were {}", "neither {} nor", "either {}", "{}: no", "{}: 0.1", "{} ❌", "[ ] {}"),
+    *("n'est pas {}", "nunca {}", "nada {}", "não {}", "non è {}", "nicht {}", "niemals {}", "niet {}"),
+    *("inte {}", "ikke {}", "nie {}", "не {}", "δεν {}", "{} değil", "bukan {}", "không {}", "ليس {}"),
+    *("{} نیست", "{} نہیں", "לא {}", "{} नहीं", "{} छैन", "{} नाही", "{} নয়", "{} নহয়", "{} ନୁହେଁ", "{} નથી"),
+    *("{} ਨਹੀਂ", "{} ಅಲ್ಲ", "{} അല്ല", "{} அல்ல", "{} కాదు", "不{}", "没有{}", "{}ではない", "{} 아니다", "ไม่{}"),
+    *("{} nahi hai", "hindi {}", "ei ole {}", "nem {}", "není {}", "nu e {}", "si {} hata", "არ არის {}"),
+]
 
 
 def outcome(text: str, labels: tuple[str, ...] = LABELS, **synonyms: list[str]) -> str:
@@ -36,26 +70,51 @@ def outcome(text: str, labels: tuple[str, ...] = LABELS, **synonyms: list[str]) 
     return parsed.reason if isinstance(parsed, Unparsed) else parsed
 
 
+def labels_of(row: dict[str, str]) -> tuple[str, ...]:
+    return tuple(row["labels"].split("|")) if row["labels"] else LABELS
+
+
 @pytest.mark.parametrize("row", COMPLETIONS, ids=lambda row: f"{row['language']}-{row['completion'][:24]!r}")
 def test_reads_as_a_careful_reader_does(row: dict[str, str]) -> None:
-    """Each completion of the table gets the label or the reason that a careful reader gives."""
-    assert outcome(row["completion"]) == row["outcome"]
+    """Each completion of the table gets its label or reason, and no label that a careful reader does not."""
+    assert outcome(row["completion"], labels_of(row)) == row["outcome"]
+    assert row["outcome"] in (*REASONS, row["careful"])
 
 
 def test_the_table_is_broad() -> None:
-    """The table holds 150 completions in the 13 languages of the task and five more, and every outcome."""
-    assert len(COMPLETIONS) >= 150
-    assert len({row["language"] for row in COMPLETIONS}) == 18
-    assert {row["outcome"] for row in COMPLETIONS} == {*LABELS, *REASONS}
+    """The table holds 450 completions in 25 languages and every reason; few of them are left unparsed."""
+    assert len(COMPLETIONS) >= 450
+    assert len({row["language"] for row in COMPLETIONS}) >= 25
+    assert {row["outcome"] for row in COMPLETIONS} >= {*LABELS, *REASONS}
+    left = [row["completion"] for row in COMPLETIONS if row["careful"] and row["careful"] != row["outcome"]]
+    assert len(left) <= LEFT_UNPARSED, left
+
+
+@pytest.mark.parametrize(
+    ("table", "place"),
+    [
+        (name, place)
+        for name in ("CUTS", "REFUSALS", "DOUBTS")
+        for place in range(len(getattr(parsing, name)))
+    ],
+    ids=lambda part: part if isinstance(part, str) else None,
+)
+def test_each_rule_is_needed(table: str, place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any one rule the parser reads a completion of the table otherwise."""
+    rules = getattr(parsing, table)
+    monkeypatch.setattr(parsing, table, (*rules[:place], *rules[place + 1 :]))
+    monkeypatch.setattr(parsing, "_read_short", parsing._read)
+    assert any(outcome(row["completion"], labels_of(row)) != row["outcome"] for row in COMPLETIONS)
 
 
 def test_reading_by_substring_is_wrong_where_it_matters() -> None:
-    """The reference's parser labels every completion and is wrong on more than half of the table."""
-    assert [read_by_substring(row["completion"]) for row in COMPLETIONS] == [
-        row["reference"] for row in COMPLETIONS
-    ]
-    wrong = sum(row["reference"] != row["outcome"] for row in COMPLETIONS)
-    assert wrong > len(COMPLETIONS) / 2
+    """The first label found anywhere, else Positive, as the reference reads, is wrong on half of the table."""
+
+    def first_named(text: str) -> str:
+        return next((label for label in LABELS if label.lower() in text.lower()), "Positive")
+
+    rows = [row for row in COMPLETIONS if not row["labels"]]
+    assert sum(first_named(row["completion"]) != row["careful"] for row in rows) > len(rows) / 2
 
 
 @given(TEXTS)
@@ -67,7 +126,7 @@ def test_total_and_inside_the_set(text: str) -> None:
     )
 
 
-@given(TEXTS)
+@given(TEXTS.filter(lambda text: "think" not in text.lower() and "channel" not in text))
 def test_the_short_cut_changes_nothing(text: str) -> None:
     """A bare answer is read the same with a full stop, Markdown or an end token around it."""
     for label in LABELS:
@@ -76,28 +135,55 @@ def test_the_short_cut_changes_nothing(text: str) -> None:
         } == {label}
 
 
-@given(st.text(alphabet=st.characters(exclude_characters="#<", exclude_categories=["Cs"])))
-def test_what_follows_the_first_line_does_not_matter(prose: str) -> None:
-    """A first line with one label decides, whatever prose stands below it."""
-    assert parse(f"Sentiment: Negative\n{prose}", LABELS) == "Negative"
+@given(st.text(), st.sampled_from(LABELS))
+def test_a_label_that_is_read_is_read_again(text: str, label: str) -> None:
+    """What the parser gives parses as itself, and no text below a label turns it into the other one."""
+    parsed = parse(f"Sentiment: {label}\n{text}", LABELS)
+    assert isinstance(parsed, Unparsed) or parse(parsed, LABELS) == parsed == label
 
 
 @given(
-    st.sampled_from(LABELS),
-    st.sampled_from(["not {}", "It isn't {}", "{}ly", "un{}", "{} or {other}", "{}s"]),
+    st.text(st.characters(exclude_categories=["L", "Cs"])),
+    st.text(st.sampled_from("qwxzäßщखঅ不อ \n.,:-{}<>")),
 )
-def test_never_flipped(label: str, form: str) -> None:
-    """A denied, hedged or inflected label is Unparsed and never the other label."""
-    other = next(name for name in LABELS if name != label)
-    assert isinstance(parse(form.format(label.lower(), other=other), LABELS), Unparsed)
+def test_without_a_label_word_nothing_is_read(marks: str, letters: str) -> None:
+    """A text without a word for a label is Unparsed."""
+    assert isinstance(parse(marks + letters, LABELS), Unparsed)
+
+
+@given(
+    TEXTS.filter(lambda text: "/" not in text),
+    st.sampled_from(["<think>", "<thinking>", "<reasoning>", "[THINK]"]),
+)
+def test_an_open_thought_is_no_answer(text: str, tag: str) -> None:
+    """Whatever follows the start of a thought without an end is part of the thought."""
+    assert outcome(f"{tag}{text}") == "truncated"
+
+
+@given(
+    st.sampled_from(DENIALS),
+    st.sampled_from(LABELS),
+    st.sampled_from(["", "Label: ", "<think></think>", "**"]),
+)
+def test_never_flipped(form: str, label: str, opening: str) -> None:
+    """A denied, asked, doubted or scored label is Unparsed in every language, and never the other one."""
+    assert isinstance(parse(opening + form.format(label), LABELS), Unparsed)
+    assert isinstance(parse(opening + form.format(label.lower()), LABELS), Unparsed)
+
+
+@pytest.mark.parametrize("form", ["{}ly", "un{}", "{}s", "{} or {other}", "{}/{other}", "non-{}", "{}-ish"])
+def test_parts_and_pairs_are_no_label(form: str) -> None:
+    """An inflected label, or two of them, is none."""
+    for label, other in (LABELS, LABELS[::-1]):
+        assert isinstance(parse(form.format(label.lower(), other=other), LABELS), Unparsed)
 
 
 @pytest.mark.parametrize(
     ("text", "labels", "expected"),
     [
         ("Very  Positive", ("Positive", "Very Positive"), "Very Positive"),
-        ("It is every positive thing", ("Positive", "Very Positive"), "Positive"),
-        ("I like C++ most", ("C", "C++", "C#"), "C++"),
+        ("It is every positive thing", ("Positive", "Very Positive"), "unfamiliar"),
+        ("The answer is C++", ("C", "C++", "C#"), "C++"),
         ("C.", ("C", "C++", "C#"), "C"),
         ("not_entailment", ("entailment", "not_entailment"), "not_entailment"),
         ("1", ("0", "1"), "1"),
