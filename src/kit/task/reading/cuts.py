@@ -19,7 +19,8 @@ _THOUGHT = re.compile(
     re.IGNORECASE,
 )
 _CHANNEL = re.compile(
-    r"<\|channel\|>\s?(\w+)[^<]{0,40}(?:<\|message\|>|$)|^analysis(?=\s?[A-Z])|(assistant ?final)"
+    r"<\|channel\|>\s?(\w+)(?:[^<]|<\|constrain\|>){0,40}(?:<\|message\|>|$)"
+    r"|^analysis(?=\s?[A-Z])|(assistant ?final)"
 )
 _OPENING = re.compile(
     r"(?:\s|<\|(?:begin_of_text|im_start|assistant|return|begin_of_solution|message)\|>|<s>|<bos>|\[/?INST\]"

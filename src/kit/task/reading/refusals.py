@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from kit.task.reading import words
-from kit.task.reading.sentences import OPENERS, Reason, Rule, Sentence, has, is_plain
+from kit.task.reading.sentences import MARKERS, OPENERS, Reason, Rule, Sentence, has, is_plain
 from kit.task.reading.vocabulary import MARKS, Token, Vocabulary
 
 SHORT = 5
@@ -46,8 +46,9 @@ def _value(one: Sentence, _: Vocabulary) -> Reason | None:
 
 
 def _question(one: Sentence, _: Vocabulary) -> Reason | None:
-    inverted = one.tokens[0][0] in words.ASKS and len(one.tokens) > 2
-    return "hedged" if one.asks or inverted else None
+    first = one.tokens[0][0]
+    is_open = one.asks or first in words.COMMANDS or (first in words.ASKS and len(one.tokens) > 2)
+    return "hedged" if is_open else None
 
 
 def _hedge(one: Sentence, _: Vocabulary) -> Reason | None:
@@ -63,7 +64,9 @@ def _short_label(one: Sentence, _: Vocabulary) -> Reason | None:
     word = one.tokens[one.at][0]
     if not word[-1].isdigit() and not (len(word) == 1 and word.isascii()):
         return None
-    is_shown = one.is_alone and not one.tail and (one.is_bare or one.strength >= 2)
+    before = one.tokens[one.at - 1 : one.at]
+    is_marked = has(before, "colon") or any(name in words.NUMBERED for name, _ in before)
+    is_shown = one.is_alone and not one.tail and (one.is_bare or (one.strength >= 2 and is_marked))
     return None if is_shown else "unfamiliar"
 
 
@@ -80,6 +83,11 @@ def _tail(one: Sentence, _: Vocabulary) -> Reason | None:
 def _unknown_word(one: Sentence, vocabulary: Vocabulary) -> Reason | None:
     intense = vocabulary.is_nested and has(one.core, "intense")
     return "unfamiliar" if intense or not is_plain(one.core) else None
+
+
+def _dangling(one: Sentence, _: Vocabulary) -> Reason | None:
+    last, role = one.tokens[-1]
+    return "truncated" if last in words.DANGLES and role != "label" else None
 
 
 def _fragment(one: Sentence, _: Vocabulary) -> Reason | None:
@@ -109,7 +117,7 @@ def _run_on(one: Sentence, _: Vocabulary) -> Reason | None:
 REFUSALS: tuple[Rule[Callable[[Sentence, Vocabulary], Reason | None]], ...] = (
     Rule("several", "any: `Positive or Negative`, or a word that two labels claim",
          lambda one, _: "both-labels" if len(one.labels) > 1 else None),
-    Rule("question", "Llama asks back: `Is it positive?`", _question),
+    Rule("question", "Llama asks back or repeats the task: `Is it positive?`, `Choose Positive`", _question),
     Rule("denial", "every language of the words: not, pas, nicht, नहीं, 不, ない, değil", _denial),
     Rule("value", "score tables and check boxes: `Positive: 0.1`, `[ ] Positive`, `Positive ❌`", _value),
     Rule("hedge", "Gemma: if, or, but, maybe, mixed leave it open", _hedge),
@@ -117,6 +125,7 @@ REFUSALS: tuple[Rule[Callable[[Sentence, Vocabulary], Reason | None]], ...] = (
     Rule("colon", "aspects, `Food: positive`: the answer is behind label, answer or sentiment", _colon),
     Rule("tail", "what follows a label is a reason, in a language whose denials are known", _tail),
     Rule("unknown-word", "any language: every other word must be one that changes nothing", _unknown_word),
+    Rule("dangling", "a completion cut short: `Positive is the`", _dangling),
     Rule("fragment", "abbreviations: the stop of `No. 1` or `i.e. positive` ends no sentence", _fragment),
     Rule("run-on", "Phi: `The review is not` and, on the next line, `Positive`", _run_on),
 )  # fmt: skip
@@ -133,7 +142,8 @@ def _other_label(sentences: Sequence[Sentence], chosen: Sentence) -> Reason | No
         is_rival = is_later or (one.strength >= chosen.strength and has(one.core, "colon"))
         if not one.labels - chosen.labels or (not is_rival and chosen.strength >= 2):
             continue
-        is_aside = one.explains or _is_denied_once(one) or (chosen.strength >= 2 and _is_aspect(one))
+        explains = one.explains and is_later and not is_plain(one.tokens[2:])
+        is_aside = explains or _is_denied_once(one) or (chosen.strength >= 2 and _is_aspect(one))
         if not one.reason or not is_aside:
             return "both-labels"
     return None
@@ -163,7 +173,7 @@ def _retracted(sentences: Sequence[Sentence], chosen: Sentence) -> Reason | None
         if not is_later:
             continue
         is_short = len(one.tokens) <= SHORT
-        takes_back = is_short or has(one.tokens[:1], "denies") or has(one.tokens, "verdict")
+        takes_back = is_short or has(one.tokens[:1], "denies") or has(one.tokens, *MARKERS)
         if any(word in words.RETRACTS for word, _ in one.tokens):
             return "negated"
         if takes_back and has(one.tokens, "denies", "cross"):
@@ -175,7 +185,7 @@ def _retracted(sentences: Sequence[Sentence], chosen: Sentence) -> Reason | None
 
 def _reluctant(sentences: Sequence[Sentence], chosen: Sentence) -> Reason | None:
     for is_later, one in _others(sentences, chosen):
-        is_own = len(one.tokens) <= 3 or one.tokens[0][0] in ("i", "i'm", "we")
+        is_own = len(one.tokens) <= 3 or one.tokens[0][0] in ("i", "i'm", "we") or has(one.tokens, *MARKERS)
         if not is_later and is_own and chosen.strength < 2 and has(one.tokens, "denies", "hedges"):
             return "hedged"
     return None

@@ -76,7 +76,11 @@ def fold(text: str) -> str:
     """Return the text without Markdown, in small letters, with single blanks."""
     for mark, replacement in _MARKDOWN.items():
         text = text.replace(mark, replacement)
-    text = text.casefold().strip()
+    text = (
+        re.sub(r"(?<!\S)!=? ?(?=\w)", "¬", text.casefold().strip())
+        if "!" in text
+        else text.casefold().strip()
+    )
     return re.sub("  +", " ", text) if "  " in text else text
 
 
@@ -159,6 +163,8 @@ def tokens_of(line: str, vocabulary: Vocabulary) -> list[Token]:
 
 
 def _token(word: str, before: Sequence[Token], vocabulary: Vocabulary) -> Token | None:
+    if vocabulary.has_negative and word.isdigit() and before and before[-1][1] == "dash":
+        return word, "number"
     if word in vocabulary.labels_by_word:
         return word, "label"
     role = ROLES.get(word) or MARKS.get(word)

@@ -23,9 +23,9 @@ indicates indicated carries has my our i we i'd_say i_would i_think i_believe cl
 based_on given provided above following so sure okay ok of_course in_nature in_tone appropriate correct best
 most_appropriate most_likely most_suitable right belongs_to falls_under falls_into predicted assigned assign
 choose chosen select selected pick say go_with to_be seems_to_be appears_to_be can_be_classified
-can_be_categorized should_be_classified should_be_labeled be_classified be_labeled no_doubt
-there_is_no_doubt_that without_doubt without_question no_question under provided_text would_be_classified
-you_provided for_this for_the analysis one response_is
+can_be_categorized should_be_classified should_be_labeled should_be reviewer's review's be_classified
+be_labeled no_doubt there_is_no_doubt_that without_doubt without_question no_question under provided_text
+would_be_classified you_provided for_this for_the analysis one response_is
 French: + positif positive positifs - négatif négative negatif négatifs ! pas ne n ni jamais aucun aucune
 sans peu guère nullement loin rien plutôt non faux moins contraire = le la les cette cet ce c'est c’est est
 et_est critique l'avis avis texte phrase commentaire message très tout_à_fait clairement globalement
@@ -148,10 +148,10 @@ VERDICT = _set("""
 label labels answer verdict classification prediction category class result output decision judgment
 judgement response étiquette réponse catégorie etiqueta respuesta categoría clasificación resposta
 classificação rótulo risposta etichetta classificazione antwort kategorie klassifizierung klassifikation
-antwoord categorie svar etikett klassificering odpowiedź kategoria ответ класс категория метка відповідь
-категорія απάντηση cevap etiket sınıf jawaban kategori nhãn câu_trả_lời الإجابة التصنيف الفئة تصنيف پاسخ
-برچسب دسته جواب תשובה סיווג उत्तर लेबल वर्गीकरण जवाब উত্তর লেবেল ଉତ୍ତର જવાબ ਜਵਾਬ ಉತ್ತರ ഉത്തരം பதில் సమాధానం
-答案 标签 標籤 分类 分類 类别 類別 ラベル 回答 答え 레이블 라벨 답변 정답 답 分类结果 คำตอบ ป้ายกำกับ
+antwoord categorie svar svaret etikett klassificering odpowiedź kategoria ответ класс категория метка
+відповідь категорія απάντηση cevap etiket sınıf jawaban kategori nhãn câu_trả_lời الإجابة التصنيف الفئة تصنيف
+پاسخ برچسب دسته جواب תשובה סיווג उत्तर लेबल वर्गीकरण जवाब উত্তর লেবেল ଉତ୍ତର જવાબ ਜਵਾਬ ಉತ್ತರ ഉത്തരം பதில்
+సమాధానం 答案 标签 標籤 分类 分類 类别 類別 ラベル 回答 答え 레이블 라벨 답변 정답 답 分类结果 คำตอบ ป้ายกำกับ
 """)
 """Nouns for the thing that was asked for; with a colon or a verb they mark the answer."""
 
@@ -182,15 +182,16 @@ poiché weil da denn omdat eftersom fordi ponieważ потому так_как �
 เพราะ
 """)
 HEDGES = _set("""
-if unless whether or either both but however although though maybe perhaps might could may would mixed
-neutral between unclear unsure uncertain ambiguous depends only question suppose imagine were somewhat partly
-even except when until ou si mais peut-être pero aunque quizás mas talvez se ma forse oder aber wenn ob
-vielleicht wäre könnte sowohl maar als_of misschien eller men om kanske måske kanskje lub ale czy jeśli może
-или но если может ли або але якщо чи ή αλλά αν ίσως ya_da veya ama eğer mi mı belki mu atau tapi tetapi jika
-kalau apakah mungkin hoặc nhưng nếu أو لكن إذا هل ربما لو یا اما اگر آیا شاید لیکن או אבל אם האם אולי या
-लेकिन अगर यदि क्या शायद मगर कि वा तर किंवा पण जर বা কিন্তু যদি কি নাকি হয়তো ବା କିନ୍ତୁ ଯଦି କି અથવા પણ જો શું
-ਜਾਂ ਪਰ ਜੇ ਕੀ ಅಥವಾ ಆದರೆ ಅಥವ ಇಲ್ಲವೇ അഥവാ പക്ഷേ എങ്കിൽ அல்லது ஆனால் லేదా కానీ అయితే 或 或者 还是 還是 但 但是
-如果 吗 嗎 可能 也许 是否 か または もし しかし かも でも 또는 하지만 만약 아마 หรือ แต่ ถ้า ไหม อาจ
+if unless whether hard difficult impossible tricky tough or either both but however although though maybe
+perhaps might could may would mixed neutral between unclear unsure uncertain ambiguous depends only question
+suppose imagine were somewhat partly even except when until ou si mais peut-être pero aunque quizás mas
+talvez se ma forse oder aber wenn ob vielleicht wäre könnte sowohl maar als_of misschien eller men om kanske
+måske kanskje lub ale czy jeśli może или но если может ли або але якщо чи ή αλλά αν ίσως ya_da veya ama eğer
+mi mı belki mu atau tapi tetapi jika kalau apakah mungkin hoặc nhưng nếu أو لكن إذا هل ربما لو یا اما اگر آیا
+شاید لیکن או אבל אם האם אולי या लेकिन अगर यदि क्या शायद मगर कि वा तर किंवा पण जर বা কিন্তু যদি কি নাকি হয়তো
+ବା କିନ୍ତୁ ଯଦି କି અથવા પણ જો શું ਜਾਂ ਪਰ ਜੇ ਕੀ ಅಥವಾ ಆದರೆ ಅಥವ ಇಲ್ಲವೇ അഥവാ പക്ഷേ എങ്കിൽ அல்லது ஆனால் லేదా కానీ
+అయితే 或 或者 还是 還是 但 但是 如果 吗 嗎 可能 也许 是否 か または もし しかし かも でも 또는 하지만 만약
+아마 หรือ แต่ ถ้า ไหม อาจ
 """)
 """What leaves a label open: alternatives, conditions, contrast."""
 
@@ -211,23 +212,34 @@ aspect aspects point points word words comment comments remark remarks element e
 experiences thing things side sides connotation connotations term terms feature features emotions feeling
 feelings phrase phrases part parts language note notes detail details
 """)
-KNOWN = _set("""
-and to for with was were are by at from their they he she you he's there all any some such more also which
-who what can will about into while despite good bad great love loves loved like likes liked hate poor
-excellent happy unhappy praise praises praised complains complaint satisfied dissatisfied disappointed
-disappointment enjoyed price staff food service product hotel me him her his them these those am do does did
-had have been being words word express describes described uses used mentions mentioned indicating towards
-toward regarding concerning expressing et dans pour avec que qui des il elle y con para por su sus e com em
-und mit für sich auf den dem er sie en och med för som på og til i w z na и в на с что он она у з що και με
-για ve ile için dan dengan untuk yang و في من على که از در اور سے نے में से और ने को পর এবং করে
+KNOWN = (
+    EXPLAINS
+    | ASPECTS
+    | _set("""
+confidence high low and to for with was were are by at from their they he she you he's there all any some
+such more also which who what can will about into while despite good bad great love loves loved like likes
+liked hate poor excellent happy unhappy praise praises praised complains complaint satisfied dissatisfied
+disappointed disappointment enjoyed price staff food service product hotel me him her his them these those am
+do does did had have been being words word express describes described uses used mentions mentioned
+indicating towards toward regarding concerning expressing et dans pour avec que qui des il elle y con para
+por su sus e com em und mit für sich auf den dem er sie en och med för som på og til i w z na и в на с что он
+она у з що και με για ve ile için dan dengan untuk yang و في من على که از در اور سے نے में से और ने को পর এবং
+করে
 """)
+)
 """Common words that show in which language an explanation is written; in a statement they are not plain."""
 INTENSE = _set("""
 very extremely highly strongly quite really sehr très muy molto muito बहुत 非常 很 とても 매우 очень çok
 """)
 """Words that make a label stronger: plain, but where a label such as Very Positive is in the set."""
 ASKS = _set("is are was were does do did should would can could isn't")
-"""Verbs that, in front, make a question."""
+"""Verbs that, in front of a sentence, make a question."""
+COMMANDS = _set("classify choose select pick say assign label_it rate_it go_with")
+"""Verbs that, in front, repeat the task."""
+NUMBERED = _set("label class category is as")
+"""Words behind which a number or a letter is a label, and no count."""
+DANGLES = _set("that the a an of in on as is to for this so very")
+"""Words after which a sentence goes on: where one stops there, it was cut short."""
 HANGUL_ENDINGS = ("입니다", "임", "이다", "이에요", "예요")
 """Endings that make a sentence of a Korean noun."""
 TOWARDS = _set("towards toward about regarding concerning")
