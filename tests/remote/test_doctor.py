@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from kaggle_fixtures import SLUG, StartKaggle
 from kagglesdk.datasets.types import dataset_api_service as d
+from recorded_run import record
 
 from kit.bundle import pins
 from kit.bundle.build import Built
@@ -217,7 +218,7 @@ def test_a_full_push_asks_for_a_smoke_run_with_the_same_requirements(
     """A passed smoke run counts until kernel/requirements.txt changes."""
     sha256 = runs.requirements_sha256() if is_same else "0" * 64
     run = Run(runs_root, "me", "little-kernel-smoke", 1, "https://x", "0", {"preset": preset}, sha256)
-    folder = runs.record(runs_root, run, sha256="0").folder
+    folder = record(runs_root, run).folder
     runs.write_json(folder / "pull.json", {"status": status})
     found = examine().get("smoke")
     assert (found.verdict if found else None) == verdict
@@ -226,7 +227,7 @@ def test_a_full_push_asks_for_a_smoke_run_with_the_same_requirements(
 def test_the_expected_time_is_that_of_an_earlier_run(gpu_config: Config, runs_root: Path) -> None:
     """Once a preset has run, its own timings are the best guess."""
     run = Run(runs_root, "me", "little-kernel-t4x2", 3, "https://x", "0", {"preset": "t4x2"})
-    folder = runs.record(runs_root, run, sha256="0").folder
+    folder = record(runs_root, run).folder
     told = {"ended": "complete", "config": {"preset": "t4x2"}, "timings": {"install": 60.0, "train": 1200.0}}
     runs.write_json(folder / "run.json", told)
     assert doctor.expected_minutes(gpu_config, runs_root) == (21.0, "as little-kernel-t4x2/v3 did")

@@ -88,8 +88,6 @@ def test_a_folder_of_a_deleted_kernel_is_moved_aside(
         (NAMED["refuse-push"], "Maximum batch GPU session count of 2", "make stop", 0),
         (NAMED["no-quota"], "Maximum weekly GPU quota", "make doctor", 0),
         (NAMED["drop-competition"], f"competition '{SLUG}' was dropped", "make stop", 1),
-        (faults.amend("SaveKernel", {"invalidTags": ["odd"]}), "tag 'odd' was dropped", "make stop", 1),
-        (faults.amend("SaveKernel", {"versionNumber": 0}), "names no version", "/code/tester", 1),
         (faults.answer("SaveKernel", {}), "names no version", "/code/tester", 0),
         (
             faults.amend("SaveKernel", {"ref": "/code/tester/elsewhere"}),
@@ -100,7 +98,7 @@ def test_a_folder_of_a_deleted_kernel_is_moved_aside(
         (Fault("SaveKernel", status=400), "Kaggle refuses SaveKernel with 400", "make doctor", 0),
         (faults.html("SaveKernel", 403), "Kaggle refuses SaveKernel with 403", "make doctor", 0),
     ],
-    ids=["cap", "quota", "competition", "tag", "no version", "nothing", "elsewhere", "bare 400", "page"],
+    ids=["cap", "quota", "competition", "nothing", "elsewhere", "bare 400", "page"],
 )
 def test_a_push_that_cannot_do_its_work_is_refused(
     kaggle: Server,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from recorded_run import record
 
 from kit.errors import InputInvalid
 from kit.remote import runs
@@ -19,7 +20,7 @@ def root(tmp_path: Path) -> Path:
         run = Run(
             root, "me", slug, version, f"https://x/{slug}", f"hash-{slug}-{version}", {"preset": "tiny"}
         )
-        runs.record(root, run, sha256="0")
+        record(root, run)
     return root
 
 

@@ -6,6 +6,7 @@ The result is what Kaggle's own command line reads. Talks to nobody.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,11 @@ from kit.errors import InputInvalid, SettingInvalid
 
 PLACEHOLDER_OWNER = "your-username"
 TEMPLATE = PROJECT_ROOT / "kernel-metadata.json"
+_TEXTS = (
+    *("competition_sources", "dataset_sources", "kernel_sources", "model_sources"),
+    *("language", "kernel_type", "docker_image", "docker_image_pinning_type"),
+)
+"""Keys of the template that hold text, or lists of texts."""
 LONGEST_TITLE = 50
 """Kaggle refuses longer kernel titles."""
 PREPARE = "prepare"
@@ -47,13 +53,8 @@ def slug(config: Config) -> str:
 
 
 def build(config: Config, *, owner: str = PLACEHOLDER_OWNER, template: Path = TEMPLATE) -> dict[str, Any]:
-    """Return the metadata of one push; keys of the template that no setting decides stay as they are."""
-    try:
-        kept = json.loads(template.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputInvalid(f"{template} is missing", hint="git checkout kernel-metadata.json") from None
-    except json.JSONDecodeError as error:
-        raise InputInvalid(f"{template}: {error}", hint="mend that line") from None
+    """Return the metadata of one push: the template, what the settings decide, and the sources of both."""
+    kept = _read(template)
     gpu = config.kernel.accelerator != "none"
     decided: dict[str, Any] = {
         "id": f"{owner}/{slug(config)}",
@@ -62,12 +63,17 @@ def build(config: Config, *, owner: str = PLACEHOLDER_OWNER, template: Path = TE
         "is_private": config.kernel.private,
         "enable_gpu": gpu,
         "enable_internet": config.kernel.internet,
-        "dataset_sources": list(config.kernel.dataset_sources),
+    }
+    settings: dict[str, Sequence[str]] = {
+        "dataset_sources": config.kernel.dataset_sources,
         "competition_sources": [config.competition.slug],
-        "kernel_sources": list(config.kernel.kernel_sources),
+        "kernel_sources": config.kernel.kernel_sources,
         "model_sources": [config.model.name] if config.model.name.count("/") == 4 else [],
     }
-    merged: dict[str, Any] = {**kept, **decided}
+    if config.competition.slug not in kept.get("competition_sources", ()):
+        kept["competition_sources"] = []  # the template is another competition's
+    sources = {name: list(dict.fromkeys([*own, *kept.get(name, ())])) for name, own in settings.items()}
+    merged: dict[str, Any] = {"language": "python", "kernel_type": "script", **kept, **decided, **sources}
     if gpu:
         merged["machine_shape"] = config.kernel.accelerator
     else:
@@ -80,3 +86,24 @@ def write(config: Config, folder: Path, *, owner: str = PLACEHOLDER_OWNER) -> Pa
     path = folder / "kernel-metadata.json"
     files.write_whole(path, json.dumps(build(config, owner=owner), indent=2) + "\n")
     return path
+
+
+def _read(template: Path) -> dict[str, Any]:
+    """Return a template's object; raises InputInvalid for a value that Kaggle's own command would refuse."""
+    hint = f"mend it, or git checkout {template.name}"
+    try:
+        data = template.read_bytes()
+        kept = json.loads(data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"))
+    except OSError as error:
+        raise InputInvalid(f"{template} cannot be read: {error.strerror}", hint=hint) from None
+    except (ValueError, RecursionError) as error:
+        raise InputInvalid(f"{template} is no JSON: {error}", hint=hint) from None
+    if not isinstance(kept, dict):
+        raise InputInvalid(f"{template} holds no JSON object", hint=hint)
+    for name, value in kept.items():
+        values = value if isinstance(value, list) else [value]
+        if name in _TEXTS and (
+            isinstance(value, list) != name.endswith("_sources") or {*map(type, values)} - {str}
+        ):
+            raise InputInvalid(f"{template}: {name} cannot be {value!r:.80}", hint=hint)
+    return kept

@@ -15,16 +15,20 @@ from typing import Any, Literal
 
 from kit.bundle import metadata, pins
 from kit.bundle.build import Built
+from kit.bundle.tree import LIMIT_BYTES
 from kit.config import PROJECT_ROOT, Config
 from kit.remote import data, push, runs
 from kit.remote.runs import Run
 from kit.remote.wire import session
 from kit.remote.wire.client import WEB, Client
-from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused
+from kit.remote.wire.transport import KaggleError, Refused, Unsettled
 
 SMOKE = "smoke"
 FREE_BYTES = 2_000_000_000
 """Room for two adapters of an 8B model with their tokenizers, pulled beside an older run."""
+
+
+Verdict = Literal["pass", "warn", "fail", "ask"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Check:
     """One thing that was looked at. Only `fail` keeps a push back."""
 
     name: str
-    verdict: Literal["pass", "warn", "fail", "ask"]
+    verdict: Verdict
     text: str
     hint: str = ""
 
@@ -41,35 +45,30 @@ class Check:
 
 
 def examine(client: Client, config: Config, built: Built, *, root: Path = runs.RUNS) -> Iterator[Check]:
-    """Yield the checks of a push; those that ask Kaggle come last and only with good credentials."""
-    told = json.loads(built.metadata.read_text(encoding="utf-8"))
-    yield from _script(client, config, built, told)
+    """Yield the checks of a push; the whole table, whatever Kaggle answers."""
+    facts = json.loads(built.metadata.read_text(encoding="utf-8"))
+    yield from _script(client, config, built, facts)
     yield from _offline(config)
     yield _data(config)
     yield _requirements(client)
     yield _disk(root)
-    try:
-        user = client.user()
-        client.call("GetAcceleratorQuotaStatistics")  # a key is only tried by a question
-    except KaggleError as error:
-        name = "credentials" if isinstance(error, CredentialsInvalid) else "kaggle"
-        yield Check(name, "fail", error.message, error.hint)
-        return
-    yield Check("credentials", "pass", f"{user}, by {client.credentials.origin}")
-    owner, _, slug = told["id"].partition("/")
-    looks: list[Callable[[], Iterator[Check]]] = [
-        lambda: _quota(client, config, root),
-        lambda: _sessions(client, owner, slug),
-        lambda: _competition(client, config.competition.slug),
-        lambda: _sources(client, told),
-    ]
-    for look in looks:
+    owner, _, slug = facts["id"].partition("/")
+    looks: dict[str, Callable[[], Iterator[Check]]] = {
+        "credentials": lambda: _credentials(client),
+        "quota": lambda: _quota(client, config, root),
+        "sessions": lambda: _sessions(client, owner, slug),
+        "competition": lambda: _competition(client, config),
+        "source": lambda: _sources(client, facts),
+    }
+    for name, look in looks.items():
         try:
             yield from look()
         except KaggleError as error:
-            yield Check("kaggle", "fail", error.message, error.hint)
+            # What was not seen keeps nothing back.
+            verdict: Verdict = "warn" if isinstance(error, Unsettled) else "fail"
+            yield Check(name, verdict, error.message, error.hint)
     if not client.is_local:
-        yield from _unseen(config, told)
+        yield from _unseen(config, facts)
     if is_full(config) and not runs.passed_with(runs.requirements_sha256(), SMOKE, root):
         yield Check(
             "smoke",
@@ -93,15 +92,22 @@ def expected_minutes(config: Config, root: Path = runs.RUNS) -> tuple[float, str
     return config.run.time_limit_minutes, "its time limit"
 
 
-def _script(client: Client, config: Config, built: Built, told: dict[str, Any]) -> Iterator[Check]:
+def _script(client: Client, config: Config, built: Built, facts: dict[str, Any]) -> Iterator[Check]:
     """Check what stands in the build: the name to file it under, its size, the machine it asks for."""
-    facts = {"is_local": client.is_local, "is_preparation": metadata.is_preparation(config)}
-    objections = push.objections(told, built.bundle.text, **facts)
+    is_preparation = metadata.is_preparation(config)
+    objections = push.objections(
+        facts, built.bundle.text, is_local=client.is_local, is_preparation=is_preparation
+    )
+    if facts["title"][:1].isdigit():
+        hint = f"kernel.title=Kernel {config.kernel.title}"
+        yield Check("title", "warn", "Kaggle has refused titles that begin with a digit", hint)
+    if "sources" in objections:
+        yield Check("source", "fail", objections["sources"].message, objections["sources"].hint)
     size = len(built.bundle.text.encode())
     good = {
-        "slug": told["id"],
-        "size": f"{size:,} of {push.SOURCE_LIMIT_BYTES:,} bytes",
-        "accelerator": f"{told['machine_shape']}, two cards" if told["enable_gpu"] else "none, the CPU",
+        "slug": facts["id"],
+        "size": f"{size:,} of {LIMIT_BYTES:,} bytes",
+        "accelerator": f"{facts['machine_shape']}, two cards" if facts["enable_gpu"] else "none, the CPU",
     }
     for name, text in good.items():
         objection = objections.get("owner" if name == "slug" and "owner" in objections else name)
@@ -158,12 +164,21 @@ def _disk(root: Path) -> Check:
     )
 
 
+def _credentials(client: Client) -> Iterator[Check]:
+    user = client.user()
+    client.call("GetAcceleratorQuotaStatistics")  # a key is only tried by a question
+    yield Check("credentials", "pass", f"{user}, by {client.credentials.origin}")
+
+
 def _quota(client: Client, config: Config, root: Path) -> Iterator[Check]:
     if config.kernel.accelerator == "none":
         yield Check("quota", "pass", "no GPU is asked for")
         return
-    answer = client.call("GetAcceleratorQuotaStatistics", needs="gpuQuota")
+    answer = client.call("GetAcceleratorQuotaStatistics")
     quota = answer.gpu_quota
+    if quota is None or quota.total_time_allowed is None:
+        yield Check("quota", "warn", "Kaggle does not say how many GPU hours are left", f"{WEB}/settings")
+        return
     spent = [part.total_seconds() for part in (quota.time_used, quota.time_reserved) if part is not None]
     whole = quota.total_time_allowed.total_seconds() / 3600
     left = whole - sum(spent) / 3600
@@ -182,72 +197,86 @@ def _quota(client: Client, config: Config, root: Path) -> Iterator[Check]:
 
 def _sessions(client: Client, owner: str, slug: str) -> Iterator[Check]:
     """Look at the newest version of this slug: another push would start a second session beside it."""
-    newest = push.newest(client, f"{owner}/{slug}")
+    newest = push.seen(client, f"{owner}/{slug}")
     if newest is None:
         yield Check("sessions", "pass", f"{slug} has no version yet")
         return
-    run = Run(Path(), owner, slug, newest.metadata.current_version_number, "", "", {})
-    stands = session.status(client, run)
-    if stands.has_ended:
-        yield Check(
-            "sessions", "pass", f"none of {slug} is on; its newest, v{run.version}, ended as {stands}"
-        )
+    run = Run(Path(), owner, slug, newest.metadata.current_version_number or 1, "", "", {})
+    try:
+        name = client.call("GetKernelSessionStatus", **run.pinned).status.name
+    except Refused as refused:
+        is_idle = refused.status == 404
+        text = f"v{run.version} of {slug} never ran" if is_idle else f"{slug}: {refused.reason}"
+        yield Check("sessions", "pass" if is_idle else "warn", text)
+        return
+    if name in session.ENDED:
+        yield Check("sessions", "pass", f"none of {slug} is on; its newest, v{run.version}, ended as {name}")
     else:
-        text = f"v{run.version} of {slug} is {stands}; a push starts a second session and leaves it running"
+        text = f"v{run.version} of {slug} is {name}; a push may start a second session beside it"
         yield Check("sessions", "warn", text, f"make watch RUN={run.name}, or make stop RUN={run.name}")
 
 
-def _competition(client: Client, slug: str) -> Iterator[Check]:
+def _competition(client: Client, config: Config) -> Iterator[Check]:
+    slug = config.competition.slug
     page = f"{client.web}/competitions/{slug}"
     try:
         answer = client.call("GetCompetition", needs="id", competition_name=slug)
     except Refused as refused:
-        yield Check(
-            "competition", "fail", f"{slug}: {refused.reason or refused.message}", f"{page}, and kit.toml"
-        )
+        text = f"{slug}: {refused.reason or refused.message}"
+        yield Check("competition", "fail", text, f"{page}, and kit.toml")
         return
-    if not answer.user_has_entered:
+    deadline = answer.deadline
+    if deadline and (deadline if deadline.tzinfo else deadline.replace(tzinfo=UTC)) < datetime.now(UTC):
+        yield Check("competition", "warn", f"{slug} ended on {deadline:%d %b %Y}", page)
+    elif not answer.user_has_entered:
         yield Check("competition", "fail", f"{slug} is not joined", f"accept the rules at {page}/rules")
     elif answer.submissions_disabled:
         yield Check("competition", "warn", f"{slug} takes no submissions any more", page)
-    elif answer.deadline is not None and answer.deadline < datetime.now(UTC).replace(tzinfo=None):
-        yield Check("competition", "warn", f"{slug} ended on {answer.deadline:%d %b %Y}", page)
+    elif answer.is_kernels_submissions_only:
+        offline = " and has internet, which it forbids" if config.kernel.internet else ""
+        text = (
+            f"{slug} takes notebooks only: make submit cannot upload the file, this kernel can run{offline}"
+        )
+        yield Check("competition", "warn", text, f"{page}/code, to submit a version by hand")
     else:
+        daily = answer.max_daily_submissions
+        yield Check("competition", "pass", f"{slug} is joined, {daily} submissions a day")
+
+
+def _sources(client: Client, facts: dict[str, Any]) -> Iterator[Check]:
+    """Check that kernels and datasets to attach exist and are ready; a rehearsal's push tells at no cost."""
+    user = client.user().lower()
+    for ref in facts["kernel_sources"]:
+        is_there = push.seen(client, ref) is not None
+        verdict: Verdict = "pass" if is_there else "fail" if ref.lower().startswith(f"{user}/") else "warn"
+        yield Check("source", verdict, f"kernel {ref}" + ("" if is_there else " is not seen"))
+    for ref in () if client.is_local else facts["dataset_sources"]:
+        owner, _, slug = ref.partition("/")
+        fields = {"owner_slug": owner, "dataset_slug": slug}
+        state, verdict = "READY", "pass"
+        try:
+            if owner.lower() == user:
+                state = client.call("GetDatasetStatus", **fields).status.name
+                verdict = "pass" if state == "READY" else "fail"
+            else:  # the state is given to owners only
+                client.call("ListDatasetFiles", **fields)
+        except Refused as refused:
+            state, verdict = f"not seen: {refused.reason or refused.status}", "warn"
+        late = "; a kernel would get an older version" if verdict == "fail" else ""
         yield Check(
-            "competition", "pass", f"{slug} is joined, {answer.max_daily_submissions} submissions a day"
+            "source",
+            verdict,
+            f"dataset {ref} is {state}{late}",
+            f"{client.web}/datasets/{ref}" if verdict != "pass" else "",
         )
 
 
-def _sources(client: Client, told: dict[str, Any]) -> Iterator[Check]:
-    """Check that kernels and datasets to attach exist and are ready; a rehearsal's push tells at no cost."""
-    for ref in told["kernel_sources"]:
-        found = push.newest(client, ref)
-        verdict: Literal["pass", "fail"] = "fail" if found is None else "pass"
-        yield Check("source", verdict, f"kernel {ref}" + (" is not there" if found is None else ""), "")
-    for ref in () if client.is_local else told["dataset_sources"]:
-        owner, _, slug = ref.partition("/")
-        page = f"{client.web}/datasets/{ref}"
-        try:
-            state = client.call(
-                "GetDatasetStatus", needs="status", owner_slug=owner, dataset_slug=slug
-            ).status.name
-        except Refused as refused:
-            yield Check("source", "fail", f"dataset {ref}: {refused.reason or refused.message}", page)
-            continue
-        if state == "READY":
-            yield Check("source", "pass", f"dataset {ref} is ready")
-        else:
-            yield Check(
-                "source", "fail", f"dataset {ref} is {state}; a kernel would get an older version", page
-            )
-
-
-def _unseen(config: Config, told: dict[str, Any]) -> Iterator[Check]:
+def _unseen(config: Config, facts: dict[str, Any]) -> Iterator[Check]:
     """Ask what the API does not tell."""
     if config.kernel.accelerator != "none" or config.kernel.internet:
         yield Check(
             "phone", "ask", "is your phone number verified? Else no GPU and no internet", f"{WEB}/settings"
         )
-    for handle in told["model_sources"]:
+    for handle in facts["model_sources"]:
         page = f"{WEB}/models/{'/'.join(handle.split('/')[:2])}"
         yield Check("model", "ask", f"is the licence of {handle} accepted, and its version there?", page)

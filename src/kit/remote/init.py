@@ -215,6 +215,9 @@ def write_metadata(config: Config, path: Path) -> None:
     """Make kernel-metadata.json the template of this competition's full run; a push fills in the owner."""
     kept = runs.read_json(path)
     fresh = metadata.build(config, template=path)
+    # What a preset attaches is no source of the user's own.
+    fresh |= {name: kept.get(name, []) for name in fresh if name.endswith("_sources")}
+    fresh["competition_sources"] = [config.competition.slug]
     fresh["code_file"] = kept.get("code_file", f"build/{config.preset}/kernel.py")
     files.write_whole(path, json.dumps(fresh, indent=2) + "\n")
 

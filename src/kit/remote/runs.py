@@ -5,7 +5,6 @@ It writes what was pushed; what came back is written by pull.py. Talks to nobody
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -16,12 +15,31 @@ from pathlib import Path
 from typing import Any
 
 from kit.config import PROJECT_ROOT
-from kit.errors import InputInvalid
-from kit.files import write_whole
+from kit.errors import InputInvalid, KitError
+from kit.files import read_json as read_json
+from kit.files import sha256_of
+from kit.files import write_json as write_json
 
 SCHEMA = 1
 RUNS = PROJECT_ROOT / "runs"
+REHEARSALS = "rehearsal"
+"""The folder below runs/ of what a Kaggle on this machine ran; it has a `latest` of its own."""
+INTENT = ".push"
+"""The folder beside a kernel's versions that stands for a push whose answer has not come."""
 REQUIREMENTS = PROJECT_ROOT / "kernel" / "requirements.txt"
+
+
+_RECORDED = (
+    "owner",
+    "slug",
+    "version",
+    "url",
+    "bundle_hash",
+    "config",
+    "requirements_sha256",
+    "source_sha256",
+    "known",
+)
 
 
 @dataclass(frozen=True)
@@ -36,11 +54,17 @@ class Run:
     bundle_hash: str
     config: dict[str, Any]
     requirements_sha256: str = ""
+    source_sha256: str = ""
+    """Of the script that was pushed, by its lines: a server may change how they end."""
+    known: int = 0
+    """The newest version that Kaggle had before the push."""
+    pushed_at: str = ""
 
     @property
     def name(self) -> str:
-        """`<slug>/v<N>`, which every verb takes as RUN."""
-        return f"{self.slug}/v{self.version}"
+        """`<slug>/v<N>`, which every verb takes as RUN; a rehearsal's has its folder in front."""
+        place = f"{REHEARSALS}/" if self.folder.parent.parent.name == REHEARSALS else ""
+        return f"{place}{self.slug}/v{self.version}"
 
     @property
     def is_rehearsal(self) -> bool:
@@ -53,50 +77,67 @@ class Run:
         return {"user_name": self.owner, "kernel_slug": self.slug, "version_label": f"v{self.version}"}
 
 
-def record(root: Path, run: Run, *, sha256: str, is_latest: bool = True) -> Run:
-    """Write push.json of a new run below `root` and return the run with its folder.
+def home(*, is_local: bool) -> Path:
+    """Return the folder of the runs of Kaggle, or of those that were rehearsed on this machine."""
+    return RUNS / REHEARSALS if is_local else RUNS
+
+
+def intend(root: Path, run: Run, *, sha256: str) -> Run:
+    """Write what is about to be pushed below `root`; raises KitError where it could not be kept."""
+    link = root / "latest"
+    if link.exists() and not link.is_symlink():
+        raise KitError(f"{link} is no link to a run", hint=f"mv {link} {link}-kept")
+    head, dirty = commit()
+    facts = {name: getattr(run, name) for name in _RECORDED}
+    facts |= {"schema": SCHEMA, "endpoint": "local" if run.is_rehearsal else "kaggle", "sha256": sha256}
+    facts |= {"commit": head, "dirty": dirty, "pushed_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    folder = root / run.slug / INTENT
+    write_json(folder / "push.json", facts)
+    return load(folder)
+
+
+def settle(root: Path, intent: Run, version: int, *, owner: str, slug: str, is_latest: bool) -> Run:
+    """Turn an intent into the record of the version that it became.
 
     A folder of that name is another kernel's, deleted since: it is moved aside, not overwritten.
     """
-    folder = root / run.slug / f"v{run.version}"
-    if folder.exists():
-        folder.rename(_unused(folder))
-    folder.mkdir(parents=True)
-    head, dirty = commit()
-    told = {
-        "schema": SCHEMA,
-        "version": run.version,
-        "url": run.url,
-        "slug": run.slug,
-        "owner": run.owner,
-        "bundle_hash": run.bundle_hash,
-        "sha256": sha256,
-        "requirements_sha256": run.requirements_sha256,
-        "commit": head,
-        "dirty": dirty,
-        "config": run.config,
-        "pushed_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    write_json(folder / "push.json", told)
-    if is_latest:
-        _point_latest(root, folder)
+    folder = root / slug / f"v{version}"
+    try:
+        path = intent.folder / "push.json"
+        write_json(path, read_json(path) | {"version": version, "owner": owner, "slug": slug})
+        folder.parent.mkdir(exist_ok=True)
+        if folder.exists():
+            folder.rename(_unused(folder))
+        intent.folder.rename(folder)
+        if is_latest:
+            _point_latest(root, folder)
+    except (OSError, KitError) as error:
+        raise KitError(
+            f"version {version} of {owner}/{slug} runs at {intent.url}, but cannot be recorded: {error}",
+            hint=f"df -h, then make push, which finds it by {intent.folder}",
+        ) from None
     return load(folder)
+
+
+def forget(intent: Run) -> None:
+    """Remove the record of a push that Kaggle has refused."""
+    shutil.rmtree(intent.folder, ignore_errors=True)
 
 
 def load(folder: Path) -> Run:
     """Return the run of a folder; raises InputInvalid where its push.json is missing or broken."""
     path = folder / "push.json"
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        facts = json.loads(path.read_text(encoding="utf-8"))
         return Run(
             folder=folder,
-            owner=told["owner"],
-            slug=told["slug"],
-            version=int(told["version"]),
-            url=told["url"],
-            bundle_hash=told["bundle_hash"],
-            config=told["config"],
-            requirements_sha256=told.get("requirements_sha256", ""),
+            owner=facts["owner"],
+            slug=facts["slug"],
+            version=int(facts["version"]),
+            url=facts["url"],
+            bundle_hash=facts["bundle_hash"],
+            config=facts["config"],
+            **{name: facts[name] for name in (*_RECORDED[6:], "pushed_at") if name in facts},
         )
     except (FileNotFoundError, NotADirectoryError):
         raise InputInvalid(f"{path} is missing", hint="make push") from None
@@ -158,7 +199,7 @@ def passed_with(requirements_sha256: str, preset: str, root: Path = RUNS) -> boo
 
 def requirements_sha256(path: Path = REQUIREMENTS) -> str:
     """Return the hash by which two pushes are known to install the same packages."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return sha256_of(path)
 
 
 def replace(folder: Path, staged: Path) -> None:
@@ -192,20 +233,6 @@ def commit() -> tuple[str, bool | None]:
     except (OSError, subprocess.SubprocessError):
         return "", None
     return head, bool(changes)
-
-
-def write_json(path: Path, value: object) -> None:
-    """Write whole or not at all; raises KitError where the disk refuses."""
-    write_whole(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the object in a file; empty where there is none or it is damaged."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _aside(folder: Path) -> Path:
