@@ -228,6 +228,9 @@ def raw() -> Iterator[Callable[..., str]]:
                 with connection:
                     connection.recv(1 << 16)
                     connection.sendall(data)
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(1 << 16):  # unread bytes would reset the connection
+                        pass
 
         def start(data: bytes) -> str:
             threading.Thread(target=serve, args=(data,), daemon=True).start()
