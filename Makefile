@@ -93,7 +93,7 @@ submit: .venv/.home ## validate RUN, submit it and print its score
 	@$(PY) scripts/submit.py
 
 .PHONY: runs
-runs: .venv/.home ## list the finished runs, best first by held-out log loss
+runs: .venv/.home ## list the runs, one table a competition, best first by its metric
 	@$(PY) scripts/runs.py
 
 .PHONY: compare

@@ -12,7 +12,7 @@ def main() -> int:
     from kit.fetch import inputs
     from kit.remote import pull, workflow
     from kit.remote.wire import client
-    from kit.review import ledger, sweep
+    from kit.review import sweep
     from kit.review.checks.validate import lines, validate
 
     kaggle = client.connect()
@@ -25,7 +25,6 @@ def main() -> int:
     verdict = validate(pulled.folder, inputs.places, config.resolve(arguments.preset).competition)
     print("\n".join(lines(verdict)), flush=True)
     if pulled.status.has_succeeded:
-        ledger.keep(pulled.folder)
         sweep.show(pulled.folder)
     if verdict.valid:
         print(f"next: make submit RUN={pushed.name}")

@@ -89,15 +89,13 @@ def _run(script: str, root: Path, mounts: list[Mount], arguments: argparse.Names
 
 def _judge(resolved: Config, data: Path, working: Path) -> int:
     """Keep the run's files, validate the submission and, where the solution is known, score it."""
-    from kit.remote import runs
-    from kit.review import baselines, ledger, sweep
+    from kit.review import baselines, sweep
     from kit.review.checks.validate import lines, validate
 
     run_folder = PROJECT_ROOT / "runs" / f"dry-run-{resolved.preset}"
     shutil.rmtree(run_folder, ignore_errors=True)
     shutil.copytree(working, run_folder)
     print(f"its files are in {run_folder.relative_to(PROJECT_ROOT)}")
-    ledger.keep(run_folder, commit=runs.commit())
     sweep.show(run_folder)
     verdict = validate(run_folder, lambda _: [data], resolved.competition)
     print("\n".join(lines(verdict)), flush=True)

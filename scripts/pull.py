@@ -12,7 +12,7 @@ def main() -> int:
 
     from kit.remote import pull, workflow
     from kit.remote.wire import client
-    from kit.review import ledger, sweep
+    from kit.review import sweep
 
     kaggle = client.connect()
     found = workflow.find(kaggle, arguments.run)
@@ -24,7 +24,6 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    ledger.keep(pulled.folder)
     sweep.show(pulled.folder)
     print(f"next: make validate RUN={found.name}")
     return 0

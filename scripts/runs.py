@@ -1,4 +1,4 @@
-"""List the runs of the ledger, the best first by held-out log loss, with the difference to the best."""
+"""List the runs below runs/, one table a competition, the best first by its own metric."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from kit.command import options, run
 
 
 def main() -> int:
-    options(__doc__).parse_args()
+    parser = options(__doc__)
+    parser.add_argument("--rehearsals", action="store_true", help="list the runs of rehearsals too")
+    arguments = parser.parse_args()
 
-    from kit.review import ledger
+    from kit.remote import runs
+    from kit.review import listing
 
-    found = ledger.read()
-    for line in found.broken:
+    lines, broken = listing.scan(runs.RUNS, rehearsals=arguments.rehearsals)
+    listing.show(lines)
+    for line in broken:
         print(f"warning: {line}", file=sys.stderr)
-    if found.entries:
-        ledger.show(found.entries)
-    else:
+    if not lines and not broken:
         print("no run has finished yet (try: make dry-run)")
     return 0
 

@@ -14,7 +14,6 @@ def main() -> int:
     from kit.fetch import inputs
     from kit.remote import submit, workflow
     from kit.remote.wire import client
-    from kit.review import ledger
     from kit.review.checks.validate import lines, validate
 
     kaggle = client.connect()
@@ -27,7 +26,6 @@ def main() -> int:
     submitted = submit.submit(kaggle, found, arguments.message)
     when = "scored earlier" if submitted.earlier else "scored"
     print(f"{found.name} {when} {submitted.score} (submission {submitted.ref})")
-    ledger.keep(found.folder)
     return 0
 
 

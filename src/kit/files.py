@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 from kit.errors import KitError
+
+_HERE, _EXCHANGE = -100, 2
+"""AT_FDCWD and RENAME_EXCHANGE of linux/fs.h."""
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 """The repository at home; inside the bundle, the folder that it was unpacked to."""
@@ -31,6 +36,23 @@ def write_whole(path: Path, content: str | bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
+
+
+def replace_folder(staged: Path, folder: Path) -> None:
+    """Put the folder `staged` in the place of `folder`; no reader finds none or half of one.
+
+    Linux exchanges the two in one step; elsewhere the earlier one moves aside for a moment. Raises OSError.
+    """
+    if not folder.exists():
+        staged.rename(folder)
+        return
+    exchange = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if exchange is None or exchange(_HERE, bytes(staged), _HERE, bytes(folder), _EXCHANGE) != 0:
+        aside = staged.with_name(f"{staged.name}.old")
+        folder.rename(aside)
+        staged.rename(folder)
+        staged = aside
+    shutil.rmtree(staged)
 
 
 def write_json(path: Path, value: object) -> None:

@@ -35,8 +35,8 @@ def test_a_baseline_has_not_seen_the_fold_that_it_answers() -> None:
         }
     )
     found = baselines.held_out_baselines(train, held_out(train, [fold for fold, _, _ in told]))
-    assert found[baselines.NGRAMS]["accuracy"] == 0.0
-    assert found[baselines.NGRAMS]["rows"] == 40
+    assert found[baselines.NGRAMS].figures["accuracy"] == 0.0
+    assert found[baselines.NGRAMS].figures["rows"] == 40
 
 
 def test_a_holdout_is_answered_from_all_other_rows() -> None:
@@ -49,10 +49,10 @@ def test_a_holdout_is_answered_from_all_other_rows() -> None:
         }
     )
     found = baselines.held_out_baselines(train, held_out(train.iloc[[3, 0]], ["", ""]))
-    assert found[baselines.NGRAMS]["accuracy"] == 1.0
-    assert found[baselines.NGRAMS]["log_loss"] < 0.2
-    assert found[baselines.MAJORITY]["log_loss"] == pytest.approx(0.6931, abs=1e-4)
-    assert found[baselines.MAJORITY]["accuracy"] == 0.5
+    assert found[baselines.NGRAMS].figures["accuracy"] == 1.0
+    assert found[baselines.NGRAMS].figures["log_loss"] < 0.2
+    assert found[baselines.MAJORITY].figures["log_loss"] == pytest.approx(0.6931, abs=1e-4)
+    assert found[baselines.MAJORITY].figures["accuracy"] == 0.5
 
 
 def test_the_majority_knows_the_shares_of_the_other_rows() -> None:
@@ -60,8 +60,8 @@ def test_the_majority_knows_the_shares_of_the_other_rows() -> None:
     labels = ["Positive"] * 8 + ["Negative"] * 3
     train = pandas.DataFrame({"id": list("abcdefghijk"), "text": ["words"] * 11, "label": labels})
     found = baselines.held_out_baselines(train, held_out(train.iloc[[10]], [""]))
-    assert found[baselines.MAJORITY]["reliability"][0]["confidence"] == pytest.approx(0.8)
-    assert found[baselines.MAJORITY]["confusion"] == [[0, 0], [1, 0]]
+    assert found[baselines.MAJORITY].reliability[0].confidence == pytest.approx(0.8)
+    assert found[baselines.MAJORITY].confusion == ((0, 0), (1, 0))
 
 
 def test_real_sentences_are_answered_better_than_by_chance() -> None:
@@ -69,11 +69,11 @@ def test_real_sentences_are_answered_better_than_by_chance() -> None:
     train, _ = rows.read(SAMPLE / "train.csv", resolve("t4x2").competition, labelled=True)
     found = baselines.held_out_baselines(train, held_out(train, [str(at % 4) for at in range(len(train))]))
     ngrams, majority = found[baselines.NGRAMS], found[baselines.MAJORITY]
-    assert ngrams["macro_f1"] > 0.6 > majority["macro_f1"]
-    assert ngrams["log_loss"] < majority["log_loss"]
-    assert len(ngrams["per_language"]) == 18
-    low, high = ngrams["intervals"]["macro_f1"]
-    assert low < ngrams["macro_f1"] < high
+    assert ngrams.figures["macro_f1"] > 0.6 > majority.figures["macro_f1"]
+    assert ngrams.figures["log_loss"] < majority.figures["log_loss"]
+    assert len(ngrams.per_language) == 18
+    low, high = ngrams.intervals["macro_f1"]
+    assert low < ngrams.figures["macro_f1"] < high
 
 
 def test_rows_of_another_file_are_refused() -> None:
@@ -92,7 +92,7 @@ def test_one_label_alone_teaches_nothing() -> None:
         {"id": list("abc"), "text": ["x", "y", "z"], "label": ["Positive"] * 2 + ["Negative"]}
     )
     found = baselines.held_out_baselines(train, held_out(train.iloc[[2]], [""]))
-    assert found[baselines.NGRAMS]["confusion"] == [[0, 0], [1, 0]]
+    assert found[baselines.NGRAMS].confusion == ((0, 0), (1, 0))
 
 
 def test_the_tables_of_a_run_fit(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -101,4 +101,4 @@ def test_the_tables_of_a_run_fit(tmp_path_factory: pytest.TempPathFactory) -> No
     answers = [Answer(row.id, 0.5, row.label) for row in train.head(30).itertuples()]
     oof = results.read(write(tmp_path_factory.mktemp("runs") / "a", held_out=answers)).oof
     assert oof is not None
-    assert baselines.held_out_baselines(train, oof)[baselines.NGRAMS]["rows"] == 30
+    assert baselines.held_out_baselines(train, oof)[baselines.NGRAMS].figures["rows"] == 30

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loop_project import Project
 
+from kit import files
 from kit.errors import InputInvalid, KitError
 from kit.fetch.inputs import SAMPLE
-from kit.review import blend, results
+from kit.review import blend, record, results
 from kit.review.blend import Blended
 from kit.review.checks import validate
 from kit.review.checks.facts import Facts
+from kit.review.report import page
 from kit.review.results import Results
 from kit.task import metrics
 
@@ -28,12 +32,16 @@ def run(folder: Path, **told: Any) -> Results:
     return results.read(write(folder, **told))
 
 
+def _text(path: Path) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", path.read_text(encoding="utf-8")).split())
+
+
 def pair(root: Path, first: list[Answer], second: list[Answer], **told: Any) -> list[Results]:
     return [run(root / "a", test=first, **told), run(root / "b", test=second, **told)]
 
 
 def blend_of(runs: list[Results], *weights: str) -> Blended:
-    return blend.blend(runs, blend.shares(weights, len(runs)))
+    return blend.blend(runs, blend.normalised(weights, len(runs)))
 
 
 def test_probabilities_are_averaged_by_id(tmp_path: Path) -> None:
@@ -180,7 +188,7 @@ def test_runs_that_cannot_be_blended_are_refused(tmp_path: Path) -> None:
 def test_weights_that_are_none_are_refused(weights: list[str], message: str) -> None:
     """In one line with an example."""
     with pytest.raises(KitError, match=message) as refused:
-        blend.shares(weights, 2)
+        blend.normalised(weights, 2)
     assert refused.value.hint == 'make blend RUNS="v1 v2" WEIGHTS="0.6 0.4"'
 
 
@@ -192,7 +200,7 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
             tmp_path / "slug" / f"v{at}",
             test=answers([share, 0.1]),
             held_out=answers([share, 0.2, 0.6, 0.4], truth),
-            push={"version": at},
+            push={"version": at, "owner": "someone"},
             test_sha256="f" * 64,
         )
         for at, share in ((2, 0.9), (3, 0.7))
@@ -205,10 +213,14 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
     assert again.oof is not None
     assert again.predictions.round(6).to_dict() == blended.predictions.round(6).to_dict()
     assert again.oof["probability_Positive"].tolist() == pytest.approx(blended.oof["probability_Positive"])
-    assert again.held_out == json.loads(json.dumps(blended.held_out))
-    assert [part["run"] for part in again.run["blend"]] == ["slug/v2", "slug/v3"]
-    assert again.run["test_ids"] == ["r0", "r1"]
-    assert again.run["test_sha256"] == "f" * 64
+    assert again.held_out == record.judged(blended.held_out)
+    told = json.loads((folder / "blend.json").read_text())
+    assert [part["run"] for part in told["members"]] == ["slug/v2", "slug/v3"]
+    assert (told["competition"], told["owner"]) == ("reviews", "someone")
+    assert told["sha256"] == files.sha256_of(folder / "submission.csv")
+    assert json.loads((folder / "run.json").read_text())["test_ids"] == ["r0", "r1"]
+    assert again.run.test_sha256 == "f" * 64
+    assert "blend of slug/v2 (0.6), slug/v3 (0.4)" in _text(page.write(folder, []))
     facts = Facts("ID", "label", again.labels, ["r0", "r1"], training=Counter())
     assert validate.judge(folder / "submission.csv", facts)[0].valid
     deeper = blend_of([again, runs[0]])
@@ -227,9 +239,41 @@ def test_an_earlier_blend_is_replaced_whole(tmp_path: Path) -> None:
     (tmp_path / "out" / blended.name / "report.html").write_text("of yesterday")
     folder = blend.write(blended, tmp_path / "out")
     assert sorted(path.name for path in folder.iterdir()) == [
-        "metrics.json", "predictions.csv", "run.json", "submission.csv",
+        "blend.json", "metrics.json", "predictions.csv", "run.json", "submission.csv",
     ]  # fmt: skip
     assert list((tmp_path / "out").iterdir()) == [folder]
+
+
+def test_a_blend_of_few_rows_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Below thirty shared rows a figure is mostly chance."""
+    for count in (29, 30):
+        told = {"test": answers([0.5]), "held_out": answers([0.6] * count, "P" * count)}
+        blend.show(blend_of([run(tmp_path / f"{name}{count}", **told) for name in "ab"]))
+        assert ("only 29 rows" in capsys.readouterr().out) == (count == 29)
+
+
+def test_a_folder_is_never_missing_while_it_is_replaced(tmp_path: Path) -> None:
+    """A reader beside a hundred replacements always finds a whole blend."""
+    made = tmp_path / "made"
+    made.mkdir()
+    (made / "whole").touch()
+    seen, done = [], threading.Event()
+
+    def look() -> None:
+        while not done.is_set():
+            seen.append((made / "whole").exists())
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    for number in range(100):
+        staged = tmp_path / f".{number}"
+        staged.mkdir()
+        (staged / "whole").touch()
+        files.replace_folder(staged, made)
+    done.set()
+    reader.join(60)
+    assert all(seen)
+    assert list(tmp_path.iterdir()) == [made]
 
 
 def test_a_disk_that_refuses_leaves_nothing(tmp_path: Path) -> None:
@@ -242,8 +286,8 @@ def test_a_disk_that_refuses_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_verb_blends_validates_and_keeps_a_line(tmp_path: Path) -> None:
-    """From two runs to a valid submission; the ledger lists the blend, and refusals are one line each."""
+def test_the_verb_blends_and_validates(tmp_path: Path) -> None:
+    """From two runs to a valid submission; the list of runs has the blend, and refusals are one line each."""
     project = Project(tmp_path / "project", SAMPLE)
     for number in (1, 2):
         made_run.make(project.runs / "sample" / f"v{number}", SAMPLE, seed=number)
@@ -253,10 +297,8 @@ def test_the_verb_blends_validates_and_keeps_a_line(tmp_path: Path) -> None:
     folder = project.runs / "blend-sample-v1+v2-0.6+0.4"
     assert "1 sample/v1, weight 0.6\n" in said.out
     assert f"{folder / 'submission.csv'}: valid, 108 rows, 0 errors" in said.out
-    assert said.error.startswith("next: .venv/bin/kaggle competitions submit sample-sentiment -f ")
-    line = json.loads((project.runs / "ledger.jsonl").read_text())
-    assert (line["run"], line["preset"], line["gpu_minutes"]) == (folder.name, "blend", 0.0)
-    assert line["held_out"]["log_loss"] > 0
+    assert said.error == f"next: make submit RUN={folder.name}"
+    assert folder.name in project.run("runs", **environment).out
     compared = project.run("compare", "sample/v1", folder.name, **environment)
     assert compared.status == 0, compared
     assert f"b {folder.name}\n" in compared.out

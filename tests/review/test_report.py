@@ -180,10 +180,13 @@ def test_the_worst_missed_row_comes_first(folder: Path, data: Path) -> None:
 
 
 def test_the_least_certain_row_comes_first(folder: Path) -> None:
-    """By the probability of its own answer, right or wrong."""
+    """By the probability of its own answer, right or wrong, and none that stands among the missed already."""
     given_by_id = {row["id"]: float(row[f"probability_{row['predicted']}"]) for row in _answers(folder)}
-    shown = sentences.uncertain(results.read(folder), {})
-    assert [given_by_id[row.id] for row in shown] == sorted(given_by_id.values())
+    run = results.read(folder)
+    for row in sentences.missed(run, {})[: sentences.SHOWN_ROWS]:
+        del given_by_id[row.id]
+    shown = sentences.uncertain(run, {})
+    assert [row.id for row in shown] == sorted(given_by_id, key=lambda name: (given_by_id[name], name))
 
 
 def test_thirty_rows_of_each_kind_are_shown_in_their_language(whole: Page, folder: Path, data: Path) -> None:
@@ -344,16 +347,17 @@ def test_a_run_that_held_nothing_out_says_so(tmp_path: Path, data: Path) -> None
     """evaluate.mode none: training and answers are shown, the reason stands above."""
     made = Page(page.write(made_run.make(tmp_path / "run", data, evaluate="none"), [data]))
     assert "evaluate.mode is none" in made.says("header")
-    for section in ("baselines", "confusion", "languages", "certainty", "length", "rows"):
+    for section in ("baselines", "confusion", "certainty", "length", "rows"):
         assert "No row was held out." in made.says(section)
     assert {"loss", "time-line", "answers", "probabilities"} <= made.charts
 
 
 def test_rows_without_a_language_need_none(tmp_path: Path) -> None:
-    """A competition without that column has one line where the languages would stand."""
+    """A competition without that column has no section of languages."""
     data = made_run.data(tmp_path / "data", language=False)
     made = Page(page.write(made_run.make(tmp_path / "run", data, language=False), [data]))
-    assert "name no language" in made.says("languages")
+    assert "languages" not in made.texts
+    assert "Languages" not in made.says("header")
     assert {"confusion", "reliability", "length"} <= made.charts
 
 

@@ -36,15 +36,15 @@ def test_every_file_of_a_run_is_read(tmp_path: Path) -> None:
     assert list(run.oof) == ["id", "language", "fold", "label", "predicted", "source", *shares, "completion"]
     assert run.oof.iloc[0].tolist() == ["b", "hi", "1", "Negative", "Positive", "score", 0.75, 0.25, ""]
     assert [event["event"] for event in run.events] == ["start", "end"]
-    assert run.submission["public_score"] == "0.5"
-    assert run.run["timings"] == {"train": 1}
+    assert run.submission.public_score == 0.5
+    assert run.run.timings == {"train": 1.0}
 
 
 def test_what_a_run_may_lack_is_empty(tmp_path: Path) -> None:
     """A dry run has no push.json and no log, and a run that held nothing out no oof.csv."""
     run = results.read(write(tmp_path / "dry-run-tiny"))
     assert (run.name, run.predictions, run.oof) == ("dry-run-tiny", None, None)
-    assert (run.push, run.pull, run.submission, run.events) == ({}, {}, {}, ())
+    assert (run.push, run.submission.public_score, run.events) == (None, None, ())
 
 
 def test_an_older_table_lacks_columns(tmp_path: Path) -> None:
@@ -83,6 +83,8 @@ ROW = "id,label,probability_Positive,probability_Negative\nx,Positive,"
         (_remove("run.json"), "run.json is missing"),
         (_remove("metrics.json"), "metrics.json is missing"),
         (_put("run.json", "<html>"), "run.json cannot be read"),
+        (_put("run.json", "[" * 100_000), "run.json cannot be read"),
+        (_put("metrics.json", '{"schema": ' + "9" * 5000 + "}"), "metrics.json cannot be read"),
         (_put("run.json", "[1]"), "run.json: not an object but list"),
         (_put("run.json", '{"schema": 1}'), "run.json: no config of a run"),
         (_put("run.json", '{"schema": 2}'), "run.json: schema 2, and this kit reads 1"),
@@ -111,13 +113,41 @@ def test_what_no_run_writes_is_refused(
     assert refused.value.hint
 
 
+def test_a_value_of_the_wrong_kind_counts_as_absent(tmp_path: Path) -> None:
+    """Numbers beyond a float, NaN, texts and lists in the place of figures, a matrix that is none."""
+    judged = {
+        "rows": 10**400,
+        "accuracy": float("nan"),
+        "macro_f1": 0.5,
+        "log_loss": "1",
+        "confusion": [[1], [2, 3]],
+    }
+    intervals = {"macro_f1": [0, 10**400], "accuracy": [0.1, 0.2], "brier": 3}
+    folder = write(
+        tmp_path / "run",
+        judged=judged
+        | {"intervals": intervals, "per_language": {"hi": 4}, "reliability": [1, {"rows": "x"}]},
+        timings={"train": 1e999, "load": None, "install": 3},
+        members=[5, {"name": 5, "slot": "x", "timings": []}],
+        cards="T4",
+        failed=["seed-1"],
+    )
+    run = results.read(folder)
+    assert run.held_out is not None
+    assert run.held_out.figures == {"macro_f1": 0.5}
+    assert (run.held_out.rows, run.held_out.confusion) == (0, ())
+    assert run.held_out.intervals == {"accuracy": (0.1, 0.2)}
+    assert run.run.timings == {"install": 3.0}
+    assert (run.run.cards, run.run.failed, len(run.run.members)) == ((), {}, 1)
+
+
 def test_a_run_that_failed_says_so(tmp_path: Path) -> None:
     """It left no metrics.json: the refusal says how it ended, and whoever can do without may read it."""
     folder = write(tmp_path / "run", ended="failed: the loss is nan\nat step 3")
     (folder / "metrics.json").unlink()
     with pytest.raises(InputInvalid, match=r"is missing; the run failed: the loss is nan at step 3"):
         results.read(folder)
-    assert results.read(folder, whole=False).metrics == {}
+    assert results.read(folder, whole=False).held_out is None
 
 
 def test_a_parsed_text_has_no_probability(tmp_path: Path) -> None:

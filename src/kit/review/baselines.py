@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kit.errors import InputInvalid
+from kit.review import record
+from kit.review.record import Judged
 
 if TYPE_CHECKING:
     import numpy
@@ -33,7 +35,7 @@ def character_ngrams(train: DataFrame, test: DataFrame, *, seed: int = 0) -> lis
     return [str(label) for label in _ngram_model(train, seed).predict(test["text"])]
 
 
-def held_out_baselines(train: DataFrame, oof: DataFrame) -> dict[str, dict[str, Any]]:
+def held_out_baselines(train: DataFrame, oof: DataFrame) -> dict[str, Judged]:
     """Return the metrics of both baselines on the held-out rows of a run, by name.
 
     `train` holds the rows that the run worked with, `oof` its held-out rows. As a run's members do, a
@@ -58,16 +60,14 @@ def held_out_baselines(train: DataFrame, oof: DataFrame) -> dict[str, dict[str, 
         shares[MAJORITY][folds == fold] = _label_shares(fit, labels)
         shares[NGRAMS][folds == fold] = _ngram_shares(fit, rows, labels)
     language = asked["language"].tolist() if "language" in asked else None
-    return {
-        name: metrics.evaluate(
-            asked["label"].tolist(),
-            [labels[index] for index in values.argmax(axis=1)],
-            labels,
-            probability=values,
-            language=language,
+    truth, told = asked["label"].tolist(), {}
+    for name, values in shares.items():
+        predicted = [labels[index] for index in values.argmax(axis=1)]
+        judged = record.judged(
+            metrics.evaluate(truth, predicted, labels, probability=values, language=language)
         )
-        for name, values in shares.items()
-    }
+        told[name] = judged or Judged(figures={})
+    return told
 
 
 def _ngram_model(train: DataFrame, seed: int) -> Any:

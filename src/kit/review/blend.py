@@ -5,24 +5,25 @@ It joins by id and trains nothing. The folder that it writes can be read, report
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kit import files
 from kit.errors import InputInvalid, KitError
-from kit.review import results, tables
-from kit.review.results import SCHEMA, Results
+from kit.review import record, results, tables
+from kit.review.record import SCHEMA
+from kit.review.results import Results
 from kit.task import metrics, submission
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 PRESET = "blend"
+NAME = "blend.json"
 VOTE = "vote"
 """Source of a row for which every run read its answer out of a text: the share of the weights behind it."""
 
@@ -37,9 +38,9 @@ class Blended:
     predictions: DataFrame
     oof: DataFrame
     """Empty where the runs share no held-out row; then nothing is judged either."""
-    held_out: dict[str, Any] | None
+    held_out: Mapping[str, object] | None
     """The metrics of the blend."""
-    figures: dict[str, dict[str, Any]]
+    figures: Mapping[str, Mapping[str, object]]
     """The metrics of each run, by its name."""
 
     @property
@@ -55,7 +56,7 @@ class Blended:
         return "-".join([PRESET, *parts])
 
 
-def shares(weights: Sequence[str], runs: int) -> tuple[float, ...]:
+def normalised(weights: Sequence[str], runs: int) -> tuple[float, ...]:
     """Return weights as the user wrote them, made to sum to 1; none given are equal ones. Raises KitError."""
     if not weights:
         return (1 / runs,) * runs
@@ -109,15 +110,15 @@ def write(blended: Blended, root: Path) -> Path:
         first = blended.runs[0]
         table = blended.predictions
         answers = dict(zip(table["id"], table["label"], strict=True))
-        columns = submission.Columns(**first.run["submission"]) if "submission" in first.run else None
+        columns = _header(first)
         submission.write(staged / "submission.csv", table, answers, first.competition, columns)
         _write_csv(staged / "predictions.csv", table)
         if len(blended.oof):
             _write_csv(staged / "oof.csv", blended.oof)
-        _write_json(staged / "metrics.json", _metrics(blended))
-        _write_json(staged / "run.json", _record(blended))
-        shutil.rmtree(folder, ignore_errors=True)
-        staged.rename(folder)
+        files.write_json(staged / "metrics.json", _metrics(blended))
+        files.write_json(staged / "run.json", _record(blended))
+        files.write_json(staged / NAME, _origin(blended, files.sha256_of(staged / "submission.csv")))
+        files.replace_folder(staged, folder)
     except OSError as error:
         raise KitError(f"{folder} cannot be written: {error.strerror}", hint="df -h") from error
     finally:
@@ -133,14 +134,13 @@ def show(blended: Blended) -> None:
         return
     for number, (run, weight) in enumerate(zip(blended.runs, blended.weights, strict=True), start=1):
         out.print(f"[bold]{number}[/] {tables.sentence(run.name)}, weight {weight:.3g}")
-    judged = [*blended.figures.values(), blended.held_out]
+    judged = [record.judged(one) for one in (*blended.figures.values(), blended.held_out)]
     title = f"on the {len(blended.oof)} rows that all held out, with 95 % intervals"
     table = tables.table(title, "", *map(str, range(1, len(judged))), PRESET)
-    for name in metrics.shown(blended.runs[0].competition.metric):
-        if any(name in told for told in judged):
-            cells = (tables.figure(told.get(name), told["intervals"].get(name)) for told in judged)
-            table.add_row(metrics.METRICS[name].title, *cells)
+    tables.add_figures(table, judged, blended.runs[0].metric)
     out.print(table)
+    if len(blended.oof) < results.FEW_ROWS:
+        out.print(tables.few_rows(len(blended.oof)))
 
 
 def _aligned(runs: Sequence[Results]) -> list[DataFrame]:
@@ -185,7 +185,7 @@ def _mean(
     return table
 
 
-def _judge(oof: DataFrame, labels: Sequence[str]) -> dict[str, Any]:
+def _judge(oof: DataFrame, labels: Sequence[str]) -> dict[str, object]:
     spoken = oof["language"].tolist()
     return metrics.evaluate(
         oof["label"].tolist(),
@@ -196,11 +196,11 @@ def _judge(oof: DataFrame, labels: Sequence[str]) -> dict[str, Any]:
     )
 
 
-def _metrics(blended: Blended) -> dict[str, Any]:
+def _metrics(blended: Blended) -> dict[str, object]:
     table = blended.predictions
     return {
         "schema": SCHEMA,
-        "metric": blended.runs[0].competition.metric,
+        "metric": blended.runs[0].metric,
         "held_out": blended.held_out,
         "test": {
             "rows": len(table),
@@ -211,30 +211,50 @@ def _metrics(blended: Blended) -> dict[str, Any]:
     }
 
 
-def _record(blended: Blended) -> dict[str, Any]:
-    """Return run.json: what was blended, and of the first run's settings those that still say something."""
-    first = blended.runs[0]
+def _record(blended: Blended) -> dict[str, object]:
+    """Return run.json: of the first run's settings those that still say something."""
+    first = blended.runs[0].run
     kept = ("seed", "competition", "data", "evaluate")
     return {
         "schema": SCHEMA,
         "bundle_hash": "",
-        "blend": [
-            {"run": run.name, "weight": weight, "bundle_hash": run.run.get("bundle_hash", "")}
-            for run, weight in zip(blended.runs, blended.weights, strict=True)
-        ],
         "config": {"preset": PRESET, **{name: first.config[name] for name in kept if name in first.config}},
-        "cards": [],
-        "timings": {},
-        "members": [],
-        "test_sha256": first.run.get("test_sha256"),
+        "test_sha256": first.test_sha256 or None,
         "test_ids": blended.predictions["id"].tolist(),
+        **({"submission": first.submission} if first.submission else {}),
         "ended": "complete",
     }
 
 
+def _origin(blended: Blended, sha256: str) -> dict[str, object]:
+    """Return blend.json: what was averaged, and what a submission needs to know in place of push.json."""
+    pushes = [run.push for run in blended.runs]
+    owners = {push.owner for push in pushes if push}
+    return {
+        "schema": SCHEMA,
+        "name": blended.name,
+        "competition": blended.runs[0].competition.slug,
+        "owner": owners.pop() if len(owners) == 1 and all(pushes) else "",
+        "sha256": sha256,
+        "members": [
+            {
+                "run": run.name,
+                "weight": weight,
+                "bundle_hash": run.run.bundle_hash,
+                "url": push.url if push else "",
+            }
+            for run, push, weight in zip(blended.runs, pushes, blended.weights, strict=True)
+        ],
+    }
+
+
+def _header(run: Results) -> submission.Columns | None:
+    """Return the header of the run's own submission, where run.json tells it."""
+    told = run.run.submission
+    if not told:
+        return None
+    return submission.Columns(str(told.get("id")), str(told.get("label")), bool(told.get("label_first")))
+
+
 def _write_csv(path: Path, table: DataFrame) -> None:
     files.write_whole(path, table.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
-
-
-def _write_json(path: Path, value: object) -> None:
-    files.write_whole(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")

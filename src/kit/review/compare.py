@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kit.review import results, tables
+from kit.review.record import Judged
 from kit.review.results import Results
 from kit.task import intervals, metrics, sums
 
@@ -56,7 +57,7 @@ def compare(first: Results, second: Results) -> Compared:
     both = _test_labels(first, second)
     return Compared(
         rows=len(one),
-        differences=paired(one, other, first.labels, first.competition.metric) if len(one) else {},
+        differences=paired(one, other, first.labels, first.metric) if len(one) else {},
         changed=changed,
         test_rows=len(both),
         test_changed=int((both["label_first"] != both["label_second"]).sum()) if len(both) else 0,
@@ -103,7 +104,10 @@ def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...], metric: st
 
 def settings_that_differ(first: Results, second: Results) -> list[tuple[str, str, str]]:
     """Return the dotted name and both values, as JSON, of each setting that is not the same in both runs."""
-    one, other = _flat(first.config), _flat(second.config)
+    one, other = (
+        {name: json.dumps(value, ensure_ascii=False) for name, value in run.run.settings.items()}
+        for run in (first, second)
+    )
     names = [*one, *(name for name in other if name not in one)]
     return [
         (name, one.get(name, "–"), other.get(name, "–")) for name in names if one.get(name) != other.get(name)
@@ -115,7 +119,7 @@ def show(
     second: Results,
     compared: Compared,
     *,
-    baselines: Mapping[str, Mapping[str, Any]],
+    baselines: Mapping[str, Judged],
     text_by_id: Mapping[str, str],
 ) -> None:
     """Print all of it; `baselines` are figures on the shared rows, `text_by_id` the sentences at hand."""
@@ -129,6 +133,8 @@ def show(
         out.print("the settings are the same")
     if compared.rows:
         out.print(_differences(compared, baselines))
+        if compared.rows < results.FEW_ROWS:
+            out.print(tables.few_rows(compared.rows))
         if "log_loss" not in compared.differences:
             out.print("a run read its answers out of texts, so there are no probabilities to compare")
         out.print(f"{len(compared.changed)} of {compared.rows} held-out rows have another label in b")
@@ -158,28 +164,15 @@ def _why_not_paired(first: Results, second: Results) -> str:
     return "the runs share no held-out rows, so their figures are not of the same rows"
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    found: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{name}.")
-        else:
-            found[prefix + name] = json.dumps(value, ensure_ascii=False)
-    return found
-
-
 def _own_figures(first: Results, second: Results) -> Table:
     table = tables.table("each on its own held-out rows, with 95 % intervals", "", "a", "b")
-    judged = [run.held_out or {} for run in (first, second)]
-    table.add_row("rows", *(str(told.get("rows", "–")) for told in judged))
-    for name in metrics.shown(first.competition.metric):
-        if any(name in told for told in judged):
-            cells = (tables.figure(told.get(name), told.get("intervals", {}).get(name)) for told in judged)
-            table.add_row(metrics.METRICS[name].title, *cells)
-    seen = (run.run.get("share_of_train_seen") for run in (first, second))
-    table.add_row("share of train seen", *(tables.figure(share) for share in seen))
-    scores = (run.submission.get("public_score") or "–" for run in (first, second))
-    table.add_row("leaderboard", *(tables.sentence(score) for score in scores))
+    judged = [run.held_out for run in (first, second)]
+    table.add_row("rows", *(str(one.rows) if one else "–" for one in judged))
+    tables.add_figures(table, judged, first.metric)
+    table.add_row(
+        "share of train seen", *(tables.figure(run.run.share_of_train_seen) for run in (first, second))
+    )
+    table.add_row("leaderboard", *(tables.figure(run.submission.public_score) for run in (first, second)))
     return table
 
 
@@ -190,12 +183,12 @@ def _settings(differing: list[tuple[str, str, str]]) -> Table:
     return table
 
 
-def _differences(compared: Compared, baselines: Mapping[str, Mapping[str, Any]]) -> Table:
+def _differences(compared: Compared, baselines: Mapping[str, Judged]) -> Table:
     title = f"on the {compared.rows} rows that both held out, with the paired bootstrap"
     table = tables.table(title, "", "a", "b", "b - a", "b better", *baselines)
     for name, found in compared.differences.items():
         gap = tables.figure(found.second - found.first, found.interval, signed=True)
-        rivals = (tables.figure(figures.get(name)) for figures in baselines.values())
+        rivals = (tables.figure(one.figures.get(name)) for one in baselines.values())
         sides = (tables.figure(found.first), tables.figure(found.second))
         table.add_row(metrics.METRICS[name].title, *sides, gap, f"{found.better_share:.0%}", *rivals)
     return table

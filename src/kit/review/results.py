@@ -1,27 +1,27 @@
-"""Read what a run left into one record, for everything that judges runs: report, compare, blend, ledger.
+"""Read what a run left into one record, for everything that judges runs: report, compare, blend, list.
 
 It checks that the files are what a run writes, and judges no answer. What a run may lack is empty here.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kit import files, progress
 from kit.config import Competition
 from kit.errors import InputInvalid, KitError
+from kit.review import record
+from kit.review.record import Figures, Judged, Push, Run, Submission
 from kit.task import csv_file, rows
 
 if TYPE_CHECKING:
     import numpy
     from pandas import DataFrame
 
-SCHEMA = 1
 LOG_NAME = "kernel.log"
 PREDICTIONS = ("id", "language", "label", "source")
 OOF = ("id", "language", "fold", "label", "predicted", "source")
@@ -29,25 +29,20 @@ OOF = ("id", "language", "fold", "label", "predicted", "source")
 ANSWERS = ("label", "predicted")
 SCORED = ("score", "")
 """Sources of a row's probabilities that are the model's own; other rows hold certain votes."""
+FEW_ROWS = 30
+"""Held-out rows below which a figure, or a difference of two, says little."""
 
 
 @dataclass(frozen=True)
-class Results:
-    """One run's folder. The dicts hold the JSON files as they stand, empty where there is none."""
+class Told:
+    """What the small files of a run's folder say."""
 
     folder: Path
-    run: dict[str, Any]
-    metrics: dict[str, Any]
-    """Empty only where `read` was told that it may be missing."""
-    predictions: DataFrame | None
-    """`id, language, label, source, probability_<label>…, completion` of the test rows."""
-    oof: DataFrame | None
-    """The held-out rows: as `predictions`, but `label` is the truth, beside `predicted` and `fold`."""
-    push: dict[str, Any]
-    pull: dict[str, Any]
-    submission: dict[str, Any]
-    events: tuple[dict[str, Any], ...]
-    """The event lines of the log, in their order; none where no log was kept."""
+    competition: Competition
+    run: Run
+    metrics: Figures
+    push: Push | None
+    submission: Submission
 
     @property
     def name(self) -> str:
@@ -55,50 +50,69 @@ class Results:
         return f"{self.folder.parent.name}/{self.folder.name}" if self.push else self.folder.name
 
     @property
-    def config(self) -> dict[str, Any]:
-        """The settings that the run was given; an older run may lack some of today's."""
-        config: dict[str, Any] = self.run["config"]
-        return config
-
-    @property
-    def competition(self) -> Competition:
-        """What the run was asked."""
-        return Competition.model_validate(self.config["competition"])
-
-    @property
     def labels(self) -> tuple[str, ...]:
         """Every label, in the order of the probabilities."""
-        return tuple(self.config["competition"]["labels"])
+        return self.competition.labels
 
     @property
-    def held_out(self) -> dict[str, Any] | None:
+    def metric(self) -> str:
+        """What the competition ranks by."""
+        return self.competition.metric
+
+    @property
+    def held_out(self) -> Judged | None:
         """The figures on rows that the models had not seen, or None where the run judged itself on none."""
-        return self.metrics.get("held_out")
+        return self.metrics.held_out
+
+
+@dataclass(frozen=True)
+class Results(Told):
+    """One run's folder with its tables and its log."""
+
+    predictions: DataFrame | None
+    """`id, language, label, source, probability_<label>…, completion` of the test rows."""
+    oof: DataFrame | None
+    """The held-out rows: as `predictions`, but `label` is the truth, beside `predicted` and `fold`."""
+    events: tuple[Mapping[str, object], ...]
+    """The event lines of the log, in their order; none where no log was kept."""
+
+
+def tell(folder: Path, *, whole: bool = False) -> Told:
+    """Return what the small files of a run say; without `whole` metrics.json may be missing.
+
+    Raises InputInvalid where a file is missing, damaged or of an unknown schema.
+    """
+    run = Run.model_validate(record.read_object(folder / "run.json", needed=True))
+    competition = record.read_competition(folder / "run.json", run.config)
+    try:
+        metrics = Figures.model_validate(record.read_object(folder / "metrics.json", needed=whole))
+    except InputInvalid as error:
+        if run.ended in ("", "complete"):
+            raise
+        reason = f"{error.message}; the run {' '.join(run.ended.split())}"
+        raise InputInvalid(reason, hint=error.hint) from None
+    push = record.read_object(folder / "push.json")
+    return Told(
+        folder,
+        competition,
+        run,
+        metrics,
+        Push.model_validate(push) if push else None,
+        Submission.model_validate(record.read_object(folder / "submission.json")),
+    )
 
 
 def read(folder: Path, *, whole: bool = True) -> Results:
-    """Return the record of the run in `folder`.
+    """Return the record of the run in `folder`; without `whole` metrics.json may be missing.
 
-    Without `whole` metrics.json may be missing, as a run that failed has none. Raises InputInvalid where
-    run.json or metrics.json is missing or of an unknown schema, or a csv is not what a run writes.
+    Raises InputInvalid as `tell` does, and where a csv is not what a run writes.
     """
     folder = folder.resolve()
-    run = _read_json(folder / "run.json", needed=True)
-    _check_config(folder / "run.json", run)
-    try:
-        metrics = _read_json(folder / "metrics.json", needed=whole)
-    except InputInvalid as error:
-        raise _with_end(error, run) from None
-    labels = tuple(run["config"]["competition"]["labels"])
+    told = tell(folder, whole=whole)
     return Results(
-        folder=folder,
-        run=run,
-        metrics=metrics,
-        predictions=_read_table(folder / "predictions.csv", labels, PREDICTIONS),
-        oof=_read_table(folder / "oof.csv", labels, OOF),
-        push=_read_json(folder / "push.json"),
-        pull=_read_json(folder / "pull.json"),
-        submission=_read_json(folder / "submission.json"),
+        **vars(told),
+        predictions=_read_table(folder / "predictions.csv", told.labels, PREDICTIONS),
+        oof=_read_table(folder / "oof.csv", told.labels, OOF),
         events=tuple(_read_events(folder / LOG_NAME)),
     )
 
@@ -152,7 +166,7 @@ def shared_held_out(runs: Sequence[Results]) -> list[DataFrame]:
 
 def data_folder(results: Results, places: Sequence[Path]) -> Path | None:
     """Return the one of `places` whose test.csv is the file that the run answered, by its sha256."""
-    wanted = results.run.get("test_sha256")
+    wanted = results.run.test_sha256
     for place in places:
         if (place / "test.csv").is_file() and files.sha256_of(place / "test.csv") == wanted:
             return place
@@ -162,42 +176,8 @@ def data_folder(results: Results, places: Sequence[Path]) -> Path | None:
 def training_rows(results: Results, data: Path) -> DataFrame:
     """Return the rows of train.csv that the run worked with: `id, text, language?, label`."""
     train, _ = rows.read(data / "train.csv", results.competition, labelled=True)
-    return rows.sample(train, results.config.get("data", {}).get("train_rows", 0), results.config["seed"])
-
-
-def _with_end(error: InputInvalid, run: dict[str, Any]) -> InputInvalid:
-    """Say how the run ended, where that is why a file is missing."""
-    ended = str(run.get("ended", ""))
-    if ended in ("", "complete"):
-        return error
-    return InputInvalid(f"{error.message}; the run {' '.join(ended.split())}", hint=error.hint)
-
-
-def _read_json(path: Path, *, needed: bool = False) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
-        if needed:
-            raise InputInvalid(f"{path} is missing", hint="make pull, or make dry-run") from None
-        return {}
-    except (OSError, ValueError) as error:
-        raise InputInvalid(f"{path} cannot be read: {error}", hint="make pull") from None
-    if not isinstance(found, dict):
-        raise InputInvalid(f"{path}: not an object but {type(found).__name__}", hint="make pull")
-    if found.get("schema") != SCHEMA:
-        raise InputInvalid(
-            f"{path}: schema {found.get('schema')!r}, and this kit reads {SCHEMA}",
-            hint="git checkout of the commit that made the run",
-        )
-    return found
-
-
-def _check_config(path: Path, run: dict[str, Any]) -> None:
-    try:
-        Competition.model_validate(run["config"]["competition"])
-    except (KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise InputInvalid(f"{path}: no config of a run: {reason}", hint="make pull") from None
+    count, seed = (record.number(results.run.settings.get(name)) for name in ("data.train_rows", "seed"))
+    return rows.sample(train, int(count or 0), int(seed or 0))
 
 
 def _read_table(path: Path, labels: Sequence[str], names: Sequence[str]) -> DataFrame | None:
@@ -211,7 +191,7 @@ def _read_table(path: Path, labels: Sequence[str], names: Sequence[str]) -> Data
     records = csv_file.records(path)
     _, header = next(records, (0, []))
     at = csv_file.positions(path, header, ["id", *answers, *probability])
-    columns: dict[str, list[Any]] = {name: [] for name in [*names, *probability, "completion"]}
+    columns: dict[str, list[str]] = {name: [] for name in [*names, *probability, "completion"]}
     seen: set[str] = set()
     for line, fields in records:
         if len(fields) != len(header):
@@ -224,9 +204,7 @@ def _read_table(path: Path, labels: Sequence[str], names: Sequence[str]) -> Data
             columns[name].append(value)
     if not seen:
         raise InputInvalid(f"{path}: a header and no rows", hint="make pull")
-    for name in probability:
-        columns[name] = [float(text) for text in columns[name]]
-    return DataFrame(columns)
+    return DataFrame(columns).astype(dict.fromkeys(probability, float))
 
 
 def _check_row(
@@ -250,7 +228,7 @@ def _check_row(
             raise InputInvalid(f"{where}: probability_{label} is {text!r}, no probability", hint="make pull")
 
 
-def _read_events(path: Path) -> Iterator[dict[str, Any]]:
+def _read_events(path: Path) -> Iterator[Mapping[str, object]]:
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
     except (FileNotFoundError, NotADirectoryError):
@@ -258,6 +236,6 @@ def _read_events(path: Path) -> Iterator[dict[str, Any]]:
     except OSError as error:
         raise KitError(f"{path} cannot be read: {error.strerror}", hint="make pull") from None
     for line in lines:
-        found = progress.event(line)
-        if found is not None:
-            yield found
+        event = progress.event(line)
+        if event is not None:
+            yield event

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kit.review import tables
+from kit.review import record, tables
+from kit.task import metrics
 
 NAME = "sweep.csv"
 
@@ -16,15 +17,19 @@ def show(folder: Path) -> None:
         return
     import pandas
 
-    points = pandas.read_csv(path, dtype=str, keep_default_na=False)
-    table = tables.table(
-        "the points of this sweep", "settings", "state", "log loss", "macro F1", "accuracy", words=2
-    )
-    for _, point in points.iterrows():
-        figures = [str(point.get(name, "")) for name in ("log_loss", "macro_f1", "accuracy")]
-        table.add_row(
-            str(point["settings"]),
-            str(point["state"]),
-            *(f"{float(figure):.3f}" if figure else "" for figure in figures),
-        )
+    try:
+        points = pandas.read_csv(path, dtype=str, keep_default_na=False).to_dict("records")
+    except (OSError, ValueError) as error:
+        print(f"warning: {path} cannot be read: {' '.join(str(error).split())[:200]}")
+        return
+    named = [
+        name
+        for name in metrics.METRICS
+        if any(record.number(point.get(name)) is not None for point in points)
+    ]
+    titles = (metrics.METRICS[name].title for name in named)
+    table = tables.table("the points of this sweep, the best first", "settings", "state", *titles, words=2)
+    for point in points:
+        words = (tables.sentence(point.get(name, "–"), most=200) for name in ("settings", "state"))
+        table.add_row(*words, *(tables.figure(record.number(point.get(name))) for name in named))
     tables.console().print(table)

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kit.review.record import Judged
+from kit.task import metrics
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +42,14 @@ def table(title: str, *columns: str, words: int = 1) -> Table:
     return made
 
 
+def add_figures(rows: Table, judged: Sequence[Judged | None], metric: str) -> None:
+    """Add a row for each figure that any of `judged` has, the one that the competition ranks by first."""
+    for name in metrics.shown(metric):
+        if any(one and name in one.figures for one in judged):
+            cells = (figure(one.figures.get(name), one.intervals.get(name)) if one else "–" for one in judged)
+            rows.add_row(metrics.METRICS[name].title, *cells)
+
+
 def figure(value: float | None, bounds: Sequence[float] | None = None, *, signed: bool = False) -> str:
     """Return `0.812 (0.79 to 0.84)`, or a dash for None."""
     if value is None:
@@ -50,10 +61,17 @@ def figure(value: float | None, bounds: Sequence[float] | None = None, *, signed
     return f"{shown} ({low} to {high})"
 
 
-def sentence(text: Any, most: int = 60) -> str:
+def sentence(text: object, most: int = 60) -> str:
     """Return foreign text as one short line without markup, control or direction characters."""
     from rich.markup import escape
 
     signs = (sign if sign.isprintable() or sign in JOINERS else " " for sign in str(text))
     words = " ".join("".join(signs).split())
     return escape(words if len(words) <= most else f"{words[: most - 1]}…")
+
+
+def few_rows(rows: int) -> str:
+    """Return the warning on figures of so few rows."""
+    return (
+        f"[bold]only {rows} rows[/]: a difference of one row is {1 / rows:.1%}, so chance decides most of it"
+    )

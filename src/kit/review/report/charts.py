@@ -6,22 +6,27 @@ Figures come in as plain numbers; names, captions and legends stand in the page.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
+from kit.review.record import Bin
 from kit.review.report.svg import PAINT, SERIES, draw
 from kit.task import intervals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
+    from matplotlib.typing import LineStyleType
 
 POINTS = 240
 """Most points of one line; a longer history is averaged down to it."""
 WIDE = 20.0
 """Ratio of the highest to the lowest loss beyond which its axis is logarithmic."""
-DASHES = ("solid", (0, (4, 2)), (0, (1, 1.5)))
+DASHES: tuple[LineStyleType, ...] = ("solid", (0, (4, 2)), (0, (1, 1.5)))
 """A second and third round through the colours."""
+DRAWN = SERIES * len(DASHES)
+"""Members whose lines can be told apart; further ones are not drawn."""
 STAGES = ("install", "download", "import", "load", "train", "predict")
 
 
@@ -34,12 +39,23 @@ class Span(NamedTuple):
     end: float
 
 
-def loss(history: Sequence[Sequence[Mapping[str, Any]]]) -> str:
-    """Draw the loss of each member, one list of steps a member; what is not a number leaves a gap."""
+class Point(NamedTuple):
+    """One optimizer step; None is no number."""
+
+    step: float | None
+    loss: float | None
+    learning_rate: float | None
+
+
+History = Sequence[Sequence[Point]]
+
+
+def loss(history: History) -> str:
+    """Draw the loss of each member, one list of points a member; what is not a number leaves a gap."""
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        lines = [_line(steps, "loss") for steps in history]
+        lines = [_line(steps, 1) for steps in history]
         values = [value for _, losses in lines for value in losses if math.isfinite(value)]
         is_wide = bool(values) and min(values) > 0 and max(values) / min(values) > WIDE
         for member, (steps, losses) in enumerate(lines):
@@ -53,13 +69,13 @@ def loss(history: Sequence[Sequence[Mapping[str, Any]]]) -> str:
     return draw("loss", "Training loss by step", paint)
 
 
-def learning_rate(history: Sequence[Sequence[Mapping[str, Any]]]) -> str:
+def learning_rate(history: History) -> str:
     """Draw the learning rate of each member."""
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
         for member, steps in enumerate(history):
-            _plot(axes, member, *_line(steps, "learning_rate"))
+            _plot(axes, member, *_line(steps, 2))
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_formatter(lambda value, _: _power(value))
         _steps(axes, history, "")
@@ -67,21 +83,20 @@ def learning_rate(history: Sequence[Sequence[Mapping[str, Any]]]) -> str:
     return draw("learning-rate", "Learning rate by step", paint)
 
 
-def reliability(bins: Sequence[Mapping[str, Any]], labels: int) -> str:
+def reliability(bins: Sequence[Bin], labels: int) -> str:
     """Draw how often the model was right against how sure it was; a bar is the 95 % interval of its rows."""
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        filled = [found for found in bins if found["rows"]]
-        lowest = min([1 / labels, *(found["confidence"] for found in filled)])
+        filled = [(one.rows, one.confidence or 0.0, one.accuracy or 0.0) for one in bins if one.rows]
+        lowest = min([1 / labels, *(confidence for _, confidence, _ in filled)])
         axes.plot([lowest, 1], [lowest, 1], color=PAINT["muted"], linewidth=1, linestyle=(0, (4, 3)))
-        for found in filled:
-            rows, share = found["rows"], found["accuracy"]
-            low, high = intervals.share_interval(round(share * rows), rows)
-            axes.plot([found["confidence"]] * 2, [low, high], color=PAINT["right"], linewidth=1.2, alpha=0.6)
+        for rows, confidence, share in filled:
+            low, high = intervals.share_interval(min(rows, max(0, round(share * rows))), rows)
+            axes.plot([confidence] * 2, [low, high], color=PAINT["right"], linewidth=1.2, alpha=0.6)
         axes.plot(
-            [found["confidence"] for found in filled],
-            [found["accuracy"] for found in filled],
+            [confidence for _, confidence, _ in filled],
+            [share for _, _, share in filled],
             color=PAINT["right"], marker="o", markersize=5, linewidth=1.4, clip_on=False,
         )  # fmt: skip
         margin = (1 - lowest) * 0.03
@@ -157,7 +172,8 @@ def time_line(
     def paint(figure: Figure) -> None:
         ratios = [30 * len(lanes), *([110] if with_memory else [])]
         stack = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
-        longest = max((span.end for span in spans), default=1.0)
+        told = [at for points in memory for at, _ in points]
+        longest = max([*(span.end for span in spans), *told], default=1.0) or 1.0
         unit, divisor = ("minutes", 60.0) if longest > 180 else ("seconds", 1.0)
         for lane, stage, start, end in spans:
             stack[0].barh(
@@ -185,7 +201,7 @@ def _memory(axes: Axes, memory: Sequence[Sequence[tuple[float, float]]], divisor
     axes.set_title("peak memory, GiB")
 
 
-def _look(member: int) -> tuple[str, Any]:
+def _look(member: int) -> tuple[str, LineStyleType]:
     return PAINT[f"series-{member % SERIES + 1}"], DASHES[member // SERIES % len(DASHES)]
 
 
@@ -198,10 +214,9 @@ def _plot(axes: Axes, member: int, steps: Sequence[float], values: Sequence[floa
     )  # fmt: skip
 
 
-def _line(steps: Sequence[Mapping[str, Any]], name: str) -> tuple[list[float], list[float]]:
-    values = [step.get(name) for step in steps]
-    numbers = [math.nan if value is None else float(value) for value in values]
-    return thin([float(step["step"]) for step in steps], numbers)
+def _line(points: Sequence[Point], field: int) -> tuple[list[float], list[float]]:
+    values = [math.nan if (value := point[field]) is None else value for point in points]
+    return thin([point.step or 0.0 for point in points], values)
 
 
 def thin(at: Sequence[float], values: Sequence[float]) -> tuple[list[float], list[float]]:
@@ -215,10 +230,10 @@ def thin(at: Sequence[float], values: Sequence[float]) -> tuple[list[float], lis
     return middles, [mean if math.isfinite(mean) else math.nan for mean in means]
 
 
-def _steps(axes: Axes, history: Sequence[Sequence[Mapping[str, Any]]], title: str) -> None:
+def _steps(axes: Axes, history: History, title: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    last = max((float(step["step"]) for steps in history for step in steps), default=1.0)
+    last = max((point.step or 0.0 for points in history for point in points), default=1.0)
     axes.set_xlim(-0.03 * last, max(last, 1.0))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     axes.set_xlabel("optimizer step")
@@ -242,7 +257,7 @@ def _power(value: float) -> str:
     return f"{float(mantissa):g}e{int(exponent)}" if value else "0"
 
 
-def _percent(axis: Any) -> None:
+def _percent(axis: Axis) -> None:
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kit.review import results
+from kit.review.record import Judged
 from kit.review.results import Results
 from kit.task import languages, metrics
 
@@ -44,65 +44,81 @@ class Language:
     accuracy: float
     low: float
     high: float
-    macro_f1: float
+    macro_f1: float | None
     log_loss: float | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the confusion matrix; `share` is of its row."""
+
+    count: int
+    share: float
+    is_hit: bool
+
+
+@dataclass(frozen=True)
+class Label:
+    """How the rows of one label went; None where a figure is undefined."""
+
+    label: str
+    cells: Sequence[Cell]
+    rows: int
+    recall: float | None
+    precision: float | None
+    f1: float | None
 
 
 def figures(run: Results) -> list[Figure]:
     """Return the headline figures, the one that the competition ranks by first."""
-    held_out = run.held_out or {}
-    ranked = run.metrics.get("metric", run.competition.metric)
-    names = [name for name in metrics.shown(ranked) if held_out.get(name) is not None]
-    bounds = held_out.get("intervals", {})
+    if run.held_out is None:
+        return []
+    told, bounds = run.held_out.figures, run.held_out.intervals
     return [
         Figure(
             metrics.METRICS[name].title,
-            metrics.METRICS[name].meaning + ("; the competition ranks by it" if name == ranked else ""),
-            value=f"{held_out[name]:.3f}",
-            interval="{:.3f} to {:.3f}".format(*bounds[name]) if bounds.get(name) else "",
-            is_ranked=name == ranked,
+            metrics.METRICS[name].meaning + ("; the competition ranks by it" if name == run.metric else ""),
+            value=f"{told[name]:.3f}",
+            interval="{:.3f} to {:.3f}".format(*bounds[name]) if name in bounds else "",
+            is_ranked=name == run.metric,
         )
-        for name in names
+        for name in metrics.shown(run.metric)
+        if name in told
     ]
 
 
 def by_language(run: Results) -> list[Language]:
     """Return the languages, the weakest first; nothing where the rows name none."""
-    found = []
-    for code, told in ((run.held_out or {}).get("per_language") or {}).items():
-        if not code:
-            continue
-        low, high = told.get("intervals", {}).get("accuracy", (told["accuracy"], told["accuracy"]))
-        found.append(
-            Language(
-                code, languages.name(code) or code, told["rows"], told["accuracy"], low, high,
-                told["macro_f1"], told.get("log_loss"),
-            )
-        )  # fmt: skip
-    return sorted(found, key=lambda one: (one.accuracy, one.code))
+    spoken = []
+    for code, one in run.held_out.per_language.items() if run.held_out else ():
+        if code and one.rows and one.accuracy is not None:
+            low, high = one.intervals.get("accuracy", (one.accuracy, one.accuracy))
+            name = languages.name(code) or code
+            spoken.append(Language(code, name, one.rows, one.accuracy, low, high, one.macro_f1, one.log_loss))
+    return sorted(spoken, key=lambda one: (one.accuracy, one.code))
 
 
-def by_label(run: Results) -> list[dict[str, Any]]:
-    """Return each label's row of the confusion matrix, recall, precision and F1, None where undefined."""
-    confusion = (run.held_out or {}).get("confusion") or []
-    found = []
+def by_label(run: Results) -> list[Label]:
+    """Return each label's row of the confusion matrix, recall, precision and F1."""
+    confusion = run.held_out.confusion if run.held_out else ()
+    rows = []
     for place, label in enumerate(run.labels[: len(confusion)]):
-        hits, rows = confusion[place][place], sum(confusion[place])
+        hits, count = confusion[place][place], sum(confusion[place])
         answers = sum(line[place] for line in confusion)
-        found.append(
-            {
-                "label": label,
-                "cells": [
-                    {"count": count, "share": count / rows if rows else 0.0, "is_hit": at == place}
-                    for at, count in enumerate(confusion[place])
+        rows.append(
+            Label(
+                label,
+                [
+                    Cell(one, one / count if count else 0.0, at == place)
+                    for at, one in enumerate(confusion[place])
                 ],
-                "rows": rows,
-                "recall": hits / rows if rows else None,
-                "precision": hits / answers if answers else None,
-                "f1": 2 * hits / (rows + answers) if rows + answers else None,
-            }
+                count,
+                recall=hits / count if count else None,
+                precision=hits / answers if answers else None,
+                f1=2 * hits / (count + answers) if count + answers else None,
+            )
         )
-    return found
+    return rows
 
 
 def chosen(run: Results, *, test: bool = False) -> dict[bool, list[float]]:
@@ -112,14 +128,14 @@ def chosen(run: Results, *, test: bool = False) -> dict[bool, list[float]]:
     were scored then are those that gave no clear text.
     """
     table = run.predictions if test else run.oof
-    found: dict[bool, list[float]] = {True: [], False: []}
+    sureness: dict[bool, list[float]] = {True: [], False: []}
     shares = None if table is None else results.probabilities(table, run.labels)
     if table is None or shares is None:
-        return found
+        return sureness
     guessed = table["label" if test else "predicted"]
     for guess, truth, row in zip(guessed, table["label"], shares, strict=True):
-        found[guess == truth].append(float(row[run.labels.index(guess)]))
-    return found
+        sureness[guess == truth].append(float(row[run.labels.index(guess)]))
+    return sureness
 
 
 def by_length(run: Results, text_by_id: Mapping[str, str]) -> list[tuple[int, int, int, int]]:
@@ -151,39 +167,52 @@ def grouped(measured: Sequence[tuple[int, bool]]) -> list[tuple[int, int, int, i
     ]
 
 
-def remarks(run: Results, baselines: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def remarks(run: Results, baselines: Mapping[str, Judged]) -> list[str]:
     """Return what a reader should know first, one sentence each, in order of weight."""
-    held_out = run.held_out
-    if not held_out:
+    judged = run.held_out
+    if judged is None:
         return []
-    said = [_against_baselines(run, held_out, baselines), _weakest(held_out, by_language(run))]
-    said += _sureness(chosen(run))
+    said = [
+        _against_baselines(run.metric, judged, baselines),
+        _against_leaderboard(run, judged),
+        _weakest(judged, by_language(run)),
+        *_sureness(chosen(run)),
+    ]
     return [sentence for sentence in said if sentence]
 
 
-def _against_baselines(
-    run: Results, held_out: Mapping[str, Any], baselines: Mapping[str, Mapping[str, Any]]
-) -> str:
-    metric = run.metrics.get("metric", run.competition.metric)
-    rivals = {name: told[metric] for name, told in baselines.items() if metric in told}
-    bounds = held_out.get("intervals", {}).get(metric)
-    if not rivals or not bounds:
+def _against_baselines(metric: str, judged: Judged, baselines: Mapping[str, Judged]) -> str:
+    rivals = {name: one.figures for name, one in baselines.items() if metric in one.figures}
+    if not rivals or metric not in judged.intervals:
         return ""
-    best = min(rivals, key=lambda name: metrics.order(baselines[name], metric))
-    told = f"{metrics.METRICS[metric].title} of the best, {best}, is {rivals[best]:.3f}"
-    low, high = bounds if metrics.METRICS[metric].higher_is_better else (-bounds[1], -bounds[0])
-    rival = rivals[best] if metrics.METRICS[metric].higher_is_better else -rivals[best]
-    if low > rival:
+    best = min(rivals, key=lambda name: metrics.order(rivals[name], metric))
+    sign = 1 if metrics.METRICS[metric].higher_is_better else -1
+    low, high = sorted(sign * end for end in judged.intervals[metric])
+    told = f"{metrics.METRICS[metric].title} of the best, {best}, is {rivals[best][metric]:.3f}"
+    if low > sign * rivals[best][metric]:
         return f"Its whole interval is better than every baseline; {told}."
-    if high < rival:
+    if high < sign * rivals[best][metric]:
         return f"Its whole interval is worse than a baseline; {told}."
-    return f"{held_out['rows']:,} rows cannot tell it from the baselines; {told}, inside its interval."
+    return f"{judged.rows:,} rows cannot tell it from the baselines; {told}, inside its interval."
 
 
-def _weakest(held_out: Mapping[str, Any], spoken: Sequence[Language]) -> str:
+def _against_leaderboard(run: Results, judged: Judged) -> str:
+    score, bounds = run.submission.public_score, judged.intervals.get(run.metric)
+    if score is None or run.metric not in judged.figures:
+        return ""
+    title = metrics.METRICS[run.metric].title
+    told = f"The leaderboard says {score:.3f}, the held-out rows {judged.figures[run.metric]:.3f}"
+    if bounds and bounds[0] <= score <= bounds[1]:
+        return f"{told}: no more apart than {title} on {judged.rows:,} rows varies by chance."
+    if judged.rows < results.FEW_ROWS:
+        return f"{told}: {judged.rows} rows are too few to expect the same, so this shows no leak by itself."
+    return f"{told}, outside its interval: look whether test rows differ from training rows, or repeat them."
+
+
+def _weakest(judged: Judged, spoken: Sequence[Language]) -> str:
     if len(spoken) < 2:
         return ""
-    weak = [one for one in spoken if one.high < held_out["accuracy"]]
+    weak = [one for one in spoken if one.high < judged.figures.get("accuracy", 0.0)]
     if weak:
         named = ", ".join(f"{one.name} ({one.accuracy:.0%} of {one.rows})" for one in weak[:4])
         return f"Weak languages, their whole interval below the accuracy over all: {named}."

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
 
 from kit import files
 from kit.errors import InputInvalid
 from kit.review import baselines, results
-from kit.review.report import charts, course, held_out, provenance, sentences, svg
+from kit.review.record import Judged
+from kit.review.report import charts, held_out, provenance, sentences, svg, timeline
 from kit.review.results import Results
 from kit.task import metrics
 
@@ -22,6 +22,7 @@ THIS_RUN = "this run"
 NO_ROWS = "This run kept no oof.csv, so its held-out rows cannot be told apart."
 _NONE = {True: "No row was held out.", False: "The run ended before it answered a held-out row."}
 """By whether the run ended well."""
+SHOWN_MEMBERS = 60
 CHARTS = ("loss", "learning_rate", "reliability", "probabilities", "length", "time_line")
 
 
@@ -51,60 +52,72 @@ def render(run: Results, data: Path | None) -> str:
     return environment.get_template("page.html").render(_contents(run, data))
 
 
-def _contents(run: Results, data: Path | None) -> dict[str, Any]:
+def _contents(run: Results, data: Path | None) -> dict[str, object]:
     text_by_id, rivals, without_rows = _beside(run, data)
-    state = provenance.state(run)
+    word, reason = run.run.state
+    ended_well = word == "complete"
+    judged, histories = run.held_out, timeline.histories(run)
     return {
         "name": run.name,
-        "state": state,
-        "score": provenance.score(run),
+        "word": word,
+        "why_ended": reason,
+        "ended_well": ended_well,
+        "score": run.submission.public_score,
         "address": provenance.address(run),
-        "config": run.config,
+        "slug": run.competition.slug,
+        "preset": run.run.settings.get("preset", ""),
+        "model": run.run.settings.get("model.name", ""),
         "labels": run.labels,
-        "held_out_rows": (run.held_out or {}).get("rows", 0),
+        "held_out_rows": judged.rows if judged else 0,
         "test_rows": 0 if run.predictions is None else len(run.predictions),
         "figures": held_out.figures(run),
         "remarks": held_out.remarks(run, rivals),
         "baselines": _compared(run, rivals),
+        "named": [(name, metrics.METRICS[name].title) for name in _columns(run.metric)],
+        "has_bar": metrics.METRICS[run.metric].higher_is_better,
         "by_label": held_out.by_label(run),
         "by_language": held_out.by_language(run),
         "by_length": held_out.by_length(run, text_by_id),
-        "accuracy": (run.held_out or {}).get("accuracy", 0.0),
-        "members": course.members(run),
-        "member_notes": course.notes(run),
-        "lane_name": lambda slot: course.lane_name(run, slot),
-        "stages": course.stages(run),
-        "answers": course.answers(run),
-        "label_shares": course.label_shares(run),
+        "accuracy": judged.figures.get("accuracy", 0.0) if judged else 0.0,
+        "members": histories[:SHOWN_MEMBERS],
+        "more_members": len(histories) - SHOWN_MEMBERS,
+        "drawn": charts.DRAWN,
+        "member_notes": timeline.notes(run),
+        "lane_name": lambda slot: timeline.lane_name(run, slot),
+        "stages": timeline.stages(run),
+        "answers": timeline.answers(run),
+        "label_shares": timeline.label_shares(run),
         "missed": sentences.missed(run, text_by_id),
         "uncertain": sentences.uncertain(run, text_by_id),
         "shown_rows": sentences.SHOWN_ROWS,
         "differences": provenance.differences(run),
         "newer_settings": provenance.newer_settings(run),
         "facts": provenance.facts(run),
-        "versions": sorted((run.run.get("versions") or {}).items()),
-        "charts": _charts(run, text_by_id),
+        "versions": sorted(run.run.versions.items()),
+        "charts": _charts(run, text_by_id, histories),
         "without": {
-            "reason": _why_not_judged(run, state),
-            "held_out": _NONE[state.is_good],
-            "rows": NO_ROWS if run.held_out else _NONE[state.is_good],
+            "reason": _why_not_judged(run, ended_well),
+            "held_out": _NONE[ended_well],
+            "rows": NO_ROWS if run.held_out else _NONE[ended_well],
             "texts": without_rows,
         },
         "series": svg.SERIES,
     }
 
 
-def _charts(run: Results, text_by_id: Mapping[str, str]) -> dict[str, str]:
+def _charts(
+    run: Results, text_by_id: Mapping[str, str], members: Sequence[timeline.History]
+) -> dict[str, str]:
     """Return each chart as SVG, empty where there is nothing to draw."""
     from markupsafe import Markup
 
     drawn = dict.fromkeys(CHARTS, "")
-    histories = [member.history for member in course.members(run)]
+    histories = [member.points for member in members[: charts.DRAWN]]
     if any(histories):
         drawn["loss"] = charts.loss(histories)
         drawn["learning_rate"] = charts.learning_rate(histories)
-    bins = (run.held_out or {}).get("reliability") or []
-    if bins:
+    bins = run.held_out.reliability if run.held_out else ()
+    if any(one.rows for one in bins):
         drawn["reliability"] = charts.reliability(bins, len(run.labels))
     chosen, test = held_out.chosen(run), held_out.chosen(run, test=True)[True]
     if chosen[True] or chosen[False] or test:
@@ -112,13 +125,15 @@ def _charts(run: Results, text_by_id: Mapping[str, str]) -> dict[str, str]:
     groups = held_out.by_length(run, text_by_id)
     if len(groups) > 1:
         drawn["length"] = charts.length(groups)
-    lanes, spans = course.spans(run)
+    lanes, spans = timeline.spans(run)
     if spans:
-        drawn["time_line"] = charts.time_line(lanes, spans, [member.memory for member in course.members(run)])
+        drawn["time_line"] = charts.time_line(
+            lanes, spans, [member.memory for member in members[: charts.DRAWN]]
+        )
     return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - drawn from numbers alone
 
 
-def _beside(run: Results, data: Path | None) -> tuple[dict[str, str], dict[str, dict[str, Any]], str]:
+def _beside(run: Results, data: Path | None) -> tuple[dict[str, str], dict[str, Judged], str]:
     """Return sentences by id and the baselines' metrics, and why there are none."""
     if run.oof is None:
         return {}, {}, ""
@@ -142,17 +157,21 @@ def _one_thread() -> AbstractContextManager[object]:
     return limits
 
 
-def _compared(run: Results, rivals: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Mapping[str, Any]]]:
+def _compared(run: Results, rivals: Mapping[str, Judged]) -> list[tuple[str, Judged]]:
     """Return name and metrics of this run and its rivals, the best first."""
     if not run.held_out or not rivals:
         return []
-    metric = run.metrics.get("metric", run.competition.metric)
-    return sorted({THIS_RUN: run.held_out, **rivals}.items(), key=lambda one: metrics.order(one[1], metric))
+    all_of_them = {THIS_RUN: run.held_out, **rivals}
+    return sorted(all_of_them.items(), key=lambda one: metrics.order(one[1].figures, run.metric))
 
 
-def _why_not_judged(run: Results, state: provenance.State) -> str:
-    if run.config.get("evaluate", {}).get("mode") == "none":
+def _columns(metric: str) -> list[str]:
+    return list(dict.fromkeys([metric, "macro_f1", "accuracy", "log_loss"]))
+
+
+def _why_not_judged(run: Results, ended_well: bool) -> str:
+    if run.run.settings.get("evaluate.mode") == "none":
         return "evaluate.mode is none: every labelled row was trained on, so only the leaderboard can judge."
-    if not state.is_good:
+    if not ended_well:
         return "The run ended before it judged itself."
     return "metrics.json has no figures of held-out rows."

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from kit.config import Config, schema_names
+from kit.review import record
+from kit.review.record import Push
 from kit.review.results import Results
 
 VALUE_LIMIT = 160
@@ -23,26 +23,10 @@ class Difference:
     meaning: str
 
 
-@dataclass(frozen=True)
-class State:
-    """How the run ended, in a word and, where it failed, with its reason."""
-
-    word: str
-    reason: str
-    is_good: bool
-
-
-def state(run: Results) -> State:
-    """Return how the run ended, by run.json."""
-    ended = str(run.run.get("ended", "")) or "unknown"
-    word, _, reason = ended.partition(":")
-    return State(word.strip(), " ".join(reason.split()), word.strip() == "complete")
-
-
 def differences(run: Results) -> list[Difference]:
     """Return the settings of the run that differ from the kit's defaults; the competition has none."""
     defaults = Config(preset="", competition=run.competition).model_dump(mode="json")
-    ours, theirs = _flat(run.config), _flat(defaults)
+    ours, theirs = run.run.settings, record.flat(defaults)
     meanings = schema_names()
     return [
         Difference(name, _shown(ours[name]), _shown(theirs.get(name)), meanings.get(name, ""))
@@ -53,54 +37,42 @@ def differences(run: Results) -> list[Difference]:
 
 def newer_settings(run: Results) -> list[str]:
     """Return today's settings that an older run knew nothing of."""
-    ours = _flat(run.config)
+    ours = run.run.settings
     return [name for name in schema_names() if name not in ours and not name.startswith("competition.")]
 
 
 def facts(run: Results) -> list[tuple[str, str]]:
     """Return what identifies the run, each with its name, empty values left out."""
-    push, told = run.push, run.run
-    train = told.get("train_rows")
-    seen = told.get("share_of_train_seen")
-    rows = {
-        "preset": run.config.get("preset", ""),
-        "model": run.config.get("model", {}).get("name", ""),
-        "loader": told.get("loader", ""),
-        "number format": f"{_of(told, 'precision', 'dtype')} ({_of(told, 'precision', 'reason')})"
-        if told.get("precision")
-        else "",
-        "cards": ", ".join(map(_card, told.get("cards") or [])) or "none, it ran on the CPU",
-        "training rows": _counts(train) if isinstance(train, Mapping) else _shown(train) if train else "",
-        "share of them that the models saw": f"{seen:.0%}" if isinstance(seen, int | float) else "",
+    push, told = run.push or Push(), run.run
+    seen = told.share_of_train_seen
+    shown = {
+        "preset": str(told.settings.get("preset", "")),
+        "why": push.note,
+        "model": str(told.settings.get("model.name", "")),
+        "loader": told.loader,
+        "number format": f"{told.precision.dtype} ({told.precision.reason})" if told.precision.dtype else "",
+        "cards": ", ".join(card.name for card in told.cards) or "none, it ran on the CPU",
+        "training rows": ", ".join(
+            f"{count:,.0f} {name.replace('_', ' ')}" for name, count in told.train_rows.items()
+        ),
+        "share of them that the models saw": "" if seen is None else f"{seen:.0%}",
         "competition": run.competition.slug,
-        "pushed": push.get("pushed_at", ""),
-        "commit": push.get("commit", "") + (" with uncommitted changes" if push.get("dirty") else ""),
-        "bundle hash": told.get("bundle_hash", ""),
-        "script sha256": push.get("sha256", ""),
-        "test.csv sha256": told.get("test_sha256", ""),
+        "pushed": push.pushed_at,
+        "commit": push.commit + (" with uncommitted changes" if push.dirty else ""),
+        "bundle hash": told.bundle_hash,
+        "script sha256": push.sha256,
+        "test.csv sha256": told.test_sha256,
     }
-    return [(name, str(value)) for name, value in rows.items() if value]
+    parts = record.items(record.read_object(run.folder / "blend.json").get("members"))
+    shown["blend of"] = ", ".join(
+        f"{one.get('run')} ({record.number(one.get('weight')) or 0:.3g})" for one in map(record.table, parts)
+    )
+    return [(name, value) for name, value in shown.items() if value]
 
 
 def address(run: Results) -> str:
     """Return the run's page on Kaggle; empty for a rehearsal, whose server is gone."""
-    url = str(run.push.get("url", ""))
-    return url if url.startswith("https://") else ""
-
-
-def score(run: Results) -> str:
-    """Return the leaderboard's score, where the run was submitted and scored."""
-    return str(run.submission.get("public_score") or "")
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            found |= _flat(value, f"{prefix}{name}.")
-        else:
-            found[prefix + name] = value
-    return found
+    return run.push.url if run.push and run.push.url.startswith("https://") else ""
 
 
 def _shown(value: object) -> str:
@@ -108,16 +80,3 @@ def _shown(value: object) -> str:
         return "–"
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= VALUE_LIMIT else f"{text[:VALUE_LIMIT]}…"
-
-
-def _of(told: Mapping[str, Any], section: str, name: str) -> str:
-    inner = told.get(section)
-    return str(inner.get(name, "")) if isinstance(inner, Mapping) else ""
-
-
-def _card(card: object) -> str:
-    return str(card.get("name", card)) if isinstance(card, Mapping) else str(card)
-
-
-def _counts(train: Mapping[str, Any]) -> str:
-    return ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in train.items())

@@ -50,8 +50,9 @@ def missed(run: Results, text_by_id: Mapping[str, str]) -> list[Row]:
 
 
 def uncertain(run: Results, text_by_id: Mapping[str, str]) -> list[Row]:
-    """Return the rows whose label was scored, the least certain first."""
-    scored = [row for row in _rows(run, text_by_id) if row.probability is not None]
+    """Return the scored rows, the least certain first, without those that `missed` shows already."""
+    shown = {row.id for row in missed(run, text_by_id)[:SHOWN_ROWS]}
+    scored = [row for row in _rows(run, text_by_id) if row.probability is not None and row.id not in shown]
     return sorted(scored, key=lambda row: (row.probability, row.id))
 
 
