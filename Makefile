@@ -32,9 +32,10 @@ help: ## list the verbs and the variables
 	@echo "  RESUME=v3, FROM=v3 for push: go on with a run, or answer with its adapters; DATASET=owner/slug holds it"
 	@echo "  COMPETITION=slug   for init;  MESSAGE='words' for submit;  NOTE='words' for push"
 
-# Set-up is a stamp: free the second time, made again when the pins change.
-.venv/.home .venv/.train .venv/.dev: .venv/.%: pyproject.toml requirements.lock scripts/setup.py
-	@$(PYTHON) scripts/setup.py $*
+# Looked at before each verb, in milliseconds: made again when the pins change or something is damaged.
+.PHONY: .venv/.home .venv/.train .venv/.dev
+.venv/.home .venv/.train .venv/.dev:
+	@$(PYTHON) scripts/setup.py $(@:.venv/.%=%)
 
 .PHONY: settings
 settings: .venv/.home ## list every setting with its value; PRESET and SET choose

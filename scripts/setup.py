@@ -1,76 +1,174 @@
-"""Make `.venv` and install dependency groups into it, from the committed lock.
+"""Make `.venv` with dependency groups from the committed lock, and make it again where it is damaged.
 
-Run by the Makefile with the system's Python, so it uses the standard library only. pip's own configuration
-(index, proxies, wheel folders) is honoured.
+Run by the Makefile before each verb, with the system's Python: the standard library only, and milliseconds
+where all is well. pip's own configuration (index, proxies, wheel folders) is honoured.
 """
 
 from __future__ import annotations
 
 import argparse
 import fcntl
+import hashlib
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+BUSY = VENV / ".busy"
+"""Stands while pip works: where it is found, pip was interrupted and nobody knows what is whole."""
+ASIDE = ROOT / "build" / "venv-replaced"
 PIP_VERSION = "26.3"
 """Groups of pyproject.toml need pip 25.1; one version for everybody makes set-up the same everywhere."""
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 """Holds torch without the gigabytes of CUDA packages that the default index brings along."""
 
 
+class SetupFailed(Exception):
+    """What is wrong, in one line with the next command."""
+
+
 def main() -> int:
-    """Install the groups named on the command line and leave a stamp for each."""
+    """See to the groups named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("group", nargs="+", choices=("home", "train", "dev"))
     groups: list[str] = parser.parse_args().group
-    found = sys.version.split()[0]
     if sys.version_info < (3, 11):  # noqa: UP036 - this script is what meets an older Python
+        found = sys.version.split()[0]
         print(f"error: Python 3.11 or later is needed, this is {found} (try: make PYTHON=python3.12)")
         return 1
-    VENV.mkdir(exist_ok=True)
-    with (VENV / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two groups may be asked for at once under make -j
-        return _install(groups)
-
-
-def _install(groups: list[str]) -> int:
-    python = VENV / "bin" / "python"
-    started = time.monotonic()
-    if not python.exists():
-        print("creating .venv", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-        _pip(python, f"pip=={PIP_VERSION}")
-    print(f"installing {', '.join(groups)} (a few minutes the first time)", flush=True)
-    wanted = [part for group in groups for part in ("--group", group)]
-    extra = ["--extra-index-url", CPU_INDEX] if "train" in groups and _is_reachable(CPU_INDEX) else []
+    if not _missing(groups):
+        return 0
     try:
-        _pip(python, "-c", "requirements.lock", *extra, *wanted)
-        _pip(python, "--no-deps", "-e", ".")
-    except subprocess.CalledProcessError:
-        print("error: pip failed, its lines are above (try: the same command again, or pip config list)")
+        ASIDE.parent.mkdir(exist_ok=True)
+        with (ASIDE.parent / ".setup-lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two groups may be asked for at once under make -j
+            _install(_missing(groups))
+    except SetupFailed as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
-    for group in groups:
-        (VENV / f".{group}").touch()
-    print(f"set-up took {time.monotonic() - started:.0f} s", flush=True)
+    except OSError as error:
+        print(
+            f"error: {error.filename}: {error.strerror} (try: chmod -R u+w .venv, or df -h)", file=sys.stderr
+        )
+        return 1
     return 0
 
 
-def _pip(python: Path, *arguments: str) -> None:
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments]
-    subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "PIP_REQUIRE_VIRTUALENV": "0"})
+def _missing(groups: list[str]) -> list[str]:
+    """Return the groups that are not in .venv as their stamps say."""
+    return [group for group in groups if BUSY.exists() or _stamped(group) is None or _lost(group)]
+
+
+def _stamped(group: str) -> list[str] | None:
+    """Return what stood in site-packages when the group was installed; None where that changed."""
+    try:
+        stamp = json.loads((VENV / f".{group}").read_text(encoding="utf-8"))
+        return list(stamp["packages"]) if stamp["facts"] == _facts() else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _lost(group: str) -> list[str]:
+    return sorted({*(_stamped(group) or ())} - _packages())
+
+
+def _packages() -> set[str]:
+    return {path.name for path in VENV.glob("lib/python3*/site-packages/*")} - {"__pycache__"}
+
+
+def _facts() -> list[str]:
+    """Return what a stamp belongs to: the pins, the place of .venv and the interpreter that it leads to."""
+    pins = hashlib.sha256((ROOT / "requirements.lock").read_bytes() + (ROOT / "pyproject.toml").read_bytes())
+    interpreter = os.path.realpath(PYTHON) if os.access(PYTHON, os.X_OK) else "none"
+    return [pins.hexdigest(), str(VENV), interpreter]
+
+
+def _install(groups: list[str]) -> None:
+    """Install what is missing, into a new .venv where the old one is damaged, which is kept until then."""
+    if not groups:
+        return
+    started = time.monotonic()
+    damage = _damage()
+    if damage:
+        print(f"{damage}; making .venv again", flush=True)
+        shutil.rmtree(ASIDE, ignore_errors=True)
+        VENV.rename(ASIDE)
+    try:
+        if not VENV.exists():
+            _run([sys.executable, "-m", "venv", str(VENV)])
+        print(f"installing {', '.join(groups)} (a few minutes the first time)", flush=True)
+        BUSY.touch()
+        _pip(f"pip=={PIP_VERSION}")
+        extra = ["--extra-index-url", CPU_INDEX] if "train" in groups and _is_reachable(CPU_INDEX) else []
+        _pip("-c", "requirements.lock", *extra, *(part for group in groups for part in ("--group", group)))
+        _pip("--no-deps", "-e", ".")
+    except BaseException as error:
+        if isinstance(error, SetupFailed):  # pip itself gave up, in good order
+            BUSY.unlink(missing_ok=True)
+        if damage and ASIDE.exists():
+            shutil.rmtree(VENV, ignore_errors=True)
+            ASIDE.rename(VENV)
+        raise
+    stamp = json.dumps({"facts": _facts(), "packages": sorted(_packages())})
+    for group in groups:
+        (VENV / f".{group}").write_text(stamp, encoding="utf-8")
+    BUSY.unlink()
+    shutil.rmtree(ASIDE, ignore_errors=True)
+    print(f"set-up took {time.monotonic() - started:.0f} s", flush=True)
+
+
+def _damage() -> str:
+    """Return why pip cannot mend what stands at .venv; empty where it can, or where nothing stands there."""
+    if not VENV.is_dir():
+        return ".venv is no folder" if os.path.lexists(VENV) else ""
+    if BUSY.exists():
+        return "an earlier set-up was interrupted"
+    try:
+        made = (VENV / "pyvenv.cfg").read_text(encoding="utf-8")
+        asked = [str(PYTHON), "-c", "import encodings, json, pip, ssl"]
+        runs = subprocess.run(asked, capture_output=True, timeout=60, check=False).returncode == 0
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return "the Python of .venv is gone"
+    if not runs:
+        return "the Python of .venv does not run"
+    if not re.search(rf"^command = .*{re.escape(str(VENV))}$", made, re.MULTILINE):
+        return ".venv was made in another folder"
+    lost = [name for group in ("home", "train", "dev") for name in _lost(group)]
+    return f"{lost[0]} is missing" if lost else ""
+
+
+def _run(command: list[str]) -> None:
+    environment = {**os.environ, "PIP_REQUIRE_VIRTUALENV": "0"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode == 0:
+        return
+    lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+    host = re.search(r"host='([^']+)'|Could not fetch URL (\S+):", done.stderr)
+    if host:
+        raise SetupFailed(
+            f"{host[1] or host[2]} could not be reached (try: pip config list, or again when online)"
+        )
+    reason = next((line for line in lines if line.lower().startswith("error")), (lines or ["no words"])[-1])
+    raise SetupFailed(f"{' '.join(command[1:4])} failed: {reason} (try: pip config list)")
+
+
+def _pip(*arguments: str) -> None:
+    _run([str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments])
 
 
 def _is_reachable(url: str, seconds: float = 3.0) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/torch/", timeout=seconds):  # noqa: S310 - a constant https address
             return True
-    except (urllib.error.URLError, TimeoutError, OSError):
+    except OSError:
         return False
 
 
