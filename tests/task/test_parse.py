@@ -14,7 +14,7 @@ from kit.task import parse as parsing
 from kit.task.parse import REASONS, Unparsed, parse
 
 LABELS = ("Positive", "Negative")
-LEFT_UNPARSED = 24
+LEFT_UNPARSED = 43
 """Most completions of the table that a careful reader reads and the parser does not."""
 with (Path(__file__).parent / "completions.csv").open(encoding="utf-8", newline="") as file:
     COMPLETIONS = list(csv.DictReader(file))
@@ -74,16 +74,20 @@ def labels_of(row: dict[str, str]) -> tuple[str, ...]:
     return tuple(row["labels"].split("|")) if row["labels"] else LABELS
 
 
-@pytest.mark.parametrize("row", COMPLETIONS, ids=lambda row: f"{row['language']}-{row['completion'][:24]!r}")
-def test_reads_as_a_careful_reader_does(row: dict[str, str]) -> None:
+def test_reads_as_a_careful_reader_does() -> None:
     """Each completion of the table gets its label or reason, and no label that a careful reader does not."""
-    assert outcome(row["completion"], labels_of(row)) == row["outcome"]
-    assert row["outcome"] in (*REASONS, row["careful"])
+    otherwise = [
+        (row["completion"], read)
+        for row in COMPLETIONS
+        if (read := outcome(row["completion"], labels_of(row))) != row["outcome"]
+        or read not in (*REASONS, row["careful"])
+    ]
+    assert otherwise == []
 
 
 def test_the_table_is_broad() -> None:
-    """The table holds 450 completions in 25 languages and every reason; few of them are left unparsed."""
-    assert len(COMPLETIONS) >= 450
+    """The table holds 2,000 completions in 25 languages and every reason; few of them are left unparsed."""
+    assert len(COMPLETIONS) >= 2000
     assert len({row["language"] for row in COMPLETIONS}) >= 25
     assert {row["outcome"] for row in COMPLETIONS} >= {*LABELS, *REASONS}
     left = [row["completion"] for row in COMPLETIONS if row["careful"] and row["careful"] != row["outcome"]]

@@ -57,12 +57,14 @@ def _hedge(one: Sentence, _: Vocabulary) -> Reason | None:
 
 def _colon(one: Sentence, _: Vocabulary) -> Reason | None:
     at = next((at for at, (_, role) in enumerate(one.core) if role == "colon"), 0)
-    return "unfamiliar" if at and one.strength < 2 and one.core[at - 1][0] not in ("as", "is") else None
+    is_aspect = at and one.strength < 2 and one.core[at - 1][0] not in ("as", "is")
+    is_echo = has(one.aside, "colon") and not has(one.aside, *MARKERS)
+    return "unfamiliar" if is_aspect or is_echo else None
 
 
 def _short_label(one: Sentence, _: Vocabulary) -> Reason | None:
     word = one.tokens[one.at][0]
-    if not word[-1].isdigit() and not (len(word) == 1 and word.isascii()):
+    if not word[-1].isdigit() and not (len(word) == 1 and word.isascii()) and word not in words.VAGUE:
         return None
     before = one.tokens[one.at - 1 : one.at]
     is_marked = has(before, "colon") or any(name in words.NUMBERED for name, _ in before)
@@ -82,7 +84,9 @@ def _tail(one: Sentence, _: Vocabulary) -> Reason | None:
 
 def _unknown_word(one: Sentence, vocabulary: Vocabulary) -> Reason | None:
     intense = vocabulary.is_nested and has(one.core, "intense")
-    return "unfamiliar" if intense or not is_plain(one.core) else None
+    around = [word for word, _ in one.tokens[max(0, one.at - 1) : one.at + 2]]
+    is_verb = around[0] in words.SUBJECTS or around[-1] in words.DETERMINERS
+    return "unfamiliar" if intense or is_verb or not is_plain(one.core) else None
 
 
 def _dangling(one: Sentence, _: Vocabulary) -> Reason | None:
@@ -92,15 +96,14 @@ def _dangling(one: Sentence, _: Vocabulary) -> Reason | None:
 
 def _fragment(one: Sentence, _: Vocabulary) -> Reason | None:
     before = one.before
-    if before is None or before.line != one.line or is_plain(before.tokens):
+    if before is None or before.line != one.line or is_plain(before.tokens) or one.strength >= 2:
         return None
     spoken = [word for word, role in before.tokens if role not in _SILENT]
     is_listed = len(before.tokens) == 1 and has(before.tokens, "number")
     is_abbreviation = (len(spoken) < 3 and not is_listed) or (
         before.tokens[-1][1] == "" and len(spoken[-1]) < 4
     )
-    is_foreign = one.strength < 2 and not _is_known(before.tokens)
-    return "unfamiliar" if is_abbreviation or is_foreign else None
+    return "unfamiliar" if is_abbreviation or not _is_known(before.tokens) else None
 
 
 def _run_on(one: Sentence, _: Vocabulary) -> Reason | None:
@@ -121,7 +124,7 @@ REFUSALS: tuple[Rule[Callable[[Sentence, Vocabulary], Reason | None]], ...] = (
     Rule("denial", "every language of the words: not, pas, nicht, नहीं, 不, ない, değil", _denial),
     Rule("value", "score tables and check boxes: `Positive: 0.1`, `[ ] Positive`, `Positive ❌`", _value),
     Rule("hedge", "Gemma: if, or, but, maybe, mixed leave it open", _hedge),
-    Rule("short-label", "labels 0 and 1, or A and B, are bullets, counts and articles too", _short_label),
+    Rule("short-label", "labels such as 0, A and No are also counts, articles, denials", _short_label),
     Rule("colon", "aspects, `Food: positive`: the answer is behind label, answer or sentiment", _colon),
     Rule("tail", "what follows a label is a reason, in a language whose denials are known", _tail),
     Rule("unknown-word", "any language: every other word must be one that changes nothing", _unknown_word),
@@ -186,7 +189,9 @@ def _retracted(sentences: Sequence[Sentence], chosen: Sentence) -> Reason | None
 def _reluctant(sentences: Sequence[Sentence], chosen: Sentence) -> Reason | None:
     for is_later, one in _others(sentences, chosen):
         is_own = len(one.tokens) <= 3 or one.tokens[0][0] in ("i", "i'm", "we") or has(one.tokens, *MARKERS)
-        if not is_later and is_own and chosen.strength < 2 and has(one.tokens, "denies", "hedges"):
+        answers = has(one.tokens, *MARKERS) and has(one.tokens, "colon") and not one.labels
+        is_open = answers or (is_own and has(one.tokens, "denies", "hedges"))
+        if is_open and not is_later and chosen.strength < 2:
             return "hedged"
     return None
 

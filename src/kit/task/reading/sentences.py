@@ -116,9 +116,8 @@ def _dissect(one: Sentence, vocabulary: Vocabulary) -> None:
     one.at = first = named[0]
     start = 0
     for at in range(first):
-        if tokens[at][1] == "concludes" and (
-            at in (0, first - 1) or has(tokens[at - 1 : at], "comma", "dash")
-        ):
+        follows = at == 0 < first - 1 or has(tokens[max(0, at - 1) : at], "comma", "dash")
+        if tokens[at][1] == "concludes" and follows:
             start = at + 1
     end = next((at for at in range(first + 1, len(tokens)) if tokens[at][1] in OPENERS), len(tokens))
     if has(tokens[end : end + 1], "comma", "dash") and has(tokens[end + 1 : end + 2], "cause", "aims"):

@@ -44,7 +44,7 @@ _MARKED = (
 _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30ff\u3400-\u9fff"
 _LETTER = rf"(?:(?![{_UNSPACED}])[\w{_MARKED}])"
 _TOKEN = (
-    rf"[#$€£~^@<>]?(?:[-+] ?)?\.?(?<![\w{_MARKED}])\d+(?:[.,:/⁄-]\d+)*(?: ?[%€$°])?(?!'?{_LETTER})"
+    rf"[#$€£~^@<>±≥≤≈×÷]?(?:[-+] ?)?\.?(?<![\w{_MARKED}])\d+(?:[.,:/⁄-]\d+)*(?: ?[%€$°])?(?!'?{_LETTER})"
     rf"|{_LETTER}+(?:['-]{_LETTER}+)*|[{_UNSPACED}]+|\[ *\]|\( *\)|[^\s\w]"
 )
 _INVISIBLE = re.compile(
@@ -61,7 +61,7 @@ MARKS = {
     mark: role
     for role, marks in {
         "end": ".!;…।॥。；！؛۔·", "ask": "?？؟", "colon": ":=→⇒", "comma": ",،、，", "dash": "–—-",
-        "open": "(", "odd": "/\\|%+&$€£^~@", "cross": words.CROSSES, "json": "\x02", "boxed": "\x03",
+        "open": "(", "odd": "/\\|%+&$€£^~@±≥≤≈×÷", "cross": words.CROSSES, "json": "\x02", "boxed": "\x03",
     }.items()
     for mark in marks
 }  # fmt: skip

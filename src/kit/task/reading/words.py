@@ -14,13 +14,13 @@ rarely seldom lack lacks lacking lacked opposite anything far than instead rathe
 incorrectly false falsely mistaken mistake mistakenly doubt doubtful fails failed refuse reject rejects avoid
 excludes except less least fake is_as be_as was_as untrue invalid improbable anti counter cross sarcastic
 sarcastically ironic ironically error = the this that it its it's it’s that's here's here_is a an of in on is
-was be been review text sentence tweet comment post message feedback statement passage content article
-headline paragraph input reviewer customer author writer user speaker overall clearly definitely very quite
-really strongly overwhelmingly generally mostly primarily predominantly largely highly extremely obviously
-certainly undoubtedly likely probably distinctly classified labeled labelled categorized categorised rated
-considered deemed identified tagged marked annotated expresses expressed conveys conveyed shows reflects
-indicates indicated carries has my our i we i'd_say i_would i_think i_believe classify label_it rate_it as
-based_on given provided above following so sure okay ok of_course in_nature in_tone appropriate correct best
+was been review text sentence tweet comment post message feedback statement passage content article headline
+paragraph input reviewer customer author writer user speaker overall clearly definitely very quite really
+strongly overwhelmingly generally mostly primarily predominantly largely highly extremely obviously certainly
+undoubtedly likely probably distinctly classified labeled labelled categorized categorised rated considered
+deemed identified tagged marked annotated expresses expressed conveys conveyed shows reflects indicates
+indicated carries has my our i we i'd_say i_would i_think i_believe classify label_it rate_it as based_on
+given provided above following so sure okay ok of_course in_nature in_tone appropriate correct best
 most_appropriate most_likely most_suitable right belongs_to falls_under falls_into predicted assigned assign
 choose chosen select selected pick say go_with to_be seems_to_be appears_to_be can_be_classified
 can_be_categorized should_be_classified should_be_labeled should_be reviewer's review's be_classified
@@ -44,7 +44,7 @@ German: + positiv positive positiver positiven positivem - negativ negative nega
 nicht nichts kein keine keinen keiner keinem keines keineswegs nie niemals weder ohne kaum wenig falsch
 niemand mitnichten nirgends unwahrscheinlich gegenteil weniger noch nein = die der das dieser diese dieses
 ist bewertung rezension text satz kommentar nachricht sehr eindeutig insgesamt des eine ein einen wird als
-eingestuft klar ganz stimmungslage drückt
+eingestuft klar ganz lautet stimmungslage drückt
 Dutch: + positief positieve - negatief negatieve ! niet nooit geen noch zonder nauwelijks weinig niets nee
 nergens verre onwaarschijnlijk fout minder = de het deze dit is recensie beoordeling tekst zin bericht
 opmerking zeer heel erg duidelijk van een wordt als
@@ -196,9 +196,10 @@ mi mı belki mu atau tapi tetapi jika kalau apakah mungkin hoặc nhưng nếu �
 """What leaves a label open: alternatives, conditions, contrast."""
 
 RETRACTS = _set("""
-wait actually scratch correction wrong incorrect incorrectly mistake mistaken false hmm kidding joking joke
-opposite untrue sorry outweigh outweighs dominate reconsider reconsidering retract instead oops inaccurate
-misread error disagree invalid
+ignore disregard changed update updated edit edited take_that_back take_it_back second_thought second_look
+on_reflection changed_my_mind change_my_mind withdraw revise revised wait actually scratch correction wrong
+incorrect incorrectly mistake mistaken false hmm kidding joking joke opposite untrue sorry outweigh outweighs
+dominate reconsider reconsidering retract instead oops inaccurate misread error disagree invalid
 """)
 EXPLAINS = _set("""
 reason explanation rationale justification reasoning analysis evidence because note explain why thought
@@ -213,7 +214,8 @@ experiences thing things side sides connotation connotations term terms feature 
 feelings phrase phrases part parts language note notes detail details
 """)
 KNOWN = (
-    EXPLAINS
+    RETRACTS
+    | EXPLAINS
     | ASPECTS
     | _set("""
 confidence high low and to for with was were are by at from their they he she you he's there all any some
@@ -238,7 +240,13 @@ COMMANDS = _set("classify choose select pick say assign label_it rate_it go_with
 """Verbs that, in front, repeat the task."""
 NUMBERED = _set("label class category is as")
 """Words behind which a number or a letter is a label, and no count."""
-DANGLES = _set("that the a an of in on as is to for this so very")
+VAGUE = {*DENIES, "other", "same", "both", "all", "any"}
+"""Labels that are also common words: read only alone or behind a mark."""
+SUBJECTS = _set("i we my our you to in")
+"""Words that make a verb or a thing of the label behind them: `I love this review`."""
+DETERMINERS = _set("likely the a an this that it its my our i we you")
+"""Words that, right behind a label, make a verb or a guess of it."""
+DANGLES = _set("it that the a an of in on as is to for this so very")
 """Words after which a sentence goes on: where one stops there, it was cut short."""
 HANGUL_ENDINGS = ("입니다", "임", "이다", "이에요", "예요")
 """Endings that make a sentence of a Korean noun."""
