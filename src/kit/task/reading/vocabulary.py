@@ -163,7 +163,7 @@ def tokens_of(line: str, vocabulary: Vocabulary) -> list[Token]:
 
 
 def _token(word: str, before: Sequence[Token], vocabulary: Vocabulary) -> Token | None:
-    if vocabulary.has_negative and word.isdigit() and before and before[-1][1] == "dash":
+    if vocabulary.has_negative and word[-1].isdigit() and before and before[-1][1] == "dash":
         return word, "number"
     if word in vocabulary.labels_by_word:
         return word, "label"
