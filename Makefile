@@ -101,6 +101,10 @@ runs: .venv/.home ## list the runs, one table a competition, best first by its m
 compare: .venv/.home ## two RUNS side by side: figures, settings, paired differences, changed rows
 	@$(PY) scripts/compare.py
 
+.PHONY: baseline
+baseline: .venv/.home ## answer with character n-grams and with the majority label, as runs of their own
+	@$(PY) scripts/baseline.py
+
 .PHONY: blend
 blend: .venv/.home ## average the predictions of RUNS into one valid submission; WEIGHTS are optional
 	@$(PY) scripts/blend.py

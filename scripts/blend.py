@@ -20,12 +20,13 @@ def main() -> int:
         )
     weights = blend.normalised(arguments.weights, len(arguments.runs))
     blended = blend.blend([results.read(runs.folder_of(name)) for name in arguments.runs], weights)
-    folder = blend.write(blended, runs.RUNS)
+    rehearsed = any(one.push and one.push.url.startswith("http://") for one in blended.runs)
+    folder = blend.write(blended, runs.home(is_local=rehearsed))
     blend.show(blended)
     verdict = validate(folder, inputs.places, blended.runs[0].competition)
     print("\n".join(lines(verdict)), flush=True)
     if verdict.valid:
-        print(f"next: make submit RUN={folder.name}")
+        print(f"next: make submit RUN={runs.load(folder).name}")
     return 0 if verdict.valid else 1
 
 

@@ -50,7 +50,9 @@ MAY_IMPORT = {
         *("kit.errors", "kit.files", "kit.outputs", "kit.environment", "kit.config", "kit.progress"),
         *("kit.task", "kit.bundle", "kit.remote"),
     },
-    "kit.review": {"kit.errors", "kit.files", "kit.config", "kit.progress", "kit.task", "kit.review"},
+    "kit.review": {
+        *("kit.errors", "kit.files", "kit.outputs", "kit.config", "kit.progress", "kit.task", "kit.review"),
+    },
     "kit.fetch": {"kit.errors", "kit.files", "kit.config", "kit.task", "kit.fetch"},
     "local_kaggle": {"local_kaggle"},
 }

@@ -12,6 +12,8 @@ from kit.errors import InputInvalid
 from kit.files import read_json, sha256_of, write_json
 
 MANIFEST = "outputs.json"
+MADE = "made.json"
+"""In place of push.json in the folder of answers that were made at home: a blend, a baseline."""
 SCHEMA = 1
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pandas
 import pytest
 from answered_runs import Answer, write
@@ -9,7 +11,9 @@ from answered_runs import Answer, write
 from kit.config import resolve
 from kit.errors import InputInvalid
 from kit.fetch.inputs import SAMPLE
-from kit.review import baselines, results
+from kit.remote import runs
+from kit.review import baselines, made, results
+from kit.review.checks.validate import validate
 from kit.task import rows
 
 SHARES = {"probability_Positive": 0.5, "probability_Negative": 0.5}
@@ -102,3 +106,23 @@ def test_the_tables_of_a_run_fit(tmp_path_factory: pytest.TempPathFactory) -> No
     oof = results.read(write(tmp_path_factory.mktemp("runs") / "a", held_out=answers)).oof
     assert oof is not None
     assert baselines.held_out_baselines(train, oof)[baselines.NGRAMS].figures["rows"] == 30
+
+
+def test_a_baseline_is_a_run_of_its_own(tmp_path: Path) -> None:
+    """Valid, read and found like any other, its held-out rows those of a default run."""
+    settings = resolve("t4x2")
+    for name in (baselines.MAJORITY, baselines.NGRAMS):
+        folder = made.write(baselines.make(settings, SAMPLE, name), tmp_path)
+        told = results.read(folder)
+        assert told.held_out is not None
+        assert told.oof is not None
+        train, _ = rows.read(SAMPLE / "train.csv", settings.competition, labelled=True)
+        held = rows.split(train, settings.evaluate.holdout, settings.seed)[1]
+        assert told.oof["id"].tolist() == held["id"].tolist()
+        assert validate(folder, lambda _: [SAMPLE], settings.competition).valid
+        assert runs.load(folder).name == folder.name
+    assert told.held_out.figures["macro_f1"] > 0.6
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        "baseline-sample-sentiment",
+        "baseline-sample-sentiment-majority",
+    ]

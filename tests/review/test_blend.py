@@ -19,6 +19,7 @@ from loop_project import Project
 from kit import files
 from kit.errors import InputInvalid, KitError
 from kit.fetch.inputs import SAMPLE
+from kit.remote import runs as runs_of_kaggle
 from kit.review import blend, record, results
 from kit.review.blend import Blended
 from kit.review.checks import validate
@@ -214,9 +215,11 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
     assert again.predictions.round(6).to_dict() == blended.predictions.round(6).to_dict()
     assert again.oof["probability_Positive"].tolist() == pytest.approx(blended.oof["probability_Positive"])
     assert again.held_out == record.judged(blended.held_out)
-    told = json.loads((folder / "blend.json").read_text())
+    told = json.loads((folder / "made.json").read_text())
     assert [part["run"] for part in told["members"]] == ["slug/v2", "slug/v3"]
-    assert (told["competition"], told["owner"]) == ("reviews", "someone")
+    found = runs_of_kaggle.load(folder)
+    assert (found.name, found.owner, found.is_rehearsal) == (folder.name, "someone", False)
+    assert found.config["competition"]["slug"] == "reviews"
     assert told["sha256"] == files.sha256_of(folder / "submission.csv")
     assert json.loads((folder / "run.json").read_text())["test_ids"] == ["r0", "r1"]
     assert again.run.test_sha256 == "f" * 64
@@ -225,6 +228,17 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
     assert validate.judge(folder / "submission.csv", facts)[0].valid
     deeper = blend_of([again, runs[0]])
     assert deeper.held_out is not None
+
+
+def test_a_blend_with_a_rehearsed_run_is_a_rehearsals(tmp_path: Path) -> None:
+    """Kaggle must not be sent what a toy has answered."""
+    urls = ("https://www.kaggle.com/code/someone/a", "http://127.0.0.1:9/code/a")
+    runs = [
+        run(tmp_path / "slug" / f"v{at}", test=answers([0.5]), push={"version": at, "url": url})
+        for at, url in enumerate(urls, start=1)
+    ]
+    for ordered in (runs, runs[::-1]):
+        assert runs_of_kaggle.load(blend.write(blend_of(ordered), tmp_path)).is_rehearsal
 
 
 def test_equal_weights_stay_out_of_the_name(tmp_path: Path) -> None:
@@ -239,7 +253,7 @@ def test_an_earlier_blend_is_replaced_whole(tmp_path: Path) -> None:
     (tmp_path / "out" / blended.name / "report.html").write_text("of yesterday")
     folder = blend.write(blended, tmp_path / "out")
     assert sorted(path.name for path in folder.iterdir()) == [
-        "blend.json", "metrics.json", "predictions.csv", "run.json", "submission.csv",
+        "made.json", "metrics.json", "predictions.csv", "run.json", "submission.csv",
     ]  # fmt: skip
     assert list((tmp_path / "out").iterdir()) == [folder]
 

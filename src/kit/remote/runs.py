@@ -19,6 +19,7 @@ from kit.errors import InputInvalid, KitError
 from kit.files import read_json as read_json
 from kit.files import sha256_of
 from kit.files import write_json as write_json
+from kit.outputs import MADE
 
 SCHEMA = 1
 RUNS = PROJECT_ROOT / "runs"
@@ -63,8 +64,9 @@ class Run:
     @property
     def name(self) -> str:
         """`<slug>/v<N>`, which every verb takes as RUN; a rehearsal's has its folder in front."""
-        place = f"{REHEARSALS}/" if self.folder.parent.parent.name == REHEARSALS else ""
-        return f"{place}{self.slug}/v{self.version}"
+        above = self.folder.parents[1 if self.version else 0].name
+        name = f"{self.slug}/v{self.version}" if self.version else self.folder.name
+        return f"{REHEARSALS}/{name}" if above == REHEARSALS else name
 
     @property
     def is_rehearsal(self) -> bool:
@@ -125,8 +127,10 @@ def forget(intent: Run) -> None:
 
 
 def load(folder: Path) -> Run:
-    """Return the run of a folder; raises InputInvalid where its push.json is missing or broken."""
+    """Return the run of a folder, or a blend or baseline; raises InputInvalid where its record is none."""
     path = folder / "push.json"
+    if not path.is_file() and (folder / MADE).is_file():
+        path = folder / MADE
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
         return Run(

@@ -138,7 +138,9 @@ def _create(client: Client, slug: str, path: Path, body: bytes, words: str) -> i
 def _explained(client: Client, run: Run, slug: str, refused: Refused) -> SubmissionRefused:
     """Return the refusal with what to do; a 403 is what notebook-only competitions give to files."""
     by_hand = f"{run.url}, whose version {run.version} can be submitted by hand"
-    hint = by_hand if refused.status == 403 else f"{client.web}/competitions/{slug}/submissions"
+    hint = (
+        by_hand if refused.status == 403 and run.version else f"{client.web}/competitions/{slug}/submissions"
+    )
     return SubmissionRefused(refused.message, hint=hint)
 
 

@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kit import files
 from kit.errors import InputInvalid
 from kit.review import record
+from kit.review.made import Made
 from kit.review.record import Judged
+from kit.task import submission
 
 if TYPE_CHECKING:
     import numpy
     from pandas import DataFrame
 
-    from kit.config import Competition
+    from kit.config import Competition, Config
 
 NGRAMS = "character n-grams"
 MAJORITY = "majority class"
@@ -57,8 +60,8 @@ def held_out_baselines(train: DataFrame, oof: DataFrame) -> dict[str, Judged]:
         fit = train[~train["id"].isin(rows["id"])]
         if fit.empty:
             raise InputInvalid("every training row is held out, so no baseline can learn", hint="make data")
-        shares[MAJORITY][folds == fold] = _label_shares(fit, labels)
-        shares[NGRAMS][folds == fold] = _ngram_shares(fit, rows, labels)
+        for name in shares:
+            shares[name][folds == fold] = answers(fit, rows, labels, name)
     language = asked["language"].tolist() if "language" in asked else None
     truth, told = asked["label"].tolist(), {}
     for name, values in shares.items():
@@ -68,6 +71,65 @@ def held_out_baselines(train: DataFrame, oof: DataFrame) -> dict[str, Judged]:
         )
         told[name] = judged or Judged(figures={})
     return told
+
+
+def answers(train: DataFrame, rows: DataFrame, labels: Sequence[str], name: str) -> numpy.ndarray:
+    """Return the probabilities, rows x labels, that a baseline gives after learning from `train`."""
+    import numpy
+
+    if name == NGRAMS:
+        return _ngram_shares(train, rows, labels)
+    return numpy.tile(_label_shares(train, labels), (len(rows), 1))
+
+
+def make(config: Config, data: Path, name: str) -> Made:
+    """Return a baseline as a run: the rows of a default run held out, then every test row answered.
+
+    Raises InputInvalid where train.csv or test.csv is missing or malformed.
+    """
+    from kit.task import metrics, sample
+    from kit.task.rows import read, split
+
+    competition = config.competition
+    train, _ = read(data / "train.csv", competition, labelled=True)
+    test, _ = read(data / "test.csv", competition, labelled=False)
+    fit, held_out = split(train, config.evaluate.holdout, config.seed)
+    oof = _table(held_out, answers(fit, held_out, competition.labels, name), competition.labels, "predicted")
+    oof.insert(2, "fold", "")
+    oof.insert(3, "label", held_out["label"].tolist())
+    given = sample.find(data / "test.csv", test["id"].tolist(), competition)
+    return Made(
+        name=f"baseline-{competition.slug}" + ("-majority" if name == MAJORITY else ""),
+        competition=competition,
+        config={
+            "preset": "baseline",
+            **config.model_dump(mode="json", include={"seed", "competition", "evaluate"}),
+        },
+        predictions=_table(test, answers(train, test, competition.labels, name), competition.labels, "label"),
+        oof=oof,
+        held_out=metrics.evaluate(
+            oof["label"].tolist(),
+            oof["predicted"].tolist(),
+            competition.labels,
+            probability=oof[[f"probability_{label}" for label in competition.labels]],
+            language=oof["language"].tolist() if competition.language else None,
+        ),
+        test_sha256=files.sha256_of(data / "test.csv"),
+        columns=submission.columns(competition, given),
+    )
+
+
+def _table(rows: DataFrame, shares: numpy.ndarray, labels: Sequence[str], answer: str) -> DataFrame:
+    """Return the columns of predictions.csv."""
+    from pandas import DataFrame
+
+    table = DataFrame({"id": rows["id"].tolist()})
+    table["language"] = rows["language"].tolist() if "language" in rows else ""
+    table[answer] = [labels[index] for index in shares.argmax(axis=1)]
+    table["source"] = "score"
+    for index, label in enumerate(labels):
+        table[f"probability_{label}"] = shares[:, index]
+    return table.assign(completion="")
 
 
 def _ngram_model(train: DataFrame, seed: int) -> Any:

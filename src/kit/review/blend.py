@@ -6,24 +6,22 @@ It joins by id and trains nothing. The folder that it writes can be read, report
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit import files
 from kit.errors import InputInvalid, KitError
-from kit.review import record, results, tables
-from kit.review.record import SCHEMA
+from kit.review import made, record, results, tables
+from kit.review.record import Push, Run
 from kit.review.results import Results
-from kit.task import metrics, submission
+from kit.task import metrics
+from kit.task.submission import Columns
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 PRESET = "blend"
-NAME = "blend.json"
 VOTE = "vote"
 """Source of a row for which every run read its answer out of a text: the share of the weights behind it."""
 
@@ -103,27 +101,29 @@ def blend(runs: Sequence[Results], weights: Sequence[float]) -> Blended:
 
 def write(blended: Blended, root: Path) -> Path:
     """Write the blend as a run's folder below `root`, in the place of an earlier one; return the folder."""
-    folder = root / blended.name
-    staged = root / f".{blended.name}.part"
-    try:
-        shutil.rmtree(staged, ignore_errors=True)
-        first = blended.runs[0]
-        table = blended.predictions
-        answers = dict(zip(table["id"], table["label"], strict=True))
-        columns = _header(first)
-        submission.write(staged / "submission.csv", table, answers, first.competition, columns)
-        _write_csv(staged / "predictions.csv", table)
-        if len(blended.oof):
-            _write_csv(staged / "oof.csv", blended.oof)
-        files.write_json(staged / "metrics.json", _metrics(blended))
-        files.write_json(staged / "run.json", _record(blended))
-        files.write_json(staged / NAME, _origin(blended, files.sha256_of(staged / "submission.csv")))
-        files.replace_folder(staged, folder)
-    except OSError as error:
-        raise KitError(f"{folder} cannot be written: {error.strerror}", hint="df -h") from error
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-    return folder
+    first = blended.runs[0].run
+    pushes = [run.push or Push() for run in blended.runs]
+    owners = {push.owner for push in pushes}
+    kept = ("seed", "competition", "data", "evaluate")
+    members = [
+        {"run": run.name, "weight": weight, "bundle_hash": run.run.bundle_hash}
+        for run, weight in zip(blended.runs, blended.weights, strict=True)
+    ]
+    answers = made.Made(
+        name=blended.name,
+        competition=blended.runs[0].competition,
+        config={"preset": PRESET, **{name: first.config[name] for name in kept if name in first.config}},
+        predictions=blended.predictions,
+        oof=blended.oof,
+        held_out=blended.held_out,
+        test_sha256=first.test_sha256,
+        columns=_header(first),
+        members=members,
+        owner=owners.pop() if len(owners) == 1 else "",
+        # One that was rehearsed makes it a rehearsal's: an http address sorts before https.
+        url=min(push.url for push in pushes),
+    )
+    return made.write(answers, root)
 
 
 def show(blended: Blended) -> None:
@@ -196,65 +196,9 @@ def _judge(oof: DataFrame, labels: Sequence[str]) -> dict[str, object]:
     )
 
 
-def _metrics(blended: Blended) -> dict[str, object]:
-    table = blended.predictions
-    return {
-        "schema": SCHEMA,
-        "metric": blended.runs[0].metric,
-        "held_out": blended.held_out,
-        "test": {
-            "rows": len(table),
-            "labels": table["label"].value_counts().to_dict(),
-            "sources": table["source"].value_counts().to_dict(),
-        },
-        "history": {},
-    }
-
-
-def _record(blended: Blended) -> dict[str, object]:
-    """Return run.json: of the first run's settings those that still say something."""
-    first = blended.runs[0].run
-    kept = ("seed", "competition", "data", "evaluate")
-    return {
-        "schema": SCHEMA,
-        "bundle_hash": "",
-        "config": {"preset": PRESET, **{name: first.config[name] for name in kept if name in first.config}},
-        "test_sha256": first.test_sha256 or None,
-        "test_ids": blended.predictions["id"].tolist(),
-        **({"submission": first.submission} if first.submission else {}),
-        "ended": "complete",
-    }
-
-
-def _origin(blended: Blended, sha256: str) -> dict[str, object]:
-    """Return blend.json: what was averaged, and what a submission needs to know in place of push.json."""
-    pushes = [run.push for run in blended.runs]
-    owners = {push.owner for push in pushes if push}
-    return {
-        "schema": SCHEMA,
-        "name": blended.name,
-        "competition": blended.runs[0].competition.slug,
-        "owner": owners.pop() if len(owners) == 1 and all(pushes) else "",
-        "sha256": sha256,
-        "members": [
-            {
-                "run": run.name,
-                "weight": weight,
-                "bundle_hash": run.run.bundle_hash,
-                "url": push.url if push else "",
-            }
-            for run, push, weight in zip(blended.runs, pushes, blended.weights, strict=True)
-        ],
-    }
-
-
-def _header(run: Results) -> submission.Columns | None:
+def _header(run: Run) -> Columns | None:
     """Return the header of the run's own submission, where run.json tells it."""
-    told = run.run.submission
+    told = run.submission
     if not told:
         return None
-    return submission.Columns(str(told.get("id")), str(told.get("label")), bool(told.get("label_first")))
-
-
-def _write_csv(path: Path, table: DataFrame) -> None:
-    files.write_whole(path, table.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
+    return Columns(str(told.get("id")), str(told.get("label")), bool(told.get("label_first")))

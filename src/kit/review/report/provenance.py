@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from kit.config import Config, schema_names
+from kit.outputs import MADE
 from kit.review import record
 from kit.review.record import Push
 from kit.review.results import Results
@@ -63,7 +64,7 @@ def facts(run: Results) -> list[tuple[str, str]]:
         "script sha256": push.sha256,
         "test.csv sha256": told.test_sha256,
     }
-    parts = record.items(record.read_object(run.folder / "blend.json").get("members"))
+    parts = record.items(record.read_object(run.folder / MADE).get("members"))
     shown["blend of"] = ", ".join(
         f"{one.get('run')} ({record.number(one.get('weight')) or 0:.3g})" for one in map(record.table, parts)
     )
