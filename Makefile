@@ -17,7 +17,9 @@ export KIT_RESUME = $(value RESUME)
 export KIT_FROM = $(value FROM)
 export KIT_DATASET = $(value DATASET)
 export KIT_YES = $(value YES)
-unexport PRESET SET RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION MESSAGE NOTE RESUME FROM DATASET YES
+export KIT_AGAIN = $(value FORCE)
+export KIT_DISCARD = $(value DISCARD)
+unexport PRESET SET RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION MESSAGE NOTE RESUME FROM DATASET YES FORCE DISCARD
 
 .PHONY: help
 help: ## list the verbs and the variables
@@ -78,7 +80,7 @@ watch: .venv/.home ## follow the log of RUN to its end
 	@$(PY) scripts/watch.py
 
 .PHONY: pull
-pull: .venv/.home ## bring the outputs and the log of RUN home, whole or not at all
+pull: .venv/.home ## bring the outputs and the log of RUN home, each proved; FORCE=1 asks anew
 	@$(PY) scripts/pull.py
 
 .PHONY: validate
@@ -122,7 +124,7 @@ requirements-check: .venv/.home ## hold kernel/requirements.txt against Kaggle's
 	@$(PY) scripts/requirements_check.py
 
 .PHONY: stop
-stop: .venv/.home ## stop RUN by deleting its kernel, which deletes its outputs too
+stop: .venv/.home ## stop RUN and bring home what it wrote; DISCARD=1 deletes what cannot be saved
 	@$(PY) scripts/stop.py
 
 .PHONY: tiny-model

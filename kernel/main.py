@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from kit.config import PROJECT_ROOT, Config, load
-from kit.environment import input_dir, is_offline, working_dir
+from kit.environment import input_dir, is_offline, session_number, working_dir
 from kit.errors import HardwareUnfit, KitError
 from kit.pipeline import events
 from kit.pipeline.machine import hardware, inputs, install
@@ -101,6 +101,8 @@ def become_pipeline(variables: dict[str, str]) -> NoReturn:
 def main() -> int:
     """Run what the bundle's manifest says; return only where it cannot begin, with run.json saying why."""
     started = time.monotonic()
+    if (number := session_number()) is not None:
+        print(json.dumps({"event": "session", "id": number}), flush=True)
     manifest = json.loads((PROJECT_ROOT / "bundle.json").read_text(encoding="utf-8"))
     signal.signal(signal.SIGTERM, _leave)
     record = RunRecord(manifest["bundle_hash"], manifest["config"])

@@ -14,8 +14,9 @@ import time
 from pathlib import Path
 
 from kit.config import PROJECT_ROOT, Config, load
-from kit.environment import working_dir
+from kit.environment import session_number, working_dir
 from kit.errors import KitError
+from kit.outputs import write_manifest
 from kit.pipeline.machine import base_model, inputs, install
 from kit.pipeline.machine.download import Download
 
@@ -56,12 +57,15 @@ def _megabytes(folder: Path) -> str:
 
 def main() -> int:
     """Fill the working folder, or say in one line why that cannot be done."""
+    if (number := session_number()) is not None:
+        print(json.dumps({"event": "session", "id": number}), flush=True)
     manifest = json.loads((PROJECT_ROOT / "bundle.json").read_text(encoding="utf-8"))
     try:
         config = load(manifest["config"], where="the bundle's config")
         working = working_dir()
         download_wheels(working / "wheels")
         download_model(config, working / "model")
+        write_manifest(working)
     except KitError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 1

@@ -8,19 +8,20 @@ from kit.command import options, run
 
 
 def main() -> int:
-    arguments = options(__doc__, "run").parse_args()
+    arguments = options(__doc__, "run", "again").parse_args()
 
     from kit.remote import pull, workflow
+    from kit.remote.published import LOG_NAME
     from kit.remote.wire import client
     from kit.review import sweep
 
     kaggle = client.connect()
     found = workflow.find(kaggle, arguments.run)
-    pulled = pull.pull(kaggle, found)
+    pulled = pull.pull(kaggle, found, again=arguments.again)
     print(f"{len(pulled.files)} files, {sum(pulled.files.values()):,} bytes, are in {pulled.folder}")
     if not pulled.status.has_succeeded:
         print(
-            f"error: {found.name} ended as {pulled.status} (try: {pulled.folder / pull.LOG_NAME})",
+            f"error: {found.name} ended as {pulled.status} (try: {pulled.folder / LOG_NAME})",
             file=sys.stderr,
         )
         return 1

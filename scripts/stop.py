@@ -1,4 +1,4 @@
-"""Save what a run has left so far, ask, then delete its kernel on Kaggle, which ends the session."""
+"""Cancel a run and bring home what it wrote; one that cannot be cancelled is deleted, after a question."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kit.command import options, run
 
 
 def main() -> int:
-    arguments = options(__doc__, "run", "yes").parse_args()
+    arguments = options(__doc__, "run", "yes", "discard").parse_args()
 
     from kit.remote import stop, workflow
     from kit.remote.wire import client
@@ -24,11 +24,15 @@ def main() -> int:
 
     kaggle = client.connect()
     found = workflow.find(kaggle, arguments.run)
-    if not stop.stop(kaggle, found, confirm=confirm):
-        print(f"{found.name} was left as it is")
-        return 1
-    print(f"{found.owner}/{found.slug} is deleted")
-    return 0
+    done = stop.stop(kaggle, found, confirm=confirm, discard=arguments.discard)
+    print(
+        {
+            "kept": f"{found.name} was left as it is",
+            "cancelled": f"{found.name} is stopped",
+            "deleted": f"{found.owner}/{found.slug} is deleted",
+        }[done]
+    )
+    return 1 if done == "kept" else 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from kit import progress
 from kit.environment import take_variables
 from kit.errors import KitError
 
@@ -52,6 +53,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     },
     "dataset": {"metavar": "OWNER/SLUG", "help": "where that run's output was uploaded"},
     "yes": {"action": "store_true", "help": "do not ask"},
+    "again": {"action": "store_true", "help": "ask Kaggle anew for what is already here"},
+    "discard": {"action": "store_true", "help": "delete outputs that could not be saved, too"},
 }
 """Each option that a verb may take: a flag, and a make variable of the same name in capitals."""
 _DEFAULTS: dict[str, object] = {"preset": "t4x2", "set": [], "run": "latest", "runs": [], "weights": []}
@@ -78,10 +81,11 @@ def options(description: str | None, *names: str, **defaults: object) -> argpars
 
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Call `main` and exit with its status; a KitError becomes one line on stderr and status 1."""
+    progress.never_fail(sys.stdout, sys.stderr)
     try:
         status = main() or 0
     except KitError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {progress.visible(' '.join(str(error).split()))}", file=sys.stderr)
         status = 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -49,6 +49,12 @@ def kaggle_user_and_key() -> tuple[str, str]:
     return os.environ.get("KAGGLE_USERNAME", ""), os.environ.get("KAGGLE_KEY", "")
 
 
+def session_number() -> int | None:
+    """Return the number by which Kaggle cancels the session that this is; it is told nowhere else."""
+    found = re.fullmatch(r"kaggle_.+-([0-9]{1,18})-webtier", os.environ.get("KAGGLE_CONTAINER_NAME", ""))
+    return int(found[1]) if found else None
+
+
 def kaggle_config_dir() -> Path:
     """Return the folder of kaggle.json by the rules of Kaggle's own command."""
     if chosen := os.environ.get("KAGGLE_CONFIG_DIR"):

@@ -1,32 +1,86 @@
 """Turn a run's log, which arrives in chunks, into lines that a person can follow.
 
-Event lines become short sentences; every other line passes as it is. Draws nothing and decides nothing.
+Event lines become short sentences; every other line passes as it is. Whatever a log holds, nothing raises.
+Draws nothing and decides nothing.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TextIO
 
 EVENT_PREFIX = '{"event":'
+_UNSAFE = [
+    *range(9),
+    *range(10, 32),
+    *range(127, 160),
+    0x2028,
+    0x2029,
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+]
+_VISIBLE = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _UNSAFE}
+_VISIBLE |= {code: f"\\u{code:04x}" for code in range(0xD800, 0xE000)}
+
+
+def visible(text: str) -> str:
+    """Return one line that others wrote with its control characters shown, so that no terminal obeys them."""
+    return text if text.isascii() and text.isprintable() else text.translate(_VISIBLE)
+
+
+def never_fail(*streams: TextIO) -> None:
+    """Let a terminal without some letters print a question mark in their place."""
+    for stream in streams:
+        if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
+            reconfigure(errors="replace")
 
 
 class Lines:
-    """Join chunks to whole lines, one buffer a stream."""
+    """Join chunks to whole lines, one buffer a stream. A carriage return begins its line anew."""
 
     def __init__(self) -> None:
-        self._rest: dict[str, str] = {}
+        self._rest: dict[str, list[str]] = {}
 
     def feed(self, stream: str, chunk: str) -> list[str]:
         """Return the lines of `stream` that this chunk completes."""
-        *whole, self._rest[stream] = (self._rest.get(stream, "") + chunk).split("\n")
+        rest = self._rest.setdefault(stream, [])
+        first, *more = chunk.split("\n")
+        if not more:
+            _append(rest, first)
+            return []
+        whole = [_last_update("".join((*rest, first))), *map(_last_update, more[:-1])]
+        rest.clear()
+        _append(rest, more[-1])
         return whole
+
+    def update(self, stream: str) -> str:
+        """Return the beginning of what a progress bar says by now; empty where the line is none."""
+        rest = self._rest.get(stream, [])[:64]
+        return _last_update("".join(rest)) if rest and "\r" in rest[0] else ""
 
     def end(self) -> list[str]:
         """Return what never got its line end."""
-        rest = [text for text in self._rest.values() if text]
+        rest = [_last_update("".join(pieces)) for pieces in self._rest.values() if any(pieces)]
         self._rest.clear()
         return rest
+
+
+def _append(rest: list[str], piece: str) -> None:
+    """Add to an unfinished line; an update forgets what stood there before."""
+    said = piece.rstrip("\r")
+    if "\r" in said:
+        rest.clear()
+        piece = piece[said.rindex("\r") :]
+    elif said and rest and rest[-1].endswith("\r"):
+        rest.clear()
+        piece = f"\r{piece}"
+    if piece:
+        rest.append(piece)
+
+
+def _last_update(line: str) -> str:
+    """Return what the last update of a line left standing."""
+    return line.rstrip("\r").rpartition("\r")[2]
 
 
 def event(line: str) -> dict[str, Any] | None:
@@ -35,17 +89,17 @@ def event(line: str) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(line)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and isinstance(found["event"], str) else None
 
 
 def sentence(found: dict[str, Any]) -> str:
-    """Return an event as one short line; an event of another make stays JSON."""
+    """Return an event as one short line; empty for an event of another make."""
     try:
-        return _sentence(found)
-    except (KeyError, TypeError, ValueError):
-        return json.dumps(found, ensure_ascii=False)
+        return visible(_sentence(found))
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
+        return ""
 
 
 def _sentence(found: dict[str, Any]) -> str:
@@ -86,15 +140,17 @@ def _sentence(found: dict[str, Any]) -> str:
         return f"member {found['member']}: out of memory in {found['before']}; goes on in {found['after']}"
     if kind == "out_of_memory":
         return f"{found['stage']}: out of memory with {found['rows']} rows; goes on with half as many"
+    if kind == "session":
+        return f"session {found['id']:d}"
     if kind == "end":
         return f"run {found['ended']}"
-    return json.dumps(found, ensure_ascii=False)
+    return ""
 
 
 def show(line: str) -> str:
     """Return a log line as a person should read it."""
     found = event(line)
-    return line if found is None else sentence(found)
+    return (sentence(found) if found else "") or visible(line)
 
 
 def _pace(found: dict[str, Any]) -> str:

@@ -102,8 +102,12 @@ def _fetch(client: Client, slug: str, path: Path, size: int) -> None:
 
     def attempt() -> None:
         try:
-            answer = client.stream("DownloadDataFile", competition_name=slug, file_name=path.name)
-            transfer.save(client, answer, path, part=part, size=None)
+            transfer.fetch(
+                client,
+                lambda _: client.stream("DownloadDataFile", competition_name=slug, file_name=path.name),
+                path,
+                part=part,
+            )
         except Refused as refused:
             if refused.by_api:
                 _refuse(client, slug, refused)

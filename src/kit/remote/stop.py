@@ -1,46 +1,117 @@
-"""End a session by deleting its kernel, after saving what can be saved. The API knows no gentler way."""
+"""End a session without losing what it made: cancel it by its number, and bring home what it left.
+
+Deleting the kernel is the last resort, for a session that has no number yet; it takes every version along.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
+from kit import progress
 from kit.errors import KitError
+from kit.files import write_whole
 from kit.remote import pull, runs, watch
+from kit.remote.published import LOG_NAME
 from kit.remote.runs import Run
 from kit.remote.wire import session
 from kit.remote.wire.client import Client
-from kit.remote.wire.transport import KaggleError
+from kit.remote.wire.transport import CredentialsInvalid, Refused
+
+CANCEL_SECONDS = 300.0
+"""How long a cancelled session may take to end."""
+
+Tell = Callable[[str], None]
+Stopped = Literal["cancelled", "deleted", "kept"]
 
 
 def stop(
-    client: Client, run: Run, *, confirm: Callable[[str], bool], tell: Callable[[str], None] = print
-) -> bool:
-    """Save the run's log and, if it has ended, its outputs; ask; delete the kernel. False where it was kept.
+    client: Client, run: Run, *, confirm: Callable[[str], bool], discard: bool = False, tell: Tell = print
+) -> Stopped:
+    """Cancel the session and pull its outputs; where that is impossible, save, ask, and delete the kernel.
 
-    Deleting takes every version of the kernel with its outputs, and stops the clock of its GPU quota.
+    Raises KitError where deleting would lose a finished run's outputs, unless `discard`.
     """
-    stands = session.status(client, run)
+    status = session.status(client, run)
+    if not status.has_ended:
+        lines = watch.log_so_far(client, run)
+        write_whole(run.folder / LOG_NAME, "".join(f"{line}\n" for line in lines))
+        tell(f"its log so far is in {run.folder / LOG_NAME}")
+        number = _session_number(lines)
+        if number is not None and _cancel(client, run, number, tell):
+            pulled = pull.pull(client, run, tell=tell)
+            tell(f"{len(pulled.files)} files that it had written are in {pulled.folder}")
+            return "cancelled"
+    return _delete(client, run, str(status), confirm=confirm, discard=discard, tell=tell)
+
+
+def _session_number(lines: list[str]) -> int | None:
+    """Return the number that the kernel gave for its session at its start."""
+    for event in filter(None, map(progress.event, lines)):
+        number = event.get("id")
+        if event["event"] == "session" and isinstance(number, int) and 0 < number < 2**63:
+            return number
+    return None
+
+
+def _cancel(client: Client, run: Run, number: int, tell: Tell) -> bool:
+    """Cancel a session and wait for its end; False where Kaggle does not cancel it."""
     try:
-        if stands.has_ended:
-            tell(f"its outputs are in {pull.pull(client, run).folder}")
-        else:
-            path = run.folder / pull.LOG_NAME
-            path.write_text("".join(f"{line}\n" for line in watch.log_so_far(client, run)), encoding="utf-8")
-            tell(f"its log so far is in {path}; a session that is on gives no outputs")
-    except (pull.PullRefused, KaggleError) as error:
-        tell(f"nothing could be saved: {error}")
-    earlier = [
-        path
-        for path in runs.known_pushes(run.folder.parent.parent)
-        if path.parent.parent == run.folder.parent
-    ]
-    question = (
-        f"{run.name} is {stands}. Deleting {run.owner}/{run.slug} ends it and removes all versions, "
-        f"{len(earlier)} pushed from here, with the outputs that Kaggle holds. Delete?"
-    )
-    if not confirm(question):
+        answer = client.call("CancelKernelSession", kernel_session_id=number)
+    except Refused as refused:
+        tell(f"Kaggle does not cancel session {number}: {refused.reason or refused.status}")
         return False
+    if answer.error_message:
+        tell(f"Kaggle does not cancel session {number}: {answer.error_message}")
+        return False
+    started, pause = client.clock.now(), 2.0
+    while not (status := session.status(client, run)).has_ended:
+        if client.clock.now() - started > CANCEL_SECONDS:
+            raise KitError(
+                f"{run.name} was cancelled {CANCEL_SECONDS:.0f} s ago and is still {status}",
+                hint=f"make stop RUN={run.name} again, or {run.url}",
+            )
+        client.clock.sleep(pause)
+        pause = min(pause * 1.5, 15.0)
+    tell(f"{run.name} ended as {status}")
+    return True
+
+
+def _delete(
+    client: Client, run: Run, status: str, *, confirm: Callable[[str], bool], discard: bool, tell: Tell
+) -> Stopped:
+    """Save every version that can be saved, ask, and delete the kernel, which ends its sessions too."""
+    folders = [path.parent for path in runs.known_pushes(run.folder.parent.parent)]
+    versions = [runs.load(folder) for folder in folders if folder.parent == run.folder.parent]
+    lost = [version.name for version in versions if not _is_saved(client, version, tell)]
+    if lost and not discard:
+        raise KitError(
+            f"deleting {run.owner}/{run.slug} would lose the outputs of {', '.join(lost)}, "
+            "which could not be saved; nothing was deleted",
+            hint=f"make pull RUN={lost[0]}, or make stop RUN={run.name} DISCARD=1, which loses them",
+        )
+    question = (
+        f"{run.name} is {status}. Deleting {run.owner}/{run.slug} ends it and removes all versions, "
+        f"{len(versions)} pushed from here, with the outputs that Kaggle holds. Delete?"
+    )
+    if not confirm(progress.visible(question)):
+        return "kept"
     answer = client.call("DeleteKernel", user_name=run.owner, kernel_slug=run.slug)
     if answer.error_message:
         raise KitError(f"Kaggle does not delete {run.owner}/{run.slug}: {answer.error_message}", hint=run.url)
+    return "deleted"
+
+
+def _is_saved(client: Client, run: Run, tell: Tell) -> bool:
+    """Bring home what a version has left; False where it may have left something that did not come."""
+    status = session.status(client, run)
+    if status.is_known and not status.has_ended:
+        return True  # a session that is on has no outputs yet
+    try:
+        tell(f"the outputs of {run.name} are in {pull.pull(client, run, tell=tell).folder}")
+    except CredentialsInvalid:
+        raise
+    except KitError as error:
+        tell(progress.visible(f"{run.name} could not be saved: {error}"))
+        return False
     return True

@@ -1,4 +1,4 @@
-"""Find in a failed run's log what each of its processes died of. Reads text, asks nobody."""
+"""Find in a run's log what each of its processes died of. Reads text, asks nobody."""
 
 from __future__ import annotations
 
@@ -7,19 +7,79 @@ from collections.abc import Iterable
 
 _RANK = re.compile(r"\[(rank ?\d+|card ?\d+)\]:? ?")
 """How torchrun and the kit's own scheduler mark the lines of one process."""
-_ONE = r"Traceback \(most recent call last\):\n(?:[ \t].*\n)*\S.*(?:\n[ \t].*)*"
-_BETWEEN = "During handling of the above exception|The above exception was the direct cause"
-_CHAIN = re.compile(rf"{_ONE}(?:\n+(?:{_BETWEEN}).*\n+{_ONE})*")
+_HEAD = "Traceback (most recent call last):"
+_BETWEEN = ("During handling of the above exception", "The above exception was the direct cause")
+_BUNDLED = re.compile(r'File "/[^"]*?/(src/kit/[^"]+|kernel/(?:main|prepare)\.py)"')
+"""A file of the bundle, which was unpacked to a folder that nobody knows."""
+_KAGGLES = re.compile(
+    r"\[NbConvertApp\]|Writing \d+ bytes to \S*__results__\.html"
+    r"|\S*/(?:mistune|nbconvert)\S*:\d+: \w*Warning:"
+)
+"""What making a page of a finished script adds to its log."""
+
+
+class Newest:
+    """Keep the newest traceback of each rank apart from the other lines; the unmarked rank is "".
+
+    Exceptions that were raised while handling others are one traceback.
+    """
+
+    def __init__(self) -> None:
+        self.by_rank: dict[str, list[str]] = {}
+        self._behind: dict[str, list[str] | None] = {}
+        """By rank, what follows its exception and may join it to another; None before, absent afterwards."""
+
+    def feed(self, line: str) -> list[str]:
+        """Return the lines of which is known now that they are no part of a rank's newest traceback."""
+        mark = _RANK.match(line)
+        rank, text = (mark[1], line[mark.end() :]) if mark else ("", line)
+        behind = self._behind.get(rank, [])
+        if text == _HEAD:
+            earlier = [*self.by_rank.pop(rank, []), *(behind or [])]
+            is_chained = any(words in between for between in behind or [] for words in _BETWEEN)
+            self.by_rank[rank] = [*(earlier if is_chained else []), line]
+            self._behind[rank] = None
+            return [] if is_chained else earlier
+        if rank not in self._behind:
+            return [line]
+        if text[:1] in (" ", "\t") or behind is None:
+            self.by_rank[rank].append(_BUNDLED.sub(r'File "\1"', line))
+            if text[:1] not in (" ", "\t"):
+                self._behind[rank] = []
+            return []
+        if not text or text.startswith(_BETWEEN):
+            behind.append(line)
+            return []
+        del self._behind[rank]
+        return [*behind, line]
+
+    def release(self) -> list[str]:
+        """Return what was kept apart, and forget it."""
+        kept = [line for lines in self.by_rank.values() for line in lines]
+        kept += [line for behind in self._behind.values() for line in behind or []]
+        self.by_rank.clear()
+        self._behind.clear()
+        return kept
 
 
 def last(lines: Iterable[str]) -> dict[str, str]:
-    """Return the last traceback of each rank that left one; the unmarked one, of a launcher or the only
-    process, stands last under "". Exceptions that were raised while handling others are one traceback.
+    """Return the last traceback of each rank that left one, without its mark; the unmarked one, of a launcher
+    or the only process, stands last under "".
     """
-    text_by_rank: dict[str, list[str]] = {}
+    newest = Newest()
     for line in lines:
-        mark = _RANK.match(line)
-        text_by_rank.setdefault(mark[1] if mark else "", []).append(line[mark.end() :] if mark else line)
-    found = {rank: _CHAIN.findall("\n".join(texts)) for rank, texts in text_by_rank.items()}
-    ranks = sorted((rank for rank, blocks in found.items() if blocks), key=lambda rank: (rank == "", rank))
-    return {rank: found[rank][-1] for rank in ranks}
+        newest.feed(line)
+    ranks = sorted(newest.by_rank, key=lambda rank: (rank == "", rank))
+    return {rank: "\n".join(_RANK.sub("", line, count=1) for line in newest.by_rank[rank]) for rank in ranks}
+
+
+def own(lines: Iterable[str]) -> list[str]:
+    """Return the lines without those that Kaggle adds when it makes a page of a finished script."""
+    found: list[str] = []
+    is_quoted = False
+    for line in lines:
+        is_kaggles = _KAGGLES.match(line[:400]) is not None
+        if not is_kaggles and not (is_quoted and line[:1] in (" ", "\t")):
+            found.append(line)
+        is_quoted = is_kaggles
+    return found

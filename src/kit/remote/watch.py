@@ -5,38 +5,36 @@ It draws nothing (screen.py does) and fetches no file (pull.py does). Stopping i
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
-
-import requests
 
 from kit import progress
 from kit.errors import KitError
 from kit.remote import tracebacks
+from kit.remote.published import LATE_SECONDS
 from kit.remote.runs import Run
-from kit.remote.wire import session
+from kit.remote.wire import listing, log, session
 from kit.remote.wire.client import Client
 from kit.remote.wire.session import Status
+from kit.remote.wire.transfer import LinkStale
 from kit.remote.wire.transport import Refused, Unsettled
 
 POLL_SECONDS = 5.0
+LONGEST_PAUSE_SECONDS = 60.0
+"""Quick connections one after the other make Kaggle refuse all calls for a while."""
 STUCK_SECONDS = 300.0
 """Longest that Kaggle may say RUNNING after the kernel said that it has ended."""
 SILENCE_SECONDS = 900.0
-"""Longest time without any answer from Kaggle."""
+"""Longest time without any answer from Kaggle that says something of this run."""
 QUEUE_SECONDS = 30
 """How long Kaggle may hold a request for a log that has not begun; below the read time limit."""
 SO_FAR_SECONDS = 5.0
 """Silence after which a log that is still written counts as read."""
-END_OF_LOG = "END_OF_LOG"
 
 _SOON_OVER = ("CANCEL_REQUESTED", "NEW_SCRIPT")
 """States that should not last: a cancelled session that lingers, a version for which none was started."""
 
-Chunk = dict[str, Any]
 OnLine = Callable[[str, str], None]
 """Takes the stream's name and one line of the log, without its line end."""
 
@@ -57,57 +55,68 @@ class RunFailed(KitError):
         self.run = run
         self.status = status
         self.tracebacks = tracebacks.last(lines)
-        self.last_lines = lines[-20:]
+        self.last_lines = tracebacks.own(lines)[-20:]
 
 
 class StillRunning(KitError):
     """Watching ended before the session did."""
 
 
-def watch(client: Client, run: Run, deadline_seconds: float, on_line: OnLine) -> Finished:
+def watch(
+    client: Client, run: Run, deadline_seconds: float, on_line: OnLine, on_update: OnLine = lambda *_: None
+) -> Finished:
     """Call `on_line` for every line of the log, once and in order, until the session ends.
 
-    Raises RunFailed when it ends without success and StillRunning at the deadline, when it is stuck, or when
-    Kaggle falls silent; the session goes on in these three cases.
+    `on_update` gets what a line without an end says meanwhile. Raises RunFailed when the session ends without
+    success and StillRunning at the deadline, when it is stuck, or when Kaggle falls silent; then it goes on.
     """
-    log = _Log(on_line)
+    seen = _Log(on_line, on_update)
     now, started = client.clock.now, client.clock.now()
-    heard = started
+    heard, pause = started, POLL_SECONDS
     stalled: float | None = None
-    stands = Status("unknown")
     while True:
-        try:
-            log.follow(client, run, until=started + deadline_seconds)
-            stands = session.status(client, run)
+        before = seen.length
+        seen.follow(client, run, until=started + deadline_seconds)
+        status = session.status(client, run, patient=False)
+        answers, status = (True, status) if status.is_known else _ask_outputs(client, run, status)
+        if answers or seen.length > before:
             heard = now()
-        except Unsettled as error:
-            if now() - heard > SILENCE_SECONDS:
-                silence = f"no answer from Kaggle for {now() - heard:.0f} s ({error.message})"
-                raise _unwatched(run, silence) from None
-        if stands.has_ended:
-            log.finish(client, run)
-            if stands.has_succeeded:
-                return Finished(stands, len(log.lines))
-            raise RunFailed(run, stands, log.lines)
-        if not (log.said_end or stands.name in _SOON_OVER):
+        elif now() - heard > SILENCE_SECONDS:
+            raise _unwatched(run, f"no answer from Kaggle for {now() - heard:.0f} s ({status.failure})")
+        if status.has_ended:
+            seen.finish(client, run, is_over=status.has_succeeded)
+            if status.has_succeeded:
+                return Finished(status, len(seen.lines))
+            raise RunFailed(run, status, seen.lines)
+        if not status.is_known or not (seen.said_end or status.name in _SOON_OVER):
             stalled = None
         elif stalled is None:
             stalled = now()
         elif now() - stalled > STUCK_SECONDS:
             raise StillRunning(
-                f"{run.name} is stuck: over for {now() - stalled:.0f} s, and Kaggle still says {stands}",
-                hint=f"{run.url}; make stop RUN={run.name} deletes it, which stops the clock",
+                f"{run.name} is stuck: over for {now() - stalled:.0f} s, and Kaggle still says {status}",
+                hint=f"{run.url}; make stop RUN={run.name} ends it, which stops the clock",
             )
-        if now() - started > deadline_seconds:
-            raise _unwatched(run, f"{run.name} is still {stands} after {deadline_seconds:.0f} s")
-        client.clock.sleep(POLL_SECONDS)
+        left = started + deadline_seconds - now()
+        if left <= 0:
+            raise _unwatched(run, f"{run.name} is still {status} after {deadline_seconds:.0f} s")
+        pause = POLL_SECONDS if seen.length > before else min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+        client.clock.sleep(min(pause, left))
 
 
 def log_so_far(client: Client, run: Run) -> list[str]:
     """Return the lines that a session has written until now, without waiting for more."""
-    log = _Log(lambda *_: None)
-    log.follow(client.hasty(SO_FAR_SECONDS), run, until=client.clock.now() + 3 * SO_FAR_SECONDS)
-    return log.lines
+    seen = _Log(lambda *_: None)
+    seen.follow(client.hasty(SO_FAR_SECONDS), run, until=client.clock.now() + 3 * SO_FAR_SECONDS)
+    return seen.lines
+
+
+def _ask_outputs(client: Client, run: Run, status: Status) -> tuple[bool, Status]:
+    """Return whether Kaggle answers at all, and the end that the outputs tell of where the status is dead."""
+    try:
+        return True, session.by_outputs(client, run) or status
+    except (Refused, Unsettled, LinkStale):
+        return False, status
 
 
 def _unwatched(run: Run, what: str) -> StillRunning:
@@ -117,90 +126,73 @@ def _unwatched(run: Run, what: str) -> StillRunning:
 class _Log:
     """The log so far. Every connection sends it from the start, cut to chunks in another way perhaps."""
 
-    def __init__(self, on_line: OnLine) -> None:
+    def __init__(self, on_line: OnLine, on_update: OnLine = lambda *_: None) -> None:
         self.lines: list[str] = []
+        self.length = 0
         self.said_end = False
-        """Whether the kernel has told that its run is over."""
-        self._is_whole = False
-        self._on_line = on_line
+        """Whether the kernel has said that its run is over."""
+        self._on_line, self._on_update = on_line, on_update
         self._joined = progress.Lines()
         self._characters: dict[str, int] = {}
 
-    def follow(self, client: Client, run: Run, until: float) -> None:
-        """Read the log until it ends, breaks, or `until` passes; what was seen before is not told again."""
-        if self._is_whole:
-            return
+    def follow(self, client: Client, run: Run, until: float) -> bool:
+        """Read the log until it ends, breaks, or `until` passes; True for its end. Nothing is shown twice."""
         wait = {"wait_for_logs_url_seconds": QUEUE_SECONDS}
         try:
             with closing(client.stream("GetKernelSessionLogsStream", **wait, **run.pinned)) as answer:
-                self._is_whole = self._take(_chunks(client, answer), lambda: client.clock.now() > until)
+                return self._take(log.live(client, answer), lambda: client.clock.now() > until)
         except (Unsettled, Refused):
-            # Not there yet, cut, or not served at all: the status tells whether to come back.
-            return
+            # Not there yet, cut, or not served at all: the status says whether to come back.
+            return False
 
-    def finish(self, client: Client, run: Run) -> None:
-        """Tell the rest of an ended session's log, where the stream fails from the listing of its output."""
-        self.follow(client, run, until=client.clock.now() + STUCK_SECONDS)
-        if not self._is_whole:
-            answer = client.call("ListKernelSessionOutput", page_size=1, **run.pinned)
-            self._take(_stored(answer.log or "[]"), lambda: False)
+    def finish(self, client: Client, run: Run, *, is_over: bool) -> None:
+        """Show the rest of an ended session's log, which Kaggle may publish minutes later.
+
+        Where `is_over`, what the kernel said last is enough.
+        """
+        started, pause = client.clock.now(), POLL_SECONDS
+        while not self._read_whole(client, run):
+            if (is_over and self.said_end) or client.clock.now() - started > LATE_SECONDS:
+                break
+            client.clock.sleep(pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
         for line in self._joined.end():
-            self._tell("stdout", line)
+            self._show("stdout", line)
 
-    def _take(self, chunks: Iterable[Chunk | None], is_late: Callable[[], bool]) -> bool:
-        """Tell the lines that these chunks complete; True if they went on to the end of the log."""
+    def _read_whole(self, client: Client, run: Run) -> bool:
+        """Read an ended session's log to its end, where the stream fails from the listing of its output."""
+        is_whole = self.follow(client, run, until=client.clock.now() + STUCK_SECONDS)
+        if not (is_whole and self.length):
+            try:
+                stored = listing.outputs(client, run).log
+            except (Refused, Unsettled):
+                return False
+            self._take(log.stored(stored), lambda: False)
+            is_whole = stored.strip() not in ("", "[]")
+        return is_whole
+
+    def _take(self, chunks: Iterable[log.Chunk | None], is_late: Callable[[], bool]) -> bool:
+        """Show the lines that these chunks complete; True if they went on to the end of the log."""
         skip = dict(self._characters)
-        for chunk in chunks:
+        for chunk in log.paired(chunks):
             if chunk is None:
                 return True
-            stream, text = str(chunk.get("stream_name", "stdout")), str(chunk.get("data", ""))
+            stream, text = chunk.stream, chunk.text
             seen = min(skip.get(stream, 0), len(text))
             skip[stream] = skip.get(stream, 0) - seen
-            self._characters[stream] = self._characters.get(stream, 0) + len(text) - seen
-            for line in self._joined.feed(stream, text[seen:]):
-                self._tell(stream, line)
+            new = text[seen:]
+            self._characters[stream] = self._characters.get(stream, 0) + len(new)
+            self.length += len(new)
+            for line in self._joined.feed(stream, new):
+                self._show(stream, line)
+            if new and (update := self._joined.update(stream)):
+                self._on_update(stream, update)
             if is_late():
                 break
         return False
 
-    def _tell(self, stream: str, line: str) -> None:
+    def _show(self, stream: str, line: str) -> None:
         self.lines.append(line)
         found = progress.event(line)
         self.said_end = self.said_end or (found is not None and found["event"] == "end")
         self._on_line(stream, line)
-
-
-def _chunks(client: Client, answer: requests.Response) -> Iterator[Chunk | None]:
-    """Yield the log's chunks as they come, and None at its end; raises Unsettled where it is cut."""
-    from sseclient import SSEClient
-
-    if "text/event-stream" not in answer.headers.get("Content-Type", ""):
-        with client.explained("the log"):
-            yield from _stored(answer.content)
-        yield None
-        return
-    with client.explained("the log"):
-        # A larger chunk would hold events back until it is full.
-        for event in SSEClient(answer.iter_content(chunk_size=1)).events():
-            if event.data == END_OF_LOG:
-                yield None
-                return
-            chunk = _parsed(event.data)
-            if chunk is None:
-                return
-            yield chunk
-
-
-def _stored(body: str | bytes) -> Iterator[Chunk]:
-    """Yield the chunks of an ended session's log, which is a JSON array."""
-    found = _parsed(body)
-    if not isinstance(found, list):
-        raise Unsettled("Kaggle answers a log with something else")
-    yield from (chunk for chunk in found if isinstance(chunk, dict))
-
-
-def _parsed(text: str | bytes) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from kit import progress
 from kit.bundle import build
 from kit.config import Config
 from kit.errors import InputInvalid, KitError
@@ -61,7 +62,7 @@ def watch_to_end(client: Client, run: Run, deadline_seconds: float) -> Finished:
     print(f"watching {run.name}: {run.url} (Ctrl-C leaves it running)", flush=True)
     try:
         with Screen() as screen:
-            return watch.watch(client, run, deadline_seconds, screen.on_line)
+            return watch.watch(client, run, deadline_seconds, screen.on_line, screen.on_update)
     except KeyboardInterrupt:
         print(f"\n{run.name} goes on; make watch RUN={run.name} shows it again", file=sys.stderr)
         raise
@@ -77,7 +78,7 @@ def watch_to_end(client: Client, run: Run, deadline_seconds: float) -> Finished:
 def _show_failure(failed: RunFailed) -> None:
     lines = [""]
     for rank, text in failed.tracebacks.items():
-        lines += [f"--- {rank or 'main process'} ---", text]
+        lines += [f"--- {rank or 'main process'} ---", *text.split("\n")]
     if not failed.tracebacks:
         lines += ["--- the last lines of the log ---", *failed.last_lines]
-    print("\n".join(lines), file=sys.stderr, flush=True)
+    print("\n".join(map(progress.visible, lines)), file=sys.stderr, flush=True)

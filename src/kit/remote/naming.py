@@ -1,0 +1,70 @@
+"""Decide under which name each output stands in a run's folder.
+
+The kit's own records cannot be overwritten, no name leads out of the folder, and no odd one keeps the others
+from coming home. It touches no file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from kit.files import sha256_of
+
+ASIDE = "kaggle"
+"""Folder of what Kaggle adds to a kernel's outputs, and of outputs with odd names."""
+OURS = frozenset(
+    ("push.json", "pull.json", "kernel.log", "submission.json", "report.html", "dataset-metadata.json", ASIDE)
+)
+KAGGLES = frozenset(
+    {"__script__.py", "__script__.ipynb", "__results__.html", "__output__.json", "custom.css"}
+)
+LONGEST_NAME, LONGEST_PATH, DEEPEST = 255, 1000, 100
+
+
+def places(names: Iterable[str], promised: Collection[str] | None) -> dict[str, str]:
+    """Return the path of every output below the run's folder.
+
+    `promised` are the names that the kernel listed itself, None where it left no list; others go aside.
+    """
+    found: dict[str, str] = {}
+    files: set[str] = set()
+    folders: set[str] = set()
+    for name in sorted(names, key=lambda name: (promised is not None and name not in promised, name)):
+        ours = name not in KAGGLES if promised is None else name in promised
+        path = name if ours else f"{ASIDE}/{name}"
+        above = {path[:end] for end, letter in enumerate(path) if letter == "/"} if _is_plain(name) else set()
+        is_free = path not in folders and not above & files
+        if not _is_plain(name) or not is_free or (ours and name.partition("/")[0].casefold() in OURS):
+            path, above = f"{ASIDE}/{_safe(name)}", {ASIDE}
+        found[name] = path
+        files.add(path)
+        folders |= above
+    return found
+
+
+def readable(name: str) -> str:
+    """Return a name as UTF-8 can hold it."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _is_plain(name: str) -> bool:
+    parts = name.split("/")
+    try:
+        is_short = (
+            len(name.encode()) <= LONGEST_PATH and max(map(len, map(str.encode, parts))) <= LONGEST_NAME
+        )
+    except UnicodeEncodeError:
+        return False
+    return (
+        is_short
+        and len(parts) <= DEEPEST
+        and not {"", ".", ".."} & set(parts)
+        and not {"\\", "\0"} & set(name)
+    )
+
+
+def _safe(name: str) -> str:
+    """Return another name that tells two odd names apart and shows what they were."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-60:].lstrip(".")
+    return f"{plain}-{sha256_of(readable(name))[:8]}"

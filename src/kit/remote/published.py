@@ -1,0 +1,122 @@
+"""See what Kaggle has published of a run, by the kernel's own list, and wait for what it publishes late.
+
+It saves no output; pull.py does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kit import progress
+from kit.errors import InputInvalid, KitError
+from kit.files import sha256_of, write_whole
+from kit.outputs import MANIFEST, Output, read_manifest
+from kit.remote import runs
+from kit.remote.runs import Run
+from kit.remote.wire import listing, log, transfer
+from kit.remote.wire.client import Client
+from kit.remote.wire.listing import RECORD
+from kit.remote.wire.session import Status
+from kit.remote.wire.transfer import LinkStale
+from kit.remote.wire.transport import Refused, Unsettled
+
+LOG_NAME = "kernel.log"
+LATE_SECONDS = 600.0
+"""How long after a run's end Kaggle may still be publishing its outputs and its log."""
+
+
+class PullRefused(KitError):
+    """What Kaggle holds for this version is not whole or not its own."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What Kaggle gives of a run, beside what the run itself promised."""
+
+    links: dict[str, str]
+    log: str
+    manifest: dict[str, Output] | None
+    """None where the run left no list of its outputs."""
+    lacking: tuple[str, ...]
+    """What is promised and not there."""
+
+
+def wait(client: Client, run: Run, status: Status, folder: Path, tell: Callable[[str], None]) -> Published:
+    """Return what is published once it is all that was promised, or after ten minutes.
+
+    run.json and the manifest are written to `folder`. Raises PullRefused for another run's.
+    """
+    started, pause = client.clock.now(), 5.0
+    while True:
+        is_late = client.clock.now() - started > LATE_SECONDS
+        try:
+            found = _look(client, run, status, folder)
+            if is_late or not found.lacking:
+                return found
+            reason = f"Kaggle has not published {', '.join(map(progress.visible, found.lacking[:3]))}"
+        except (Refused, Unsettled, LinkStale) as error:
+            if is_late:
+                hint = f"make pull RUN={run.name}, or {run.url}"
+                raise PullRefused(f"{run.name}: {error.message}", hint=hint) from None
+            reason = error.message
+        tell(f"{run.name}: {reason}; asking again in {pause:.0f} s")
+        client.clock.sleep(pause)
+        pause = min(pause * 1.5, 60.0)
+
+
+def _look(client: Client, run: Run, status: Status, folder: Path) -> Published:
+    """List the outputs once, and read what proves them."""
+    found = listing.outputs(client, run)
+    for name in (RECORD, MANIFEST):
+        (folder / name).unlink(missing_ok=True)
+        if name in found.links:
+            write_whole(folder / name, transfer.read(client, found.links[name], name))
+    manifest = _manifest(folder) if MANIFEST in found.links else None
+    if RECORD in found.links:
+        _check_owner(run, folder / RECORD)
+    lacking = [] if found.log.strip() not in ("", "[]") else [LOG_NAME]
+    if manifest is not None:
+        lacking += sorted(manifest.keys() - found.links.keys())
+    elif MANIFEST in found.links or status.has_succeeded or _said_end(found.log):
+        lacking += [RECORD, MANIFEST] if RECORD not in found.links else [MANIFEST]
+    return Published(found.links, found.log, manifest, tuple(lacking))
+
+
+def _manifest(folder: Path) -> dict[str, Output] | None:
+    """Return the kernel's list of its outputs, None where it cannot be read.
+
+    Raises Unsettled where it is of another run than run.json.
+    """
+    try:
+        manifest = read_manifest(folder / MANIFEST)
+    except InputInvalid:
+        return None
+    record = folder / RECORD
+    if record.is_file() and RECORD in manifest and manifest[RECORD].sha256 != sha256_of(record):
+        raise Unsettled(f"{RECORD} and {MANIFEST} are not of one run")
+    own = folder / MANIFEST
+    return {**manifest, MANIFEST: Output(own.stat().st_size, sha256_of(own))}
+
+
+def _said_end(stored: str) -> bool:
+    """Tell whether the kernel said that it had written its outputs."""
+    events = map(progress.event, log.text(stored).splitlines())
+    return any(event is not None and event["event"] == "end" for event in events)
+
+
+def _check_owner(run: Run, record: Path) -> None:
+    """Refuse outputs whose run.json was written by another bundle."""
+    found = listing.parsed(record.read_bytes()).get("bundle_hash")
+    if found == run.bundle_hash:
+        return
+    others = [runs.load(path.parent) for path in runs.known_pushes(run.folder.parent.parent)]
+    owner = next(
+        (other.name for other in others if other.bundle_hash == found), "a push that is not recorded here"
+    )
+    raise PullRefused(
+        f"Kaggle gave the output of {owner} for {run.name}: run.json carries bundle_hash "
+        f"{str(found)[:12]!r}, push.json {run.bundle_hash[:12]!r}",
+        hint=f"make pull RUN={run.name} again later, or {run.url}",
+    )

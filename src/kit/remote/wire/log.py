@@ -1,0 +1,129 @@
+"""Read a session's log, live or as Kaggle stores it, in time that grows with its length.
+
+Whatever Kaggle sends, it is shown or passed over. What the lines say is no matter here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+
+from kit.remote.wire import transfer
+from kit.remote.wire.client import Client
+from kit.remote.wire.transport import Unsettled
+
+END_OF_LOG = "END_OF_LOG"
+LARGEST_BYTES = 256 << 20
+"""Bound of one frame of a stream, and of a stored log."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some text of one stream, cut anywhere."""
+
+    stream: str
+    text: str
+
+
+def live(client: Client, answer: requests.Response) -> Iterator[Chunk | None]:
+    """Yield the chunks of a log as they come, an empty one for any other sign of life, and None at its end.
+
+    Raises Unsettled where it is cut.
+    """
+    if "text/event-stream" not in answer.headers.get("Content-Type", ""):
+        body = _text(b"".join(_bounded(client, answer)))
+        if not body.strip():
+            return
+        yield from stored(body)
+        yield None
+        return
+    data: list[bytes] = []
+    for line in _lines(client, answer):
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            data.append(value.removeprefix(b" "))
+        if line or not data:
+            yield Chunk("", "")
+            continue
+        text = _text(b"\n".join(data))
+        data.clear()
+        if text == END_OF_LOG:
+            yield None
+            return
+        yield _chunk(_parsed(text), text)
+
+
+def stored(log: str) -> Iterator[Chunk]:
+    """Yield the chunks of an ended session's log: a JSON array, or as plain text what is none."""
+    found = _parsed(log)
+    if isinstance(found, list):
+        yield from (_chunk(entry, "") for entry in found)
+    else:
+        yield Chunk("stdout", log)
+
+
+def paired(chunks: Iterable[Chunk | None]) -> Iterator[Chunk | None]:
+    """Yield the chunks with letters whole that were cut in two; half a letter alone becomes a mark."""
+    halves: dict[str, str] = {}
+    for chunk in chunks:
+        if chunk is None or not chunk.text or (chunk.text.isascii() and chunk.stream not in halves):
+            yield chunk
+            continue
+        text = halves.pop(chunk.stream, "") + chunk.text
+        if "\ud800" <= text[-1] <= "\udbff":
+            halves[chunk.stream], text = text[-1], text[:-1]
+        whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        yield Chunk(chunk.stream, whole)
+
+
+def text(log: str) -> str:
+    """Return a stored log as one text."""
+    return "".join(chunk.text for chunk in paired(stored(log)) if chunk is not None)
+
+
+def _lines(client: Client, answer: requests.Response) -> Iterator[bytes]:
+    """Yield the lines of a stream as soon as they are whole."""
+    rest: list[bytes] = []
+    size = 0
+    for piece in transfer.pieces(client, answer, "the log"):
+        *whole, last = piece.split(b"\n")
+        for line in whole:
+            yield b"".join((*rest, line)).rstrip(b"\r")
+            rest.clear()
+            size = 0
+        rest.append(last)
+        size += len(last)
+        if size > LARGEST_BYTES:
+            raise Unsettled("Kaggle sends a line of the log without an end")
+
+
+def _bounded(client: Client, answer: requests.Response) -> Iterator[bytes]:
+    size = 0
+    for piece in transfer.pieces(client, answer, "the log"):
+        size += len(piece)
+        if size > LARGEST_BYTES:
+            raise Unsettled("Kaggle sends a log without an end")
+        yield piece
+
+
+def _chunk(found: Any, otherwise: str) -> Chunk:
+    """Return what an entry of the log says, whatever its shape; `otherwise` where it is no entry."""
+    if not isinstance(found, dict):
+        return Chunk("stdout", found if isinstance(found, str) else otherwise)
+    data = found.get("data", "")
+    return Chunk(str(found.get("stream_name", "stdout")), data if isinstance(data, str) else json.dumps(data))
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _text(body: bytes) -> str:
+    return body.decode("utf-8", "replace")
