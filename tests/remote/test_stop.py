@@ -1,7 +1,8 @@
-"""Stopping saves what it can, asks, and deletes; a no leaves everything as it is."""
+"""Stopping cancels by the session's number and brings home what is there; deleting is the last resort."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -16,59 +17,126 @@ from local_kaggle import faults
 from local_kaggle.faults import Fault
 from local_kaggle.server import Server
 
-LONG = "import time\nprint('begun', flush=True)\ntime.sleep(60)"
+NUMBER = """
+import json, os, time
+number = int(os.environ["KAGGLE_CONTAINER_NAME"].split("-")[-2])
+print(json.dumps({"event": "session", "id": number}), flush=True)
+"""
+LONG = """
+import os, time
+open(os.environ["KIT_WORKING_DIR"] + "/half.txt", "w").write("half")
+print("begun", flush=True)
+time.sleep(60)
+"""
 
 
-def test_a_running_session_ends_with_its_kernel(
-    kaggle: Server, client: Client, push: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+def no_question(_: str) -> bool:
+    """Fail where a question is asked."""
+    raise AssertionError("nothing is to be asked")
+
+
+@pytest.fixture
+def begun(kaggle: Server, push: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Run]:
+    """Push a long script and wait until it has said so."""
+    monkeypatch.setattr(watch, "SO_FAR_SECONDS", 1.0)
+
+    def run(script: str) -> Run:
+        pushed = push(script)
+        version = kaggle.state.kernels[0].versions[-1]
+        wait_for(lambda: "begun" in json.dumps(kaggle.state.log(version)))
+        return pushed
+
+    return run
+
+
+def test_a_running_session_is_cancelled_and_its_outputs_come_home(
+    kaggle: Server, client: Client, begun: Callable[[str], Run]
+) -> None:
+    """Nothing is asked, nothing deleted, and what it had written is named as unproved."""
+    run = begun(NUMBER + LONG)
+    said: list[str] = []
+    assert stop.stop(client, run, confirm=no_question, tell=said.append) == "cancelled"
+    assert (run.folder / "half.txt").read_text() == "half"
+    assert "begun\n" in (run.folder / "kernel.log").read_text()
+    record = json.loads((run.folder / "pull.json").read_text())
+    assert (record["status"], record["unproved"]) == ("CANCEL_ACKNOWLEDGED", ["half.txt"])
+    assert any("unproved" in line and "half.txt" in line for line in said)
+    assert kaggle.state.kernels[0].versions[-1].status == "CANCEL_ACKNOWLEDGED"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        None,
+        faults.status("CancelKernelSession", 404, times=99),
+        faults.answer("CancelKernelSession", {"errorMessage": "no"}),
+    ],
+    ids=["no number", "unknown number", "soft error"],
+)
+def test_a_session_that_cannot_be_cancelled_ends_with_its_kernel(
+    kaggle: Server, client: Client, begun: Callable[[str], Run], fault: Fault | None
 ) -> None:
     """The log so far is saved before the question, and nothing runs afterwards."""
-    monkeypatch.setattr(watch, "SO_FAR_SECONDS", 1.0)
-    run = push(LONG)
-    wait_for(lambda: bool(kaggle.state.log(kaggle.state.kernels[0].versions[0])))
+    run = begun((NUMBER if fault else "") + LONG)
+    if fault:
+        kaggle.faults.arm(fault)
     asked: list[str] = []
 
     def confirm(question: str) -> bool:
         asked.append(question)
-        assert (run.folder / "kernel.log").read_text() == "begun\n"
+        assert (run.folder / "kernel.log").read_text().endswith("begun\n")
         return True
 
-    assert stop.stop(client, run, confirm=confirm, tell=lambda _: None)
+    assert stop.stop(client, run, confirm=confirm, tell=lambda _: None) == "deleted"
     assert "little-kernel-tiny/v1 is " in asked[0]
     assert "removes all versions, 1 pushed from here" in asked[0]
     assert kaggle.state.kernels == []
-    with pytest.raises(KitError, match="Kaggle has no little-kernel-tiny/v1"):
-        watch.watch(client, run, 60, lambda *_: None)
+
+
+def test_a_dead_status_does_not_keep_a_session_from_being_cancelled(
+    kaggle: Server, client: Client, begun: Callable[[str], Run]
+) -> None:
+    """The number is in the log; the end is known once Kaggle answers again."""
+    run = begun(NUMBER + LONG)
+    kaggle.faults.arm(faults.status("GetKernelSessionStatus", 500, times=20))
+    assert stop.stop(client, run, confirm=no_question, tell=lambda _: None) == "cancelled"
+    assert (run.folder / "half.txt").is_file()
 
 
 def test_the_outputs_of_an_ended_run_are_pulled_first(client: Client, finished: Callable[..., Run]) -> None:
     """Deleting loses what Kaggle holds, so it comes home before."""
     run = finished()
-    assert stop.stop(client, run, confirm=lambda _: True, tell=lambda _: None)
+    assert stop.stop(client, run, confirm=lambda _: True, tell=lambda _: None) == "deleted"
     assert (run.folder / "submission.csv").is_file()
 
 
 def test_a_no_keeps_the_kernel(kaggle: Server, client: Client, finished: Callable[..., Run]) -> None:
     """Nothing is deleted without a yes."""
-    assert not stop.stop(client, finished(), confirm=lambda _: False, tell=lambda _: None)
+    assert stop.stop(client, finished(), confirm=lambda _: False, tell=lambda _: None) == "kept"
     assert len(kaggle.state.kernels) == 1
 
 
-def test_what_cannot_be_saved_is_said_before_the_question(
+def test_outputs_that_cannot_be_saved_are_not_deleted(
     kaggle: Server, client: Client, finished: Callable[..., Run]
 ) -> None:
-    """The answer is given knowing that the outputs would be lost."""
+    """A yes is not enough for that; only words that say so are."""
     run = finished()
-    kaggle.faults.arm(Fault("signed", 999, drop="before"))
-    said: list[str] = []
+    kaggle.faults.arm(Fault("signed", 99_999, drop="before"))
+    with pytest.raises(KitError, match=r"would lose the outputs of little-kernel-tiny/v1.*DISCARD=1"):
+        stop.stop(client, run, confirm=lambda _: True, tell=lambda _: None)
+    assert len(kaggle.state.kernels) == 1
+    assert stop.stop(client, run, confirm=lambda _: True, discard=True, tell=lambda _: None) == "deleted"
+    assert kaggle.state.kernels == []
 
-    def confirm(question: str) -> bool:
-        said.append(question)
-        return False
 
-    stop.stop(client, run, confirm=confirm, tell=said.append)
-    assert said[0].startswith("nothing could be saved: ")
-    assert "Delete?" in said[1]
+def test_an_earlier_versions_outputs_come_home_before_the_kernel_goes(
+    client: Client, finished: Callable[..., Run], begun: Callable[[str], Run]
+) -> None:
+    """Deleting takes all versions, so all are saved."""
+    first = finished()
+    second = begun(LONG)
+    assert stop.stop(client, second, confirm=lambda _: True, tell=lambda _: None) == "deleted"
+    assert (first.folder / "submission.csv").is_file()
 
 
 def test_a_deletion_that_kaggle_refuses_is_an_error(

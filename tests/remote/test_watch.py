@@ -16,7 +16,6 @@ from kit.remote.screen import Screen
 from kit.remote.watch import RunFailed, StillRunning
 from kit.remote.wire import session
 from kit.remote.wire.client import Client
-from kit.remote.wire.transport import KaggleError
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server
@@ -97,7 +96,7 @@ def test_every_line_is_told_once_and_in_order(
     """Chunks are joined to lines and replayed ones dropped; without a stream the stored log is read."""
     if fault is not None:
         kaggle.faults.arm(fault)
-    finished = watch.watch(client, push(COUNTING), 600, told)
+    finished = watch.watch(client, push(COUNTING), 1e6, told)
     assert told.by_stream == {"stdout": LINES, "stderr": NOTES}
     assert finished.status.name == "COMPLETE"
     assert finished.lines == len(LINES) + len(NOTES)
@@ -216,7 +215,7 @@ def test_a_stuck_session_is_told_apart_from_a_long_one(
     with pytest.raises(StillRunning, match="is stuck") as caught:
         watch.watch(client, finished(script), 1e6, told)
     assert "make stop" in caught.value.hint
-    assert 300 <= sum(clock.slept) < 330
+    assert 300 <= sum(clock.slept) < 400
 
 
 def test_silence_of_kaggle_is_borne_for_a_while(
@@ -233,26 +232,27 @@ def test_silence_of_kaggle_is_borne_for_a_while(
     kaggle.faults.arm(Fault("*", 99_999, drop="before"))
     clock.slept.clear()
     with pytest.raises(
-        StillRunning, match=r"no answer from Kaggle for .* broke the connection.*the run goes on"
+        StillRunning, match=r"no word from Kaggle for .* broke the connection.*the run goes on"
     ):
         watch.watch(client, run, 1e6, told)
     assert 60 < sum(clock.slept) < 200
 
 
 def test_a_deleted_run_is_one_line(client: Client, finished: Callable[..., Run], told: Told) -> None:
-    """A version that is gone is refused, not waited for."""
+    """A version that is gone may only be hidden for a while: it is waited for some minutes, not for hours."""
     run = finished("print()")
     client.call("DeleteKernel", user_name=USER, kernel_slug=run.slug)
-    with pytest.raises(KaggleError, match="Kaggle has no little-kernel-tiny/v1 of tester: Permission"):
-        watch.watch(client, run, 600, told)
+    with pytest.raises(StillRunning, match=r"no word from Kaggle for 9\d\d s .*403: Permission"):
+        watch.watch(client, run, 1e6, told)
 
 
-def test_an_answer_without_a_state_is_not_queued(
+def test_an_answer_without_a_state_is_queued(
     kaggle: Server, client: Client, finished: Callable[..., Run]
 ) -> None:
-    """The SDK reads an empty answer as QUEUED; it is asked for again instead."""
+    """What an answer leaves out is the SDK's default."""
     run = finished("print()")
     kaggle.faults.arm(NAMED["empty-json"])
+    assert session.status(client, run).name == "QUEUED"
     assert session.status(client, run).name == "COMPLETE"
 
 

@@ -79,10 +79,12 @@ def watch(
         seen.follow(client, run, until=started + deadline_seconds)
         status = session.status(client, run, patient=False)
         answers, status = (True, status) if status.is_known else _ask_outputs(client, run, status)
+        if not status.is_known:
+            on_update("stderr", f"Kaggle does not say how {run.name} is: {status.failure}")
         if answers or seen.length > before:
             heard = now()
         elif now() - heard > SILENCE_SECONDS:
-            raise _unwatched(run, f"no answer from Kaggle for {now() - heard:.0f} s ({status.failure})")
+            raise _unwatched(run, f"no word from Kaggle for {now() - heard:.0f} s ({status.failure})")
         if status.has_ended:
             seen.finish(client, run, is_over=status.has_succeeded)
             if status.has_succeeded:

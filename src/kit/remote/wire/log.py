@@ -35,10 +35,10 @@ def live(client: Client, answer: requests.Response) -> Iterator[Chunk | None]:
     Raises Unsettled where it is cut.
     """
     if "text/event-stream" not in answer.headers.get("Content-Type", ""):
-        body = _text(b"".join(_bounded(client, answer)))
-        if not body.strip():
+        body = b"".join(_bounded(client, answer))
+        if not body.strip() or transfer.is_page(body):
             return
-        yield from stored(body)
+        yield from stored(_text(body))
         yield None
         return
     data: list[bytes] = []

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 import requests
-import urllib3
 
 from kit.errors import KitError
 from kit.files import sha256_of
 from kit.outputs import Output
+from kit.remote.wire import answers
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import KaggleError, Refused, Unsettled
 
@@ -26,8 +26,6 @@ SPARE_BYTES = 50_000_000
 """Room that a transfer leaves on the disk."""
 LARGEST_BYTES = 20 * 10**9
 """Kaggle keeps no more of a session's working folder; bound of a file whose size nobody proves."""
-SMALL_BYTES = 64 << 20
-"""Bound of what is read into memory."""
 WINDOW_SECONDS = 60.0
 SLOWEST_BYTES = 1 << 16
 """Fewer bytes within a window are given up, and a series of attempts that gains fewer is the last one."""
@@ -103,16 +101,13 @@ def read(client: Client, url: str, what: str) -> bytes:
 
     def attempt() -> bytes:
         answer = client.link("GET", url, headers={"Accept-Encoding": "identity"})
-        body = b""
-        with closing(answer):
-            for piece in pieces(client, answer, what):
-                body += piece
-                if len(body) > SMALL_BYTES:
-                    raise KaggleError(f"{what} has more than {SMALL_BYTES:,} bytes")
-        if _is_page(body):
+        try:
+            with client.explained(what):
+                body = answers.body(answer)
+        except ValueError as error:
+            raise Unsettled(f"{what} cannot be read: {error}") from None
+        if is_page(body):
             raise LinkStale(f"{what}: Kaggle sends a web page in its place", hint="make pull")
-        if _announced(answer) not in (None, len(body)):
-            raise Unsettled(f"{what} came with {len(body):,} of {_announced(answer):,} bytes")
         return body
 
     return client.patiently(attempt)
@@ -121,11 +116,8 @@ def read(client: Client, url: str, what: str) -> bytes:
 def pieces(client: Client, answer: requests.Response, what: str, *, unpack: bool = True) -> Iterator[bytes]:
     """Yield a body as it arrives; raises Unsettled where it breaks off."""
     with client.explained(what):
-        try:
-            while piece := answer.raw.read1(PIECE_BYTES, decode_content=unpack):
-                yield piece
-        except urllib3.exceptions.HTTPError as error:
-            raise requests.ConnectionError(str(error)) from error
+        while piece := answer.raw.read1(PIECE_BYTES, decode_content=unpack):
+            yield piece
 
 
 def require_space(folder: Path, wanted: int) -> None:
@@ -231,8 +223,8 @@ def _proved(path: Path, part: _Part, expected: Output | None) -> Output:
     holds = Output(part.size, sha256_of(part.path))
     if holds != expected:
         with part.path.open("rb") as file:
-            is_page = _is_page(file.read(1024))
-        if is_page and (expected is not None or path.suffix.lower() not in (".html", ".htm")):
+            looks_like_page = is_page(file.read(1024))
+        if looks_like_page and (expected is not None or path.suffix.lower() not in (".html", ".htm")):
             part.forget()
             raise LinkStale(f"{path.name}: Kaggle sends a web page in its place", hint="make pull")
         if expected is not None:
@@ -248,6 +240,7 @@ def _announced(answer: requests.Response) -> int | None:
     return int(length) if re.fullmatch("[0-9]{1,19}", length) else None
 
 
-def _is_page(body: bytes) -> bool:
+def is_page(body: bytes) -> bool:
+    """Tell a web page by its first words."""
     start = body[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return start.startswith((b"<!doctype html", b"<html"))
