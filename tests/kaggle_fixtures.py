@@ -45,6 +45,8 @@ def start_kaggle(tmp_path: Path, competition_folder: Path) -> Iterator[StartKagg
 
     def start(root: Path = tmp_path / "kaggle", **changes: object) -> Server:
         defaults = {"user": USER, "token": TOKEN, "slug": SLUG, "competition": competition_folder}
+        # Scripts wait for files that a test makes in its own folder.
+        defaults |= {"visible": [tmp_path]}
         kaggle = server.start(root, Settings(**(defaults | changes)))  # type: ignore[arg-type]
         started.append(kaggle)
         return kaggle

@@ -1,8 +1,8 @@
 """Things that go wrong between a client and Kaggle, as values that a test arms on a running server.
 
 A fault names the route it strikes, how many requests it lets pass, how many it spoils, and what it does to
-them. It changes answers, not the records behind them. `times=ALWAYS` never ends; `replace(fault, skip=N)` begins
-later. NAMED holds the common ones for the command line.
+them. It changes answers, not the records behind them. `times=ALWAYS` never ends, and
+`replace(fault, skip=N)` begins later. NAMED holds the common ones for the command line.
 
 | factory | what it does |
 | --- | --- |

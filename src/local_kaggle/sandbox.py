@@ -1,23 +1,21 @@
 """Run one script the way Kaggle runs a script kernel: renamed, alone, without arguments.
 
 The script sees `kaggle/{src,input,working}` below a root folder, a cut environment, no stdin and, unless it
-is allowed, no network. It is a rehearsal stage, not a security boundary: the script runs as the calling user
-and can read the whole disk. Kernel versions, queues and quotas are the server's business.
+is allowed, no network; jail.py hides the rest of this machine where namespaces allow it. It is a rehearsal
+stage for one's own code, not a prison for a stranger's. Kernel versions, queues and quotas are the server's
+business.
 """
 
 from __future__ import annotations
 
 import codecs
 import contextlib
-import ctypes
-import fcntl
 import functools
+import json
 import os
 import selectors
 import shutil
 import signal
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -29,6 +27,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from local_kaggle import jail
+
 OutputCallback = Callable[[str, float, str], None]
 """Receives the stream's name (`stdout` or `stderr`), seconds since the start, and a chunk of text."""
 
@@ -37,6 +37,10 @@ TIMED_OUT = 124
 
 Layout = Literal["2026", "old", "mixed"]
 
+_NOT_ISOLATED = (
+    "local_kaggle: user namespaces are not allowed here: the script can read and write what you can, its"
+    " inputs are links, its network is only discouraged by dead proxies, a child may outlive a killed server"
+)
 _GRACE_SECONDS = 5.0
 _LONGEST_TEMPORARY_FOLDER = 70
 _CREDENTIALS = frozenset({"KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN"})
@@ -76,6 +80,7 @@ def run(
     child_env: Mapping[str, str] | None = None,
     network: bool = False,
     python: Path | None = None,
+    visible: Sequence[Path] = (),
     timeout_seconds: float,
     on_output: OutputCallback | None = None,
     stop: threading.Event | None = None,
@@ -83,48 +88,60 @@ def run(
     """Run `script` to its end below `root` and return its exit status: negative for a signal, 124 if late.
 
     `root/kaggle` is made anew, an earlier one is removed. The script starts in `root/kaggle/<starts_in>`:
-    Kaggle has done both. In the values of `child_env`, `{input}` and
-    `{working}` stand for those folders. `python` is the interpreter to use, by default this one. Output
-    arrives in the calling thread. Setting `stop`, a time-out, or an exception here (Ctrl-C) ends every
-    process of the script: SIGTERM first, SIGKILL five seconds later. Raises FileNotFoundError for a missing
-    mount folder, and ValueError for credentials in `child_env` or a `root` inside a mount folder.
+    Kaggle has done both. In the values of `child_env`, `{input}` and `{working}` stand for those folders.
+    `python` is the interpreter to use, by default this one; `visible` are files and folders that the script
+    may read besides its own. Output arrives in the calling thread. Setting `stop`, a time-out or an exception
+    here (Ctrl-C) ends every process of the script: SIGTERM first, SIGKILL five seconds later. Raises
+    FileNotFoundError for a missing mount folder, and ValueError for credentials in `child_env` or a `root`
+    inside a mount folder.
     """
     root = root.resolve()
-    source, inputs, working = _lay_out(script, root, mounts, layout)
+    isolated = namespaces_allowed()
+    source, inputs, working = _lay_out(script, root, mounts, layout, links=not isolated)
     marker = uuid.uuid4().hex
     # absolute(), not resolve(): the link of a virtual environment is what makes it one.
     interpreter = (python or Path(sys.executable)).absolute()
     environment = _environment(root, interpreter, network) | _filled(child_env or {}, inputs, working)
-    command = [str(interpreter), str(source / "script.py")]
-    if _namespaces_allowed():
-        read_only = [source, inputs, *(mount.folder.resolve() for mount in mounts)]
-        command = _isolated(command, read_only, network)
-    elif not network:
-        print(
-            "local_kaggle: user namespaces are not allowed here; the script's network is only discouraged by"
-            " dead proxies, and its inputs are not write-protected",
-            file=sys.stderr,
-        )
-        environment |= _dead_proxies()
+    if not isolated:
+        print(_NOT_ISOLATED, file=sys.stderr)
+        environment |= {} if network else _dead_proxies()
     try:
-        with (
-            _short_temporary_folder(root / "tmp") as temporary,
-            subprocess.Popen(
-                command,
-                cwd=source if starts_in == "src" else working,
+        with _short_temporary_folder(root / "tmp") as temporary:
+            plan = jail.Plan(
+                caller=os.getpid(),
+                isolate=isolated,
+                network=network,
+                command=[str(interpreter), str(source / "script.py")],
+                folder=str(source if starts_in == "src" else working),
+                root=str(root),
+                temporary=temporary,
+                view=str(root / "view"),
+                source=str(source),
+                input=str(inputs),
+                mounts=[
+                    (str(mount.folder.resolve()), str(inputs / path))
+                    for mount in mounts
+                    for path in mount.paths(layout)
+                ],
+                visible=_visible(interpreter, environment, visible),
+            )
+            with subprocess.Popen(
+                _through_jail(plan),
+                cwd=plan.folder,
                 env={"TMPDIR": temporary} | environment | {_MARKER: marker},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-            ) as process,
-        ):
-            return _follow(process, marker, timeout_seconds, on_output, stop or threading.Event())
+            ) as process:
+                return _follow(process, marker, timeout_seconds, on_output, stop or threading.Event())
     finally:
         source.chmod(0o755)
 
 
-def _lay_out(script: str, root: Path, mounts: Sequence[Mount], layout: Layout) -> tuple[Path, Path, Path]:
+def _lay_out(
+    script: str, root: Path, mounts: Sequence[Mount], layout: Layout, *, links: bool
+) -> tuple[Path, Path, Path]:
     """Make the folders of a fresh Kaggle machine and give src, input and working."""
     if root.parent == root:
         raise ValueError(f"the sandbox needs a folder of its own, not {str(root)!r}")
@@ -141,11 +158,13 @@ def _lay_out(script: str, root: Path, mounts: Sequence[Mount], layout: Layout) -
         source.chmod(0o755)
     if machine.exists():
         shutil.rmtree(machine)
-    for folder in (source, inputs, working, root / "home", root / "tmp"):
+    for folder in (source, inputs, working, root / "home", root / "tmp", root / "view"):
         folder.mkdir(parents=True, exist_ok=True)
     for mount in mounts:
         for path in mount.paths(layout):
-            _mirror(mount.folder.resolve(), inputs / path)
+            (inputs / path).mkdir(parents=True, exist_ok=True)
+            if links:
+                _mirror(mount.folder.resolve(), inputs / path)
     program = source / "script.py"
     program.write_text(script, encoding="utf-8", newline="")
     program.chmod(0o444)
@@ -214,40 +233,40 @@ def _dead_proxies() -> dict[str, str]:
 
 
 @functools.cache
-def _namespaces_allowed() -> bool:
-    """Tell whether this user may make the namespaces that cut the network and protect the inputs."""
-    unshare = shutil.which("unshare")
-    if unshare is None or sys.platform != "linux":
+def namespaces_allowed() -> bool:
+    """Tell whether this user may make the namespaces that a script is put into, by putting one there."""
+    if sys.platform != "linux":
         return False
-    probe = subprocess.run(
-        [unshare, "-rnm", "true"], stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False
-    )
+    with tempfile.TemporaryDirectory(prefix="kaggle-") as folder:
+        for name in ("view", "input", "source"):
+            Path(folder, name).mkdir()
+        view, source, inputs = (f"{folder}/{name}" for name in ("view", "source", "input"))
+        places = (folder, folder, folder, view, source, inputs)
+        plan = jail.Plan(os.getpid(), True, False, ["true"], *places, mounts=[], visible=[])
+        probe = subprocess.run(
+            _through_jail(plan),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=30,
+            check=False,
+        )
     return probe.returncode == 0
 
 
-def _isolated(command: list[str], read_only: Sequence[Path], network: bool) -> list[str]:
-    """Prefix `command` so that it runs in namespaces of its own, entered through this very file."""
-    unshare = shutil.which("unshare") or "unshare"
-    enter = [sys.executable, "-I", "-S", __file__, *map(str, read_only), "--", *command]
-    return [unshare, "-rm" if network else "-rnm", *enter]
+def _through_jail(plan: jail.Plan) -> list[str]:
+    return [sys.executable, "-I", "-S", jail.__file__, json.dumps(plan)]
 
 
-def _enter(arguments: Sequence[str]) -> None:
-    """Inside the namespaces: bring loopback up, write-protect the folders before `--`, become the rest."""
-    split = arguments.index("--")
-    # With the network allowed there is no namespace of our own to set up, and the request is refused.
-    with socket.socket() as probe, contextlib.suppress(OSError):
-        set_interface_flags, up_and_running = 0x8914, 0x41
-        fcntl.ioctl(probe, set_interface_flags, struct.pack("16sh", b"lo", up_and_running))
-    libc = ctypes.CDLL(None, use_errno=True)
-    bind, remount, read_only = 0x1000, 0x20, 0x1
-    for folder in arguments[:split]:
-        path = os.fsencode(folder)
-        # nosuid, nodev, noexec (bits 2, 4, 8) of the outer mount are locked: leaving one out is refused.
-        kept = os.statvfs(path).f_flag & 0xE
-        if libc.mount(path, path, None, bind, None) == 0:
-            libc.mount(None, path, None, bind | remount | read_only | kept, None)
-    os.execvp(arguments[split + 1], list(arguments[split + 1 :]))  # noqa: S606 - no shell is wanted
+def _visible(interpreter: Path, environment: Mapping[str, str], more: Sequence[Path]) -> list[str]:
+    """List what a script may read besides its own tree: its Python, the files that its variables name."""
+    prefixes = [sys.prefix, sys.base_prefix]
+    if interpreter != Path(sys.executable).absolute():
+        ask = [str(interpreter), "-I", "-c", "import sys; print(sys.prefix, sys.base_prefix, sep='\\n')"]
+        answer = subprocess.run(ask, capture_output=True, text=True, timeout=30, check=False)
+        prefixes = answer.stdout.splitlines()
+    passed_on = [value for name, value in environment.items() if name.startswith(_NETWORK_SETTINGS)]
+    named = [path for path in (*passed_on, *map(str, more)) if os.path.isabs(path)]  # noqa: PTH117
+    return [*prefixes, *named]
 
 
 def _follow(
@@ -330,7 +349,3 @@ def _marked(marker: str) -> list[int]:
             if wanted in (entry / "environ").read_bytes().split(b"\0"):
                 found.append(int(entry.name))
     return found
-
-
-if __name__ == "__main__":
-    _enter(sys.argv[1:])

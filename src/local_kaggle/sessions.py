@@ -267,6 +267,7 @@ class Sessions:
             child_env=child_env,
             network=settings.network and version.push["enable_internet"],
             python=python,
+            visible=[*settings.visible, *([settings.wheels] if settings.wheels else [])],
             timeout_seconds=self._time_limit_seconds(version),
             on_output=keep,
             stop=stop,
