@@ -151,7 +151,7 @@ test: .venv/.home .venv/.train .venv/.dev ## run every test
 
 .PHONY: test-fast
 test-fast: .venv/.home .venv/.dev ## run the tests that need no torch
-	@$(PY) -m pytest -q -n 2 -m 'not slow and not train and not loop'
+	@$(PY) -m pytest -q -m 'not slow and not train and not loop'
 
 .PHONY: test-pythons
 test-pythons: .venv/.home ## run the fast tests on every supported Python of this machine
@@ -163,10 +163,10 @@ e2e: .venv/.home .venv/.dev ## every fault against every verb, and against Kaggl
 
 .PHONY: bench
 bench: .venv/.home .venv/.train ## sizes and times beside their aims: bundle, validator, parser, scoring
-	@$(PY) tests/bench/bundle.py
-	@$(PY) tests/bench/judge.py
+	@$(PY) tests/bench/bundle.py $(if $(SMALL),--small)
+	@$(PY) tests/bench/judge.py $(if $(SMALL),--small)
 	@$(PY) scripts/fetch.py small-model
-	@$(PY) tests/bench/predict.py
+	@$(PY) tests/bench/predict.py $(if $(SMALL),--small)
 
 .PHONY: check
 check: .venv/.home .venv/.dev ## format, lint, types, import rules, pip check, secret scan

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.command import options, run
+from kit.command import alone, options, run
 from kit.config import PROJECT_ROOT
 
 if TYPE_CHECKING:
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 def main() -> int:
     """Build, run and judge; return 1 where the run fails or its submission is invalid."""
     arguments = _arguments()
+    with alone("dry-run"):
+        return _dry_run(arguments)
+
+
+def _dry_run(arguments: argparse.Namespace) -> int:
 
     from kit import config
     from kit.bundle import build

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.command import options, run
+from kit.command import alone, options, run
 
 if TYPE_CHECKING:
     from kit.config import Config
@@ -36,7 +36,7 @@ def main() -> int:
     inputs.model_folder(resolved)
     choice = ["--preset", arguments.preset, *(part for text in arguments.set for part in ("--set", text))]
     token = secrets.token_hex(16)
-    with _local_kaggle(resolved, data, token) as endpoint:
+    with alone("rehearse"), local_kaggle(resolved, data, token) as endpoint:
         # This token wins over every real credential that the environment holds.
         environment = {**os.environ, "KIT_KAGGLE_ENDPOINT": endpoint, "KAGGLE_API_TOKEN": token}
         status = _script("all", [*choice, "--timeout", str(arguments.timeout)], environment)
@@ -55,7 +55,7 @@ def _script(name: str, options: list[str], environment: dict[str, str]) -> int:
 
 
 @contextmanager
-def _local_kaggle(config: Config, data: Path, token: str) -> Iterator[str]:
+def local_kaggle(config: Config, data: Path, token: str) -> Iterator[str]:
     """Start a local Kaggle that serves this competition and models/, give its address, stop it at the end."""
     from kit.config import PROJECT_ROOT
     from kit.errors import KitError

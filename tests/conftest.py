@@ -44,6 +44,11 @@ hypothesis.settings.load_profile("kit")
 pytest_plugins = ["kaggle_fixtures"]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Two workers a core: about half of the tests wait for servers and children."""
+    return 2 * len(os.sched_getaffinity(0))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what talks to a Kaggle on this machine or starts many processes: it mostly waits."""
     for item in items:

@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "kit.presets": set(),
     "kit.settings": {"kit.task.metrics", "kit.task.prompt"},
     "kit.progress": set(),
-    "kit.command": {"kit.errors", "kit.progress", "kit.environment", "kit.config"},
+    "kit.command": {"kit.errors", "kit.files", "kit.progress", "kit.environment", "kit.config"},
     "kit.outputs": {"kit.errors", "kit.files"},
     "kit.environment": {"kit.errors"},
     "kit.config": {"kit.errors", "kit.files", "kit.presets", "kit.settings"},

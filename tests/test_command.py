@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from kit import config
-from kit.command import options
-from kit.errors import SettingInvalid
+from kit.command import alone, options
+from kit.errors import KitError, SettingInvalid
 from kit.files import PROJECT_ROOT
 
 TYPED = ["it's", "costs $5 and $(shell touch x)", "a'; touch X; echo 'b", "`touch X`", '"q" \\ #', "ünï\ttab"]
@@ -83,9 +83,19 @@ def test_a_flag_wins_over_a_variable_which_is_gone_for_children(monkeypatch: pyt
 
 def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """It names the value, and status 2 tells it from a failure."""
+    assert options(None, "timeout").parse_args([]).timeout is None
     with pytest.raises(SystemExit) as caught:
         options(None, "timeout").parse_args(["--timeout=soon"])
     assert caught.value.code == 2
     assert capsys.readouterr().err.startswith(
         "error: argument --timeout: 'soon' is no number of seconds (try: "
     )
+
+
+def test_a_second_dry_run_waits_for_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two in one checkout would write over each other: the second says so, the next one after it runs."""
+    monkeypatch.setattr("kit.command.PROJECT_ROOT", tmp_path)
+    with alone("dry-run"), pytest.raises(KitError, match="another dry-run works"), alone("dry-run"):
+        pytest.fail("two at once")
+    with alone("dry-run"):
+        pass

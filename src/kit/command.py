@@ -7,13 +7,16 @@ What a verb does with its options is its script's business.
 from __future__ import annotations
 
 import argparse
+import fcntl
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from kit import progress
 from kit.environment import take_variables
 from kit.errors import KitError
+from kit.files import PROJECT_ROOT
 
 _RUN_HELP = "latest, v3, or a folder below runs/"
 
@@ -57,7 +60,14 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "discard": {"action": "store_true", "help": "delete outputs that could not be saved, too"},
 }
 """Each option that a verb may take: a flag, and a make variable of the same name in capitals."""
-_DEFAULTS: dict[str, object] = {"preset": "t4x2", "set": [], "run": "latest", "runs": [], "weights": []}
+_DEFAULTS: dict[str, object] = {
+    "preset": "t4x2",
+    "run": "latest",
+    "timeout": None,
+    "set": [],
+    "runs": [],
+    "weights": [],
+}
 """Of those that are not empty text; a list takes a variable's words one by one."""
 
 
@@ -77,6 +87,19 @@ def options(description: str | None, *names: str, **defaults: object) -> argpars
             default = _words(text) if isinstance(default, list) else text
         made.add_argument(name if name == "runs" else f"--{name}", default=default, **option)
     return made
+
+
+@contextmanager
+def alone(name: str) -> Iterator[None]:
+    """Keep a second verb of this name out of this checkout while the block runs."""
+    path = PROJECT_ROOT / "build" / f".{name}-lock"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise KitError(f"another {name} works in this checkout", hint="again when it has ended") from None
+        yield
 
 
 def run(main: Callable[[], int | None]) -> NoReturn:

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import checkout
 import pytest
 
-from kit.config import PROJECT_ROOT
 from kit.fetch.inputs import SAMPLE
 
+CHECKOUT = Path(tempfile.mkdtemp(prefix="kit-dry-run-"))
+atexit.register(shutil.rmtree, CHECKOUT, ignore_errors=True)
 pytestmark = [pytest.mark.slow, pytest.mark.train, pytest.mark.timeout(400)]
 
 
 def _dry_run(*arguments: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(PROJECT_ROOT / "scripts" / "dry_run.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    command = [sys.executable, str(CHECKOUT / "scripts" / "dry_run.py"), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "src")}
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _copied(tiny_model: Path) -> None:
+    checkout.copy(CHECKOUT)
 
 
 def _settings(*pairs: str) -> list[str]:
@@ -28,7 +41,7 @@ def _settings(*pairs: str) -> list[str]:
 
 
 def _run_folder(preset: str) -> Path:
-    return PROJECT_ROOT / "runs" / f"dry-run-{preset}"
+    return CHECKOUT / "runs" / f"dry-run-{preset}"
 
 
 def test_the_dry_run_learns_the_sample_and_leaves_every_file_of_a_run(tiny_model: Path) -> None:
@@ -125,7 +138,7 @@ def test_bad_input_is_one_line_and_leaves_no_submission(
     assert errors[0].startswith("error: ")
     assert says in errors[0]
     assert "(try: " in errors[0]
-    working = PROJECT_ROOT / "build" / "tiny" / "dry-run" / "kaggle" / "working"
+    working = CHECKOUT / "build" / "tiny" / "dry-run" / "kaggle" / "working"
     assert sorted(path.name for path in working.iterdir()) == ["outputs.json", "run.json"]
     assert "failed" in json.loads((working / "run.json").read_text())["ended"]
 
