@@ -73,14 +73,11 @@ _KINDS: tuple[tuple[str, Callable[[Sequence[str]], bool]], ...] = (
 
 def read(path: Path, form: Form) -> Table:
     """Return the columns of a csv as text, a row's missing fields as blank. Raises InputInvalid."""
-    rows = [fields for _, fields in csv_file.records(path, form)]
-    if len(rows) < 2:
+    sheet = csv_file.read(path, form)
+    table, _ = sheet.columns(csv_file.names(sheet.header))
+    if not any(table.values()):
         raise InputInvalid(f"{path} holds no rows", hint=PAGE)
-    names = csv_file.names(rows[0])
-    csv_file.positions(path, rows[0], names)
-    width = len(names)
-    padded = (fields[:width] + [""] * (width - len(fields)) for fields in rows[1:])
-    return dict(zip(names, map(list, zip(*padded, strict=True)), strict=True))
+    return table
 
 
 def look(train: Table, test: Table) -> list[Column]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -21,14 +20,11 @@ from kit.remote.wire import transfer
 from kit.remote.wire.client import Client
 from kit.remote.wire.transfer import LinkStale
 from kit.remote.wire.transport import Refused, Unsettled
-from kit.task import competition_files, sample
+from kit.task import competition_files, metrics, sample
 
 NEEDED = ("train.csv", "test.csv")
 MOST_SAMPLES = 5
 """Files beside those that are fetched because they may be the sample submission."""
-METRICS = (("accuracy", r"accuracy"), ("macro_f1", r"macro.*f-?(1|score)|f-?(1|score).*macro"))
-"""The kit's name of a metric, and the words by which Kaggle calls it."""
-_OTHER_METRICS = re.compile(r"weighted|balanced|micro|sample|top", re.IGNORECASE)
 
 
 class DataRefused(KitError):
@@ -156,10 +152,9 @@ def _unzip(path: Path) -> None:
 
 
 def metric(client: Client, slug: str) -> tuple[str, str]:
-    """Return the kit's name of what the competition ranks by, empty where the kit has none, and Kaggle's."""
+    """Return the kit's name of what the competition ranks by, empty where it has none, and Kaggle's words."""
     words = str(client.call("GetCompetition", competition_name=slug).evaluation_metric)
-    known = [name for name, pattern in METRICS if re.search(pattern, words, re.IGNORECASE)]
-    return "" if not known or _OTHER_METRICS.search(words) else known[0], words
+    return metrics.metric_named(words) or "", words
 
 
 def readable(folder: Path, competition: Competition) -> tuple[Literal["pass", "warn", "fail"], str, str]:

@@ -14,7 +14,7 @@ import re
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from kit.errors import InputInvalid
 
 UTF8_BOM = codecs.BOM_UTF8
 DELIMITERS = (",", ";", "\t", "|")
+CHUNK = 500
+"""Records that are turned from rows into columns at once; more would wake the garbage collector."""
 LOOKED_AT = 200
 """Records by which a delimiter is chosen."""
 _FOREIGN_STARTS = {
@@ -109,63 +111,109 @@ def read_bytes(path: Path) -> bytes:
     return data
 
 
-def records(path: Path, form: Form | None = None) -> Iterator[tuple[int, list[str]]]:
-    """Yield the line on which each record starts, and its fields; the header is the first.
+@dataclass(frozen=True)
+class Sheet:
+    """A csv of which the header is read."""
 
-    Blank lines are skipped. Without a form, the file is one of ours: UTF-8 and commas. Quotes may be doubled,
-    have a backslash before them or mean nothing: the way in which all records are equally wide is taken.
-    Raises InputInvalid where the file is missing, no csv or in another encoding.
+    path: Path
+    header: list[str]
+    text: str
+    dialect: dict[str, Any]
+
+    def records(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield line and fields of each record that is not blank, the header first. Raises InputInvalid."""
+        reader, line = self._reader(), 1
+        try:
+            for fields in reader:
+                if fields:
+                    yield line, fields
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise InputInvalid(f"{self.path}:{line}: not a csv: {error}", hint="make data") from None
+
+    def columns(self, wanted: Iterable[str]) -> tuple[dict[str, list[str]], list[int]]:
+        """Return columns by name, with blanks for lacking fields, and the positions of uneven records.
+
+        Raises InputInvalid where a column is missing or doubled, or the text is no csv.
+        """
+        places = positions(self.path, self.header, wanted)
+        columns: dict[str, list[str]] = {name: [] for name in wanted}
+        width, count, uneven = len(self.header), -1, []
+        reader = self._reader()
+        try:
+            while chunk := list(itertools.islice(reader, CHUNK)):
+                chunk = chunk if all(chunk) else [fields for fields in chunk if fields]
+                if set(map(len, chunk)) != {width}:
+                    for at, fields in enumerate(chunk, count):
+                        if len(fields) != width:
+                            uneven.append(at)
+                            fields.extend([""] * (width - len(fields)))
+                for name, values in columns.items():
+                    place = places[name]
+                    values += [fields[place] for fields in chunk]
+                count += len(chunk)
+        except csv.Error:
+            for _ in self.records():  # it names the line
+                pass
+        return {name: values[1:] for name, values in columns.items()}, uneven
+
+    def line_of(self, position: int) -> int:
+        """Return the line on which a record behind the header starts."""
+        return next(itertools.islice(self.records(), position + 1, None))[0]
+
+    def _reader(self) -> Any:
+        csv.field_size_limit(sys.maxsize)
+        return csv.reader(io.StringIO(self.text, newline=""), **self.dialect)
+
+
+def read(path: Path, form: Form | None = None) -> Sheet:
+    """Return a csv with its header; without a form it is one of ours, in UTF-8 with commas.
+
+    Quotes may be doubled, have a backslash before them or mean nothing: the way in which all records are
+    equally wide is taken. Raises InputInvalid where the file is missing, no csv or in another encoding.
     """
     form = form or Form()
     text = _decode(path, form)
-    csv.field_size_limit(sys.maxsize)
-    ways: list[tuple[str, dict[str, Any]]] = [(text, {"strict": True})]
+    base = {"delimiter": form.delimiter}
+    ways = [Sheet(path, [], text, {**base, "strict": True})]
     if '\\"' in text:
-        ways.append((_BACKSLASH_QUOTE.sub(r'\1""', text), {"strict": True}))
+        ways.append(Sheet(path, [], _BACKSLASH_QUOTE.sub(r'\1""', text), {**base, "strict": True}))
     if '"' in text:
-        ways.append((text, {"quoting": csv.QUOTE_NONE}))
-    readers = (csv.reader(io.StringIO(own, newline=""), delimiter=form.delimiter, **way) for own, way in ways)
-    even = [at for at, reader in enumerate(readers) if _is_even(reader)] if len(ways) > 1 else []
-    text, way = ways[(even or [0])[0]]
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=form.delimiter, **way)
-    line = 1
-    try:
-        for fields in reader:
-            if fields:
-                yield line, fields
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise InputInvalid(f"{path}:{line}: not a csv: {error}", hint="make data") from None
+        ways.append(Sheet(path, [], text, {**base, "quoting": csv.QUOTE_NONE}))
+    way = next((way for way in ways if len(ways) == 1 or _is_even(way)), ways[0])
+    return replace(way, header=next(way.records(), (1, []))[1])
 
 
-def _is_even(reader: Iterable[list[str]]) -> bool:
+def records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield line and fields of each record of one of our own files, the header first. Raises InputInvalid."""
+    return read(path).records()
+
+
+def _is_even(way: Sheet) -> bool:
     try:
-        return len({len(fields) for fields in reader if fields}) <= 1
-    except csv.Error:
+        return len({len(fields) for _, fields in way.records()}) <= 1
+    except InputInvalid:
         return False
 
 
 def _decode(path: Path, form: Form) -> str:
     data = read_bytes(path)
-    is_utf16 = form.encoding.lower().replace("_", "-").startswith("utf-16")
-    foreign = foreign_format(data)
-    found = form_of(data[: 1 << 24])
-    if foreign == "UTF-16 text" and not is_utf16:
-        raise InputInvalid(
-            f"{path} is not a csv in {form.encoding} but UTF-16 text",
-            hint=f'encoding = "{found.encoding}" in kit.toml, [competition]',
-        )
-    if foreign and not is_utf16:
+    is_utf16 = form.encoding.startswith("utf-16")
+    foreign = None if is_utf16 else foreign_format(data)
+    if foreign and foreign != "UTF-16 text":
         raise InputInvalid(f"{path} is not a csv but {foreign}: {data[:40]!r}", hint="make data")
     try:
+        if foreign:
+            raise UnicodeDecodeError(form.encoding, data[:2], 0, 1, "UTF-16 text")
         return data.decode(form.encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        if form.encoding.lower() not in ("utf-8", "utf8", "utf-8-sig") or found.encoding == "utf-8":
+        found = form_of(data)
+        if form.encoding != "utf-8" or found.encoding == "utf-8":
             return data.decode(form.encoding, "replace").removeprefix("\ufeff")  # a few bytes are damaged
         line = data.count(b"\n", 0, error.start) + 1
-        byte = data[error.start : error.start + 1]
+        what = foreign or f"byte {data[error.start : error.start + 1]!r} at offset {error.start}"
         raise InputInvalid(
-            f"{path}:{line}: not UTF-8: byte {byte!r} at offset {error.start}",
+            f"{path}:{line}: not UTF-8: {what}",
             hint=f'encoding = "{found.encoding}" in kit.toml, [competition]',
         ) from None
 

@@ -6,10 +6,9 @@ left out. Both are counted by reason.
 
 from __future__ import annotations
 
-import itertools
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
     from kit.config import Competition
 
-CHUNK = 50_000
-"""Records that are turned from rows into columns at once."""
 RESPELLED = "label in another spelling"
 Columns = dict[str, list[str]]
 
@@ -67,67 +64,47 @@ def read(path: Path, competition: Competition, *, labelled: bool) -> tuple[DataF
 
 def scan(path: Path, competition: Competition, *, labelled: bool, text: bool = True) -> tuple[Columns, Left]:
     """Return what `read` does as lists, without pandas; without `text`, no sentences."""
-    records = csv_file.records(path, csv_file.Form(competition.encoding, competition.delimiter))
-    _, header = next(records, (0, []))
+    sheet = csv_file.read(path, csv_file.Form(competition.encoding, competition.delimiter))
     wanted = {"id": competition.id, "text": competition.text if text else ""}
     wanted |= {"language": competition.language, "label": competition.label if labelled else ""}
-    named = csv_file.names(header)
+    named = csv_file.names(sheet.header)
     optional = {"id" if labelled else "", "" if text else "language"}
     wanted = {
         name: column
         for name, column in wanted.items()
         if column and (column in named or name not in optional)
     }
-    place_by_column = csv_file.positions(path, header, wanted.values())
-    columns: Columns = {name: [] for name in wanted}
-    lines, marks = _fill(
-        records, len(header), {name: place_by_column[column] for name, column in wanted.items()}, columns
-    )
-    if not lines:
+    by_column, uneven = sheet.columns(wanted.values())
+    columns = {name: by_column[column] for name, column in wanted.items()}
+    count = len(next(iter(columns.values()), ()))
+    if not count:
         raise InputInvalid(f"{path}: a header and no rows", hint="make data")
+    marks = dict.fromkeys(uneven, "another number of fields")
     if "id" not in columns:
-        columns = {"id": [str(number) for number in range(len(lines))], **columns}
+        columns = {"id": [str(number) for number in range(count)], **columns}
     if labelled:
-        pairs = zip(columns["id"], lines, strict=True)
-        columns["id"] = [name if name.strip() else f"line {line}" for name, line in pairs]
+        columns["id"] = [name if name.strip() else f"row {at}" for at, name in enumerate(columns["id"])]
     _mark(columns, competition, marks)
     out = {at for at, why in marks.items() if (labelled and why != RESPELLED) or why == "doubled id"}
     counted = [
         Counter(marks[at] for at in sorted(marks) if (at in out) is dropped) for dropped in (True, False)
     ]
     first = {
-        marks[at]: f"line {lines[at]}: {_short([values[at] for values in columns.values()])}"
-        for at in sorted(marks, reverse=True)
+        why: f"line {sheet.line_of(at)}: {_short([values[at] for values in columns.values()])}"
+        for why, at in {marks[at]: at for at in sorted(marks, reverse=True)}.items()
     }
     if labelled:
         for at in [at for at, why in marks.items() if why == RESPELLED]:
             columns["label"][at] = competition.spelling_of(columns["label"][at])
     left = Left(dict(counted[0]), dict(counted[1]), first)
-    if len(out) == len(lines):
+    if len(out) == count:
         raise InputInvalid(
             f"{path}: no row is of use, {left}; {' '.join(first.values())}", hint="mend kit.toml"
         )
     if out:
-        kept = [at for at in range(len(lines)) if at not in out]
+        kept = [at for at in range(count) if at not in out]
         columns = {name: [values[at] for at in kept] for name, values in columns.items()}
     return columns, left
-
-
-def _fill(
-    records: Iterator[tuple[int, list[str]]], width: int, places: dict[str, int], columns: Columns
-) -> tuple[list[int], dict[int, str]]:
-    """Read the records into the columns; return the line of each, and which are not `width` fields wide."""
-    lines: list[int] = []
-    marks = {}
-    while chunk := list(itertools.islice(records, CHUNK)):
-        for at, (_, fields) in enumerate(chunk, len(lines)):
-            if len(fields) != width:
-                marks[at] = "another number of fields"
-                fields.extend([""] * (width - len(fields)))
-        lines += [line for line, _ in chunk]
-        for name, place in places.items():
-            columns[name] += [fields[place] for _, fields in chunk]
-    return lines, marks
 
 
 def _mark(columns: Columns, competition: Competition, marks: dict[int, str]) -> None:

@@ -33,7 +33,7 @@ class Sample:
     header: tuple[str, ...]
     id_at: int
     """Place of the column that holds the test ids."""
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     values: tuple[str, ...]
     """The distinct values of the first other column, at most a thousand."""
     is_stale: bool
@@ -100,18 +100,20 @@ def read(path: Path, ids: Sequence[str], competition: Competition) -> Sample | N
     The id column is the one that holds the test's ids, else the one of that name, else the first.
     """
     try:
-        form = csv_file.form_of(csv_file.read_bytes(path)[: 1 << 24])
-        header, *lines = [fields for _, fields in csv_file.records(path, form)] or [[]]
+        sheet = csv_file.read(path, csv_file.form_of(csv_file.read_bytes(path)[: 1 << 20]))
+        by_name, _ = sheet.columns(csv_file.names(sheet.header))
     except InputInvalid:
         return None
-    columns = list(zip(*(fields for fields in lines if len(fields) == len(header)), strict=True))
-    if len(columns) < 2:
+    columns, header = list(by_name.values()), sheet.header
+    if len(columns) < 2 or not columns[0]:
         return None
-    wanted = set(ids)
+    same = [place for place, column in enumerate(columns) if column == ids]  # as most samples have them
+    wanted = set() if same else set(ids)
     shared = [len(wanted.intersection(column)) for column in columns]
     at = max(range(len(columns)), key=lambda place: (shared[place], header[place] == competition.id, -place))
+    at = same[0] if same else at
     is_numbered = not competition.id and len(set(columns[at])) == len(columns[at]) == len(ids)
-    is_stale = not is_numbered and set(columns[at]) != wanted
+    is_stale = not same and not is_numbered and set(columns[at]) != wanted
     values = dict.fromkeys(columns[1 - min(at, 1)])
     return Sample(path, tuple(header), at, columns[at], tuple(values)[:1000], is_stale)
 
