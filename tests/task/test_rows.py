@@ -63,7 +63,7 @@ def test_only_the_columns_that_apply(path: Path, competition: Competition) -> No
         (HEADER + b"r1,x,Neutral,en\n", "no row is of use, .*1 unknown label.*line 2: 'r1,x,en,Neutral'"),
         (HEADER + b'r1,"a,b",Positive,en\n' + b'r2,"x,Positive,en\n', "3: not a csv: unexpected end"),
         (HEADER + b"r1,caf\xe9,Positive,en\n", r"2: not UTF-8: byte b'\\xe9' at offset 33.*cp1252"),
-        ((HEADER + ROW).decode().encode("utf-16"), 'but UTF-16 text.*encoding = "utf-16"'),
+        ((HEADER + ROW).decode().encode("utf-16"), 'UTF-16 text.*encoding = "utf-16"'),
         (b"<!doctype html><title>404</title>", "is not a csv but an HTML"),
         (b'{"code": 404}', "is not a csv but JSON"),
         (b"PK\x03\x04rest", "cannot be read: File is not a zip"),

@@ -85,7 +85,8 @@ def _form(folder: Path, settings: Mapping[str, Any]) -> Form:
             raise InputInvalid(f"{folder / name} is not a csv but {foreign}", hint=columns.PAGE)
     forms = {name: csv_file.form_of(data) for name, data in bytes_by_name.items()}
     encodings = {forms[name].encoding: name for name, data in bytes_by_name.items() if not data.isascii()}
-    delimiters = {form.delimiter: name for name, form in forms.items()}
+    wide = {name for name, form in forms.items() if len(csv_file.read(folder / name, form).header) > 1}
+    delimiters = {form.delimiter: name for name, form in forms.items() if name in wide}
     for setting, options in (("encoding", encodings), ("delimiter", delimiters)):
         if len(options) > 1 and setting not in settings:
             shown = ", ".join(f"{name} {option!r}" for option, name in options.items())
@@ -94,7 +95,7 @@ def _form(folder: Path, settings: Mapping[str, Any]) -> Form:
             )
     return Form(
         settings.get("encoding") or next(iter(encodings), "utf-8"),
-        settings.get("delimiter") or next(iter(delimiters)),
+        settings.get("delimiter") or next(iter(delimiters), ","),
     )
 
 

@@ -65,7 +65,7 @@ def read(path: Path, competition: Competition, *, labelled: bool) -> tuple[DataF
 def scan(path: Path, competition: Competition, *, labelled: bool, text: bool = True) -> tuple[Columns, Left]:
     """Return what `read` does as lists, without pandas; without `text`, no sentences."""
     sheet = csv_file.read(path, csv_file.Form(competition.encoding, competition.delimiter))
-    wanted = {"id": competition.id, "text": competition.text if text else ""}
+    wanted = {"id": competition.id, "text": competition.text if text or not competition.id else ""}
     wanted |= {"language": competition.language, "label": competition.label if labelled else ""}
     named = csv_file.names(sheet.header)
     optional = {"id" if labelled else "", "" if text else "language"}

@@ -108,12 +108,13 @@ def read(path: Path, ids: Sequence[str], competition: Competition) -> Sample | N
     if len(columns) < 2 or not columns[0]:
         return None
     same = [place for place, column in enumerate(columns) if column == ids]  # as most samples have them
-    wanted = set() if same else set(ids)
+    unique = [] if same or competition.id else [len(set(own)) == len(own) == len(ids) for own in columns]
+    wanted = set() if same or any(unique) else set(ids)
     shared = [len(wanted.intersection(column)) for column in columns]
-    at = max(range(len(columns)), key=lambda place: (shared[place], header[place] == competition.id, -place))
-    at = same[0] if same else at
-    is_numbered = not competition.id and len(set(columns[at])) == len(columns[at]) == len(ids)
-    is_stale = not same and not is_numbered and set(columns[at]) != wanted
+    order = range(len(columns))
+    at = max(order, key=lambda place: (shared[place], header[place] == competition.id, -place))
+    at = (same or [place for place in order if any(unique) and unique[place]] or [at])[0]
+    is_stale = not same and not any(unique) and set(columns[at]) != wanted
     values = dict.fromkeys(columns[1 - min(at, 1)])
     return Sample(path, tuple(header), at, columns[at], tuple(values)[:1000], is_stale)
 

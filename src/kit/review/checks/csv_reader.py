@@ -62,7 +62,7 @@ class Table:
 
 def read(data: bytes, facts: Facts) -> tuple[Table | None, list[Problem]]:
     """Return the table and the defects of its form; no table where there are no columns to speak of."""
-    if not data.removeprefix(codecs.BOM_UTF8).strip():
+    if not data.removeprefix(codecs.BOM_UTF8).lstrip():
         return None, [Problem("file_empty", f"{len(data)} bytes and no row")]
     foreign = csv_file.foreign_format(data)
     if foreign:
@@ -223,7 +223,7 @@ def _fill(table: Table, delimiter: str, facts: Facts) -> list[Problem]:
             table.numbers.append(number)
             table.ids.append(fields[id_at])
             table.labels.append(fields[label_at])
-        else:
+        elif any(map(str.strip, fields)):  # pandas drops a line of blanks too
             table.others.append((fields, number))
     table.quoted += [spot.line for spot in quoted if spot.line]
     problems = _drop_repeated_headers(table)
