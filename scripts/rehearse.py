@@ -68,6 +68,7 @@ def local_kaggle(config: Config, data: Path, token: str) -> Iterator[str]:
     log = root / "server.log"
     command = [sys.executable, "-m", "local_kaggle", "--port", "0", "--root", str(root)]
     command += ["--competition", str(data), "--slug", config.competition.slug, "--models", str(inputs.MODELS)]
+    command += ["--parent", str(os.getpid())]
     command += ["--child-env", "KIT_INPUT_DIR={input}", "--child-env", "KIT_WORKING_DIR={working}"]
     with log.open("w") as errors:
         # In a session of its own, Ctrl-C reaches the server only through the block below.

@@ -8,6 +8,7 @@ It listens on 127.0.0.1 and nowhere else.
 from __future__ import annotations
 
 import argparse
+import ctypes
 import os
 import secrets
 import signal
@@ -42,6 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
+    if options.parent and not _ends_with(options.parent):
+        return 1
     try:
         kaggle = server.start(options.root, settings, port=options.port)
     except OSError as error:
@@ -86,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--wheels", type=_folder, help="each kernel starts in an empty environment whose pip reads here"
     )
+    parser.add_argument("--parent", type=int, metavar="PID", help="stop when this process, the parent, ends")
     parser.add_argument("--user", default=Settings.user)
     parser.add_argument("--time-limit", type=float, default=Settings.time_limit_seconds, metavar="SECONDS")
     parser.add_argument(
@@ -97,6 +101,13 @@ def _parser() -> argparse.ArgumentParser:
         help=f"arm a fault: {', '.join(faults.NAMED)}",
     )
     return parser
+
+
+def _ends_with(parent: int) -> bool:
+    """Ask the kernel for a SIGTERM when the parent ends; False if it has ended already."""
+    parent_death = 1
+    ctypes.CDLL(None).prctl(parent_death, signal.SIGTERM)
+    return os.getppid() == parent
 
 
 def _profile(options: argparse.Namespace) -> Profile:

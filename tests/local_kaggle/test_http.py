@@ -233,6 +233,26 @@ def test_the_command_says_where_it_is_and_stops_with_its_scripts(
     wait_for(lambda: left(mark) == [])
 
 
+def test_the_command_ends_with_its_parent(tmp_path: Path, competition_folder: Path) -> None:
+    """Also when the parent is killed and can stop nothing itself."""
+    starts = (
+        "import os, subprocess, sys, time\n"
+        "subprocess.Popen([*sys.argv[1:], '--parent', str(os.getpid())], start_new_session=True)\n"
+        "time.sleep(600)"
+    )
+    server = [sys.executable, "-m", "local_kaggle", "--root", str(tmp_path / "root")]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", starts, *server, "--competition", str(competition_folder)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(Path(command.__file__).parents[1])},
+    )
+    assert parent.stdout is not None
+    with parent:
+        assert parent.stdout.readline().startswith(b"local Kaggle ready at ")
+        parent.kill()
+    wait_for(lambda: left(str(tmp_path / "root")) == [])
+
+
 def test_the_competition_is_named_after_its_folder(started: Any) -> None:
     """Unless --slug says otherwise."""
     _, line = started()
