@@ -139,7 +139,7 @@ CASES: list[tuple[str, str, str, str, tuple[str, str, str, str], tuple[str, ...]
     ),
     (
         "an unnamed id", ",text,label\n0,a b,A\n1,c d,B\n", ",text\n2,d e\n3,e f\n", "",
-        ("Unnamed: 0", "text", "label", ""), ("A", "B"), "no sample submission was found",
+        ("Unnamed: 0", "text", "label", ""), ("A", "B"), "no sample submission is there",
     ),
     (
         "ids by the sample alone", "x,key,text,label\n7,1,a b,A\n8,2,c d,B\n", "x,key,text\n5,3,d\n6,4,e\n",
@@ -159,6 +159,10 @@ CASES: list[tuple[str, str, str, str, tuple[str, str, str, str], tuple[str, ...]
         "the sample's spelling", "id,text,label\n1,a b,Positive \n2,c d,negative\n",
         "id,text\n5,e f\n", "id,label\n5,Negative\n", ("id", "text", "label", ""), ("Negative", "Positive"),
         "'negative' is read as 'Negative'",
+    ),
+    (
+        "floats in train", "id,text,label\n1,a b,1.0\n2,c d,0.0\n", "id,text\n5,e f\n",
+        "id,label\n5,0\n", ("id", "text", "label", ""), ("0", "1"), "'1.0' is read as '1'",
     ),
     (
         "numbers in the sample", "id,text,label\n1,a b,Good\n2,c d,Bad\n", "id,text\n5,e f\n",
@@ -194,6 +198,14 @@ def test_what_is_odd_is_named(
     assert settings_of(found) == (*names, labels)
     assert any(note in line for line in found.notes), found.notes
     assert config.Competition(slug="s", labels=found.labels)
+
+
+def test_a_sample_of_several_answers_is_refused(write: Path) -> None:
+    """A run gives one label a row, so settings for one of three targets would be scored for nothing."""
+    targets = "id,text,toxic,rude,sad\n1,a b,0,1,0\n2,c d,1,0,1\n"
+    fill(write, targets, "id,text\n3,x y\n", "id,toxic,rude,sad\n3,0.5,0.5,0.5\n")
+    with pytest.raises(InputInvalid, match="wants 3 answers a row"):
+        init.suggest(write, "s")
 
 
 def test_a_choice_is_made_in_kit_toml(write: Path, tmp_path: Path) -> None:

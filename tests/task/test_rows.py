@@ -59,7 +59,7 @@ def test_only_the_columns_that_apply(path: Path, competition: Competition) -> No
         (b"ID;sentence;label\nr1;x;Positive\n", r"no column 'sentence'.*delimiter = ';' in kit.toml"),
         (b"ID,sentance,label,language\n" + ROW, "no column 'sentence'.* did you mean 'sentance'"),
         (b"ID,Sentence,label,language\n" + ROW, "no column 'sentence'.* did you mean 'Sentence'"),
-        (b"ID,ID,sentence,label,language\nr0," + ROW, "1: column 'ID' stands there twice"),
+        (b"ID,ID,sentence,label,language\nr0," + ROW, "1: column 'ID' is there twice"),
         (HEADER + b"r1,x,Neutral,en\n", "no row is of use, .*1 unknown label.*line 2: 'r1,x,en,Neutral'"),
         (HEADER + b'r1,"a,b",Positive,en\n' + b'r2,"x,Positive,en\n', "3: not a csv: unexpected end"),
         (HEADER + b"r1,caf\xe9,Positive,en\n", r"2: not UTF-8: byte b'\\xe9' at offset 33.*cp1252"),

@@ -6,6 +6,7 @@ It fetches nothing (data.py does) and suggests only what the files show; the res
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -63,6 +64,11 @@ def suggest(folder: Path, slug: str, settings: Mapping[str, Any] | None = None) 
     train, test = columns.read(folder / "train.csv", form), columns.read(folder / "test.csv", form)
     looked = columns.look(train, test)
     sample_id, given = _sample(folder, test, looked, settings)
+    if given and len(given.header) > 2 and not settings.get("submission_label"):
+        raise InputInvalid(
+            f"{given} wants {len(given.header) - 1} answers a row, and a run gives one label",
+            hint="a competition that asks for one label; or submission_label, where the sample misleads",
+        )
     choices = columns.choose(looked, slug, settings, sample_id, given.label if given else "")
     names = {role: choice.column for role, choice in choices.items()}
     counts = Counter(label for label in train[names["label"]] if label.strip())
@@ -103,8 +109,8 @@ def _sample(
     folder: Path, test: Table, looked: list[Column], settings: Mapping[str, Any]
 ) -> tuple[str, Sample | None]:
     """Return the column of test.csv that holds the ids of a sample submission, and that sample."""
-    told = {name: settings.get(name, "") for name in ("submission_id", "submission_label")}
-    asked = Competition(slug="x", labels=("a", "b"), id="", **told)
+    header = {name: settings.get(name, "") for name in ("submission_id", "submission_label")}
+    asked = Competition(slug="x", labels=("a", "b"), id="", **header)
     stale = None
     for column in looked:
         if column.name in test and column.kind != "text":
@@ -123,7 +129,11 @@ def _labels(counts: Counter[str], given: Sample | None) -> tuple[tuple[str, ...]
     for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         spellings.setdefault(spelling_key(label), []).append(label)
     asked = {spelling_key(value): value for value in (given.values if given else ()) if value.strip()}
-    labels = {key: asked.get(key, own[0].strip()) for key, own in spellings.items()}
+    plain = {key: own[0].strip() for key, own in spellings.items()}
+    styles = (str, str.lower, str.upper, str.capitalize, lambda label: re.sub(r"(?<=\d)\.0+$", "", label))
+    fits = [style for style in styles if set(asked.values()) <= set(map(style, plain.values()))]
+    labels = {key: (fits or [str])[0](label) for key, label in plain.items()}
+    labels |= {key: value for key, value in asked.items() if key in labels}
     notes = [
         f"{' and '.join(map(repr, own))} {'is' if len(own) == 1 else 'are'} read as {labels[key]!r}: labels"
         for key, own in spellings.items()
@@ -168,7 +178,7 @@ def _sample_notes(given: Sample | None, competition: Competition, form: Form) ->
     if form.encoding != "utf-8":
         yield f"the files are read as {form.encoding}; where the examples look wrong: encoding"
     if given is None:
-        yield "no sample submission was found; its header: submission_id, submission_label"
+        yield "no sample submission is there; its header: submission_id, submission_label"
         return
     yield f"sample submission: {given}" + (", of other ids than test.csv's" if given.is_stale else "")
     objection = sample.disagreement(given, competition)
@@ -227,10 +237,14 @@ def show(suggestion: Suggestion, *, is_terminal: bool) -> None:
     """Print the columns, what each was taken for and why, then what is worth a look."""
     roles = {choice.column: (role, choice.why) for role, choice in suggestion.choices.items()}
     head = ("column", "type", "distinct", "blank", "example", "in test", "taken as", "why")
+
+    def plain(text: str) -> str:  # a control character would reach the terminal
+        return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+
     cells = [
         (
-            *(column.name, column.kind, f"{column.distinct:,}", f"{column.blank:,}"),
-            *(" ".join(column.example.split())[:30], "yes" if column.in_test else "no"),
+            *(plain(column.name), column.kind, f"{column.distinct:,}", f"{column.blank:,}"),
+            *(plain(column.example[:30]), "yes" if column.in_test else "no"),
             *roles.get(column.name, ("", "")),
         )
         for column in suggestion.columns
@@ -250,7 +264,7 @@ def show(suggestion: Suggestion, *, is_terminal: bool) -> None:
             print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     print(f"labels: {', '.join(map(repr, suggestion.labels))}")
     for note in suggestion.notes:
-        print(f"look: {note}")
+        print(f"look: {plain(note)}")
 
 
 def _title(slug: str) -> str:

@@ -242,5 +242,5 @@ def positions(path: Path, header: Sequence[str], wanted: Iterable[str]) -> dict[
                 else "name the columns in kit.toml, [competition]",
             )
         if named.count(column) > 1:
-            raise InputInvalid(f"{path}:1: column {column!r} stands there twice", hint="make data")
+            raise InputInvalid(f"{path}:1: column {column!r} is there twice", hint="make data")
     return place_by_name

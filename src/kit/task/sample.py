@@ -107,14 +107,14 @@ def read(path: Path, ids: Sequence[str], competition: Competition) -> Sample | N
     columns, header = list(by_name.values()), sheet.header
     if len(columns) < 2 or not columns[0]:
         return None
-    same = [place for place, column in enumerate(columns) if column == ids]  # as most samples have them
-    unique = [] if same or competition.id else [len(set(own)) == len(own) == len(ids) for own in columns]
-    wanted = set() if same or any(unique) else set(ids)
-    shared = [len(wanted.intersection(column)) for column in columns]
-    order = range(len(columns))
-    at = max(order, key=lambda place: (shared[place], header[place] == competition.id, -place))
-    at = (same or [place for place in order if any(unique) and unique[place]] or [at])[0]
-    is_stale = not same and not any(unique) and set(columns[at]) != wanted
+    exact = [at for at, own in enumerate(columns) if own == ids]  # as most samples have them
+    if not exact and not competition.id:
+        exact = [at for at, own in enumerate(columns) if len(set(own)) == len(own) == len(ids)]
+    wanted = set() if exact else set(ids)
+    shared = [len(wanted.intersection(own)) for own in columns]
+    at = max(range(len(columns)), key=lambda at: (shared[at], header[at] == competition.id, -at))
+    at = exact[0] if exact else at
+    is_stale = not exact and set(columns[at]) != wanted
     values = dict.fromkeys(columns[1 - min(at, 1)])
     return Sample(path, tuple(header), at, columns[at], tuple(values)[:1000], is_stale)
 
@@ -144,7 +144,7 @@ def disagreement(sample: Sample, competition: Competition) -> tuple[str, str, st
             "sample_probability",
             strange and kind == "fractions" != own_kind,
             f"{where}: that is a probability or a score, a run writes labels",
-            hint,
+            f"the competition's evaluation page; {example}, in kit.toml",
         ),
         (
             "sample_values",

@@ -269,7 +269,7 @@ def _records(
             else:
                 return
         except csv.Error:
-            pass  # an open quote: the line below is told as one
+            pass  # an open quote: the line is noted as one
         broken = start + used
         quoted.append(Spot(broken + 1, value=lines[broken]))
         yield broken + 1, split(lines[broken], delimiter)[0]
