@@ -40,6 +40,7 @@ def _validate(folder: Path, count: int) -> float:
         )
         labels = ("Positive", "Negative")
         submission.write_text("ID,label\n" + "".join(f"te{n},{labels[n % 2]}\n" for n in range(count)))
+        (folder / "sample.csv").write_text(submission.read_text())
     command = [sys.executable, str(ROOT / "scripts" / "validate.py"), str(submission), "--test", str(test)]
     started = time.monotonic()
     subprocess.run(command, check=True, capture_output=True, timeout=120)
