@@ -147,6 +147,23 @@ def test_the_run_says_which_rows_were_asked_for(test_csv: Path, tmp_path: Path) 
         facts.gather(COMPETITION, test_csv, asked=asked)
 
 
+def test_what_the_run_left_out_is_in_the_verdict(test_csv: Path, tmp_path: Path) -> None:
+    """And the run's own columns hold where no sample is at home."""
+    record = {
+        "left": {"train": {"out": {"blank text": 2}, "odd": {}, "first": {}}},
+        "submission": {"id": "Row", "label": "mood", "label_first": True},
+        "config": {"competition": {**COMPETITION.model_dump(), "labels": ["Good", "Bad"]}},
+    }
+    (tmp_path / "run.json").write_text(json.dumps(record))
+    asked = facts.asked_of(tmp_path)
+    gathered = facts.gather(COMPETITION, test_csv, asked=asked)
+    assert (gathered.id, gathered.label, gathered.label_first) == ("Row", "mood", True)
+    said = {problem.code: problem.message for problem in gathered.notes}
+    assert said["train_rows"].endswith("as the run read it: 2 left out (2 blank text)")
+    assert asked.competition is not None
+    assert asked.competition.labels == ("Good", "Bad")
+
+
 def test_asked_rows_come_in_the_tests_order(test_csv: Path) -> None:
     """The order of run.json's list does not matter, nor how a set would order it."""
     test_csv.write_text("ID,sentence\n" + "".join(f"{number},x\n" for number in range(20)))

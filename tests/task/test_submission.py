@@ -9,7 +9,7 @@ import pytest
 
 from kit.config import Competition
 from kit.errors import KitError
-from kit.task import submission
+from kit.task import sample, submission
 
 TEST = pd.DataFrame({"id": ["b", "a,1", "NA"]})
 LABELS = {"NA": "Negative", "a,1": "Negative", "b": "Positive"}
@@ -21,6 +21,41 @@ def test_rows_follow_the_test_and_not_the_mapping(tmp_path: Path, competition: C
     submission.write(path, TEST, LABELS, competition)
     assert path.read_bytes() == b'ID,label\nb,Positive\n"a,1",Negative\nNA,Negative\n'
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_header_is_the_samples_or_the_settings(tmp_path: Path, competition: Competition) -> None:
+    """In the sample's order; the settings go first, and may write another word for a label."""
+    path = tmp_path / "sample_submission.csv"
+    path.write_text("target,Row\n1,b\n0,a;1\n")
+    given = sample.read(path, ["b", "a;1"], competition)
+    assert submission.columns(competition, given) == submission.Columns("Row", "target", label_first=True)
+    named = competition.model_copy(
+        update={"submission_id": "key", "submission_values": {"Positive": "1", "Negative": "0"}}
+    )
+    header = submission.columns(named, given)
+    submission.write(tmp_path / "out.csv", TEST, LABELS, named, header)
+    assert (tmp_path / "out.csv").read_text() == 'target,key\n1,b\n0,"a,1"\n0,NA\n'
+    assert submission.columns(competition, None) == submission.Columns("ID", "label")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": ("A", " ")}, "a label is blank"),
+        ({"labels": ("A", "A")}, "'A' and 'A' are one label"),
+        ({"labels": ("Mixed feelings", "mixed_feelings")}, "are one label"),
+        ({"labels": ("\u00e9", "e\u0301")}, "are one label"),
+        ({"labels": ("1", "1.0")}, "are one label"),
+        ({"labels": ("A", "B"), "submission_values": {"C": "1"}}, "not each name is a label"),
+        ({"labels": ("A", "B"), "submission_values": {"A": "B"}}, "two labels would be written alike"),
+        ({"labels": ("A", "B"), "encoding": "utf-99"}, "Python knows no such encoding"),
+    ],
+)
+def test_labels_that_could_be_mixed_up_are_refused(changes: dict[str, object], message: str) -> None:
+    """Blank, doubled and nearly equal labels; -1 and 1 are two labels."""
+    with pytest.raises(ValueError, match=message):
+        Competition.model_validate({"slug": "s", **changes})
+    assert Competition(slug="s", labels=("-1", "0", "1")).spelling_of(" 1.0") == "1"
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def examine(client: Client, config: Config, built: Built, *, root: Path = runs.R
     facts = json.loads(built.metadata.read_text(encoding="utf-8"))
     yield from _script(client, config, built, facts)
     yield from _offline(config)
-    yield _data(config)
+    yield from _data(client, config)
     yield _requirements(client)
     yield _disk(root)
     owner, _, slug = facts["id"].partition("/")
@@ -129,10 +129,11 @@ def _offline(config: Config) -> Iterator[Check]:
         yield Check("offline", "fail", "no internet, and nothing attached holds the packages", "make prepare")
 
 
-def _data(config: Config) -> Check:
-    competition = config.competition
-    folder = PROJECT_ROOT / "data" / competition.slug
-    return Check("data", *data.readable(folder, competition))
+def _data(client: Client, config: Config) -> Iterator[Check]:
+    """Read the competition's files as the kernel will; a rehearsal may have them elsewhere."""
+    folder = PROJECT_ROOT / "data" / config.competition.slug
+    if folder.is_dir() or not client.is_local:
+        yield Check("data", *data.readable(folder, config.competition))
 
 
 def _requirements(client: Client) -> Check:
