@@ -76,6 +76,7 @@ class Opened:
     """A page in the browser, with everything that it asked for and complained about."""
 
     page: Page
+    look: tuple[int, str]
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
@@ -104,13 +105,12 @@ def opened(request: pytest.FixtureRequest, browser: Browser, report: Path) -> It
     context = browser.new_context(
         viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce", offline=True
     )
-    shown = Opened(context.new_page())
+    shown = Opened(context.new_page(), request.param)
     shown.page.on("request", lambda asked: shown.requests.append(asked.url))
     shown.page.on("console", lambda message: shown.complaints.append(message.text))
     shown.page.on("pageerror", lambda error: shown.complaints.append(str(error)))
     shown.page.goto(report.as_uri())
     shown.page.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
-    shown.page.screenshot(path=PROJECT_ROOT / "build" / f"report-{width}-{scheme}.png", full_page=True)
     yield shown
     context.close()
 
@@ -126,7 +126,9 @@ def test_the_page_asks_for_nothing_and_complains_of_nothing(opened: Opened, repo
 
 def test_every_chart_has_its_place(opened: Opened) -> None:
     """None is empty, none reaches beyond the window, and the page does not scroll sideways."""
-    width = opened.page.viewport_size["width"]
+    width, scheme = opened.look
+    picture = PROJECT_ROOT / "build" / f"report-{width}-{scheme}.png"
+    opened.page.screenshot(path=picture, full_page=True, timeout=120_000)
     found = set()
     for chart in opened.page.locator("[data-chart]").all():
         name = chart.get_attribute("data-chart")

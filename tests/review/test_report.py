@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import math
 import re
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from hypothesis import strategies as st
 from kit.config import PROJECT_ROOT
 from kit.errors import InputInvalid
 from kit.review import results
-from kit.review.report import charts, held_out, page, sentences, svg
+from kit.review.report import charts, held_out, page, sentences, svg, timeline
 from kit.task import metrics
 
 VOID = {"meta", "br", "use", "path", "link", "img", "hr"}
@@ -526,3 +528,111 @@ def test_a_folder_that_holds_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputInvalid, match=r"run\.json is missing"):
         page.write(tmp_path, [])
     assert list(tmp_path.iterdir()) == []
+
+
+def _spoil_steps(figures: dict[str, Any]) -> None:
+    for steps in figures["history"].values():
+        steps[3]["loss"], steps[4]["loss"], steps[5]["step"] = math.nan, 1e308, math.inf
+        steps[6]["learning_rate"], steps[7]["loss"], steps[8], steps[9]["step"] = (
+            -math.inf,
+            10**400,
+            None,
+            "x",
+        )
+
+
+def _many_members(record: dict[str, Any]) -> None:
+    record["members"] = [{**record["members"][0], "name": f"m{at}", "slot": at % 40} for at in range(3000)]
+
+
+def _spoil_timings(record: dict[str, Any]) -> None:
+    record["timings"] = {"install": math.nan, "download": 10**400, "train": -math.inf}
+    record["members"][0]["timings"] = {"train": 1e308, "load": math.nan}
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("metrics.json", _spoil_steps),
+        ("run.json", _spoil_timings),
+        ("run.json", _many_members),
+        ("metrics.json", lambda figures: figures["held_out"].update(confusion=[[1, 2], [3]])),
+        ("metrics.json", lambda figures: figures["held_out"].update(confusion=[[1, 2, 3]] * 3)),
+        ("metrics.json", lambda figures: figures["held_out"].update(intervals={"macro_f1": [math.nan, 1]})),
+        (
+            "metrics.json",
+            lambda figures: figures["held_out"].update(
+                reliability=[{"rows": 10**400}, {"rows": 5, "confidence": -9, "accuracy": 7}, None]
+            ),
+        ),
+        (
+            "metrics.json",
+            lambda figures: figures.update(
+                history={f"m{at}": steps for at in range(3000) for steps in [figures["history"]["seed-42"]]}
+            ),
+        ),
+    ],
+)
+def test_no_value_costs_more_than_its_own_place(
+    tmp_path: Path, data: Path, name: str, spoil: Callable[[dict[str, Any]], object]
+) -> None:
+    """Numbers that are none, a ragged matrix, thousands of members: the page is there, and soon."""
+    folder = made_run.make(tmp_path / "run", data)
+    told = json.loads((folder / name).read_text())
+    spoil(told)
+    (folder / name).write_text(json.dumps(told))
+    started = time.process_time()
+    made = Page(page.write(folder, [data]))
+    assert time.process_time() - started < 6
+    assert {"figures", "members", "answers"} <= made.charts
+    assert len(made.source) < 600_000
+
+
+def test_any_number_of_labels_fits(tmp_path: Path) -> None:
+    """Beyond four the matrix has small cells and the whole width."""
+    data = made_run.data(tmp_path / "data", third="Mixed")
+    labels = ("Positive", "Negative", "Mixed", *(f"label {at}" for at in range(17)))
+    made = Page(page.write(made_run.make(tmp_path / "run", data, labels=labels), [data]))
+    assert len(re.findall(r"\d+%", made.says("confusion"))) == 400
+    assert 'class="matrix small"' in made.source
+
+
+@pytest.mark.parametrize(
+    ("score", "said"),
+    [(0.75, "varies by chance"), (0.05, "outside its interval"), (None, None)],
+)
+def test_a_public_score_beside_the_held_out_one_is_explained(
+    tmp_path: Path, data: Path, score: float | None, said: str | None
+) -> None:
+    """A difference that chance explains is no leak; a larger one asks for a look at the data."""
+    folder = made_run.make(tmp_path / "run", data)
+    if score is not None:
+        (folder / "submission.json").write_text(json.dumps({"schema": 1, "public_score": str(score)}))
+    header = Page(page.write(folder, [data])).says("header")
+    assert ("The leaderboard says" in header) == (score is not None)
+    assert said is None or said in header
+
+
+def test_what_is_missing_from_the_answers_is_named(tmp_path: Path, data: Path) -> None:
+    """Members that failed with their reason, and rows that were left out with theirs."""
+    folder = made_run.make(tmp_path / "run", data)
+    left = {"train.csv": {"out": {"without a label": 3}, "odd": {}, "first": {}}}
+    _rewrite(folder / "run.json", failed={"seed-43": "memory ran out"}, left=left)
+    said = Page(page.write(folder, [data])).says("training")
+    assert "seed-43 failed and has no part in the answers: memory ran out" in said
+    assert "train.csv: 3 left out (3 without a label)." in said
+
+
+def test_the_memory_stays_inside_its_axis(tmp_path: Path, data: Path) -> None:
+    """The log may go on after the stages that run.json tells of."""
+    folder = made_run.make(tmp_path / "run", data)
+    told = json.loads((folder / "run.json").read_text())
+    for member in told["members"]:
+        member["timings"] = {"train": 10.0}
+    (folder / "run.json").write_text(json.dumps(told))
+    lanes, spans = timeline.spans(results.read(folder))
+    assert max(span.end for span in spans) < 200
+    drawn = charts.time_line(lanes, spans, [[(100.0, 2**30), (1300.0, 2**31)]])
+    ends = [float(x) for x in re.findall(r"[ML] (-?[\d.]+) ", drawn)]
+    assert max(ends) <= svg.WIDTH
+    assert "minutes since the kernel began" in drawn

@@ -17,15 +17,17 @@ from kit.config import Competition
 from kit.errors import InputInvalid
 
 SCHEMA = 1
+LARGEST = 1e15
+"""Beyond it nothing that a run measures lies, seconds and bytes included; an axis could not hold it."""
 
 
 def number(value: object) -> float | None:
-    """Return a finite number, or None for anything else; text counts where it spells one."""
+    """Return a number that a run can mean, or None for anything else; text counts where it spells one."""
     try:
         read = float(value) if isinstance(value, int | float | str) else math.nan
     except (ValueError, OverflowError):
         return None
-    return read if math.isfinite(read) else None
+    return read if abs(read) <= LARGEST else None
 
 
 def _count(value: object) -> int | None:

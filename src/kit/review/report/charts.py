@@ -88,11 +88,16 @@ def reliability(bins: Sequence[Bin], labels: int) -> str:
 
     def paint(figure: Figure) -> None:
         axes = figure.add_subplot()
-        filled = [(one.rows, one.confidence or 0.0, one.accuracy or 0.0) for one in bins if one.rows]
+        filled = [
+            (one.rows, one.confidence, one.accuracy)
+            for one in bins
+            if one.rows and one.confidence is not None and one.accuracy is not None
+            if 0 <= one.confidence <= 1 and 0 <= one.accuracy <= 1
+        ]
         lowest = min([1 / labels, *(confidence for _, confidence, _ in filled)])
         axes.plot([lowest, 1], [lowest, 1], color=PAINT["muted"], linewidth=1, linestyle=(0, (4, 3)))
         for rows, confidence, share in filled:
-            low, high = intervals.share_interval(min(rows, max(0, round(share * rows))), rows)
+            low, high = intervals.share_interval(round(share * rows), rows)
             axes.plot([confidence] * 2, [low, high], color=PAINT["right"], linewidth=1.2, alpha=0.6)
         axes.plot(
             [confidence for _, confidence, _ in filled],

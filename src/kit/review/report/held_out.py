@@ -77,7 +77,8 @@ def figures(run: Results) -> list[Figure]:
     return [
         Figure(
             metrics.METRICS[name].title,
-            metrics.METRICS[name].meaning + ("; the competition ranks by it" if name == run.metric else ""),
+            metrics.METRICS[name].meaning
+            + ("; runs are ranked by it (competition.metric)" if name == run.metric else ""),
             value=f"{told[name]:.3f}",
             interval="{:.3f} to {:.3f}".format(*bounds[name]) if name in bounds else "",
             is_ranked=name == run.metric,

@@ -56,7 +56,8 @@ def _contents(run: Results, data: Path | None) -> dict[str, object]:
     text_by_id, rivals, without_rows = _beside(run, data)
     word, reason = run.run.state
     ended_well = word == "complete"
-    judged, histories = run.held_out, timeline.histories(run)
+    judged = run.held_out
+    histories, members = timeline.histories(run, SHOWN_MEMBERS)
     return {
         "name": run.name,
         "word": word,
@@ -79,8 +80,8 @@ def _contents(run: Results, data: Path | None) -> dict[str, object]:
         "by_language": held_out.by_language(run),
         "by_length": held_out.by_length(run, text_by_id),
         "accuracy": judged.figures.get("accuracy", 0.0) if judged else 0.0,
-        "members": histories[:SHOWN_MEMBERS],
-        "more_members": len(histories) - SHOWN_MEMBERS,
+        "members": histories,
+        "more_members": members - len(histories),
         "drawn": charts.DRAWN,
         "member_notes": timeline.notes(run),
         "lane_name": lambda slot: timeline.lane_name(run, slot),

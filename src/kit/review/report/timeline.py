@@ -69,24 +69,26 @@ class LabelShares:
     test: float | None
 
 
-def histories(run: Results) -> list[History]:
-    """Return every member that the files tell of, in the order of run.json."""
+def histories(run: Results, most: int) -> tuple[list[History], int]:
+    """Return the first members that the files tell of, in the order of run.json, and how many there are."""
     members = {member.name: member for member in run.run.members}
-    kept = {name: record.items(steps) for name, steps in run.metrics.history.items()}
+    kept = run.metrics.history
     logged: dict[str, list[object]] = {}
     for event in run.events:
         if event["event"] == "step" and "member" in event:
             logged.setdefault(str(event["member"]), []).append(event)
     before = sum(max(0.0, run.run.timings.get(stage, 0.0)) for stage in STAGES[:2])
-    return [
+    names = list(dict.fromkeys([*members, *kept, *logged]))
+    shown = [
         History(
             name,
-            _points(kept.get(name) or logged.get(name, [])),
+            _points(record.items(kept.get(name)) or logged.get(name, [])),
             _memory(logged.get(name, []), before),
             members.get(name, Member(name=name)),
         )
-        for name in dict.fromkeys([*members, *kept, *logged])
+        for name in names[:most]
     ]
+    return shown, len(names)
 
 
 def notes(run: Results) -> list[str]:
