@@ -223,7 +223,7 @@ def _fill(table: Table, delimiter: str, facts: Facts) -> list[Problem]:
             table.numbers.append(number)
             table.ids.append(fields[id_at])
             table.labels.append(fields[label_at])
-        elif any(map(str.strip, fields)):  # pandas drops a line of blanks too
+        elif table.lines[number - 1].strip():  # pandas drops a line of blanks too
             table.others.append((fields, number))
     table.quoted += [spot.line for spot in quoted if spot.line]
     problems = _drop_repeated_headers(table)
