@@ -76,7 +76,7 @@ def start(job: dict[str, Any], **variables: str) -> subprocess.Popen[str]:
 
 def finish(child: subprocess.Popen[str]) -> None:
     """Wait for a training to end well."""
-    _, complaints = child.communicate(timeout=150)
+    _, complaints = child.communicate(timeout=400)
     assert child.returncode == 0, complaints
 
 

@@ -6,6 +6,7 @@ scorer; none of them needs a network.
 
 from __future__ import annotations
 
+import csv
 import json
 import random
 import sys
@@ -20,6 +21,7 @@ from kit.pipeline.answering import predict
 from kit.pipeline.machine import hardware
 from kit.pipeline.model import Loaded
 from kit.pipeline.training import train as training
+from kit.pipeline.training.layout import Layout
 
 T4_BYTES = 14.5 * 2**30
 """What a T4 leaves to torch."""
@@ -64,6 +66,23 @@ def rows(tokenizer: Any, count: int, seed: int = 0) -> list[dict[str, str]]:
     return made
 
 
+def long_rows(folder: str, vocabulary: str, train: int, test: int) -> dict[str, Any]:
+    """Write a competition whose rows follow the length profile of the real one."""
+    from transformers import AutoTokenizer
+
+    made = rows(AutoTokenizer.from_pretrained(vocabulary), train + test)
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for name, part, columns in (
+        ("train.csv", made[:train], ("id", "text", "label")),
+        ("test.csv", made[train:], ("id", "text")),
+    ):
+        with (Path(folder) / name).open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, columns, extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(part)
+    return {"rows": len(made)}
+
+
 def train_speed(
     folder: str, cap: bool = True, steps: int = 12, count: int = 300, **changed: object
 ) -> dict[str, Any]:
@@ -92,7 +111,8 @@ def train_speed(
     trained = training.train(
         loaded, rows(loaded.tokenizer, count), config, seed=1, scratch=Path("/tmp/gpu-run")
     )
-    settings_of_step = trained.batch_size * trained.gradient_accumulation
+    assert trained.layout is not None
+    settings_of_step = trained.layout.batch_size * trained.layout.gradient_accumulation
     fill = trained.tokens / max(trained.history[-1]["step"] * settings_of_step, 1)
     seconds = (clock[steps - 1] - clock[3]) / (steps - 4)
     return {
@@ -148,7 +168,8 @@ def leak(folder: str, **changed: object) -> dict[str, Any]:
     loaded = load(config, folder)
     examples = tokens.teach(loaded.tokenizer, rows(loaded.tokenizer, 40), config, 1)
     examples = [example for example in examples if len(example["input_ids"]) <= 160][:3]
-    trainer = training._trainer(loaded, Dataset.from_list(examples), config, 1, Path("/tmp/gpu-run"))
+    layout = Layout(config.train.pack_tokens, 1, 1, False)
+    trainer = training._trainer(loaded, Dataset.from_list(examples), config, 1, Path("/tmp/gpu-run"), layout)
     training._assert_packed(trainer)
     model.settle_precision(loaded)
     bins = list(trainer.train_dataset)

@@ -10,7 +10,6 @@ all cards train, and the rows a second that they answer.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -27,8 +26,7 @@ import gpu_run
 WAYS = {
     "one card": ("run.cards=1", "run.members=1"),
     "a member on each": ("run.cards=2", "run.members=2"),
-    # Two cards of one bin a step learn from the same rows a step as one card of two.
-    "one member on both": ("run.cards=2", "run.members=1", "train.gradient_accumulation=1"),
+    "one member on both": ("run.cards=2", "run.members=1"),
 }
 SHAPES = {
     "small": ("small", ("model.loader=unsloth", *gpu_run.SETTINGS)),
@@ -57,12 +55,15 @@ def pack(folder: Path) -> None:
 
 
 def pair(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
-    """Run every way on both shapes, then kill a rank; yield the lines of the table."""
+    """Run every way on both shapes, then kill a member; yield the lines of the table."""
     del folder
     gpu_run.mount(target)
     for shape in SHAPES:
         if shape == "8b":
-            _long_rows(target)
+            gpu_run.case(
+                target, "long_rows", folder=str(target / "input" / "competitions" / "long-rows"),
+                vocabulary=str(target / "vocabulary"), train=TRAIN_ROWS, test=TEST_ROWS,
+            )  # fmt: skip
         runs = {way: _run(target, shape, way) for way in WAYS}
         for way, run in runs.items():
             yield f"{shape}, {way}", json.dumps(run["told"])
@@ -79,7 +80,7 @@ def pair(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
                 one["probabilities"],
                 runs["one member on both"]["probabilities"],
             )
-    yield "a killed rank", json.dumps(_killed_rank(target))
+    yield "a killed member", json.dumps(_killed_member(target))
 
 
 def _run(target: Path, shape: str, way: str) -> dict[str, Any]:
@@ -111,8 +112,8 @@ def _run(target: Path, shape: str, way: str) -> dict[str, Any]:
     }
 
 
-def _killed_rank(target: Path) -> dict[str, Any]:
-    """Kill one of two members while it trains: how long its sibling lives, and what is said of it."""
+def _killed_member(target: Path) -> dict[str, Any]:
+    """Kill one of two members while it trains: the other answers, and the run says who failed."""
     working = target / "pair-killed"
     run = subprocess.Popen(
         gpu_run.command(target, _script_name("small", "a member on each")),
@@ -134,34 +135,14 @@ def _killed_rank(target: Path) -> dict[str, Any]:
     killed = time.monotonic()
     for child in children:
         os.kill(int(child), signal.SIGKILL)
-    status = run.wait(120)
+    status = run.wait(400)
+    record = json.loads((working / "run.json").read_text(encoding="utf-8"))
     return {
         "killed": len(children),
         "status": status,
-        "seconds_until_all_had_ended": round(time.monotonic() - killed, 1),
-        "said": [line.strip() for line in lines if line.startswith("error: ")],
+        "seconds_until_the_other_had_answered": round(time.monotonic() - killed, 1),
+        **{name: record[name] for name in ("answered_by", "failed")},
     }
-
-
-def _long_rows(target: Path) -> None:
-    """Write a competition whose rows follow the length profile of the real one."""
-    import gpu_cases
-    from transformers import AutoTokenizer
-
-    folder = target / "input" / "competitions" / "long-rows"
-    if folder.exists():
-        return
-    folder.mkdir(parents=True)
-    tokenizer = AutoTokenizer.from_pretrained(target / "vocabulary")
-    rows = gpu_cases.rows(tokenizer, TRAIN_ROWS + TEST_ROWS)
-    for name, part, columns in (
-        ("train.csv", rows[:TRAIN_ROWS], ("id", "text", "label")),
-        ("test.csv", rows[TRAIN_ROWS:], ("id", "text")),
-    ):
-        with (folder / name).open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, columns, extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(part)
 
 
 def _script_name(shape: str, way: str) -> str:

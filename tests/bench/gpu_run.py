@@ -30,7 +30,7 @@ PART_BYTES = 48 * 2**20
 WEIGHT_PARTS = 2
 
 WHEELS = (
-    "unsloth==2026.10.7", "unsloth_zoo==2026.10.9", "trl==1.15.0", "datasets==4.8.5", "xformers==0.0.35",
+    "unsloth==2026.10.9", "unsloth_zoo==2026.10.9", "trl==1.15.0", "datasets==4.8.5", "xformers==0.0.35",
     "bitsandbytes==0.50.2", "peft==0.21.2", "torchao==0.16.0", "cut_cross_entropy==25.1.1", "tyro==1.0.17",
     "msgspec==0.22.0", "hf_transfer==0.1.9", "structlog==26.1.0", "nest-asyncio==1.6.0", "dill==0.4.1",
     "multiprocess==0.70.19", "docstring-parser==0.18.0", "typeguard==4.6.0", "gguf==0.19.0",
@@ -143,7 +143,7 @@ def correct(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
     ]
     shared = {"model__dtype": "float16", "train__pack_tokens": 1024, "model__max_row_tokens": 1024}
     for loader, run in runs.items():
-        again = _case(
+        again = case(
             target, "same_alone", folder=small, adapter=str(run["working"] / "adapter"), asked=asked,
             model__loader=loader, **shared,
         )  # fmt: skip
@@ -152,9 +152,9 @@ def correct(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
             yield labels(f"{loader}: saved and reloaded", run["probabilities"], again["batched"])
     for loader, without in (("unsloth", ""), ("unsloth", "xformers"), ("plain", "")):
         name = f"leak, {loader}{' without ' + without if without else ''}"
-        found = _case(target, "leak", without=without, folder=small, model__loader=loader, **shared)
+        found = case(target, "leak", without=without, folder=small, model__loader=loader, **shared)
         yield name, json.dumps(found)
-    found = _case(
+    found = case(
         target, "prequantized", folder=small, into=str(target / "small-4bit"),
         train__pack_tokens=1024, model__max_row_tokens=1024,
     )  # fmt: skip
@@ -166,7 +166,7 @@ def speed(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
     del folder
     large = str(target / "8b")
     if not Path(large).is_dir():
-        made = _case(target, "make_8b", folder=large, vocabulary=str(target / "vocabulary"))
+        made = case(target, "make_8b", folder=large, vocabulary=str(target / "vocabulary"))
         yield "8B checkpoint", json.dumps(made)
     ours, cap = {"model__loader": "unsloth", "train__gradient_accumulation": 2}, {"cap": True}
     reference = {
@@ -204,8 +204,8 @@ def speed(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
     only = os.environ.get("GPU_ONLY", "").split(";")
     for name, changed in cases.items():
         if only == [""] or name in only:
-            case = "predict_speed" if "how" in changed else "train_speed"
-            yield name, json.dumps(_case(target, case, folder=large, **changed))
+            timed = "predict_speed" if "how" in changed else "train_speed"
+            yield name, json.dumps(case(target, timed, folder=large, **changed))
 
 
 def mount(target: Path) -> None:
@@ -224,7 +224,7 @@ def mount(target: Path) -> None:
 def command(target: Path, name: str) -> list[str]:
     """Return how a built script is started here: everything as Kaggle runs it but for its installer."""
     text = (target / name).read_text(encoding="utf-8")
-    installs = "        bring_packages(config, cuda=bool(cards))"
+    installs = "        bring_packages(config, cuda=bool(cards), until=until)"
     assert installs in text, "kernel/main.py no longer installs there"
     script = target / f"script-{name}"
     script.write_text(text.replace(installs, "        pass"), encoding="utf-8")
@@ -265,7 +265,8 @@ def labels(name: str, first: dict[str, list[float]], second: dict[str, list[floa
     return name, f"{differ} labels differ of {len(clear)} clear ones, worst probability gap {worst:.4f}"
 
 
-def _case(target: Path, case: str, *, without: str = "", **arguments: Any) -> dict[str, Any]:
+def case(target: Path, name: str, *, without: str = "", **arguments: Any) -> dict[str, Any]:
+    """Run a function of gpu_cases.py in a process that sees the carried packages; return what it found."""
     environment = _environment(target)
     if without:
         hidden = target / f"without-{without}"
@@ -273,9 +274,9 @@ def _case(target: Path, case: str, *, without: str = "", **arguments: Any) -> di
         (hidden / without / "__init__.py").write_text(f"raise ImportError('{without} is hidden')\n")
         environment["PYTHONPATH"] = f"{hidden}{os.pathsep}{environment['PYTHONPATH']}"
     started = time.monotonic()
-    command = [sys.executable, HERE / "gpu_cases.py", case, json.dumps(arguments)]
+    command = [sys.executable, HERE / "gpu_cases.py", name, json.dumps(arguments)]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=400)
-    print(f"{case}: {time.monotonic() - started:.0f} s", flush=True)
+    print(f"{name}: {time.monotonic() - started:.0f} s", flush=True)
     if ended.returncode != 0:
         print(ended.stdout[-1500:], ended.stderr[-3000:], flush=True)
         return {"failed": (ended.stderr.strip().splitlines() or ["?"])[-1][:300]}

@@ -354,7 +354,7 @@ def test_packing_that_would_cut_a_row_is_noticed(tiny_model: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("seconds", [6, -1])
 def test_ranks_stop_behind_the_same_step(tiny_model: Path, tmp_path: Path, seconds: int) -> None:
     """Each has its own clock and its own reserve; the one with the least time speaks for both."""

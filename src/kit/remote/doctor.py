@@ -17,11 +17,13 @@ from kit.bundle import metadata, pins
 from kit.bundle.build import Built
 from kit.bundle.tree import LIMIT_BYTES
 from kit.config import PROJECT_ROOT, Config
+from kit.errors import InputInvalid
 from kit.remote import data, push, runs
 from kit.remote.runs import Run
 from kit.remote.wire import session
 from kit.remote.wire.client import WEB, Client
 from kit.remote.wire.transport import KaggleError, Refused, Unsettled
+from kit.task import competition_files, effort, rows
 
 SMOKE = "smoke"
 FREE_BYTES = 2_000_000_000
@@ -50,6 +52,7 @@ def examine(client: Client, config: Config, built: Built, *, root: Path = runs.R
     yield from _script(client, config, built, facts)
     yield from _offline(config)
     yield from _data(client, config)
+    yield from _plan(config)
     yield _requirements(client)
     yield _disk(root)
     owner, _, slug = facts["id"].partition("/")
@@ -134,6 +137,21 @@ def _data(client: Client, config: Config) -> Iterator[Check]:
     folder = PROJECT_ROOT / "data" / config.competition.slug
     if folder.is_dir() or not client.is_local:
         yield Check("data", *data.readable(folder, config.competition))
+
+
+def _plan(config: Config) -> Iterator[Check]:
+    """Say what a training on the data at home comes to, by estimated tokens."""
+    folder = PROJECT_ROOT / "data" / config.competition.slug
+    if config.kernel.accelerator == "none" or not (folder / "train.csv").is_file():
+        return
+    try:
+        brought = competition_files.read(folder, config.competition)
+    except InputInvalid:
+        return  # the check of the data says why
+    train = rows.sample(brought.train, config.data.train_rows, config.seed)
+    yield Check(
+        "plan", "pass", str(effort.of_run(config, train["text"].tolist(), brought.test["text"].tolist()))
+    )
 
 
 def _requirements(client: Client) -> Check:
