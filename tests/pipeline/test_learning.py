@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -161,16 +162,57 @@ def test_documents_of_one_bin_do_not_see_each_other(tiny_model: Path, tmp_path: 
 def test_an_adapter_saved_and_loaded_again_scores_the_same(
     trained: tuple[Loaded, Trained], tiny_model: Path, tmp_path: Path
 ) -> None:
-    """What travels home is what was scored."""
+    """What travels home is what was scored, and a decoder's own copy of the weights before goes."""
     loaded, rows = trained[0], _rows(8)
-    loaded.model.save_pretrained(tmp_path / "adapter")
+    assert model.save_adapter(loaded, tmp_path / "adapter") == ""
     fresh = _load(tiny_model, _config("seed=999"))
     before = predict.score(fresh, rows, _config())
+    stale = next(weight for name, weight in fresh.model.named_parameters() if "lora_A" in name)
+    stale._fast_lora = "of the weights before"
     model.load_adapter(fresh, tmp_path / "adapter")
+    assert not hasattr(stale, "_fast_lora")
     after = predict.score(fresh, rows, _config())
     expected = predict.score(loaded, rows, _config())
     assert after["r0"] == pytest.approx(expected["r0"], abs=1e-4)
     assert before["r0"] != pytest.approx(expected["r0"], abs=1e-3)
+
+
+def test_stock_peft_loads_an_adapter_from_any_folder(
+    trained: tuple[Loaded, Trained], tiny_model: Path, tmp_path: Path
+) -> None:
+    """It names the base model as the settings do; no file knows where it was made."""
+    from peft import PeftConfig, PeftModel
+    from transformers import AutoModelForCausalLM
+
+    model.save_adapter(trained[0], tmp_path / "adapter")
+    moved = (tmp_path / "adapter").rename(tmp_path / "elsewhere")
+    assert PeftConfig.from_pretrained(moved).base_model_name_or_path == _config().model.name
+    texts = [path.read_text() for path in moved.iterdir() if path.suffix in {".json", ".md"}]
+    assert not any(str(tiny_model) in text for text in texts)
+    assert f"base_model: {_config().model.name}" in (moved / "README.md").read_text()
+    base = AutoModelForCausalLM.from_pretrained(tiny_model)
+    assert any("lora" in name for name, _ in PeftModel.from_pretrained(base, moved).named_parameters())
+
+
+def test_an_adapter_that_the_disk_refuses_is_left_out_whole(
+    trained: tuple[Loaded, Trained], tmp_path: Path
+) -> None:
+    """Its weights, or its tokenizer, whose library knows no class for that."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    sizes = [path.stat().st_size for path in _saved(trained[0], tmp_path / "whole")]
+    for most in sorted({1, 2000, max(sizes) - 1, *(size - 1 for size in sizes)}):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, limits[1]))
+        try:
+            said = model.save_adapter(trained[0], tmp_path / "adapter")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert said, most
+        assert [path.name for path in tmp_path.iterdir()] == ["whole"]
+
+
+def _saved(loaded: Loaded, folder: Path) -> list[Path]:
+    assert model.save_adapter(loaded, folder) == ""
+    return list(folder.iterdir())
 
 
 def test_a_second_member_on_a_used_base_equals_a_fresh_process(tiny_model: Path, tmp_path: Path) -> None:
