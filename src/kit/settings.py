@@ -269,6 +269,9 @@ class Predict(Settings):
 class Evaluate(Settings):
     """How the run judges itself before the leaderboard does."""
 
+    seed: Count = 42
+    """Seed of the split, so that runs of other seeds hold out the same rows and can be compared."""
+
     mode: Literal["holdout", "folds", "none"] = "holdout"
     """`holdout` keeps the same rows from every member, `folds` other rows from each, `none` keeps none."""
     holdout: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -312,7 +315,7 @@ class Config(Settings):
     preset: str
     """The preset that this was resolved from."""
     seed: Annotated[int, Field(ge=0, le=2**31)] = 42
-    """Seed of the first member, of the split and of every shuffle."""
+    """Seed of the first member and of every shuffle but the split."""
     competition: Competition
     kernel: Kernel = Kernel()
     data: Data = Data()

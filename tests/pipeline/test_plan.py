@@ -29,6 +29,17 @@ def test_every_seed_holds_out_the_same_rows() -> None:
     assert all(len(member.fit) + len(member.held_out) == 40 for member in members)
 
 
+@pytest.mark.parametrize("mode", ["holdout", "folds"])
+def test_runs_of_other_seeds_hold_out_the_same_rows(mode: str) -> None:
+    """The split has a seed of its own, so that compare and blend find shared rows; that seed changes them."""
+
+    def held_out(*settings_given: str) -> list[list[str]]:
+        config = settings.resolve("tiny", [f"evaluate.mode={mode}", *settings_given])
+        return [member.held_out for member in plan.members(config, _train())]
+
+    assert held_out("seed=7") == held_out("seed=8") != held_out("evaluate.seed=7")
+
+
 def test_folds_hold_out_every_row_once_for_each_seed() -> None:
     """Two seeds of four folds are eight members."""
     members = plan.members(

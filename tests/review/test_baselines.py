@@ -117,7 +117,7 @@ def test_a_baseline_is_a_run_of_its_own(tmp_path: Path) -> None:
         assert told.held_out is not None
         assert told.oof is not None
         train, _ = rows.read(SAMPLE / "train.csv", settings.competition, labelled=True)
-        held = rows.split(train, settings.evaluate.holdout, settings.seed)[1]
+        held = rows.split(train, settings.evaluate.holdout, settings.evaluate.seed)[1]
         assert told.oof["id"].tolist() == held["id"].tolist()
         assert validate(folder, lambda _: [SAMPLE], settings.competition).valid
         assert runs.load(folder).name == folder.name

@@ -41,10 +41,10 @@ def keys(frame: DataFrame, kind: str) -> list[str]:
 def members(config: Config, train: DataFrame) -> list[Member]:
     """Return every member of a run, those of a sweep point by point; all points hold out the same rows."""
     if not config.run.grid:
-        return _members(config, train, config.seed)
+        return _members(config, train, config.evaluate.seed)
     found = []
     for number, text in enumerate(config.run.grid):
-        found += _members(point(config, text), train, config.seed, number, text)
+        found += _members(point(config, text), train, config.evaluate.seed, number, text)
     return found
 
 

@@ -312,7 +312,7 @@ def _read(config: Config, folder: Path, record: RunRecord) -> tuple[DataFrame, D
             events.emit("left", file=f"{name}.csv", rows=str(left), first=left.first)
     record.train_sha256 = files.sha256_of(folder / "train.csv")
     record.test_sha256 = files.sha256_of(folder / "test.csv")
-    train = rows.sample(train, config.data.train_rows, config.seed)
+    train = rows.sample(train, config.data.train_rows, config.evaluate.seed)
     test = test.head(config.data.test_rows) if config.data.test_rows else test
     record.test_ids = test["id"].tolist()
     missing = set(config.competition.labels) - set(train["label"])

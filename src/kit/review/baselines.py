@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from kit import files
 from kit.errors import InputInvalid
-from kit.review import record
+from kit.review import record, tables
 from kit.review.made import Made
 from kit.review.record import Judged
 from kit.task import submission
@@ -25,17 +25,6 @@ if TYPE_CHECKING:
 
 NGRAMS = "character n-grams"
 MAJORITY = "majority class"
-
-
-def majority(train: DataFrame, test: DataFrame) -> list[str]:
-    """Return the commonest training label for every test row."""
-    commonest = Counter(train["label"]).most_common(1)[0][0]
-    return [commonest] * len(test)
-
-
-def character_ngrams(train: DataFrame, test: DataFrame, *, seed: int = 0) -> list[str]:
-    """Return the labels that TF-IDF of characters 1 to 4 with logistic regression gives the test rows."""
-    return [str(label) for label in _ngram_model(train, seed).predict(test["text"])]
 
 
 def held_out_baselines(train: DataFrame, oof: DataFrame) -> dict[str, Judged]:
@@ -93,7 +82,7 @@ def make(config: Config, data: Path, name: str) -> Made:
     competition = config.competition
     train, _ = read(data / "train.csv", competition, labelled=True)
     test, _ = read(data / "test.csv", competition, labelled=False)
-    fit, held_out = split(train, config.evaluate.holdout, config.seed)
+    fit, held_out = split(train, config.evaluate.holdout, config.evaluate.seed)
     oof = _table(held_out, answers(fit, held_out, competition.labels, name), competition.labels, "predicted")
     oof.insert(2, "fold", "")
     oof.insert(3, "label", held_out["label"].tolist())
@@ -173,38 +162,29 @@ def _ngram_shares(fit: DataFrame, rows: DataFrame, labels: Sequence[str]) -> num
     return found
 
 
-def compare(
-    train: DataFrame, test: DataFrame, truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """Return the metrics of our answers and of both baselines, ours first."""
-    from kit.task import metrics
-
-    answers = {
-        "this run": list(predicted),
-        NGRAMS: character_ngrams(train, test),
-        MAJORITY: majority(train, test),
-    }
-    return {name: metrics.evaluate(list(truth), answer, labels) for name, answer in answers.items()}
-
-
 def show(data: Path, submission: Path, competition: Competition) -> None:
     """Print the scores of a valid submission beside the baselines; `data` holds the solution."""
     import pandas
-    from rich.console import Console
-    from rich.table import Table
 
-    from kit.task import rows
+    from kit.task import metrics, rows
 
     train, _ = rows.read(data / "train.csv", competition, labelled=True)
     test, _ = rows.read(data / "test.csv", competition, labelled=False)
     answered = pandas.read_csv(submission, dtype=str, keep_default_na=False)
     test = test[test["id"].isin(answered.iloc[:, 0])]  # a smoke run answers some rows only
+    label_by_word = {competition.written(label): label for label in competition.labels}
     solution = pandas.read_csv(data / "solution.csv", dtype=str, keep_default_na=False)
     truth, predicted = (
-        test["id"].map(dict(zip(frame.iloc[:, 0], frame.iloc[:, 1], strict=True))).tolist()
+        test["id"].map(dict(zip(frame.iloc[:, 0], frame.iloc[:, 1].map(label_by_word), strict=True))).tolist()
         for frame in (solution, answered)
     )
-    table = Table(f"{len(test)} test rows", "accuracy", "macro F1", title="against the solution")
-    for name, figures in compare(train, test, truth, predicted, competition.labels).items():
-        table.add_row(name, f"{figures['accuracy']:.3f}", f"{figures['macro_f1']:.3f}")
-    Console().print(table)
+    labels = competition.labels
+    shown = list(dict.fromkeys(["accuracy", "macro_f1", competition.metric]))
+    titles = (metrics.METRICS[name].title for name in shown)
+    table = tables.table("against the solution", f"{len(test)} test rows", *titles)
+    rivals = {name: answers(train, test, labels, name).argmax(axis=1) for name in (NGRAMS, MAJORITY)}
+    answered_by = {name: [labels[at] for at in likeliest] for name, likeliest in rivals.items()}
+    for name, answer in {"this run": predicted, **answered_by}.items():
+        figures = metrics.evaluate(truth, answer, labels)
+        table.add_row(name, *(tables.figure(figures.get(one)) for one in shown))
+    tables.console().print(table)

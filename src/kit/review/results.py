@@ -176,7 +176,8 @@ def data_folder(results: Results, places: Sequence[Path]) -> Path | None:
 def training_rows(results: Results, data: Path) -> DataFrame:
     """Return the rows of train.csv that the run worked with: `id, text, language?, label`."""
     train, _ = rows.read(data / "train.csv", results.competition, labelled=True)
-    count, seed = (record.number(results.run.settings.get(name)) for name in ("data.train_rows", "seed"))
+    told = results.run.settings
+    count, seed = (record.number(told.get(name)) for name in ("data.train_rows", "evaluate.seed"))
     return rows.sample(train, int(count or 0), int(seed or 0))
 
 
