@@ -10,6 +10,7 @@ import os
 import random
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 from unittest import mock
@@ -159,11 +160,12 @@ def test_too_large_is_refused() -> None:
 
 
 def build(folder: Path, python: str = sys.executable, **environment: str) -> dict[str, str]:
-    """Run the script on the tree in `folder` and return what it prints."""
+    """Run the script on the tree in `folder` and return what it prints; other Pythons borrow our packages."""
+    paths = os.pathsep.join([str(PROJECT_ROOT / "src"), sysconfig.get_path("purelib")])
     printed = subprocess.run(
         [python, SCRIPT, "--source=tree", "--entry=tree/kernel/main.py", "--output=made/kernel.py"],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(PROJECT_ROOT / "src"), **environment},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": paths, **environment},
         capture_output=True,
         check=True,
         text=True,

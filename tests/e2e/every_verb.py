@@ -43,6 +43,7 @@ STEPS = (
     (True, "all", "PRESET=tiny", f"{QUICK} seed=7"),
     (True, "submit", "RUN=v2", "MESSAGE=it's $5"),
     (True, "runs"),
+    (True, "baseline"),
     (True, "compare", RUNS),
     (True, "blend", RUNS, "WEIGHTS=1 2"),
     (True, "sweep", "PRESET=tiny", "GRID=train.learning_rate=1e-3,5e-3", QUICK),

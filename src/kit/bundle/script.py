@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.bundle import loader
+from kit.bundle import loader, secrets
 from kit.bundle.tree import LIMIT_BYTES, Tree, collect_project, too_large
 from kit.files import PROJECT_ROOT, sha256_of, write_whole
 
@@ -47,6 +47,7 @@ def bundle(tree: Tree, config: Mapping[str, object] | None = None) -> Bundle:
     Raises InputInvalid above LIMIT_BYTES.
     """
     settings = json.dumps(config, sort_keys=True, indent=1, allow_nan=False)
+    secrets.refuse({"the settings": settings.encode()})
     sizes = {path: len(data) for path, data in tree.files.items()}
     text = _script(tree, settings, compressed=False)
     packed = _script(tree, settings, compressed=True) if len(text.encode()) > READABLE_BYTES else text

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import fnmatch
 import os
-import re
 import subprocess
 import tomllib
 import warnings
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kit.bundle import secrets
 from kit.errors import InputInvalid
 
 HOME_ONLY = ("kit.bundle", "kit.remote", "kit.review", "kit.fetch", "local_kaggle", "kagglesdk", "kaggle")
@@ -32,16 +32,6 @@ _NEVER = (
 
 _HOPELESS_BYTES = 32 * LIMIT_BYTES  # more is not even read: source compresses to a fifth at best
 
-_SECRET_NAMES = ("kaggle.json", ".env", ".env.*", ".netrc")
-_SECRET_NAMES_ALLOWED = ("*.example", "*.sample", "*.template")
-_SECRETS = (
-    ("a Kaggle key", rb'"key"\s*:\s*"[0-9a-f]{32}"|KAGGLE_KEY\W{1,8}[0-9a-f]{32}\b'),
-    ("a Kaggle token", rb"\bKGAT_[0-9A-Za-z]{16,}"),
-    ("a Hugging Face token", rb"\b(?:hf|api_org)_[0-9A-Za-z]{30,}"),
-    # The marker alone, as in code that looks for keys, is no secret.
-    ("a private key", rb"""-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?:\\[nr]|[\s"'])*[A-Za-z0-9+/]{4}"""),
-)
-
 
 @dataclass(frozen=True)
 class Tree:
@@ -55,12 +45,15 @@ class Tree:
     """The path of the folder that imports start from, `.` for the folder that holds everything."""
 
 
-def collect(source: Path, entry: Path, include: Sequence[str] | None = None) -> Tree:
+def collect(
+    source: Path, entry: Path, include: Sequence[str] | None = None, *, allow: Sequence[str] = ()
+) -> Tree:
     """Read `source` whole, or the files and folders that `include` names, with the entry.
 
     What git ignores stays out in a checkout, and caches and editor files everywhere. A symbolic link counts
     as the file it leads to if that lies in the tree; any other link would carry along what a checkout does
-    not hold, or run in a circle, and is refused, as are secrets and syntax errors. Raises InputInvalid.
+    not hold, or run in a circle, and is refused, as are syntax errors, and secrets that `allow` does not
+    name. Raises InputInvalid.
     """
     source, entry = Path(os.path.abspath(source)), Path(os.path.abspath(entry))  # noqa: PTH100  (links stay)
     for path, is_there, kind in ((source, source.is_dir(), "folder"), (entry, entry.is_file(), "file")):
@@ -75,7 +68,7 @@ def collect(source: Path, entry: Path, include: Sequence[str] | None = None) -> 
     tree = Tree(dict(sorted(files.items())), _name(entry, top), _name(source, top))
     if "bundle.json" in files:
         raise InputInvalid("'bundle.json': the unpacked bundle writes its manifest there", hint="rename it")
-    _refuse_secrets(tree)
+    secrets.refuse(tree.files, allow)
     _refuse_syntax_errors(tree)
     return tree
 
@@ -96,7 +89,12 @@ def collect_project(project: Path, entry: str | None = None) -> Tree:
     Beyond what `collect` refuses, a file that imports a module of HOME_ONLY raises InputInvalid.
     """
     table = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["kit"]["bundle"]
-    tree = collect(project / table["source"], project / (entry or table["entry"]), table["include"])
+    tree = collect(
+        project / table["source"],
+        project / (entry or table["entry"]),
+        table["include"],
+        allow=table.get("allow", ()),
+    )
     for path, data in tree.files.items():
         for line, module in _imports(path, data, tree.source_root):
             if any(f"{module}.".startswith(f"{home}.") for home in HOME_ONLY):
@@ -178,20 +176,6 @@ def _read(path: Path, top: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise InputInvalid(f"{_name(path, top)!r}: cannot be read: {error.strerror}") from error
-
-
-def _refuse_secrets(tree: Tree) -> None:
-    hint = "take it out and let git ignore it; what was pushed once must be revoked"
-    for path, data in tree.files.items():
-        name = path.rpartition("/")[2]
-        allowed = any(fnmatch.fnmatchcase(name, pattern) for pattern in _SECRET_NAMES_ALLOWED)
-        if not allowed and any(fnmatch.fnmatchcase(name, pattern) for pattern in _SECRET_NAMES):
-            raise InputInvalid(f"{path}:1: a file of that name holds credentials", hint=hint)
-        for what, pattern in _SECRETS:
-            found = re.search(pattern, data)
-            if found:
-                line = data.count(b"\n", 0, found.start()) + 1
-                raise InputInvalid(f"{path}:{line}: {what}", hint=hint)
 
 
 def _refuse_syntax_errors(tree: Tree) -> None:
