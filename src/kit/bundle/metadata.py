@@ -84,7 +84,7 @@ def build(config: Config, *, owner: str = PLACEHOLDER_OWNER, template: Path = TE
 def write(config: Config, folder: Path, *, owner: str = PLACEHOLDER_OWNER) -> Path:
     """Write `folder`/kernel-metadata.json and return its path."""
     path = folder / "kernel-metadata.json"
-    files.write_whole(path, json.dumps(build(config, owner=owner), indent=2) + "\n")
+    files.write_json(path, build(config, owner=owner))
     return path
 
 

