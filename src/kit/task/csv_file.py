@@ -74,7 +74,8 @@ def _utf16(data: bytes) -> str:
 def form_of(data: bytes) -> Form:
     """Return the form in which bytes read best; what is neither UTF-8 nor UTF-16 is taken for cp1252."""
     encoding = _utf16(data) or "utf-8"
-    text = data.decode(encoding, "replace").removeprefix("\ufeff")
+    decoder = codecs.getincrementaldecoder(encoding)("replace")  # the end may be cut inside a character
+    text = decoder.decode(data).removeprefix("\ufeff")
     damaged = text.count("\ufffd")
     if damaged and encoding == "utf-8" and damaged >= len(re.findall("[^\0-\x7f\ufffd]", text)):
         encoding = "cp1252"

@@ -65,15 +65,7 @@ def read(path: Path, competition: Competition, *, labelled: bool) -> tuple[DataF
 def scan(path: Path, competition: Competition, *, labelled: bool, text: bool = True) -> tuple[Columns, Left]:
     """Return what `read` does as lists, without pandas; without `text`, no sentences."""
     sheet = csv_file.read(path, csv_file.Form(competition.encoding, competition.delimiter))
-    wanted = {"id": competition.id, "text": competition.text if text or not competition.id else ""}
-    wanted |= {"language": competition.language, "label": competition.label if labelled else ""}
-    named = csv_file.names(sheet.header)
-    optional = {"id" if labelled else "", "" if text else "language"}
-    wanted = {
-        name: column
-        for name, column in wanted.items()
-        if column and (column in named or name not in optional)
-    }
+    wanted = _wanted(competition, csv_file.names(sheet.header), labelled=labelled, text=text)
     by_column, uneven = sheet.columns(wanted.values())
     columns = {name: by_column[column] for name, column in wanted.items()}
     count = len(next(iter(columns.values()), ()))
@@ -105,6 +97,22 @@ def scan(path: Path, competition: Competition, *, labelled: bool, text: bool = T
         kept = [at for at in range(count) if at not in out]
         columns = {name: [values[at] for at in kept] for name, values in columns.items()}
     return columns, left
+
+
+def _wanted(competition: Competition, header: Sequence[str], *, labelled: bool, text: bool) -> dict[str, str]:
+    """Return the columns to read by role: no training id and, without texts, no language must be there."""
+    column_by_role = {
+        "id": competition.id,
+        "text": competition.text if text or not competition.id else "",
+        "language": competition.language,
+        "label": competition.label if labelled else "",
+    }
+    optional = {"id" if labelled else "", "" if text else "language"}
+    return {
+        role: column
+        for role, column in column_by_role.items()
+        if column and (column in header or role not in optional)
+    }
 
 
 def _mark(columns: Columns, competition: Competition, marks: dict[int, str]) -> None:

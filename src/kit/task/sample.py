@@ -84,7 +84,7 @@ def find(
     if len({(one.id, one.label, one.id_at) for one in found}) > 1:
         raise InputInvalid(
             f"{test.parent}: two files could be the sample submission: {found[0]} and {found[1]}",
-            hint=f"submission_label = {found[0].label!r} in kit.toml, [competition]",
+            hint=f"submission_id = {found[0].id!r} and submission_label = {found[0].label!r} in kit.toml",
         )
     return found[0] if found else None
 
@@ -95,7 +95,7 @@ def _is_likely(one: Sample) -> bool:
 
 
 def read(path: Path, ids: Sequence[str], competition: Competition) -> Sample | None:
-    """Return the file as a sample submission, or None where no two columns can be read from it.
+    """Return the file as a sample submission, or None where it has not two columns or no id by value or name.
 
     The id column is the one that holds the test's ids, else the one of that name, else the first.
     """
@@ -112,8 +112,10 @@ def read(path: Path, ids: Sequence[str], competition: Competition) -> Sample | N
         exact = [at for at, own in enumerate(columns) if len(set(own)) == len(own) == len(ids)]
     wanted = set() if exact else set(ids)
     shared = [len(wanted.intersection(own)) for own in columns]
-    at = max(range(len(columns)), key=lambda at: (shared[at], header[at] == competition.id, -at))
-    at = exact[0] if exact else at
+    named = [name.casefold() == competition.id.casefold() for name in header]
+    at = max(range(len(columns)), key=lambda at: (at in exact, shared[at], named[at], -at))
+    if not (exact or shared[at] or named[at]):
+        return None
     is_stale = not exact and set(columns[at]) != wanted
     values = dict.fromkeys(columns[1 - min(at, 1)])
     return Sample(path, tuple(header), at, columns[at], tuple(values)[:1000], is_stale)
