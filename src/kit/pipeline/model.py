@@ -168,6 +168,14 @@ def renew_adapter(loaded: Loaded, seed: int) -> None:
         if isinstance(module, LoraLayer):
             for adapter in module.scaling:
                 module.reset_lora_parameters(adapter, init_lora_weights=True)
+    _drop_copies(loaded)
+
+
+def _drop_copies(loaded: Loaded) -> None:
+    """Let Unsloth cast the adapter anew for decoding; its copy is of the weights before."""
+    for weight in loaded.model.parameters():
+        if hasattr(weight, "_fast_lora"):
+            del weight._fast_lora
 
 
 def set_scaling(loaded: Loaded, lora: Lora) -> None:
@@ -212,9 +220,7 @@ def load_adapter(loaded: Loaded, folder: Path) -> None:
     outcome = set_peft_model_state_dict(loaded.model, load_file(path))
     if outcome.unexpected_keys:
         raise InputInvalid(f"{path} is an adapter of another model: {outcome.unexpected_keys[0]!r}")
-    for weight in loaded.model.parameters():
-        if hasattr(weight, "_fast_lora"):
-            del weight._fast_lora  # Unsloth's copy for decoding, of the weights before
+    _drop_copies(loaded)
 
 
 def save_adapter(loaded: Loaded, folder: Path) -> str:

@@ -64,13 +64,13 @@ def differs(earlier: Mapping[str, object], config: Config, *, only_answers: bool
 
     With `only_answers` the members are to answer again, and how and which rows may differ.
     """
-    run = {f"run.{name}": getattr(config.run, name) for name in ("members", "grid")}
-    was = load(earlier, where="the earlier run's settings")
-    before = _deciding(was) | {f"run.{name}": getattr(was.run, name) for name in ("members", "grid")}
-    for name, value in (_deciding(config) | run).items():
-        if only_answers and name.startswith(("predict.", "data.test_rows")):
-            continue
-        if before[name] != value:
+    before, now = (
+        {**_deciding(each), "run.members": each.run.members, "run.grid": each.run.grid}
+        for each in (load(earlier, where="the earlier run's settings"), config)
+    )
+    for name, value in now.items():
+        may_differ = only_answers and name.startswith(("predict.", "data.test_rows"))
+        if before[name] != value and not may_differ:
             return f"{name} was {before[name]!r}, now {value!r}"
     return ""
 

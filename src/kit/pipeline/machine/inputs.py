@@ -23,7 +23,7 @@ SAMPLE_BYTES = 2**20
 
 def competition_folder(root: Path, slug: str, *, wait_seconds: float = MOUNT_WAIT_SECONDS) -> Path:
     """Return the folder that holds train.csv and test.csv, the one named `slug` first."""
-    found = _wait_for(root, "train.csv", wait_seconds)
+    found = marked(root, "train.csv", wait_seconds)
     folders = [path.parent for path in found if (path.parent / "test.csv").is_file()]
     if not folders:
         raise InputInvalid(
@@ -47,7 +47,7 @@ def model_folder(root: Path, name: str, *, wait_seconds: float = MOUNT_WAIT_SECO
             hint="make prepare, then attach its output; or a Kaggle Model in model.name",
         )
     wanted = [part.lower() for part in name.split("/")[1:]]
-    found = _wait_for(root, "config.json", wait_seconds)
+    found = marked(root, "config.json", wait_seconds)
     for path in found:
         parts = [part.lower() for part in path.parent.relative_to(root).parts]
         if parts[-len(wanted) :] == wanted:
@@ -86,11 +86,6 @@ def mark_model(folder: Path, name: str) -> None:
     write_json(folder / MODEL_MARKER, {"schema": 1, "name": name, "revision": revision(folder)})
 
 
-def marked(root: Path, marker: str, wait_seconds: float = MOUNT_WAIT_SECONDS) -> list[Path]:
-    """Return every file called `marker` below the input root, once there is one or the time is over."""
-    return _wait_for(root, marker, wait_seconds)
-
-
 def attached_snapshot(root: Path, name: str, *, wait_seconds: float = 0.0) -> Path | None:
     """Return the attached folder with a snapshot of this model of Hugging Face, or None."""
     for path in marked(root, MODEL_MARKER, wait_seconds):
@@ -116,7 +111,8 @@ def _model_hint(name: str) -> str:
     )
 
 
-def _wait_for(root: Path, name: str, wait_seconds: float) -> list[Path]:
+def marked(root: Path, name: str, wait_seconds: float = MOUNT_WAIT_SECONDS) -> list[Path]:
+    """Return every file called `name` below the input root, once there is one or the time is over."""
     deadline = time.monotonic() + wait_seconds
     while not (found := sorted(_walk(root, name))) and time.monotonic() < deadline:
         time.sleep(1.0)
