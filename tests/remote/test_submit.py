@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from kaggle_fixtures import SLUG, StartKaggle
 
 from kit.errors import InputInvalid, KitError
-from kit.remote import pull, submit
+from kit.remote import pull, runs, submit
 from kit.remote.runs import Run
 from kit.remote.submit import SubmissionRefused
 from kit.remote.wire.client import Client
@@ -58,6 +59,17 @@ def test_the_same_file_is_not_submitted_twice(kaggle: Server, client: Client, pu
     path.write_text(path.read_text().replace("t0,Positive", "t0,Negative"))
     assert submit.submit(client, pulled).score < "1"
     assert len(kaggle.state.submissions) == 2
+
+
+def test_what_was_made_at_home_is_submitted_like_a_run(kaggle: Server, client: Client, pulled: Run) -> None:
+    """A blend or a baseline has made.json in place of push.json, and the folder's name for its words."""
+    folder = pulled.folder.parent / "baseline-little"
+    folder.mkdir()
+    shutil.copy(pulled.folder / "submission.csv", folder)
+    told = json.loads((pulled.folder / "push.json").read_text()) | {"slug": folder.name, "version": 0}
+    (folder / "made.json").write_text(json.dumps(told))
+    assert submit.submit(client, runs.load(folder)).score == "1.00000"
+    assert kaggle.state.submissions[0].description.startswith("baseline-little ")
 
 
 @pytest.mark.parametrize(
