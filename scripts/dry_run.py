@@ -29,7 +29,7 @@ def _dry_run(arguments: argparse.Namespace) -> int:
     from kit import config
     from kit.bundle import build
     from kit.fetch import inputs
-    from local_kaggle import sandbox
+    from local_kaggle import following, sandbox
 
     resolved = config.resolve(arguments.preset, arguments.set)
     data = arguments.data or inputs.competition_folder(resolved)
@@ -47,7 +47,7 @@ def _dry_run(arguments: argparse.Namespace) -> int:
         print(f"the kernel took {time.monotonic() - started:.1f} s")
         return _judge(resolved, data, root / "kaggle" / "working")
     if not explained:
-        stopped = status == sandbox.TIMED_OUT
+        stopped = status == following.TIMED_OUT
         how = f"was stopped after {arguments.timeout:.0f} s" if stopped else f"ended with status {status}"
         print(f"error: the run {how} (try: the lines above, or a larger TIMEOUT)", file=sys.stderr)
     return 1

@@ -8,32 +8,23 @@ business.
 
 from __future__ import annotations
 
-import codecs
 import contextlib
 import functools
 import json
 import os
-import selectors
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from local_kaggle import jail
-
-OutputCallback = Callable[[str, float, str], None]
-"""Receives the stream's name (`stdout` or `stderr`), seconds since the start, and a chunk of text."""
-
-TIMED_OUT = 124
-"""Exit status of a run that was stopped at its time limit, as `timeout(1)` gives it."""
+from local_kaggle.following import MARKER, OutputCallback, follow
 
 Layout = Literal["2026", "old", "mixed"]
 
@@ -41,14 +32,12 @@ _NOT_ISOLATED = (
     "local_kaggle: user namespaces are not allowed here: the script can read and write what you can, its"
     " inputs are links, its network is only discouraged by dead proxies, a child may outlive a killed server"
 )
-_GRACE_SECONDS = 5.0
 _LONGEST_TEMPORARY_FOLDER = 70
 _CREDENTIALS = frozenset({"KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN"})
 _THREAD_SETTINGS = ("OMP_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _NETWORK_SETTINGS = ("PIP_", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 # Port 9 is "discard": nothing listens there, so a request fails at once instead of hanging.
 _DEAD_PROXY = "http://127.0.0.1:9"
-_MARKER = "LOCAL_KAGGLE_SANDBOX"
 
 
 @dataclass(frozen=True)
@@ -118,25 +107,33 @@ def run(
                 view=str(root / "view"),
                 source=str(source),
                 input=str(inputs),
-                mounts=[
-                    (str(mount.folder.resolve()), str(inputs / path))
-                    for mount in mounts
-                    for path in mount.paths(layout)
-                ],
+                mounts=_places(mounts, inputs, layout),
                 visible=_visible(interpreter, environment, visible),
             )
-            with subprocess.Popen(
-                _through_jail(plan),
-                cwd=plan.folder,
-                env={"TMPDIR": temporary} | environment | {_MARKER: marker},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            ) as process:
-                return _follow(process, marker, timeout_seconds, on_output, stop or threading.Event())
+            variables = {"TMPDIR": temporary} | environment | {MARKER: marker}
+            with _start(plan, variables) as process:
+                return follow(process, marker, timeout_seconds, on_output, stop or threading.Event())
     finally:
         source.chmod(0o755)
+
+
+def _start(plan: jail.Plan, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", jail.__file__, json.dumps(plan)],
+        cwd=plan.folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+def _places(mounts: Sequence[Mount], inputs: Path, layout: Layout) -> list[tuple[str, str]]:
+    """Pair each mount's folder with the places where it is shown."""
+    return [
+        (str(mount.folder.resolve()), str(inputs / path)) for mount in mounts for path in mount.paths(layout)
+    ]
 
 
 def _lay_out(
@@ -160,11 +157,10 @@ def _lay_out(
         shutil.rmtree(machine)
     for folder in (source, inputs, working, root / "home", root / "tmp", root / "view"):
         folder.mkdir(parents=True, exist_ok=True)
-    for mount in mounts:
-        for path in mount.paths(layout):
-            (inputs / path).mkdir(parents=True, exist_ok=True)
-            if links:
-                _mirror(mount.folder.resolve(), inputs / path)
+    for original, place in _places(mounts, inputs, layout):
+        Path(place).mkdir(parents=True, exist_ok=True)
+        if links:
+            _mirror(Path(original), Path(place))
     program = source / "script.py"
     program.write_text(script, encoding="utf-8", newline="")
     program.chmod(0o444)
@@ -243,18 +239,9 @@ def namespaces_allowed() -> bool:
         view, source, inputs = (f"{folder}/{name}" for name in ("view", "source", "input"))
         places = (folder, folder, folder, view, source, inputs)
         plan = jail.Plan(os.getpid(), True, False, ["true"], *places, mounts=[], visible=[])
-        probe = subprocess.run(
-            _through_jail(plan),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=30,
-            check=False,
-        )
+        with _start(plan, os.environ) as probe:
+            probe.communicate(timeout=30)
     return probe.returncode == 0
-
-
-def _through_jail(plan: jail.Plan) -> list[str]:
-    return [sys.executable, "-I", "-S", jail.__file__, json.dumps(plan)]
 
 
 def _visible(interpreter: Path, environment: Mapping[str, str], more: Sequence[Path]) -> list[str]:
@@ -267,85 +254,3 @@ def _visible(interpreter: Path, environment: Mapping[str, str], more: Sequence[P
     passed_on = [value for name, value in environment.items() if name.startswith(_NETWORK_SETTINGS)]
     named = [path for path in (*passed_on, *map(str, more)) if os.path.isabs(path)]  # noqa: PTH117
     return [*prefixes, *named]
-
-
-def _follow(
-    process: subprocess.Popen[bytes],
-    marker: str,
-    timeout_seconds: float,
-    on_output: OutputCallback | None,
-    stop: threading.Event,
-) -> int:
-    started = time.monotonic()
-    ending: float | None = None
-    timed_out = False
-
-    def emit(name: str, text: str) -> None:
-        if text and on_output is not None:
-            on_output(name, time.monotonic() - started, text)
-
-    with selectors.DefaultSelector() as selector:
-        for name in ("stdout", "stderr"):
-            decoder = codecs.getincrementaldecoder("utf-8")("replace")
-            selector.register(getattr(process, name), selectors.EVENT_READ, (name, decoder))
-        try:
-            while process.poll() is None:
-                now = time.monotonic()
-                if ending is None and (now - started >= timeout_seconds or stop.is_set()):
-                    ending, timed_out = now, not stop.is_set()
-                    _signal(process, marker, signal.SIGTERM)
-                elif ending is not None and now - ending >= _GRACE_SECONDS:
-                    _signal(process, marker, signal.SIGKILL)
-                _read(selector, emit, wait_seconds=0.05)
-        except BaseException:
-            _signal(process, marker, signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_GRACE_SECONDS)
-            raise
-        finally:
-            # Kaggle discards the machine with everything on it; a child left behind must not outlive the run.
-            _signal(process, marker, signal.SIGKILL)
-        while selector.get_map() and _read(selector, emit, wait_seconds=1.0):
-            pass
-    return TIMED_OUT if timed_out else process.returncode
-
-
-def _read(selector: selectors.BaseSelector, emit: Callable[[str, str], None], wait_seconds: float) -> bool:
-    """Pass on what the pipes hold and forget those that ended; False if nothing came in time."""
-    ready = selector.select(wait_seconds)
-    for key, _ in ready:
-        name, decoder = key.data
-        chunk = os.read(key.fd, 1 << 16)
-        emit(name, decoder.decode(chunk, final=not chunk))
-        if not chunk:
-            selector.unregister(key.fileobj)
-    return bool(ready)
-
-
-def _signal(process: subprocess.Popen[bytes], marker: str, number: signal.Signals) -> None:
-    """Signal the process group, then whoever left it but still carries the marker in the environment.
-
-    torchrun starts its workers in sessions of their own, so the group alone would miss them.
-    """
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, number)
-    if number == signal.SIGTERM:
-        return
-    for _ in range(20):
-        left = _marked(marker)
-        if not left:
-            return
-        for number_of_process in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number_of_process, number)
-        time.sleep(0.02)
-
-
-def _marked(marker: str) -> list[int]:
-    wanted = f"{_MARKER}={marker}".encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found

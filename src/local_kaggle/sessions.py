@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local_kaggle import sandbox
+from local_kaggle import following, sandbox
 from local_kaggle.sandbox import Mount
 from local_kaggle.state import Kernel, Refused, State, Version
 
@@ -298,7 +298,7 @@ class Sessions:
             late = version.ended - (version.started or version.ended) >= self._time_limit_seconds(version)
             if self._stops[version.session_id].is_set():
                 version.status = "CANCEL_ACKNOWLEDGED"
-            elif exit_status == sandbox.TIMED_OUT and late:
+            elif exit_status == following.TIMED_OUT and late:
                 version.status, version.failure = "CANCEL_ACKNOWLEDGED", _TIMED_OUT
             elif exit_status is None:
                 version.status, version.failure = "ERROR", _NOT_RUN

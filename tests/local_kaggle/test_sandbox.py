@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from sdk_client import left
 
-from local_kaggle import sandbox
+from local_kaggle import following, sandbox
 from local_kaggle.sandbox import Mount
 
 namespaces = pytest.mark.skipif(
@@ -333,7 +333,7 @@ def test_no_process_outlives_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, expected: int
 ) -> None:
     """Children that ignore SIGTERM or left for a session of their own are killed too."""
-    monkeypatch.setattr(sandbox, "_GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(following, "GRACE_SECONDS", 0.3)
     mark = f"{tmp_path.name}-{uuid.uuid4().hex}"
     script = textwrap.dedent(LEAVES_CHILDREN).replace("MARK", mark) + ending
     status, output = run(tmp_path, script, timeout_seconds=1.0)
