@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 TOKEN = "rehearsal"
 BARE = ["push.json"]
-WHOLE = ["kernel.log", "pull.json", "push.json", "run.json", "submission.csv"]
+WHOLE = ["kernel.log", "outputs.json", "pull.json", "push.json", "run.json", "submission.csv"]
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ PUSH = ["kernels", "push", "-p", "build/tiny"]
 STATUS = ["kernels", "status", REF]
 OUTPUT = ["kernels", "output", REF, "-p", "out/a/b"]
 BOTH = ["run.json", "submission.csv"]
+ALL = ["outputs.json", *BOTH]
 SUBMIT = ["competitions", "submit", SLUG, "-f", "submission.csv", "-m", "by hand"]
 
 
@@ -51,9 +52,9 @@ CASES = [
     Case("empty-json", STATUS, NAMED["empty-json"], 0, []),
     Case("error-run", STATUS, faults.amend("GetKernelSessionStatus", {"status": "ERROR"}), 0, []),
     Case("expired links", OUTPUT, faults.html("output", 404, times=99), 1, []),
-    Case("html file", OUTPUT, faults.html("signed", times=99), 0, BOTH),
-    Case("truncate", OUTPUT, faults.cut(9), 1, ["run.json", "run.json.kaggle-partial"]),
-    Case("wrong-length", OUTPUT, Fault("signed", 99, edit_body=lambda b: b[1:]), 0, BOTH),
+    Case("html file", OUTPUT, faults.html("signed", times=99), 0, ALL),
+    Case("truncate", OUTPUT, faults.cut(9), 1, ["outputs.json", "outputs.json.kaggle-partial"]),
+    Case("wrong-length", OUTPUT, Fault("signed", 99, edit_body=lambda b: b[1:]), 0, ALL),
     Case("traversal", OUTPUT, NAMED["traversal"], 1, []),
     Case("newer version", OUTPUT, Fault("none"), 0, BOTH),
     Case("limit", SUBMIT, NAMED["submission-limit"], 1, []),
