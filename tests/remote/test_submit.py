@@ -42,7 +42,7 @@ def test_a_submission_is_scored_and_recorded(
     assert submitted.score == "1.00000"
     assert capsys.readouterr().out == f"5 submissions to {SLUG} are left today\n"
     made = kaggle.state.submissions[0]
-    assert made.description.startswith("first try little-kernel-tiny/v1 ")
+    assert made.description.endswith(" first try little-kernel-tiny/v1")
     assert made.total_bytes == (pulled.folder / "submission.csv").stat().st_size
     told = record(pulled)
     assert (told["ref"], told["status"], told["public_score"]) == (made.ref, "COMPLETE", "1.00000")
@@ -76,9 +76,7 @@ def test_what_was_made_at_home_is_submitted_like_a_run(kaggle: Server, client: C
     "fault",
     [
         Fault("CreateSubmission", drop="after"),
-        Fault("CreateSubmission", drop="before"),
-        faults.status("CreateSubmission", 502),
-        faults.html("CreateSubmission"),
+        faults.status("CreateSubmission", 429),
         Fault("upload", drop="before"),
         Fault("upload", drop="after"),
         faults.status("upload", 503, times=2),
@@ -97,6 +95,67 @@ def test_one_submission_is_made_whatever_happens_to_its_answers(
     assert submit.submit(client, pulled).score == "1.00000"
     assert kaggle.faults.struck(fault)
     assert len(kaggle.state.submissions) == 1
+
+
+LOST = {
+    "request": Fault("CreateSubmission", drop="before"),
+    "gateway": faults.status("CreateSubmission", 502),
+    "page": faults.html("CreateSubmission"),
+    "answer": Fault("CreateSubmission", drop="after"),
+}
+
+
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
+@pytest.mark.parametrize("is_listed", [True, False], ids=["listed", "list lags"])
+def test_a_submission_without_an_answer_is_not_made_again_before_a_look(
+    kaggle: Server, client: Client, pulled: Run, fault: Fault, is_listed: bool
+) -> None:
+    """The first command leaves its intent; the next one waits until the list has had its time."""
+    kaggle.faults.arm(fault)
+    if not is_listed:
+        kaggle.faults.arm(faults.status("ListSubmissions", 403, times=len(submit.LOOKS_AFTER_SECONDS)))
+    if not is_listed or fault is not LOST["answer"]:
+        with pytest.raises(SubmissionRefused, match="may have been made"):
+            submit.submit(client, pulled)
+        assert (record(pulled)["status"], kaggle.requests.count("CreateSubmission")) == ("UNKNOWN", 1)
+    assert submit.submit(client, pulled).score == "1.00000"
+    assert len(kaggle.state.submissions) == 1
+
+
+def test_a_list_that_does_not_answer_is_no_leave_to_submit_again(
+    kaggle: Server, client: Client, pulled: Run
+) -> None:
+    """What was begun is neither forgotten nor repeated."""
+    kaggle.faults.arm(LOST["answer"])
+    kaggle.faults.arm(faults.status("ListSubmissions", 403, times=99))
+    for _ in range(2):
+        with pytest.raises(SubmissionRefused):
+            submit.submit(client, pulled)
+    assert record(pulled)["status"] == "UNKNOWN"
+    kaggle.faults.clear()
+    assert submit.submit(client, pulled).earlier
+    assert len(kaggle.state.submissions) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "score"),
+    [({"publicScore": ""}, ""), ({"publicScore": None}, ""), ({"publicScore": "nan"}, "nan")],
+)
+def test_a_score_that_is_none_is_told_as_that(
+    kaggle: Server, client: Client, pulled: Run, changes: dict[str, Any], score: str
+) -> None:
+    """Kaggle scores some submissions later, or with no number."""
+    kaggle.faults.arm(faults.judge(changes))
+    submitted = submit.submit(client, pulled)
+    assert submitted.score == score
+    assert "no score" in submitted.words
+
+
+def test_a_state_that_is_not_known_is_waited_for(kaggle: Server, client: Client, pulled: Run) -> None:
+    """It is no verdict."""
+    kaggle.faults.arm(faults.judge({"status": "REVIEWED_BY_HAND"}))
+    with pytest.raises(SubmissionRefused, match="without a score after"):
+        submit.submit(client, pulled, deadline_seconds=30)
 
 
 def test_an_upload_goes_on_where_it_was_cut(
@@ -144,7 +203,12 @@ REFUSALS = {
     ),
     "no upload": (faults.status("StartSubmissionUpload", 500, times=99), "answers 500", "same command", None),
     "upload gone": (faults.status("upload", 404, times=99), "a file's link with 404", "/submissions", None),
-    "never arrives": (Fault("CreateSubmission", 99, drop="before"), "broke the connection", "same", None),
+    "notebooks only": (
+        faults.status("CreateSubmission", 400, "This competition only accepts Submissions from Notebooks."),
+        "only accepts Submissions from Notebooks",
+        "version 1 can be submitted by hand",
+        None,
+    ),
 }
 
 

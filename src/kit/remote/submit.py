@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
+import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from kit.errors import InputInvalid, KitError
+from kit.files import read_json, sha256_of, write_json
 from kit.remote import runs
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
-from kit.remote.wire.transport import Refused, Unsettled
+from kit.remote.wire.transport import KaggleError, Refused, Unsettled
 
 SCORE_SECONDS = 900.0
 POLL_SECONDS = 5.0
 LOOKS_AFTER_SECONDS = (1.0, 5.0, 10.0)
-"""When to look for a submission whose answer was lost."""
+"""When to look for a submission whose answer was lost; the list can lag behind."""
+LAG_SECONDS = 180.0
+"""How long a submission may stay unseen in Kaggle's list."""
 UPLOADED = (200, 201)
+SCORED = ("COMPLETE", "ERROR")
+RECORD = "submission.json"
 
 
 class SubmissionRefused(KitError):
@@ -28,11 +34,21 @@ class SubmissionRefused(KitError):
 
 @dataclass(frozen=True)
 class Submitted:
-    """A submission with its public score; `earlier` if it was made before and only looked up now."""
+    """A submission with its public score, which may be empty; `earlier` if it was made before."""
 
     ref: int
     score: str
     earlier: bool
+
+    @property
+    def words(self) -> str:
+        """How the verdict is told."""
+        try:
+            scored = f"scored {self.score}" if math.isfinite(float(self.score)) else ""
+        except ValueError:
+            scored = ""
+        when = " earlier" if self.earlier else ""
+        return f"{scored or f'has no score ({self.score!r})'}{when} as submission {self.ref}"
 
 
 def submit(
@@ -45,8 +61,8 @@ def submit(
 ) -> Submitted:
     """Submit the run's submission.csv and return its score; the same file is never submitted twice.
 
-    `message` is put before the run's name. submission.json is written as soon as Kaggle has the file, and
-    again with the verdict. Raises SubmissionRefused.
+    `message` is put before the run's name. submission.json is written before Kaggle is asked, and again with
+    the verdict: what got no answer is looked for by the next submit. Raises SubmissionRefused.
     """
     path = run.folder / "submission.csv"
     try:
@@ -56,37 +72,36 @@ def submit(
             f"{path} cannot be read: {error.strerror}", hint=f"make pull RUN={run.name}"
         ) from None
     slug = run.config["competition"]["slug"]
-    sha256 = hashlib.sha256(body).hexdigest()
-    record = runs.read_json(run.folder / "submission.json")
-    earlier = record.get("sha256") == sha256 and record.get("status") != "ERROR"
-    if not earlier:
-        _require_whole(run)
-        # The hash makes the words unique, so that a lost answer can be looked up by them.
-        words = " ".join([*([message] if message else []), run.name, sha256[:8]])
-        try:
+    sha256 = sha256_of(body)
+    record = read_json(run.folder / RECORD)
+    if record.get("sha256") != sha256 or record.get("status") == "ERROR":
+        record = {}
+    earlier = bool(record)
+    try:
+        if record and not record.get("ref"):
+            record["ref"] = _search(client, slug, record, tell)
+        if not record.get("ref"):
+            _require_whole(run)
+            earlier = False
             tell(_allowance(client, slug))
-            ref = _create(client, slug, path, body, words)
-        except Refused as refused:
-            raise _explained(client, run, slug, refused) from None
-        record = {
-            "schema": runs.SCHEMA,
-            "competition": slug,
-            "ref": ref,
-            "sha256": sha256,
-            "message": words,
-            "status": "PENDING",
-            "submitted_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        runs.write_json(run.folder / "submission.json", record)
+            # The hash comes first and makes the words unique: Kaggle may trim what follows.
+            words = " ".join([sha256[:8], *([message] if message else []), run.name])
+            record = {"schema": runs.SCHEMA, "competition": slug, "sha256": sha256, "message": words}
+            record["ref"] = _create(client, slug, path, body, record)
+    except Refused as refused:
+        raise _explained(client, run, slug, refused) from None
+    write_json(run.folder / RECORD, record | {"status": "PENDING"})
     verdict = _wait(client, slug, record["ref"], deadline_seconds)
-    record |= {"status": verdict.status.name, "public_score": verdict.public_score or ""}
+    score = (verdict.public_score or "").strip()
+    record |= {"status": verdict.status.name, "public_score": score}
     record["error"] = verdict.error_description or ""
-    runs.write_json(run.folder / "submission.json", record)
+    write_json(run.folder / RECORD, record)
     if verdict.status.name == "ERROR":
         raise SubmissionRefused(
-            f"Kaggle cannot score {path}: {record['error']}", hint=f"make validate RUN={run.name}"
+            f"Kaggle cannot score {path}: {record['error'] or 'no reason given'}",
+            hint=f"make validate RUN={run.name}",
         )
-    return Submitted(record["ref"], verdict.public_score, earlier)
+    return Submitted(record["ref"], score, earlier)
 
 
 def _require_whole(run: Run) -> None:
@@ -107,8 +122,11 @@ def _allowance(client: Client, slug: str) -> str:
     return f"{left.num_allowed_now} submissions to {slug} are left today"
 
 
-def _create(client: Client, slug: str, path: Path, body: bytes, words: str) -> int:
-    """Upload the bytes, make a submission of them and return its number."""
+def _create(client: Client, slug: str, path: Path, body: bytes, record: dict[str, Any]) -> int:
+    """Upload the bytes, make one submission of them and return its number; `record` is kept before that.
+
+    Raises SubmissionRefused where the answer got lost and the submission is not seen: it is not made again.
+    """
     started = client.call(
         "StartSubmissionUpload",
         needs="createUrl",
@@ -118,29 +136,41 @@ def _create(client: Client, slug: str, path: Path, body: bytes, words: str) -> i
         last_modified_epoch_seconds=int(path.stat().st_mtime),
     )
     _upload(client, started.create_url, body)
+    now = datetime.fromtimestamp(client.clock.wall(), UTC).isoformat(timespec="seconds")
+    write_json(path.with_name(RECORD), record | {"status": "UNKNOWN", "submitted_at": now})
+    fields = {"blob_file_tokens": started.token, "submission_description": record["message"]}
 
     def attempt() -> int:
-        fields = {"blob_file_tokens": started.token, "submission_description": words}
         try:
             answer = client.call(
                 "CreateSubmission", needs="ref", patient=False, competition_name=slug, **fields
             )
             return int(answer.ref)
-        except Unsettled:
-            ref = _look_up(client, slug, words)
-            if ref is None:
+        except Refused:
+            path.with_name(RECORD).unlink()
+            raise
+        except Unsettled as error:
+            if error.is_busy:  # nothing was done
                 raise
-            return ref
+            cause = error.message
+        for seconds in LOOKS_AFTER_SECONDS:
+            client.clock.sleep(seconds)
+            with suppress(KaggleError):
+                if ref := _look_up(client, slug, record["sha256"][:8]):
+                    return ref
+        raise SubmissionRefused(
+            f"the submission may have been made, Kaggle does not show it yet: {cause}",
+            hint="make submit again in some minutes, which looks first",
+        )
 
     return client.patiently(attempt)
 
 
 def _explained(client: Client, run: Run, slug: str, refused: Refused) -> SubmissionRefused:
-    """Return the refusal with what to do; a 403 is what notebook-only competitions give to files."""
-    by_hand = f"{run.url}, whose version {run.version} can be submitted by hand"
-    hint = (
-        by_hand if refused.status == 403 and run.version else f"{client.web}/competitions/{slug}/submissions"
-    )
+    """Return the refusal with what to do, which is another thing where only notebooks are taken."""
+    is_by_hand = run.version and (refused.status == 403 or "notebook" in refused.reason.lower())
+    hint = f"{run.url}, whose version {run.version} can be submitted by hand"
+    hint = hint if is_by_hand else f"{client.web}/competitions/{slug}/submissions"
     return SubmissionRefused(refused.message, hint=hint)
 
 
@@ -171,24 +201,33 @@ def _upload(client: Client, url: str, body: bytes) -> None:
         client.patiently(resume)
 
 
-def _look_up(client: Client, slug: str, words: str) -> int | None:
-    """Return the submission of these words, or None if the request that made none was lost on its way."""
-    for seconds in LOOKS_AFTER_SECONDS:
-        client.clock.sleep(seconds)
-        answer = client.call("ListSubmissions", competition_name=slug, page_size=20)
-        for submission in answer.submissions or ():
-            if submission.description == words:
-                return int(submission.ref)
-    return None
+def _search(client: Client, slug: str, record: dict[str, Any], tell: Callable[[str], None]) -> int | None:
+    """Return the submission that an earlier command may have made; None once it would have been seen."""
+    try:
+        age = client.clock.wall() - datetime.fromisoformat(record["submitted_at"]).timestamp()
+    except (KeyError, TypeError, ValueError):
+        age = 0.0
+    if ref := _look_up(client, slug, record["sha256"][:8]):
+        return ref
+    if age < LAG_SECONDS:
+        tell(f"an earlier submission may still appear, looking again in {LAG_SECONDS - age:.0f} s")
+        client.clock.sleep(min(LAG_SECONDS, LAG_SECONDS - age))
+    return _look_up(client, slug, record["sha256"][:8])
+
+
+def _look_up(client: Client, slug: str, mark: str) -> int | None:
+    """Return the submission whose words hold this hash, None where Kaggle shows none."""
+    listed = client.call("ListSubmissions", competition_name=slug, page_size=100).submissions
+    return next((entry.ref for entry in listed if mark in (entry.description or "") and entry.ref), None)
 
 
 def _wait(client: Client, slug: str, ref: int, deadline_seconds: float) -> Any:
-    """Return the submission once it is no longer pending."""
+    """Return the submission once it is scored or in error; any other state, known or not, is waited for."""
     started = client.clock.now()
     while True:
-        seen = _look(client, slug, ref)
-        if seen.status.name != "PENDING":
-            return seen
+        entry = _look(client, slug, ref)
+        if entry is not None and entry.status.name in SCORED:
+            return entry
         waited = client.clock.now() - started
         if waited > deadline_seconds:
             raise SubmissionRefused(
@@ -198,13 +237,10 @@ def _wait(client: Client, slug: str, ref: int, deadline_seconds: float) -> Any:
         client.clock.sleep(POLL_SECONDS)
 
 
-def _look(client: Client, slug: str, ref: int) -> Any:
-    """Return one submission, from the listing where Kaggle does not give it alone."""
+def _look(client: Client, slug: str, ref: int) -> Any | None:
+    """Return one submission, from the list where Kaggle does not give it alone; None where it is not seen."""
     try:
-        return client.call("GetSubmission", needs="status", ref=ref)
-    except Refused:
+        return client.call("GetSubmission", needs="ref", patient=False, ref=ref)
+    except (Refused, Unsettled):
         listed = client.call("ListSubmissions", competition_name=slug, page_size=100)
-        found = [submission for submission in listed.submissions or () if submission.ref == ref]
-        if not found:
-            raise
-        return found[0]
+        return next((entry for entry in listed.submissions if entry.ref == ref), None)
