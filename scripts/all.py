@@ -27,7 +27,7 @@ def main() -> int:
     if pulled.status.has_succeeded:
         sweep.show(pulled.folder)
     if verdict.valid:
-        print(f"next: make submit RUN={pushed.name}")
+        print(workflow.next_step(pushed))
     return 0 if verdict.valid else 1
 
 

@@ -24,8 +24,7 @@ def main() -> int:
         print(f"error: nothing was submitted (try: make validate RUN={found.name})", file=sys.stderr)
         return 1
     submitted = submit.submit(kaggle, found, arguments.message)
-    when = "scored earlier" if submitted.earlier else "scored"
-    print(f"{found.name} {when} {submitted.score} (submission {submitted.ref})")
+    print(f"{found.name} {submitted.words}")
     return 0
 
 

@@ -72,11 +72,11 @@ class Said:
 
 
 class Project:
-    """A checkout in `root`; its runs are in `root`/runs."""
+    """A checkout in `root`; its runs are in `root`/runs/rehearsal."""
 
     def __init__(self, root: Path, competition: Path) -> None:
         self.root = root
-        self.runs = root / "runs"
+        self.runs = root / "runs" / "rehearsal"
         for name in ("src", "scripts"):
             shutil.copytree(
                 ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")

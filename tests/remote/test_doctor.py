@@ -17,10 +17,8 @@ from recorded_run import record
 from kit.bundle import pins
 from kit.bundle.build import Built
 from kit.config import Config
-from kit.errors import InputInvalid
-from kit.remote import doctor, runs, workflow
+from kit.remote import doctor, runs
 from kit.remote.doctor import Check
-from kit.remote.push import PushRefused
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
 from local_kaggle import faults, routes
@@ -247,35 +245,6 @@ def test_little_disk_is_a_warning(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 10**8))
     assert examine()["disk"].verdict == "warn"
-
-
-def test_a_failed_check_keeps_the_push_back(
-    start_kaggle: StartKaggle,
-    make_client: Callable[..., Client],
-    config: Config,
-    make_built: MakeBuilt,
-    runs_root: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    """Nothing is sent, and the line says which checks failed."""
-    kaggle = start_kaggle(joined=False)
-    monkeypatch.setattr(workflow.build, "build", lambda config, **_: make_built(config))
-    with pytest.raises(PushRefused, match="nothing was pushed: competition failed above"):
-        workflow.look_and_push(make_client(kaggle), config, root=runs_root)
-    assert "SaveKernel" not in kaggle.requests
-    assert "fail  competition" in capsys.readouterr().out
-
-
-def test_a_rehearsed_run_is_not_asked_of_kaggle(
-    client: Client, finished: Callable[..., Run], runs_root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """runs/ holds both kinds; each is only known where it was pushed."""
-    run = finished()
-    assert workflow.find(client, "latest", root=runs_root) == run
-    monkeypatch.setattr(Client, "is_local", False)
-    with pytest.raises(InputInvalid, match="was rehearsed on this machine"):
-        workflow.find(client, "latest", root=runs_root)
 
 
 @pytest.mark.parametrize(

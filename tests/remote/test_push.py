@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kaggle_fixtures import SLUG, USER
+from slugify import slugify
 
 from kit.bundle.build import Built
 from kit.config import Config
+from kit.errors import KitError
 from kit.remote import push as pushing
 from kit.remote import runs
 from kit.remote.push import PushRefused
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
-from kit.remote.wire.transport import Unsettled
+from kit.remote.wire.transport import KaggleError, Unsettled
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server
@@ -219,3 +222,245 @@ def test_a_push_that_never_arrives_gives_up(kaggle: Server, send: Callable[..., 
     with pytest.raises(Unsettled, match="broke the connection"):
         send()
     assert versions(kaggle) == []
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        faults.status("GetKernel", 403, times=5),
+        faults.status("GetKernel", 500, times=5),
+        Fault("GetKernel", 5, drop="before"),
+    ],
+    ids=["403", "500", "reset"],
+)
+def test_a_lost_answer_and_no_sight_of_the_kernel_never_make_two_versions(
+    kaggle: Server, send: Callable[..., Run], files: Callable[[], list[str]], refusal: Fault
+) -> None:
+    """The intent stays on disk, and the next push finds what the first one made."""
+    kaggle.faults.arm(NAMED["lose-answer"])
+    kaggle.faults.arm(replace(refusal, skip=1))
+    with pytest.raises(KaggleError, match="may have arrived, Kaggle does not say"):
+        send()
+    assert files() == [f"{KERNEL}/.push/push.json"]
+    assert send().version == 1
+    assert len(versions(kaggle)) == 1
+    assert files() == [f"{KERNEL}/v1/push.json"]
+
+
+def test_another_script_is_pushed_beside_the_one_whose_answer_was_lost(
+    kaggle: Server, send: Callable[..., Run], files: Callable[[], list[str]]
+) -> None:
+    """Both versions have their record."""
+    kaggle.faults.arm(NAMED["lose-answer"])
+    kaggle.faults.arm(faults.status("GetKernel", 500, times=6))
+    with pytest.raises(KaggleError):
+        send()
+    kaggle.faults.clear()
+    assert send("print('other')").version == 2
+    assert files() == [f"{KERNEL}/v1/push.json", f"{KERNEL}/v2/push.json"]
+
+
+def test_an_earlier_push_that_cannot_be_seen_keeps_the_next_one_back(
+    kaggle: Server, send: Callable[..., Run]
+) -> None:
+    """Nothing is sent while Kaggle does not say what the first one made."""
+    kaggle.faults.arm(NAMED["lose-answer"])
+    kaggle.faults.arm(faults.status("GetKernel", 500, times=99))
+    for _ in range(2):
+        with pytest.raises(KitError, match="may have arrived"):
+            send()
+    assert kaggle.requests.count("SaveKernel") == 1
+
+
+@pytest.mark.parametrize("code", [403, 500])
+def test_a_kernel_that_cannot_be_seen_before_a_push_is_no_hindrance(
+    kaggle: Server, send: Callable[..., Run], code: int
+) -> None:
+    """An empty shell answers so, and so does Kaggle on a bad day."""
+    kaggle.faults.arm(faults.status("GetKernel", code, times=99))
+    assert send().version == 1
+
+
+def _dead_link(root: Path) -> None:
+    root.symlink_to("nowhere")
+
+
+def _file(root: Path) -> None:
+    root.write_text("")
+
+
+def _latest_folder(root: Path) -> None:
+    (root / "latest").mkdir(parents=True)
+
+
+@pytest.mark.parametrize("spoil", [_dead_link, _file, _latest_folder])
+def test_what_cannot_be_recorded_is_not_pushed(
+    kaggle: Server, send: Callable[..., Run], runs_root: Path, spoil: Callable[[Path], None]
+) -> None:
+    """One line, before anything starts."""
+    spoil(runs_root)
+    with pytest.raises(KitError, match=r"cannot be written|is no link"):
+        send()
+    assert versions(kaggle) == []
+
+
+def test_a_full_disk_before_and_after_a_push(
+    kaggle: Server, send: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, nothing starts; after, the version is named, and the next push records it."""
+    write, room = runs.write_json, [0]
+
+    def full(path: Path, value: object) -> None:
+        room[0] -= 1
+        if room[0] < 0:
+            raise KitError(f"{path} cannot be written: No space left on device", hint="df -h")
+        write(path, value)
+
+    monkeypatch.setattr(runs, "write_json", full)
+    with pytest.raises(KitError, match="No space left"):
+        send()
+    assert versions(kaggle) == []
+    room[0] = 1
+    with pytest.raises(
+        KitError, match=r"version 1 of tester/little-kernel-tiny runs at .*No space left"
+    ) as caught:
+        send()
+    assert "make push" in caught.value.hint
+    room[0] = 99
+    assert send().version == 1
+    assert len(versions(kaggle)) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"invalidCompetitionSources": [""], "invalidDatasetSources": ["", "  "]},
+        {"invalidModelSources": ["never/asked/for/any/1"], "invalidTags": ["odd"]},
+        {"ref": "/code/Tester/Little-Kernel-Tiny"},
+        {"ref": "/code/tester/.."},
+        {"ref": ""},
+        {"url": "https://evil.example/x"},
+        {"versionNumber": 0},
+        {"versionNumber": None},
+        {"versionNumber": -3},
+        {"versionNumber": "1/../../../evil"},
+        {"versionNumber": True},
+    ],
+    ids=str,
+)
+def test_a_good_push_is_recorded_whatever_stands_beside_it(
+    kaggle: Server, send: Callable[..., Run], runs_root: Path, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """Empty names, other capitals, a missing number; no value of the answer leads out of runs/."""
+    kaggle.faults.arm(faults.amend("SaveKernel", changes))
+    run = send()
+    assert (run.version, run.folder) == (1, runs_root / KERNEL / "v1")
+    assert run.url == f"{kaggle.url}/code/{USER}/{KERNEL}"
+    assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("written", ["datasets/Me/Rows", "/datasets/me/rows/", "me/rows"])
+def test_a_source_is_the_same_however_kaggle_writes_it(written: str) -> None:
+    """With its section in front, with slashes, in other capitals."""
+    assert pushing._named({"dataset": [written]}, {"dataset": ["me/rows"]}) == {"dataset": ["me/rows"]}
+
+
+REASONS = {
+    "Maximum batch GPU session count of 2 reached.": "make stop",
+    "Notebook not found": "kaggle kernels delete tester/little-kernel-tiny",
+    "The requested title is already in use by another of your notebooks": "another kernel.title",
+    "conflict ALREADY_EXISTS": "another kernel.title",
+    "A dataset with this slug already exists": "kernels and datasets share their names",
+    "The new slug does not match": "another kernel.title",
+    "An earlier version is still running": "make watch",
+    "Maximum weekly GPU quota of 30.00 hours reached.": "make doctor",
+    "You must verify your phone number": "kaggle.com/settings",
+}
+
+
+@pytest.mark.parametrize("is_status", [False, True])
+@pytest.mark.parametrize(("reason", "hint"), REASONS.items(), ids=list(REASONS))
+def test_each_kind_of_refusal_has_its_hint_and_leaves_nothing(
+    kaggle: Server,
+    send: Callable[..., Run],
+    files: Callable[[], list[str]],
+    reason: str,
+    hint: str,
+    is_status: bool,
+) -> None:
+    """As an error in a good answer, or as a bad answer in an envelope."""
+    envelope = {"error": {"code": 409, "message": reason, "status": ""}}
+    refusal = faults.answer("SaveKernel", {"error": reason})
+    body = json.dumps(envelope).encode()
+    kaggle.faults.arm(replace(refusal, status=409, body=body) if is_status else refusal)
+    with pytest.raises(PushRefused) as caught:
+        send()
+    assert hint in caught.value.hint
+    assert files() == []
+
+
+@pytest.mark.parametrize(
+    "title",
+    ["\u8bc4\u8bba Kernel tiny", "\u041e\u0442\u0437\u044b\u0432 tiny", "1,000 Words tiny", "A &amp; B tiny",
+     "Stra\u00dfe tiny", "Words \U0001f600 tiny", "Caf\u00e9 Words tiny"],
+)  # fmt: skip
+def test_a_title_that_two_rules_file_differently_is_refused_with_a_plain_one(title: str) -> None:
+    """Kaggle's own rule is not published; where ours and a simple one agree, it will."""
+    facts = {"id": f"me/{slugify(title)}", "title": title, "enable_gpu": False}
+    objection = pushing.objections(facts, "", is_local=True)["slug"]
+    plain = objection.hint.rpartition("such as ")[2].strip("'")
+    again = {"id": f"me/{slugify(plain)}", "title": plain, "enable_gpu": False}
+    assert not pushing.objections(again, "", is_local=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "is_fine"),
+    [
+        ("dataset", "me/rows", True),
+        ("dataset", "rows", False),
+        ("dataset", "me/rows/2", False),
+        ("kernel", "me/x y", False),
+        ("model", "meta/llama/transformers/8b/2", True),
+        ("model", "meta/llama/8b", False),
+        ("model", "meta/llama/transformers/8b/newest", False),
+        ("competition", "c/little", False),
+    ],
+)
+def test_handles_are_looked_at_before_a_session_starts(kind: str, name: str, is_fine: bool) -> None:
+    """Kaggle drops a malformed one in silence."""
+    facts = {
+        "id": "me/little-kernel",
+        "title": "Little Kernel",
+        "enable_gpu": False,
+        f"{kind}_sources": [name],
+    }
+    assert ("sources" not in pushing.objections(facts, "", is_local=True)) == is_fine
+
+
+@pytest.mark.parametrize(
+    ("fault", "has_opened"),
+    [
+        (None, True),
+        (faults.status("GetKernelSessionStatus", 404, times=99), False),
+        (faults.status("GetKernelSessionStatus", 404, times=3), True),
+        (faults.amend("GetKernelSessionStatus", {"status": "NEW_SCRIPT"}, times=99), False),
+        (faults.status("GetKernelSessionStatus", 500, times=99), True),
+    ],
+)
+def test_a_push_without_a_session_is_noticed(
+    kaggle: Server, client: Client, send: Callable[..., Run], fault: Fault | None, has_opened: bool
+) -> None:
+    """Some versions are taken and never run; what cannot be seen is not said."""
+    run = send()
+    if fault:
+        kaggle.faults.arm(fault)
+    assert pushing.has_opened(client, run) == has_opened
+
+
+def test_what_the_template_asks_for_is_pushed(kaggle: Server, send: Callable[..., Run]) -> None:
+    """An image of one's own and its pinning reach Kaggle."""
+    seen: list[dict[str, Any]] = []
+    kaggle.faults.arm(Fault("SaveKernel", edit_request=lambda asked: seen.append(asked) or asked))
+    send(docker_image="gcr.io/kaggle-gpu-images/python@sha256:1", docker_image_pinning_type="original")
+    assert seen[0]["dockerImage"].endswith("sha256:1")
+    assert seen[0]["dockerImagePinningType"] == "original"

@@ -5,11 +5,12 @@ It writes what was pushed; what came back is written by pull.py. Talks to nobody
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,19 +31,6 @@ INTENT = ".push"
 REQUIREMENTS = PROJECT_ROOT / "kernel" / "requirements.txt"
 
 
-_RECORDED = (
-    "owner",
-    "slug",
-    "version",
-    "url",
-    "bundle_hash",
-    "config",
-    "requirements_sha256",
-    "source_sha256",
-    "known",
-)
-
-
 @dataclass(frozen=True)
 class Run:
     """One pushed version, as push.json tells it."""
@@ -60,6 +48,8 @@ class Run:
     known: int = 0
     """The newest version that Kaggle had before the push."""
     pushed_at: str = ""
+    endpoint: str = ""
+    """`kaggle`, or `local` for a server on this machine, which forgets it."""
 
     @property
     def name(self) -> str:
@@ -70,8 +60,8 @@ class Run:
 
     @property
     def is_rehearsal(self) -> bool:
-        """Whether it was pushed to a server on this machine, which knows nothing of it any more."""
-        return self.url.startswith("http://")
+        """Whether it was pushed to a server on this machine."""
+        return (self.endpoint or ("local" if self.url.startswith("http://") else "kaggle")) == "local"
 
     @property
     def pinned(self) -> dict[str, Any]:
@@ -90,11 +80,13 @@ def intend(root: Path, run: Run, *, sha256: str) -> Run:
     if link.exists() and not link.is_symlink():
         raise KitError(f"{link} is no link to a run", hint=f"mv {link} {link}-kept")
     head, dirty = commit()
-    facts = {name: getattr(run, name) for name in _RECORDED}
-    facts |= {"schema": SCHEMA, "endpoint": "local" if run.is_rehearsal else "kaggle", "sha256": sha256}
-    facts |= {"commit": head, "dirty": dirty, "pushed_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    run = dataclasses.replace(run, endpoint="local" if run.is_rehearsal else "kaggle", pushed_at=now)
+    facts = {field.name: getattr(run, field.name) for field in fields(Run) if field.name != "folder"}
     folder = root / run.slug / INTENT
-    write_json(folder / "push.json", facts)
+    write_json(
+        folder / "push.json", {"schema": SCHEMA, **facts, "sha256": sha256, "commit": head, "dirty": dirty}
+    )
     return load(folder)
 
 
@@ -133,16 +125,8 @@ def load(folder: Path) -> Run:
         path = folder / MADE
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        return Run(
-            folder=folder,
-            owner=facts["owner"],
-            slug=facts["slug"],
-            version=int(facts["version"]),
-            url=facts["url"],
-            bundle_hash=facts["bundle_hash"],
-            config=facts["config"],
-            **{name: facts[name] for name in (*_RECORDED[6:], "pushed_at") if name in facts},
-        )
+        known = {field.name: facts[field.name] for field in fields(Run) if field.name in facts}
+        return Run(**known | {"folder": folder, "version": int(facts["version"])})
     except (FileNotFoundError, NotADirectoryError):
         raise InputInvalid(f"{path} is missing", hint="make push") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -157,6 +141,7 @@ def find(name: str = "latest", root: Path = RUNS) -> Run:
     `v3` is the third version of the slug that `latest` stands on, or of the only slug that has three.
     """
     name = name.removeprefix("runs/").rstrip("/")
+    name = name.removeprefix(f"{REHEARSALS}/") if root.name == REHEARSALS else name
     if re.fullmatch(r"v\d+", name):
         folders = sorted(root.glob(f"*/{name}/push.json"))
         latest = (root / "latest").resolve().parent

@@ -6,38 +6,45 @@ Each verb is its own module; nothing here speaks to Kaggle by itself.
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from contextlib import suppress
 
 from kit import progress
-from kit.bundle import build
+from kit.bundle import build, metadata
 from kit.config import Config
 from kit.errors import InputInvalid, KitError
 from kit.remote import doctor, pull, push, runs, watch
 from kit.remote.push import PushRefused
 from kit.remote.runs import Run
 from kit.remote.screen import Screen
-from kit.remote.watch import Finished, RunFailed
+from kit.remote.watch import Finished, RunFailed, StillRunning
 from kit.remote.wire.client import Client
+from kit.remote.wire.transport import KaggleError, Unsettled
+
+_REHEARSED = "{} is left before its end, which comes when its Kaggle on this machine is stopped"
 
 
-def look(client: Client, config: Config, *, root: Path = runs.RUNS) -> tuple[build.Built, list[str]]:
+def look(client: Client, config: Config) -> tuple[build.Built, list[str]]:
     """Build, print every check of a push, and return the build and the names of the checks that failed."""
-    built = build.build(config, owner=client.user())
+    try:
+        owner = client.user()
+    except KaggleError:
+        owner = metadata.PLACEHOLDER_OWNER  # the table says why
+    built = build.build(config, owner=owner)
     failed = []
-    for check in doctor.examine(client, config, built, root=root):
+    for check in doctor.examine(client, config, built, root=runs.RUNS):
         print(check, flush=True)
         if check.verdict == "fail":
             failed.append(check.name)
     return built, failed
 
 
-def look_and_push(client: Client, config: Config, *, root: Path = runs.RUNS) -> Run:
+def look_and_push(client: Client, config: Config) -> Run:
     """Push unless a check fails; raises PushRefused."""
-    built, failed = look(client, config, root=root)
+    built, failed = look(client, config)
     if failed:
         raise PushRefused(f"nothing was pushed: {', '.join(failed)} failed above", hint="make doctor")
     try:
-        run = push.push(client, built, config, root=root)
+        run = push.push(client, built, config, root=runs.home(is_local=client.is_local))
     except KeyboardInterrupt:
         print(f"\nthe push may have arrived: {client.web}/code/{client.user()}", file=sys.stderr)
         raise
@@ -45,26 +52,47 @@ def look_and_push(client: Client, config: Config, *, root: Path = runs.RUNS) -> 
     return run
 
 
-def find(client: Client, name: str, *, root: Path = runs.RUNS) -> Run:
-    """Return a run that this side knows: Kaggle has no rehearsed one, a rehearsal none of Kaggle's."""
-    run = runs.find(name, root)
+def find(client: Client, name: str) -> Run:
+    """Return a run of the Kaggle and the user that this client is of; raises InputInvalid for another's."""
+    run = runs.find(name, runs.home(is_local=client.is_local))
     if run.is_rehearsal and not client.is_local:
         raise InputInvalid(
             f"{run.name} was rehearsed on this machine, Kaggle has no such run", hint="make push"
         )
     if client.is_local and not run.is_rehearsal:
         raise InputInvalid(f"{run.name} was pushed to Kaggle", hint="unset KIT_KAGGLE_ENDPOINT")
+    with suppress(Unsettled):  # who asks is only a precaution here
+        if run.owner and client.user().lower() != run.owner.lower():
+            raise InputInvalid(
+                f"{run.name} belongs to {run.owner}, and {client.credentials.origin} is of {client.user()}",
+                hint=f"the credentials of {run.owner}, or make push",
+            )
     return run
+
+
+def next_step(run: Run) -> str:
+    """Return what to do with a valid run: submit it, unless it is a rehearsal or answered some rows only."""
+    if run.is_rehearsal:
+        return "this was a rehearsal; for real: make doctor, then make all PRESET=smoke"
+    if rows := run.config["data"]["test_rows"]:
+        return f"it answered {rows} test rows, which is no submission; next: make all PRESET=t4x2"
+    return f"next: make submit RUN={run.name}"
 
 
 def watch_to_end(client: Client, run: Run, deadline_seconds: float) -> Finished:
     """Show the run to its end; what a failed one died of is printed, and it is pulled, before RunFailed."""
-    print(f"watching {run.name}: {run.url} (Ctrl-C leaves it running)", flush=True)
+    leaves = "ends the rehearsal" if run.is_rehearsal else "leaves it running"
+    print(f"watching {run.name}: {run.url} (Ctrl-C {leaves})", flush=True)
     try:
         with Screen() as screen:
             return watch.watch(client, run, deadline_seconds, screen.on_line, screen.on_update)
     except KeyboardInterrupt:
-        print(f"\n{run.name} goes on; make watch RUN={run.name} shows it again", file=sys.stderr)
+        goes_on = f"{run.name} goes on; make watch RUN={run.name} shows it again"
+        print(f"\n{_REHEARSED.format(run.name) if run.is_rehearsal else goes_on}", file=sys.stderr)
+        raise
+    except StillRunning as late:
+        if run.is_rehearsal:
+            raise StillRunning(_REHEARSED.format(run.name), hint="make rehearse TIMEOUT=7200") from late
         raise
     except RunFailed as failed:
         _show_failure(failed)

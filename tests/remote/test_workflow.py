@@ -1,0 +1,119 @@
+"""The verbs joined: looks before a push, a home for each Kaggle's runs, the next step that is true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from kaggle_fixtures import USER, StartKaggle
+
+from kit.bundle.build import Built
+from kit.config import Config
+from kit.errors import InputInvalid
+from kit.remote import runs, watch, workflow
+from kit.remote.push import PushRefused
+from kit.remote.watch import StillRunning
+from kit.remote.wire.client import Client
+from local_kaggle import faults
+from local_kaggle.server import Server
+
+
+@pytest.fixture(autouse=True)
+def own_runs(
+    own_home: None, runs_root: object, make_built: Callable[..., Built], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test's runs folder, and builds that bundle nothing."""
+    monkeypatch.setattr(runs, "RUNS", runs_root)
+    monkeypatch.setattr(workflow.build, "build", lambda config, **_: make_built(config))
+
+
+def test_a_failed_check_keeps_the_push_back(
+    start_kaggle: StartKaggle,
+    make_client: Callable[..., Client],
+    config: Config,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing is sent, and the line says which checks failed."""
+    kaggle = start_kaggle(joined=False)
+    with pytest.raises(PushRefused, match="nothing was pushed: competition failed above"):
+        workflow.look_and_push(make_client(kaggle), config)
+    assert "SaveKernel" not in kaggle.requests
+    assert "fail  competition" in capsys.readouterr().out
+
+
+def test_a_rehearsal_has_a_home_and_a_latest_of_its_own(client: Client, config: Config) -> None:
+    """What it pushed is found by its names there, and never by `latest` outside."""
+    run = workflow.look_and_push(client, config)
+    assert run.folder == runs.RUNS / "rehearsal" / run.slug / "v1"
+    assert run.name == f"rehearsal/{run.slug}/v1"
+    assert not (runs.RUNS / "latest").exists()
+    assert (runs.RUNS / "rehearsal" / "latest").resolve() == run.folder
+    for name in ("latest", "v1", run.name, f"runs/{run.name}"):
+        assert workflow.find(client, name) == run
+    assert runs.find(run.name, runs.RUNS) == run
+
+
+def test_a_run_is_only_found_by_its_own_kaggle_and_owner(
+    client: Client, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rehearsed run is not asked of Kaggle, nor another account's of anyone."""
+    run = workflow.look_and_push(client, config)
+    path = run.folder / "push.json"
+    runs.write_json(path, runs.read_json(path) | {"owner": "other"})
+    with pytest.raises(
+        InputInvalid, match=f"belongs to other, and KAGGLE_USERNAME and KAGGLE_KEY is of {USER}"
+    ):
+        workflow.find(client, "latest")
+    runs.write_json(
+        path, runs.read_json(path) | {"url": "https://www.kaggle.com/code/x/y", "endpoint": "kaggle"}
+    )
+    with pytest.raises(InputInvalid, match="was pushed to Kaggle"):
+        workflow.find(client, "latest")
+    runs.write_json(path, runs.read_json(path) | {"endpoint": "local"})
+    monkeypatch.setattr(Client, "is_local", False)
+    with pytest.raises(InputInvalid, match="was rehearsed on this machine"):
+        workflow.find(client, run.name)
+
+
+def test_who_asks_is_no_condition_where_kaggle_does_not_say(
+    kaggle: Server, client: Client, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A precaution decides nothing."""
+    run = workflow.look_and_push(client, config)
+    kaggle.faults.arm(faults.status("IntrospectToken", 500, times=99))
+    monkeypatch.setattr(client, "_user", "")
+    monkeypatch.setattr(client, "credentials", replace(client.credentials, user="", token="0" * 32))
+    assert workflow.find(client, "latest") == run
+
+
+def test_the_next_step_is_a_true_one(client: Client, config: Config) -> None:
+    """A rehearsal and a run of some rows are not submitted."""
+    run = workflow.look_and_push(client, config)
+    assert "for real" in workflow.next_step(run)
+    real = replace(run, endpoint="kaggle")
+    assert workflow.next_step(real) == f"next: make submit RUN={run.name}"
+    some = replace(real, config=run.config | {"data": run.config["data"] | {"test_rows": 16}})
+    assert "make submit" not in workflow.next_step(some)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), StillRunning("late")])
+def test_a_rehearsal_that_is_left_is_not_said_to_go_on(
+    client: Client,
+    config: Config,
+    error: BaseException,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Its Kaggle ends with it."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    run = workflow.look_and_push(client, config)
+    monkeypatch.setattr(watch, "watch", fail)
+    with pytest.raises(type(error)) as caught:
+        workflow.watch_to_end(client, run, 1)
+    said = f"{capsys.readouterr()} {caught.value}"
+    assert "its Kaggle on this machine is stopped" in said
+    assert "goes on" not in said
