@@ -203,7 +203,7 @@ def test_an_unreachable_kaggle_is_one_line(project: Project) -> None:
     """Nobody answers: the address is named after a bounded number of attempts."""
     said = project.run("data", **project.environment("http://127.0.0.1:9", KAGGLE_API_TOKEN=TOKEN))
     assert said.status == 1
-    assert "http://127.0.0.1:9 cannot be reached" in said.error
+    assert "127.0.0.1:9 refuses the connection" in said.error
 
 
 def test_ctrl_c_leaves_the_run_going(project: Project, kaggle: Server, environment: dict[str, str]) -> None:

@@ -295,11 +295,11 @@ def test_the_verb_blends_and_validates(tmp_path: Path) -> None:
     """From two runs to a valid submission; the list of runs has the blend, and refusals are one line each."""
     project = Project(tmp_path / "project", SAMPLE)
     for number in (1, 2):
-        made_run.make(project.runs / "sample" / f"v{number}", SAMPLE, seed=number)
+        made_run.make(project.runs.parent / "sample" / f"v{number}", SAMPLE, seed=number)
     environment = project.environment()
     said = project.run("blend", "sample/v1", "sample/v2", "--weights", "0.6", "0.4", **environment)
     assert said.status == 0, said
-    folder = project.runs / "blend-sample-v1+v2-0.6+0.4"
+    folder = project.runs.parent / "blend-sample-v1+v2-0.6+0.4"
     assert "1 sample/v1, weight 0.6\n" in said.out
     assert f"{folder / 'submission.csv'}: valid, 108 rows, 0 errors" in said.out
     assert said.error == f"next: make submit RUN={folder.name}"
