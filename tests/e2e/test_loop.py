@@ -218,7 +218,7 @@ def test_ctrl_c_leaves_the_run_going(project: Project, kaggle: Server, environme
         os.kill(process.pid, signal.SIGINT)
         _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert re.search(rf"goes on; make watch RUN={KERNEL}/v\d+", err)
+    assert re.search(rf"{KERNEL}/v\d+ is left before its end", err)
     assert "Traceback" not in err
     newest = kaggle.state.kernels[0].versions[-1]
     assert newest.status == "RUNNING"
