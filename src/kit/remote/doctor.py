@@ -232,7 +232,12 @@ def _sessions(client: Client, owner: str, slug: str) -> Iterator[Check]:
         yield Check("sessions", "pass", f"none of {slug} is on; its newest, v{run.version}, ended as {name}")
     else:
         text = f"v{run.version} of {slug} is {name}; a push may start a second session beside it"
-        yield Check("sessions", "warn", text, f"make watch RUN={slug}/v{run.version}, or make stop RUN={slug}/v{run.version}")
+        yield Check(
+            "sessions",
+            "warn",
+            text,
+            f"make watch RUN={slug}/v{run.version}, or make stop RUN={slug}/v{run.version}",
+        )
 
 
 def _competition(client: Client, config: Config) -> Iterator[Check]:

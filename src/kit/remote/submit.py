@@ -44,11 +44,11 @@ class Submitted:
     def words(self) -> str:
         """How the verdict is told."""
         try:
-            scored = f"scored {self.score}" if math.isfinite(float(self.score)) else ""
+            is_number = math.isfinite(float(self.score))
         except ValueError:
-            scored = ""
-        when = " earlier" if self.earlier else ""
-        return f"{scored or f'has no score ({self.score!r})'}{when} as submission {self.ref}"
+            is_number = False
+        verb = ("scored earlier" if self.earlier else "scored") if is_number else "has no score:"
+        return f"{verb} {self.score if is_number else repr(self.score)} (submission {self.ref})"
 
 
 def submit(
