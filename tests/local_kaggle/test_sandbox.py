@@ -240,7 +240,7 @@ def test_a_script_sees_its_own_tree_and_what_python_needs(tmp_path: Path, data: 
 @pytest.mark.parametrize("way", ["mount", "unshare"])
 def test_inputs_cannot_be_made_writable_again(tmp_path: Path, data: Path, way: str) -> None:
     """Neither directly nor from namespaces that the script makes for itself."""
-    mount = "mount -o remount,bind,rw $INPUT; echo x >> $INPUT/datasets/me/x/train.csv"
+    mount = "cd $INPUT/datasets/me/x && mount -o remount,bind,rw $PWD; echo x >> train.csv"
     command = ["sh", "-c", mount] if way == "mount" else ["unshare", "-rm", "sh", "-c", mount]
     script = f"import subprocess; print(subprocess.run({command!r}).returncode)"
     mounts = [Mount("datasets", "me/x", data)]
