@@ -148,7 +148,7 @@ def _plan(config: Config) -> Iterator[Check]:
         brought = competition_files.read(folder, config.competition)
     except InputInvalid:
         return  # the check of the data says why
-    train = rows.sample(brought.train, config.data.train_rows, config.seed)
+    train = rows.sample(brought.train, config.data.train_rows, config.evaluate.seed)
     yield Check(
         "plan", "pass", str(effort.of_run(config, train["text"].tolist(), brought.test["text"].tolist()))
     )
