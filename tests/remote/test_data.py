@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 
@@ -148,11 +148,9 @@ def test_two_at_once_and_a_kill_leave_whole_files(
 ) -> None:
     """The second waits for the first; what a kill between two renames left is put right by the next."""
     folder = tmp_path / "data"
-    threads = [threading.Thread(target=data.fetch, args=(client, SLUG, folder)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
+    with ThreadPoolExecutor(3) as pool:
+        fetched = [pool.submit(data.fetch, client, SLUG, folder) for _ in range(6)]
+        assert [len(one.result(60)) for one in fetched] == [3] * 6
     folder.rename(tmp_path / ".data.old")
     (tmp_path / ".data.part").mkdir()
     (tmp_path / ".data.part" / "train.csv").write_text("half")

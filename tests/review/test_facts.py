@@ -116,6 +116,14 @@ def test_a_label_may_be_written_as_another_word(test_csv: Path, tmp_path: Path) 
     assert gathered.training == {("hi", "1"): 1}
 
 
+def test_the_submission_is_not_its_own_sample(test_csv: Path, tmp_path: Path) -> None:
+    """A file that is judged beside test.csv says nothing about what is wanted."""
+    path = tmp_path / "submission.csv"
+    path.write_text("row,sentiment\n" + SAMPLE_ROWS)
+    gathered = facts.gather(COMPETITION, test_csv, submission=path)
+    assert (gathered.label, codes(gathered)) == ("label", ["no_sample"])
+
+
 def test_a_broken_train_only_warns(test_csv: Path, tmp_path: Path) -> None:
     """It feeds warnings, so it cannot keep a submission back."""
     (tmp_path / "train.csv").write_text("<html>")

@@ -168,6 +168,17 @@ def test_other_labels_and_a_plain_terminal(folder: Path) -> None:
     assert rb"line 5: label '\u0936\u093e\u092f\u0926' of id 'c'" in done.stdout
 
 
+def test_a_run_is_judged_by_its_own_settings(folder: Path) -> None:
+    """A label set of the run's day holds, whatever kit.toml says today."""
+    settings = {**COMPETITION.model_dump(mode="json"), "labels": ["Yes", "No"], "synonyms": {}}
+    (folder / "run.json").write_text(json.dumps({"config": {"competition": settings}}))
+    head = f"{COMPETITION.id},{COMPETITION.label}\n"
+    (folder / "sample_submission.csv").write_text(head + "".join(f"{name},Yes\n" for name in "badc"))
+    (folder / "submission.csv").write_text(head + "b,Yes\na,No\nd,Yes\nc,No\n")
+    status, answer = run_json("--run", folder, "--test", folder / "test.csv")
+    assert (status, answer["errors"]) == (0, [])
+
+
 def test_help_is_quick() -> None:
     """--help takes under half a second, the best of three: it imports no settings and no pandas."""
     seconds = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.review.checks.facts import Facts
-from kit.review.checks.problems import WARNINGS, Verdict
+from kit.review.checks.problems import MESSAGE, WARNINGS, Verdict
 from kit.review.checks.validate import check, judge
 
 Lines = list[str]
@@ -236,6 +237,26 @@ def test_any_label_set_works(facts: Facts) -> None:
     )
     assert check(b"ID,label\n1,0\n2,very good\n", asked)[0].problems == []
     assert codes(check(b"ID,label\n1,0\n2,Very Good\n", asked)[0]) == {"label_case"}
+
+
+HOSTILE = [
+    (b"0" * 131_000 + b"x,Positive", "id_unknown"),
+    (f"r3,N{chr(0x301) + chr(0x323)}".encode() + "\u0301\u0323".encode() * 32_000, "label_unknown"),
+    (b"N" + "\u0301\u0323".encode() * 32_000 + b",Positive", "id_unknown"),
+    (b"x" * 50_000_000 + b",Positive", "long_line"),
+    (b'"' + b'",' * 5_000_000, "long_line"),
+]
+
+
+@pytest.mark.parametrize(("line", "code"), HOSTILE, ids=["zeros", "label", "id", "long line", "quotes"])
+def test_hostile_lines_take_no_time(facts: Facts, line: bytes, code: str) -> None:
+    """Reading is linear, and a message stays short whatever the line holds."""
+    started = time.process_time()
+    report, _ = check(b"ID,label\n" + line + b"\nr2,Positive\n", facts)
+    assert time.process_time() - started < 2
+    assert code in codes(report)
+    assert all(len(problem.message) <= MESSAGE for problem in report.problems)
+    assert len(str(report.as_json())) < 20_000
 
 
 NAMES = st.lists(
