@@ -138,10 +138,10 @@ def objections(
     facts: dict[str, Any], text: str, *, is_local: bool, is_preparation: bool = False
 ) -> dict[str, PushRefused]:
     """Return, by subject, what Kaggle would refuse without a reason or run wrongly; empty is good."""
-    found: dict[str, PushRefused] = {}
+    refusals: dict[str, PushRefused] = {}
     owner, _, slug = facts["id"].partition("/")
     if owner in ("", metadata.PLACEHOLDER_OWNER):
-        found["owner"] = PushRefused(
+        refusals["owner"] = PushRefused(
             f"kernel id {facts['id']!r} names no owner", hint="make push, which fills it in"
         )
     title = facts["title"]
@@ -150,34 +150,34 @@ def objections(
     if filed != slug or not title.isascii() or len(title) < SHORTEST_TITLE:
         letters = unicodedata.normalize("NFKD", html.unescape(title)).encode("ascii", "ignore").decode()
         plain = " ".join(re.findall(r"[A-Za-z0-9]+", letters))
-        found["slug"] = PushRefused(
+        refusals["slug"] = PushRefused(
             f"title {title!r} would be filed as {filed!r} and not as {slug!r}",
             hint=f"a kernel.title in kit.toml of {SHORTEST_TITLE} plain letters or more, such as "
             f"{plain if len(plain) >= SHORTEST_TITLE else f'Kernel {plain}'.strip()!r}",
         )
     size = len(text.encode())
     if size > LIMIT_BYTES:
-        found["size"] = PushRefused(
+        refusals["size"] = PushRefused(
             f"the script has {size:,} bytes, Kaggle takes {LIMIT_BYTES:,}", hint="make bundle"
         )
     shape = facts.get("machine_shape")
     if facts["enable_gpu"] and shape not in ACCELERATORS:
-        found["accelerator"] = PushRefused(
+        refusals["accelerator"] = PushRefused(
             f"accelerator {shape!r} is unknown or retired, another machine would come",
             hint=f"kernel.accelerator={ACCELERATORS[0]}",
         )
     if not facts["enable_gpu"] and not is_local and not is_preparation:
-        found["accelerator"] = PushRefused(
+        refusals["accelerator"] = PushRefused(
             "this preset runs on the CPU and is for rehearsals", hint="make push PRESET=smoke"
         )
     for kind, (pattern, _) in _SOURCES.items():
         for name in facts.get(f"{kind}_sources", ()):
             if not re.fullmatch(pattern, name):
-                found["sources"] = PushRefused(
+                refusals["sources"] = PushRefused(
                     f"{kind} {name!r} is not written as Kaggle writes one",
                     hint="the last parts of its address",
                 )
-    return found
+    return refusals
 
 
 def newest(client: Client, ref: str) -> Any | None:
@@ -345,11 +345,11 @@ def _bare(name: str) -> str:
 def _named(dropped: dict[str, list[str]], asked: dict[str, list[str]]) -> dict[str, list[str]]:
     """Leave out what was never asked for."""
     names = {
-        kind: [_bare(name) for name in found if name.strip()]
-        for kind, found in dropped.items()
+        kind: [_bare(name) for name in listed if name.strip()]
+        for kind, listed in dropped.items()
         if asked[kind]
     }
-    return {kind: found for kind, found in names.items() if found}
+    return {kind: listed for kind, listed in names.items() if listed}
 
 
 def _explained(reason: str, ref: str) -> PushRefused:

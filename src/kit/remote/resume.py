@@ -66,6 +66,6 @@ def _describe_dataset(run: Run) -> str:
     """Leave what `kaggle datasets create` asks for beside the pulled output; return the dataset's handle."""
     slug = f"{run.slug}-v{run.version}-output"
     handle = f"{run.owner}/{slug}"
-    told = {"id": handle, "title": slug, "licenses": [{"name": "other"}]}
-    runs.write_json(run.folder / "dataset-metadata.json", told)
+    description = {"id": handle, "title": slug, "licenses": [{"name": "other"}]}
+    runs.write_json(run.folder / "dataset-metadata.json", description)
     return handle

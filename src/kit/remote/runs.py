@@ -27,7 +27,7 @@ RUNS = PROJECT_ROOT / "runs"
 REHEARSALS = "rehearsal"
 """The folder below runs/ of what a Kaggle on this machine ran; it has a `latest` of its own."""
 INTENT = ".push"
-"""The folder beside a kernel's versions that stands for a push whose answer has not come."""
+"""The folder beside a kernel's versions of a push whose answer has not come."""
 REQUIREMENTS = PROJECT_ROOT / "kernel" / "requirements.txt"
 
 
@@ -138,7 +138,7 @@ def load(folder: Path) -> Run:
 def find(name: str = "latest", root: Path = RUNS) -> Run:
     """Return the run that `latest`, `v3`, `<slug>/v3` or a folder names; raises InputInvalid for none.
 
-    `v3` is the third version of the slug that `latest` stands on, or of the only slug that has three.
+    `v3` is the third version of the slug of `latest`, or of the only slug that has three.
     """
     name = name.removeprefix("runs/").rstrip("/")
     name = name.removeprefix(f"{REHEARSALS}/") if root.name == REHEARSALS else name

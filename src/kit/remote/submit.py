@@ -42,7 +42,7 @@ class Submitted:
 
     @property
     def words(self) -> str:
-        """How the verdict is told."""
+        """The verdict in words."""
         try:
             is_number = math.isfinite(float(self.score))
         except ValueError:

@@ -109,7 +109,7 @@ def watch(
 def log_so_far(client: Client, run: Run) -> list[str]:
     """Return the lines that a session has written until now, without waiting for more."""
     seen = _Log(lambda *_: None)
-    seen.follow(client.hasty(SO_FAR_SECONDS), run, until=client.clock.now() + 3 * SO_FAR_SECONDS)
+    seen.follow(client.with_silence(SO_FAR_SECONDS), run, until=client.clock.now() + 3 * SO_FAR_SECONDS)
     return seen.lines
 
 

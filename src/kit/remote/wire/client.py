@@ -91,8 +91,8 @@ class Client:
         # A redirect would send the body, and perhaps a token in it, to another host.
         self._session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment]
 
-    def hasty(self, read_seconds: float) -> Client:
-        """Return another client of the same server that bears less silence."""
+    def with_silence(self, read_seconds: float) -> Client:
+        """Return another client of the same server that bears so much silence within an answer."""
         return Client(self.endpoint, clock=self.clock, read_seconds=read_seconds, tell=self._tell)
 
     @property
@@ -269,12 +269,12 @@ class Client:
         """
         self._rejected.add((self.credentials.key, self.credentials.token))
         # A server on this machine is shown nothing but what was meant for it.
-        for found in islice(credentials.candidates(local=self.is_local), 1 if self.is_local else None):
-            if self._user and found.origin != self.credentials.origin:
+        for offered in islice(credentials.candidates(local=self.is_local), 1 if self.is_local else None):
+            if self._user and offered.origin != self.credentials.origin:
                 continue
-            candidate = found
-            if found.renewal and (found.key, found.token) in self._rejected:
-                candidate = self._renewed(found)
+            candidate = offered
+            if offered.renewal and (offered.key, offered.token) in self._rejected:
+                candidate = self._renewed(offered)
             if (candidate.key, candidate.token) not in self._rejected:
                 self.credentials = candidate
                 return True
