@@ -69,7 +69,7 @@ def test_what_was_made_at_home_is_submitted_like_a_run(kaggle: Server, client: C
     told = json.loads((pulled.folder / "push.json").read_text()) | {"slug": folder.name, "version": 0}
     (folder / "made.json").write_text(json.dumps(told))
     assert submit.submit(client, runs.load(folder)).score == "1.00000"
-    assert kaggle.state.submissions[0].description.startswith("baseline-little ")
+    assert kaggle.state.submissions[0].description.endswith(" baseline-little")
 
 
 @pytest.mark.parametrize(
