@@ -162,9 +162,10 @@ e2e: .venv/.home .venv/.dev ## every fault against every verb, and against Kaggl
 	@$(PY) -m pytest -q -n 0 tests/e2e/test_loop.py tests/e2e/test_official_client.py
 
 .PHONY: bench
-bench: .venv/.home .venv/.train ## sizes and times beside their aims: bundle, validator, parser, scoring
+bench: .venv/.home .venv/.train ## sizes and times beside their aims: bundle, validator, parser, logs, scoring
 	@$(PY) tests/bench/bundle.py $(if $(SMALL),--small)
 	@$(PY) tests/bench/judge.py $(if $(SMALL),--small)
+	@$(PY) tests/bench/carry.py
 	@$(PY) scripts/fetch.py small-model
 	@$(PY) tests/bench/predict.py $(if $(SMALL),--small)
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 from loop_project import KERNEL, MODEL, SLUG, Project
 
+from kit.remote import naming
 from local_kaggle import faults
-from local_kaggle.faults import NAMED, Fault
+from local_kaggle.faults import NAMED, Fault, Json
 from local_kaggle.server import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -45,6 +46,79 @@ OTHER_BUNDLE = faults.run_instead(
 BROKEN = ["kernel.log", "pull.json", "push.json"]
 SCORED = [*WHOLE, "submission.json"]
 LOG = "GetKernelSessionLogsStream"
+STATUS = "GetKernelSessionStatus"
+LISTING = "ListKernelSessionOutput"
+
+PARTIAL = [name for name in WHOLE if name != "submission.csv"]
+
+
+def _drop(name: str) -> Fault:
+    """List every output but one."""
+
+    def edit(_: Json, payload: Json) -> Json:
+        return payload | {"files": [file for file in payload["files"] if file["fileName"] != name]}
+
+    return Fault(LISTING, 9999, edit_answer=edit)
+
+
+def _add(name: str) -> Fault:
+    """List another output, under this name."""
+
+    def edit(_: Json, payload: Json) -> Json:
+        more = [{"fileName": name, "url": file["url"]} for file in payload["files"][:1]]
+        return payload | {"files": [*payload["files"], *more]}
+
+    return Fault(LISTING, 9999, edit_answer=edit)
+
+
+def _with(name: str) -> list[str]:
+    """Return a whole run's files and where the kit puts one that Kaggle lists besides."""
+    return sorted([*WHOLE, naming.places([name], [])[name]])
+
+
+ODD = ["../../x", "/etc/x", "..\\x", "push.json", "push.json/x", "kernel.log", "kernel.log/x", "x" * 5000,
+       "half \ud83d", "a/" * 1000 + "x", "report.html", "__script__.py", "tab\tand \x1b[31m"]  # fmt: skip
+STATUS_FAULTS = {
+    "status 403 for a while": faults.status(STATUS, 403, times=30),
+    "status 404 always": faults.status(STATUS, 404, times=9999),
+    "status 500 always": faults.status(STATUS, 500, times=9999),
+    "status is a page": faults.html(STATUS, times=9999),
+    "unknown state": faults.amend(STATUS, {"status": "PERHAPS"}, times=9999),
+    "status takes no version": Fault(
+        STATUS, 9999, edit_request=lambda asked: asked | {"versionLabel": asked.get("versionLabel", "")[1:]}
+    ),
+}
+LOG_FAULTS = {
+    "log as plain text": faults.raw(LOG, b"just words\nand more", "text/plain", times=9999),
+    "log of no objects": faults.answer(LOG, [1, "words", None, {"data": 7}, {"data": "\ud83d"}], times=9999),
+    "log with bad bytes": faults.raw(LOG, b"\xff\xfe\x00 words", "text/plain", times=9999),
+    "200,000 brackets": faults.raw(LOG, b"[" * 200_000, "application/json", times=9999),
+    "5,000 digits": faults.raw(LOG, b"[" + b"1" * 5000 + b"]", "application/json", times=9999),
+    "odd events": faults.answer(
+        LOG,
+        [
+            {"data": f'{{"event": "step", "step": 1, "steps": {number}}}\n'}
+            for number in ("1e999", "NaN", "1" + "0" * 400)
+        ],
+        times=9999,
+    ),
+    "control characters": faults.answer(LOG, [{"data": "\x1b[2J\x07\x9b31m\rsafe\n"}], times=9999),
+    "empty stream": faults.raw(LOG, b"", "text/event-stream", times=3),
+}
+PASSING_FAULTS = {
+    "half published": faults.half_published("run.json", "submission.csv", times=4),
+    "files are null": faults.answer(LISTING, {"files": None}, times=3),
+    "listing 403 for a while": faults.status(LISTING, 403, times=4),
+    "late log": faults.late_log(times=4),
+    "cut every 40 bytes": faults.cut(40, times=60),
+    "cut, no ranges": faults.cut(40, ranges=False, times=8),
+    "another part": faults.middle_part(times=2),
+    "gzipped": faults.gzipped(times=99),
+    "length abc": faults.announce("signed", "abc", times=99),
+    "length 1, 1": faults.announce("signed", "1, 1", times=2),
+    "no length": faults.announce("signed", "", times=99),
+    "drip": faults.drip("signed", 0.001, times=99),
+}
 
 CASES = [
     Case("refuse-push", "push", NAMED["refuse-push"], 1, "Maximum batch GPU session count of 2", []),
@@ -64,16 +138,25 @@ CASES = [
     Case("empty-json", "watch", NAMED["empty-json"], 0, "COMPLETE", BARE),
     Case("cancelled", "watch", NAMED["cancelled"], 1, "ended as CANCELLED", WHOLE),
     Case("never-ends", "watch", NAMED["never-ends"], 1, "is stuck: over for", BARE),
-    Case("silence", "watch", Fault("*", 9999, drop="before"), 1, "no answer from Kaggle for", BARE),
+    Case("silence", "watch", Fault("*", 9999, drop="before"), 1, "no word from Kaggle for", BARE),
     Case("expired links", "pull", NAMED["expire-output-links"], 0, "next: make validate", WHOLE),
     Case("expired always", "pull", faults.html("output", 404, times=99), 1, "a file's link with 404", BARE),
     Case("truncate", "pull", NAMED["truncate"], 0, "next: make validate", WHOLE),
     Case("truncate always", "pull", Fault("signed", 999, keep_bytes=9), 1, "broke the connection", BARE),
-    Case("wrong-length", "pull", Fault("signed", 999, edit_body=lambda b: b[1:]), 1, "listing says", BARE),
+    Case("wrong-length", "pull", Fault("signed", 999, edit_body=lambda b: b[1:]), 1, "names no bundle", BARE),
     Case("html file", "pull", faults.html("signed", times=999), 1, "a web page in its place", BARE),
-    Case("traversal", "pull", NAMED["traversal"], 1, "would leave the run's folder", BARE),
     Case("repeated page", "pull", NAMED["repeat-page"], 0, "next: make validate", WHOLE),
     Case("slow", "pull", Fault("*", 9999, delay_seconds=0.1), 0, "next: make validate", WHOLE),
+    *(Case(name, "watch", fault, 0, "COMPLETE", BARE) for name, fault in STATUS_FAULTS.items()),
+    *(Case(name, "watch", fault, 0, "COMPLETE", BARE) for name, fault in LOG_FAULTS.items()),
+    Case("403 on everything", "watch", faults.status("*", 403, times=9999), 1, "credentials", BARE),
+    *(Case(name, "pull", fault, 0, "next: make validate", WHOLE) for name, fault in STATUS_FAULTS.items()),
+    *(Case(name, "pull", fault, 0, "next: make validate", WHOLE) for name, fault in PASSING_FAULTS.items()),
+    *(Case(f"name {name[:14]!a}", "pull", _add(name), 0, "next: make validate", _with(name)) for name in ODD),
+    Case("lost file", "pull", _drop("submission.csv"), 1, "lacks submission.csv", PARTIAL),
+    Case("log stays empty", "pull", faults.late_log(times=9999), 0, "log is still empty", WHOLE),
+    Case("endless file", "pull", faults.endless("signed", times=99), 1, "run.json cannot be read", BARE),
+    *(Case(name, "all", fault, 0, "submission.csv: valid", WHOLE) for name, fault in STATUS_FAULTS.items()),
     Case("limit", "submit", NAMED["submission-limit"], 1, "daily Submission allowance", WHOLE),
     Case("403", "submit", faults.status("CreateSubmission", 403, "no"), 1, "submitted by hand", WHOLE),
     Case("score-pending", "submit", NAMED["score-pending"], 1, "only looks", SCORED),
@@ -136,6 +219,7 @@ def test_a_fault_is_borne_or_said(
     assert case.message in said.error or case.message in said.out, said
     assert "Traceback" not in said.err or case.name in ("error-run", "dead-rank"), said.err
     assert left == case.files
+    assert not any(character in said.out + said.err for character in "\x1b\x07\x9b")
     assert pushed <= 1
 
 
@@ -229,6 +313,56 @@ def test_ctrl_c_leaves_the_run_going(project: Project, kaggle: Server, environme
     assert deleted.status == 0, deleted
     assert kaggle.state.kernels == []
     assert (project.runs / "latest" / "kernel.log").read_text() == "begun\n"
+    project.forget(pulled_only=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "status", "message", "kept"),
+    [
+        ("nothing can be saved", ["--yes"], 1, "would lose the outputs of", True),
+        ("the same, discarded", ["--yes", "--discard"], 0, "is deleted", False),
+    ],
+)
+def test_a_finished_run_is_not_deleted_unsaved(
+    project: Project, kaggle: Server, environment: dict[str, str], table: list[tuple[str, ...]],
+    name: str, options: list[str], status: int, message: str, kept: bool,
+) -> None:  # fmt: skip
+    """A yes is not enough to lose what Kaggle alone holds."""
+    _prepare(project, kaggle, environment, "pull")
+    kaggle.faults.arm(Fault("signed", 99_999, drop="before"))
+    said = project.run("stop", *options, **environment)
+    table.append((name, "stop", said.error[:200], str(said.status), ", ".join(_left(project))))
+    assert said.status == status, said
+    assert message in said.error + said.out
+    assert bool(kaggle.state.kernels) is kept
+    if not kept:
+        project.forget(pulled_only=False)
+
+
+def test_a_run_is_stopped_and_its_outputs_come_home(
+    project: Project, kaggle: Server, environment: dict[str, str], table: list[tuple[str, ...]]
+) -> None:
+    """It is cancelled by the number that it printed; nothing is asked or deleted, what it wrote is named."""
+    project.forget(pulled_only=False)
+    script = (
+        "import json, os, time\n"
+        "number = int(os.environ['KAGGLE_CONTAINER_NAME'].split('-')[-2])\n"
+        "print(json.dumps({'event': 'session', 'id': number}), flush=True)\n"
+        "open(os.environ['KIT_WORKING_DIR'] + '/half.txt', 'w').write('half')\n"
+        "time.sleep(120)"
+    )
+    kaggle.faults.arm(faults.run_instead(script))
+    assert project.run("push", "--preset", "tiny", **environment).status == 0
+    version = kaggle.state.kernels[0].versions[-1]
+    deadline = time.monotonic() + 60
+    while "session" not in json.dumps(kaggle.state.log(version)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    said = project.run("stop", **environment)
+    table.append(("running", "stop", said.error, str(said.status), ", ".join(_left(project))))
+    assert said.status == 0, said
+    assert "unproved, for the run left no list of its outputs: half.txt" in said.out
+    assert _left(project) == ["half.txt", "kernel.log", "pull.json", "push.json"]
+    assert version.status == "CANCEL_ACKNOWLEDGED"
     project.forget(pulled_only=False)
 
 

@@ -263,13 +263,21 @@ def test_fresh_links_prove_themselves(
     assert [name for name in files() if "v1" in name] == BARE
 
 
-@pytest.mark.parametrize("found", ['{"bundle_hash": "0000"}', "{}", "[1]", "not JSON"])
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ('{"bundle_hash": "0000"}', "output of a push that is not recorded here"),
+        ("{}", "run.json names no bundle"),
+        ("[1]", "run.json names no bundle"),
+        ("not JSON", "run.json names no bundle"),
+    ],
+)
 def test_an_output_of_no_known_push_is_refused(
-    client: Client, finished: Callable[..., Run], files: Callable[[], list[str]], found: str
+    client: Client, finished: Callable[..., Run], files: Callable[[], list[str]], found: str, message: str
 ) -> None:
     """A run.json of another bundle, or of none, proves nothing."""
     run = finished(f"import os\nopen(os.environ['KIT_WORKING_DIR'] + '/run.json', 'w').write({found!r})")
-    with pytest.raises(PullRefused, match="output of a push that is not recorded here"):
+    with pytest.raises(PullRefused, match=message):
         pull.pull(client, run, tell=quiet)
     assert files() == BARE
 

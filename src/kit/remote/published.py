@@ -107,16 +107,18 @@ def _said_end(stored: str) -> bool:
 
 
 def _check_owner(run: Run, record: Path) -> None:
-    """Refuse outputs whose run.json was written by another bundle."""
+    """Refuse outputs whose run.json was written by another bundle; raises Unsettled where it names none."""
     found = listing.parsed(record.read_bytes()).get("bundle_hash")
     if found == run.bundle_hash:
         return
+    if not isinstance(found, str):
+        raise Unsettled(f"{RECORD} names no bundle")
     others = [runs.load(path.parent) for path in runs.known_pushes(run.folder.parent.parent)]
     owner = next(
         (other.name for other in others if other.bundle_hash == found), "a push that is not recorded here"
     )
     raise PullRefused(
         f"Kaggle gave the output of {owner} for {run.name}: run.json carries bundle_hash "
-        f"{str(found)[:12]!r}, push.json {run.bundle_hash[:12]!r}",
+        f"{found[:12]!r}, push.json {run.bundle_hash[:12]!r}",
         hint=f"make pull RUN={run.name} again later, or {run.url}",
     )

@@ -51,13 +51,16 @@ class _Part:
 
     @property
     def size(self) -> int:
-        return self.path.stat().st_size if self.path.is_file() else 0
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def headers(self) -> dict[str, str]:
         # Packed on the way, a body would have another length than the file.
         headers = {"Accept-Encoding": "identity"}
-        if self.size:
-            headers |= {"Range": f"bytes={self.size}-"}
+        if size := self.size:
+            headers |= {"Range": f"bytes={size}-"}
             headers |= {"If-Range": self.validator} if self.validator else {}
         return headers
 
