@@ -1,0 +1,127 @@
+"""A transfer brings exactly the bytes that it should, however the line behaves, or nothing."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections import namedtuple
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kit.errors import KitError
+from kit.files import sha256_of
+from kit.outputs import Output
+from kit.remote.runs import Run
+from kit.remote.wire import listing, transfer
+from kit.remote.wire.client import Client
+from kit.remote.wire.transport import KaggleError, Unsettled
+from local_kaggle import faults
+from local_kaggle.faults import Fault
+from local_kaggle.server import Server
+
+SIZE = 1_000_000
+BYTES = random.Random(1).randbytes(SIZE)
+SCRIPT = f"""
+import os, random
+open(os.environ["KIT_WORKING_DIR"] + "/big.bin", "wb").write(random.Random(1).randbytes({SIZE}))
+"""
+PROOF = Output(SIZE, sha256_of(BYTES))
+
+
+@pytest.fixture
+def fetch(client: Client, finished: Callable[..., Run], tmp_path: Path) -> Callable[..., Path]:
+    """Fetch a file of a megabyte, proved by its hash unless `expected` is None."""
+    url = listing.outputs(client, finished(SCRIPT)).links["big.bin"]
+
+    def run(expected: Output | None = PROOF, limit: int = transfer.LARGEST_BYTES) -> Path:
+        path = tmp_path / "here" / "big.bin"
+        transfer.fetch(
+            client,
+            lambda headers: client.link("GET", url, headers=headers),
+            path,
+            part=tmp_path / "part",
+            expected=expected,
+            limit=limit,
+        )
+        return path
+
+    return run
+
+
+@pytest.mark.parametrize("expected", [PROOF, None], ids=["proved", "unproved"])
+@pytest.mark.parametrize(
+    ("fault", "most"),
+    [
+        (faults.cut(300_000), 4),
+        (faults.cut(70_000), 15),
+        (faults.cut(300_000, ranges=False, times=3), 4),
+        (faults.gzipped(times=99), 1),
+        (faults.middle_part(times=2), 4),
+        (faults.announce("signed", "abc", times=9), 1),
+        (faults.announce("signed", "", times=9), 1),
+        (Fault("signed", 2, drop="before"), 3),
+    ],
+    ids=["cut", "cut often", "no ranges", "gzip", "another part", "length abc", "no length", "reset"],
+)
+def test_a_rough_line_brings_the_same_bytes(
+    kaggle: Server, fetch: Callable[..., Path], expected: Output | None, fault: Fault, most: int
+) -> None:
+    """A broken transfer goes on where it stopped; what came from elsewhere is not kept."""
+    kaggle.faults.arm(fault)
+    kaggle.requests.clear()
+    assert fetch(expected).read_bytes() == BYTES
+    assert kaggle.requests.count("signed") <= most
+
+
+@pytest.mark.parametrize(
+    ("fault", "limit", "message"),
+    [
+        (faults.endless("signed", times=99), 2 * SIZE, "has more than 2,000,000 bytes"),
+        (faults.cut(9), transfer.LARGEST_BYTES, "broke the connection"),
+        (faults.html("signed", times=99), transfer.LARGEST_BYTES, "web page in its place"),
+    ],
+    ids=["endless", "no progress", "page"],
+)
+@pytest.mark.parametrize("expected", [PROOF, None], ids=["proved", "unproved"])
+def test_a_hopeless_line_is_given_up(
+    kaggle: Server,
+    fetch: Callable[..., Path],
+    tmp_path: Path,
+    expected: Output | None,
+    fault: Fault,
+    limit: int,
+    message: str,
+) -> None:
+    """No more bytes are taken than the file may have, and no file is left."""
+    kaggle.faults.arm(fault)
+    message = "not with what the kernel wrote" if expected and "has more" in message else message
+    with pytest.raises(KaggleError, match=message):
+        fetch(expected, limit)
+    assert not (tmp_path / "here" / "big.bin").exists()
+    part = tmp_path / "part"
+    assert not part.exists() or part.stat().st_size <= SIZE
+
+
+def test_a_line_that_drips_is_given_up(
+    kaggle: Server, fetch: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two bytes a second have an end."""
+    monkeypatch.setattr(transfer, "WINDOW_SECONDS", 0.3)
+    kaggle.faults.arm(faults.drip("signed", 0.05, times=99))
+    with pytest.raises(Unsettled, match=r"big\.bin comes with [\d,]+ bytes in"):
+        fetch()
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(
+    fetch: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The room is looked at while writing, and the part does not stay in the way."""
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 5_000))
+    monkeypatch.setattr(transfer, "TELL_SECONDS", 0.0)
+    with pytest.raises(KitError, match=r"big\.bin cannot be written: No space left") as caught:
+        fetch()
+    assert caught.value.hint == "df -h"
+    assert not (tmp_path / "part").exists()
