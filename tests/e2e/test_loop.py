@@ -73,6 +73,7 @@ def _add(name: str) -> Fault:
 
 def _with(name: str) -> list[str]:
     """Return a whole run's files and where the kit puts one that Kaggle lists besides."""
+    name = name.encode("utf-8", "replace").decode()
     return sorted([*WHOLE, naming.places([name], [])[name]])
 
 

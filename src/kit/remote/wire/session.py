@@ -11,7 +11,8 @@ from kit.remote.wire.client import Client
 from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused
 
 ENDED = frozenset({"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED"})
-"""States that never change again; the others are QUEUED, RUNNING, CANCEL_REQUESTED and NEW_SCRIPT."""
+"""States that never change again."""
+_ON = frozenset({"QUEUED", "RUNNING", "CANCEL_REQUESTED", "NEW_SCRIPT"})
 UNKNOWN = "UNKNOWN"
 
 
@@ -78,7 +79,10 @@ def by_outputs(client: Client, run: Run) -> Status | None:
 
 def _ask(client: Client, fields: dict[str, Any], *, patient: bool) -> Status:
     answer = client.call("GetKernelSessionStatus", patient=patient, **fields)
-    return Status(str(getattr(answer.status, "name", UNKNOWN)), str(answer.failure_message or ""))
+    name = str(getattr(answer.status, "name", ""))
+    if name not in ENDED | _ON:
+        return Status(UNKNOWN, f"its state is {name!r}")
+    return Status(name, str(answer.failure_message or ""))
 
 
 def _ask_newest(client: Client, run: Run, newest: dict[str, Any]) -> Status | None:
