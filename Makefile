@@ -158,8 +158,8 @@ test-pythons: .venv/.home ## run the fast tests on every supported Python of thi
 	@$(PY) scripts/test_pythons.py
 
 .PHONY: e2e
-e2e: .venv/.home .venv/.dev ## every fault against every verb, and against Kaggle's own command; prints both tables
-	@$(PY) -m pytest -q -n 0 tests/e2e/test_loop.py tests/e2e/test_official_client.py
+e2e: .venv/.home .venv/.train .venv/.dev ## every fault against every verb and every run, and against the official client; prints the tables
+	@$(PY) -m pytest -q -n 0 tests/e2e/test_loop.py tests/e2e/test_official_client.py tests/e2e/test_endings.py
 
 .PHONY: bench
 bench: .venv/.home .venv/.train ## sizes and times beside their aims: bundle, validator, parser, logs, scoring
