@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import checkout
@@ -100,43 +99,17 @@ def _drop_label_column(folder: Path) -> None:
     (folder / "train.csv").write_text(text, encoding="utf-8")
 
 
-def _blank_sentence(folder: Path) -> None:
-    with (folder / "test.csv").open("a", encoding="utf-8") as file:
-        file.write("teX,  ,en\n")
-
-
-def _latin_1(folder: Path) -> None:
-    with (folder / "train.csv").open("ab") as file:
-        file.write("trX,déçu,Negative,fr\n".encode("latin-1"))
-
-
-def _foreign_label(folder: Path) -> None:
-    with (folder / "train.csv").open("a", encoding="utf-8") as file:
-        file.write("trX,so so,Neutral,en\n")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "says"),
-    [
-        (_drop_label_column, "'label'"),
-        (_blank_sentence, "test.csv"),
-        (_latin_1, "UTF-8"),
-        (_foreign_label, "'Neutral'"),
-    ],
-)
-def test_bad_input_is_one_line_and_leaves_no_submission(
-    tiny_model: Path, tmp_path: Path, spoil: Callable[[Path], None], says: str
-) -> None:
+def test_bad_input_is_one_line_and_leaves_no_submission(tiny_model: Path, tmp_path: Path) -> None:
     """What, where and the next command; no traceback; run.json says how it ended."""
     data = tmp_path / "data"
     shutil.copytree(SAMPLE, data)
-    spoil(data)
+    _drop_label_column(data)
     ended = _dry_run("--data", str(data))
     assert ended.returncode == 1
     errors = [line for line in ended.stderr.splitlines() if line.strip()]
     assert len(errors) == 1, ended.stderr
     assert errors[0].startswith("error: ")
-    assert says in errors[0]
+    assert "'label'" in errors[0]
     assert "(try: " in errors[0]
     working = CHECKOUT / "build" / "tiny" / "dry-run" / "kaggle" / "working"
     assert sorted(path.name for path in working.iterdir()) == ["outputs.json", "run.json"]
