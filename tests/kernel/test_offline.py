@@ -89,7 +89,7 @@ def run(kaggle: Server, project: Path, tmp_path: Path) -> Callable[[Config], tup
         folder.mkdir(parents=True, exist_ok=True)
         write(made, folder / "kernel.py")
         built = Built(folder, folder / "kernel.py", metadata.write(config, folder, owner=USER), made)
-        pushed = pushing.push(client.Client(kaggle.url), built, config, root=tmp_path / "runs").run
+        pushed = pushing.push(client.Client(kaggle.url), built, config, root=tmp_path / "runs")
         version = kaggle.state.wait(USER, pushed.slug, pushed.version, 200.0)
         log = "".join(chunk["data"] for chunk in json.loads(_log(kaggle, version).read_text()))
         return pushed, kaggle.state.folder(version) / "output", f"{version.status}\n{log}"

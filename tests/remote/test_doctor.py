@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import zipfile
 from collections import namedtuple
@@ -14,9 +15,11 @@ from kaggle_fixtures import SLUG, StartKaggle
 from kagglesdk.datasets.types import dataset_api_service as d
 from recorded_run import record
 
+from kit import config as settings
 from kit.bundle import pins
 from kit.bundle.build import Built
 from kit.config import Config
+from kit.fetch.inputs import SAMPLE, SAMPLE_SLUG
 from kit.remote import doctor, runs
 from kit.remote.doctor import Check
 from kit.remote.runs import Run
@@ -293,3 +296,17 @@ def test_an_index_that_cannot_be_asked_is_no_fail(monkeypatch: pytest.MonkeyPatc
     missing, why = pins.unresolved(["anything==1.0"])
     assert missing == []
     assert why
+
+
+@pytest.mark.parametrize(("limit", "verdict"), [(690.0, "pass"), (3.0, "warn")])
+def test_the_plan_of_a_training_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: float, verdict: str
+) -> None:
+    """Rows, bins, steps and minutes, from the data at home; more than the time limit is a warning."""
+    shutil.copytree(SAMPLE, tmp_path / "data" / SAMPLE_SLUG)
+    monkeypatch.setattr(doctor, "PROJECT_ROOT", tmp_path)
+    chosen = [f"competition.slug={SAMPLE_SLUG}", f"run.time_limit_minutes={limit}"]
+    (check,) = doctor._plan(settings.resolve("t4x2", chosen))
+    assert (check.name, check.verdict) == ("plan", verdict)
+    assert re.match(r"\d+ rows in \d+ bins, \d+ steps .* min on two T4", check.text)
+    assert list(doctor._plan(settings.resolve("tiny", chosen))) == []

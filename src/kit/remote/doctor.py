@@ -149,9 +149,12 @@ def _plan(config: Config) -> Iterator[Check]:
     except InputInvalid:
         return  # the check of the data says why
     train = rows.sample(brought.train, config.data.train_rows, config.evaluate.seed)
-    yield Check(
-        "plan", "pass", str(effort.of_run(config, train["text"].tolist(), brought.test["text"].tolist()))
-    )
+    planned = effort.of_run(config, train["text"].tolist(), brought.test["text"].tolist())
+    if planned.minutes <= config.run.time_limit_minutes:
+        yield Check("plan", "pass", str(planned))
+    else:
+        hint = "fewer train.epochs, or fewer data.train_rows"
+        yield Check("plan", "warn", f"{planned}, its limit is {config.run.time_limit_minutes:.0f}", hint)
 
 
 def _requirements(client: Client) -> Check:
