@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -64,7 +65,9 @@ def hub(tiny_model: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 @pytest.fixture
-def kaggle(start_kaggle: StartKaggle, index: Path, hub: tuple[str, list[str]], python: Path) -> Server:
+def kaggle(
+    start_kaggle: StartKaggle, index: Path, hub: tuple[str, list[str]], python: Path, tmp_path: Path
+) -> Server:
     """A local Kaggle whose kernels with internet reach the index and the hub."""
     variables = {
         "KIT_INPUT_DIR": "{input}",
@@ -74,7 +77,12 @@ def kaggle(start_kaggle: StartKaggle, index: Path, hub: tuple[str, list[str]], p
         "HF_ENDPOINT": hub[0],
     }
     return start_kaggle(
-        slug=SAMPLE_SLUG, competition=SAMPLE, network=True, python=python, child_env=variables
+        slug=SAMPLE_SLUG,
+        competition=SAMPLE,
+        network=True,
+        python=python,
+        child_env=variables,
+        visible=[tmp_path, Path(sys.prefix)],  # the packages of this interpreter stand for the image's
     )
 
 
