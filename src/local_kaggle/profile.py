@@ -75,5 +75,5 @@ GENTLE = Profile(
     layout="2026",
 ).without_waiting()
 PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in (OBSERVED, GENTLE)}
-DEFAULT_PROFILE = GENTLE
+DEFAULT_PROFILE = OBSERVED
 """The profile of a server that is not told another."""

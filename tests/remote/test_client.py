@@ -25,6 +25,9 @@ from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server
 
+LOGIN = "me:sesame"
+"""A proxy's user and password; no message may show it."""
+
 pytestmark = pytest.mark.usefixtures("own_home")
 
 MakeClient = Callable[..., Client]
@@ -224,8 +227,8 @@ def test_links_that_go_in_a_circle_end(kaggle: Server, client: Client) -> None:
     ("variables", "message"),
     [
         ({"REQUESTS_CA_BUNDLE": "/no/such/file"}, r"no file of certificates .*REQUESTS_CA_BUNDLE"),
-        ({"HTTPS_PROXY": "socks5://me:sesame@127.0.0.1:9"}, "SOCKS proxies is missing"),
-        ({"HTTPS_PROXY": "http://me:sesame@127.0.0.1:9"}, "api.kaggle.com cannot be reached, the proxy"),
+        ({"HTTPS_PROXY": f"socks5://{LOGIN}@127.0.0.1:9"}, "SOCKS proxies is missing"),
+        ({"HTTPS_PROXY": f"http://{LOGIN}@127.0.0.1:9"}, "api.kaggle.com cannot be reached, the proxy"),
         ({"HTTPS_PROXY": "http:///"}, "address is malformed"),
     ],
 )

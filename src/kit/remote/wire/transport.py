@@ -29,7 +29,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _API_METHOD = re.compile(r"/v1/\w+\.\w+Service/(\w+)$")
 
 _LASTING = {
-    "407 Proxy": ("the proxy asks for a password (407)", "HTTPS_PROXY=http://user:password@host:port"),
+    "407 Proxy": (
+        "the proxy asks for a password (407)",
+        "HTTPS_PROXY with user and password before the host",
+    ),
     "certificate verify failed": (
         "its certificate is not trusted",
         "REQUESTS_CA_BUNDLE=file of your network's certificate",
