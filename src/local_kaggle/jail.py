@@ -43,11 +43,10 @@ class Plan(NamedTuple):
     command: list[str]
     folder: str
     """Where the command starts."""
-    root: str
-    """The only folder that the command may write, with `temporary`."""
-    temporary: str
+    writable: list[str]
+    """The only folders that the command may write, besides /tmp."""
     view: str
-    """An empty folder below the root, on which the command's file system is built."""
+    """An empty folder below the first writable one, on which the command's file system is built."""
     source: str
     input: str
     mounts: list[tuple[str, str]]
@@ -127,7 +126,7 @@ def _show(plan: Plan) -> None:
     _mount("proc", str(view / "proc"), "proc", 0)
     for path in (*(f"/etc/{name}" for name in SETTINGS), *plan.visible):
         _bind(view, path)
-    for path in (plan.root, plan.temporary):
+    for path in plan.writable:
         _bind(view, path, read_only=False)
     _bind(view, plan.source)
     _bind(view, plan.input, read_only=False)

@@ -102,8 +102,8 @@ def run(
                 network=network,
                 command=[str(interpreter), str(source / "script.py")],
                 folder=str(source if starts_in == "src" else working),
-                root=str(root),
-                temporary=temporary,
+                # An image's packages may be upgraded by the script, as on Kaggle; this project's may not.
+                writable=[str(root), temporary, *([str(interpreter.parents[1])] if python else [])],
                 view=str(root / "view"),
                 source=str(source),
                 input=str(inputs),
@@ -237,7 +237,7 @@ def namespaces_allowed() -> bool:
         for name in ("view", "input", "source"):
             Path(folder, name).mkdir()
         view, source, inputs = (f"{folder}/{name}" for name in ("view", "source", "input"))
-        places = (folder, folder, folder, view, source, inputs)
+        places = (folder, [folder], view, source, inputs)
         plan = jail.Plan(os.getpid(), True, False, ["true"], *places, mounts=[], visible=[])
         with _start(plan, os.environ) as probe:
             probe.communicate(timeout=30)
