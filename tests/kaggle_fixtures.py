@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from local_kaggle import server
+from local_kaggle.profile import OBSERVED, Profile
 from local_kaggle.server import Server
 from local_kaggle.state import Settings
 
@@ -39,14 +40,20 @@ def competition_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def start_kaggle(tmp_path: Path, competition_folder: Path) -> Iterator[StartKaggle]:
+def profile() -> Profile:
+    """How the local Kaggles of a test behave: as observed, but at once."""
+    return OBSERVED.without_waiting()
+
+
+@pytest.fixture
+def start_kaggle(tmp_path: Path, competition_folder: Path, profile: Profile) -> Iterator[StartKaggle]:
     """Start local Kaggles with settings of the test's choice; `root` restarts an earlier one."""
     started: list[Server] = []
 
     def start(root: Path = tmp_path / "kaggle", **changes: object) -> Server:
         defaults = {"user": USER, "token": TOKEN, "slug": SLUG, "competition": competition_folder}
         # Scripts wait for files that a test makes in its own folder.
-        defaults |= {"visible": [tmp_path]}
+        defaults |= {"visible": [tmp_path], "profile": profile}
         kaggle = server.start(root, Settings(**(defaults | changes)))  # type: ignore[arg-type]
         started.append(kaggle)
         return kaggle

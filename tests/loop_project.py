@@ -125,7 +125,7 @@ class Project:
         """Run a script to its end."""
         with self.start(verb, *options, **environment) as process:
             try:
-                out, err = process.communicate(timeout=90)
+                out, err = process.communicate(timeout=100)
             except subprocess.TimeoutExpired:
                 process.kill()
                 raise

@@ -34,7 +34,7 @@ _CARDS_BY_SHAPE = {
     "None": [],
 }
 _TIMED_OUT = "Your notebook was stopped because it exceeded the max allowed execution duration."
-_RUNNER_LINES = r"""/usr/local/lib/python3.12/site-packages/mistune.py:435: SyntaxWarning: invalid escape sequence '\|'
+RUNNER_LINES = r"""/usr/local/lib/python3.12/site-packages/mistune.py:435: SyntaxWarning: invalid escape sequence '\|'
   cells[i][c] = re.sub('\\\\\|', '|', cell)
 /usr/local/lib/python3.12/site-packages/nbconvert/filters/filter_links.py:36: SyntaxWarning: invalid escape sequence '\_'
   text = re.sub(r'_', '\_', text) # Escape underscores in display text
@@ -273,7 +273,7 @@ class Sessions:
             stop=stop,
         )
         if settings.profile.runner_lines:
-            keep("stderr", time.monotonic() - started, _RUNNER_LINES)
+            keep("stderr", time.monotonic() - started, RUNNER_LINES)
         return exit_status
 
     def _time_limit_seconds(self, version: Version) -> float:

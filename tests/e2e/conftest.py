@@ -8,6 +8,7 @@ import pytest
 from loop_project import SLUG, Project
 
 from local_kaggle import server
+from local_kaggle.profile import OBSERVED
 from local_kaggle.server import Server
 from local_kaggle.state import Settings
 
@@ -42,6 +43,7 @@ def kaggle(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         child_env={"KIT_INPUT_DIR": "{input}", "KIT_WORKING_DIR": "{working}"},
         max_daily_submissions=99,
         page_size=2,
+        profile=OBSERVED.without_waiting(),
     )
     with server.start(tmp_path_factory.mktemp("kaggle"), settings) as running:
         yield running

@@ -388,7 +388,7 @@ def test_a_killed_pull_goes_on(project: Project, kaggle: Server, environment: di
 def test_a_rehearsal_starts_and_stops_its_own_kaggle(project: Project) -> None:
     """With no credentials at all the loop ends with a score, and no server is left behind."""
     project.forget(pulled_only=False)
-    said = project.run("rehearse", **project.environment())
+    said = project.run("rehearse", **project.environment(quick=False))
     assert said.status == 0, said
     assert re.search(rf"{KERNEL}/v1 scored 0\.7333", said.out)
     assert "the rehearsal passed after" in said.out

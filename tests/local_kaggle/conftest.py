@@ -11,7 +11,14 @@ from kaggle_fixtures import USER
 from kagglesdk.kernels.types import kernels_api_service as k
 from sdk_client import Push, connect, request
 
+from local_kaggle.profile import GENTLE, Profile
 from local_kaggle.server import Server
+
+
+@pytest.fixture
+def profile() -> Profile:
+    """The gentle one: what Kaggle's documentation lets one expect; test_profile.py holds the other."""
+    return GENTLE
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from kaggle_fixtures import USER
@@ -19,6 +20,7 @@ from kit.remote.wire.client import Client
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server
+from local_kaggle.sessions import RUNNER_LINES
 
 COUNTING = """
 import sys, time
@@ -97,15 +99,15 @@ def test_every_line_is_told_once_and_in_order(
     if fault is not None:
         kaggle.faults.arm(fault)
     finished = watch.watch(client, push(COUNTING), 1e6, told)
-    assert told.by_stream == {"stdout": LINES, "stderr": NOTES}
+    assert told.by_stream == {"stdout": LINES, "stderr": [*NOTES, *RUNNER_LINES.splitlines()]}
     assert finished.status.name == "COMPLETE"
-    assert finished.lines == len(LINES) + len(NOTES)
+    assert finished.lines == len(LINES) + len(NOTES) + len(RUNNER_LINES.splitlines())
 
 
 def test_an_ended_session_is_told_whole(client: Client, finished: Callable[..., Run], told: Told) -> None:
     """Coming late shows the same lines, from the stored log."""
     watch.watch(client, finished(COUNTING), 600, told)
-    assert told.by_stream == {"stdout": LINES, "stderr": NOTES}
+    assert told.by_stream == {"stdout": LINES, "stderr": [*NOTES, *RUNNER_LINES.splitlines()]}
 
 
 def test_the_version_is_watched_and_not_the_newest(
@@ -182,14 +184,27 @@ def test_a_cancelled_session_is_a_failed_one(
         watch.watch(client, push(), 600, told)
 
 
+@pytest.mark.parametrize(
+    ("endpoint", "goes_on", "hint"),
+    [
+        ("local", "it ends with the Kaggle on this machine", "make rehearse TIMEOUT=7200"),
+        ("kaggle", "the run goes on", "make watch RUN="),
+    ],
+)
 def test_watching_ends_at_its_deadline(
-    kaggle: Server, client: Client, finished: Callable[..., Run], told: Told
+    kaggle: Server,
+    client: Client,
+    finished: Callable[..., Run],
+    told: Told,
+    endpoint: str,
+    goes_on: str,
+    hint: str,
 ) -> None:
-    """The run goes on, and the line says how to come back."""
+    """A rehearsal ends with its Kaggle; a run on Kaggle goes on, and the line says how to come back."""
     kaggle.faults.arm(NAMED["never-ends"])
-    with pytest.raises(StillRunning, match="still RUNNING after 60 s; the run goes on") as caught:
-        watch.watch(client, finished("print()"), 60, told)
-    assert caught.value.hint == "make watch RUN=little-kernel-tiny/v1"
+    with pytest.raises(StillRunning, match=f"still RUNNING after 60 s; {goes_on}") as caught:
+        watch.watch(client, replace(finished("print()"), endpoint=endpoint), 60, told)
+    assert caught.value.hint.startswith(hint)
 
 
 @pytest.mark.parametrize(
@@ -231,9 +246,7 @@ def test_silence_of_kaggle_is_borne_for_a_while(
     run = finished("print()")
     kaggle.faults.arm(Fault("*", 99_999, drop="before"))
     clock.slept.clear()
-    with pytest.raises(
-        StillRunning, match=r"no word from Kaggle for .* broke the connection.*the run goes on"
-    ):
+    with pytest.raises(StillRunning, match=r"no word from Kaggle for .* broke the connection.*it ends with"):
         watch.watch(client, run, 1e6, told)
     assert 60 < sum(clock.slept) < 200
 

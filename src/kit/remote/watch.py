@@ -122,6 +122,10 @@ def _ask_outputs(client: Client, run: Run, status: Status) -> tuple[bool, Status
 
 
 def _unwatched(run: Run, what: str) -> StillRunning:
+    if run.is_rehearsal:
+        return StillRunning(
+            f"{what}; it ends with the Kaggle on this machine", hint="make rehearse TIMEOUT=7200"
+        )
     return StillRunning(f"{what}; the run goes on", hint=f"make watch RUN={run.name}")
 
 

@@ -16,11 +16,9 @@ from kit.remote import doctor, pull, push, runs, watch
 from kit.remote.push import PushRefused
 from kit.remote.runs import Run
 from kit.remote.screen import Screen
-from kit.remote.watch import Finished, RunFailed, StillRunning
+from kit.remote.watch import Finished, RunFailed
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import KaggleError, Unsettled
-
-_REHEARSED = "{} is left before its end, which comes when its Kaggle on this machine is stopped"
 
 
 def look(client: Client, config: Config) -> tuple[build.Built, list[str]]:
@@ -87,12 +85,9 @@ def watch_to_end(client: Client, run: Run, deadline_seconds: float) -> Finished:
         with Screen() as screen:
             return watch.watch(client, run, deadline_seconds, screen.on_line, screen.on_update)
     except KeyboardInterrupt:
+        rehearsed = f"{run.name} is left before its end, which comes with that of its Kaggle on this machine"
         goes_on = f"{run.name} goes on; make watch RUN={run.name} shows it again"
-        print(f"\n{_REHEARSED.format(run.name) if run.is_rehearsal else goes_on}", file=sys.stderr)
-        raise
-    except StillRunning as late:
-        if run.is_rehearsal:
-            raise StillRunning(_REHEARSED.format(run.name), hint="make rehearse TIMEOUT=7200") from late
+        print(f"\n{rehearsed if run.is_rehearsal else goes_on}", file=sys.stderr)
         raise
     except RunFailed as failed:
         _show_failure(failed)
