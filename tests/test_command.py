@@ -24,11 +24,14 @@ def test_make_hands_a_variable_over_as_it_was_typed(typed: str, tmp_path: Path) 
     tell = tmp_path / "tell"
     tell.write_text(f"#!{sys.executable}\nimport json, os\nprint(json.dumps(dict(os.environ)))\n")
     tell.chmod(0o755)
+    bare = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "KIT_"))
+    }
     for verb, variable in (("submit", "MESSAGE"), ("settings", "SET"), ("sweep", "GRID")):
         command = ["make", "-f", PROJECT_ROOT / "Makefile", "-o", ".venv/.home", "-o", ".venv/.train", verb]
         shown = subprocess.run(
             [*command, f"{variable}={typed}", f"PY={tell}"],
-            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True,
+            cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
         assert json.loads(shown.stdout)[f"KIT_{variable}"] == typed
     assert [path.name for path in tmp_path.iterdir()] == ["tell"]

@@ -150,6 +150,27 @@ def test_no_process_outlives_the_one_that_started_it(job: Path, how: signal.Sign
     assert not any(_lives(int(path.read_text())) for path in pids)
 
 
+def test_a_signal_that_a_library_swallows_still_ends_the_run(job: Path) -> None:
+    """An exception that is raised in a destructor is only printed."""
+    job.write_text(json.dumps({"code": ["time.sleep(60)"]}))
+    code = f"""
+import os, signal
+from pathlib import Path
+from kit.pipeline import schedule
+class Swallows:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+signal.signal(signal.SIGTERM, schedule.leave)
+Swallows()
+schedule.run(Path({str(job)!r}), 1, on_cards=False, module='stand_in_member')
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "SystemExit: 143" in ended.stderr, "the exception was not swallowed, so this proves nothing"
+    assert ended.returncode == 128 + signal.SIGTERM
+
+
 def _lives(pid: int) -> bool:
     """Tell whether a process runs; one that nobody has waited for does not."""
     try:

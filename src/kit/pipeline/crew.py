@@ -160,8 +160,8 @@ class Crew:
         def go_on(slot: int, error: KitError) -> bool:
             left = [name for name in slots[slot] if name in self.waiting()]
             begun = schedule.begun(job_path, slot)
-            # Without a member that was on, loading failed, and would for the next one.
-            lost = [name for name in left if name == begun] or left
+            # Where none was begun, loading failed, and would for the next one.
+            lost = [name for name in left if name == begun or not begun]
             for name in lost:
                 self.fail(name, error)
             return len(lost) < len(left)

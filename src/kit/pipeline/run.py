@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from kit import environment, files
 from kit.config import PROJECT_ROOT, Config, load
 from kit.errors import InputInvalid, KitError
-from kit.pipeline import earlier, events, plan, results
+from kit.pipeline import earlier, events, plan, results, schedule
 from kit.pipeline.crew import Crew
 from kit.pipeline.machine import base_model, hardware, inputs
 from kit.pipeline.record import RunRecord
@@ -34,7 +34,7 @@ after the first half is stopped; the results are written in the second."""
 
 def main() -> int:
     """Run what the bundle's manifest says, in the working folder; return the kernel's exit status."""
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, schedule.leave)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # kernel/main.py held it back until here
     manifest = json.loads((PROJECT_ROOT / "bundle.json").read_text(encoding="utf-8"))
     config = load(manifest["config"], where="the bundle's config")
@@ -161,10 +161,6 @@ def _link(path: Path, target: Path) -> None:
         target.hardlink_to(path)
     except OSError:
         shutil.copy(path, target)
-
-
-def _leave(number: int, _frame: object) -> None:
-    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":

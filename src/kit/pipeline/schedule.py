@@ -32,6 +32,9 @@ POLL_SECONDS = 0.1
 TIME_LIMIT = "the time of the run was over before it had answered"
 
 
+_asked_to_leave = threading.Event()
+
+
 class ProcessFailed(KitError):
     """A process ended without a reason of its own; its traceback has gone to stderr."""
 
@@ -81,6 +84,8 @@ def run(
         processes |= {slot: start(slot) for slot in range(slots)}
         while processes:
             time.sleep(POLL_SECONDS)
+            if _asked_to_leave.is_set():
+                raise SystemExit(128 + signal.SIGTERM)
             for slot, process in list(processes.items()):
                 _watch(process, limits)
                 if process.child.poll() is None:
@@ -216,13 +221,15 @@ def _relay(process: _Process, source: IO[str], target: IO[str], prefix: str) -> 
         target.flush()
 
 
+def leave(number: int, _frame: object) -> None:
+    """Answer a signal by leaving; where a callback of some library loses the exception, `run` leaves."""
+    _asked_to_leave.set()
+    raise SystemExit(128 + number)
+
+
 @contextmanager
 def _stop_on_signal(processes: dict[int, _Process]) -> Iterator[None]:
     """Pass SIGTERM on to the processes, and leave none behind however the block ends."""
-
-    def leave(number: int, _frame: object) -> None:
-        raise SystemExit(128 + number)
-
     before = signal.signal(signal.SIGTERM, leave)
     try:
         yield
