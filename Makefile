@@ -159,7 +159,8 @@ test-pythons: .venv/.home ## run the fast tests on every supported Python of thi
 
 .PHONY: e2e
 e2e: .venv/.home .venv/.train .venv/.dev ## every fault against every verb and every run, and against the official client; prints the tables
-	@$(PY) -m pytest -q -n 0 tests/e2e/test_loop.py tests/e2e/test_official_client.py tests/e2e/test_endings.py
+	@$(PY) -m pytest -q -n 0 $(if $(SMALL),-k 'none or lose-answer or clock') \
+	  tests/e2e/test_loop.py tests/e2e/test_official_client.py tests/e2e/test_endings.py
 
 .PHONY: bench
 bench: .venv/.home .venv/.train ## sizes and times beside their aims: bundle, validator, parser, logs, scoring

@@ -21,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
+GROUPS = ("home", "train", "dev")
 PYTHON = VENV / "bin" / "python"
 BUSY = VENV / ".busy"
 """Stands while pip works: where it is found, pip was interrupted and nobody knows what is whole."""
@@ -38,7 +39,7 @@ class SetupFailed(Exception):
 def main() -> int:
     """See to the groups named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("group", nargs="+", choices=("home", "train", "dev"))
+    parser.add_argument("group", nargs="+", choices=GROUPS)
     groups: list[str] = parser.parse_args().group
     if sys.version_info < (3, 11):  # noqa: UP036 - this script is what meets an older Python
         found = sys.version.split()[0]
@@ -99,6 +100,7 @@ def _install(groups: list[str]) -> None:
     damage = _damage()
     if damage:
         print(f"{damage}; making .venv again", flush=True)
+        groups = [group for group in GROUPS if group in groups or (VENV / f".{group}").is_file()]
         shutil.rmtree(ASIDE, ignore_errors=True)
         VENV.rename(ASIDE)
     try:
@@ -118,7 +120,8 @@ def _install(groups: list[str]) -> None:
             ASIDE.rename(VENV)
         raise
     stamp = json.dumps({"facts": _facts(), "packages": sorted(_packages())})
-    for group in groups:
+    # A later group may move a package of an earlier one, so what stands there now is whole for both.
+    for group in [group for group in GROUPS if group in groups or _stamped(group) is not None]:
         (VENV / f".{group}").write_text(stamp, encoding="utf-8")
     BUSY.unlink()
     shutil.rmtree(ASIDE, ignore_errors=True)
@@ -141,7 +144,7 @@ def _damage() -> str:
         return "the Python of .venv does not run"
     if not re.search(rf"^command = .*{re.escape(str(VENV))}$", made, re.MULTILINE):
         return ".venv was made in another folder"
-    lost = [name for group in ("home", "train", "dev") for name in _lost(group)]
+    lost = [name for group in GROUPS for name in _lost(group)]
     return f"{lost[0]} is missing" if lost else ""
 
 

@@ -144,6 +144,19 @@ def test_the_next_verb_mends_it(name: str, whole: Path) -> None:
     assert (_set_up(whole).stdout, _set_up(whole).returncode) == ("", 0)
 
 
+def test_groups_stand_and_fall_together(whole: Path) -> None:
+    """A later group may move a package of an earlier one; a .venv that is made again has both."""
+    shutil.rmtree(whole)
+    shutil.copytree(whole.with_name("kept"), whole, symlinks=True)
+    assert _set_up(whole, "train").returncode == 0
+    stamps = [(whole / ".venv" / f".{group}").read_text() for group in ("home", "train")]
+    assert stamps[0] == stamps[1]
+    (_site(whole) / "kit_toy.py").unlink()
+    assert "kit_toy.py is missing" in _set_up(whole, "train").stdout
+    subprocess.run([whole / ".venv/bin/python", "-c", "import kit_toy, kit_other"], check=True, timeout=60)
+    assert (_set_up(whole, "home", "train").stdout, _set_up(whole).returncode) == ("", 0)
+
+
 def test_what_cannot_be_mended_stays(whole: Path, tmp_path: Path) -> None:
     """Without an index set-up fails in one line and the old .venv is still there."""
     shutil.rmtree(whole)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from kaggle_fixtures import SLUG, StartKaggle
@@ -120,6 +121,53 @@ def test_a_large_file_that_comes_zipped_is_unpacked(
     kaggle.faults.arm(Fault("signed", 99, edit_body=zipped))
     data.fetch(client, SLUG, tmp_path / "data")
     assert content(tmp_path / "data") == {name: (competition_folder / name).read_bytes() for name in NAMES}
+
+
+def _encrypted(packed: bytes) -> bytes:
+    """Set the mark of an encrypted member in both of an archive's headers."""
+    changed = bytearray(packed)
+    changed[6] |= 1
+    changed[packed.rindex(b"PK\x01\x02") + 8] |= 1
+    return bytes(changed)
+
+
+def _claims_much(packed: bytes) -> bytes:
+    """Let the directory of an archive say that its member has nearly 4 GiB, 61 or not."""
+    changed = bytearray(packed)
+    place = packed.rindex(b"PK\x01\x02") + 24
+    changed[place : place + 4] = b"\xfe\xff\xff\xff"
+    return bytes(changed)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (_encrypted, "cannot be opened"),
+        (_claims_much, "are to come"),
+        (lambda packed: packed[:-40], "archive"),
+    ],
+)
+def test_an_archive_that_cannot_be_trusted_is_one_line(
+    kaggle: Server,
+    client: Client,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    spoil: Callable[[bytes], bytes],
+    message: str,
+) -> None:
+    """Encrypted, larger than the disk, or torn: nothing is left behind."""
+
+    def zipped(body: bytes) -> bytes:
+        packed = BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("train.csv", body)
+        return spoil(packed.getvalue())
+
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1 << 30))
+    kaggle.faults.arm(Fault("signed", 99, edit_body=zipped))
+    with pytest.raises(KitError, match=message):
+        data.fetch(client, SLUG, tmp_path / "data")
+    assert not (tmp_path / "data").exists()
 
 
 METRICS = [

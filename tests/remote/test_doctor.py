@@ -144,6 +144,7 @@ def test_what_stands_in_the_build_is_judged(
     """The gate of the push, one line each."""
     assert examine(**changes)[name].verdict == "fail"
     assert examine(script="#" * (1 << 20) + "\n")["size"].verdict == "fail"
+    assert examine(is_private=False)["private"].verdict == "warn"
 
 
 def test_a_session_that_is_on_is_a_warning(

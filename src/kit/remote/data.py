@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -140,14 +141,17 @@ def _unzip(path: Path) -> None:
     """Put the file of the same name in an archive, as Kaggle sends large ones, in the archive's place."""
     unpacked = path.with_name(".unpacked")
     try:
-        with (
-            zipfile.ZipFile(path) as archive,
-            archive.open(path.name) as source,
-            unpacked.open("wb") as target,
-        ):
-            shutil.copyfileobj(source, target)
-    except (zipfile.BadZipFile, KeyError) as error:
+        with zipfile.ZipFile(path) as archive:
+            # No more than this comes out, whatever the archive holds.
+            transfer.require_space(path.parent, archive.getinfo(path.name).file_size)
+            with archive.open(path.name) as source, unpacked.open("wb") as target:
+                shutil.copyfileobj(source, target)
+    except (zipfile.BadZipFile, KeyError, EOFError, zlib.error) as error:
         raise Unsettled(f"{path.name} came as an archive without it: {error}") from None
+    except (RuntimeError, NotImplementedError) as error:
+        raise KitError(
+            f"{path.name} came as an archive that cannot be opened: {error}", hint="its page"
+        ) from None
     unpacked.replace(path)
 
 

@@ -104,6 +104,8 @@ def _script(client: Client, config: Config, built: Built, facts: dict[str, Any])
     if facts["title"][:1].isdigit():
         hint = f"kernel.title=Kernel {config.kernel.title}"
         yield Check("title", "warn", "Kaggle has refused titles that begin with a digit", hint)
+    if not facts["is_private"]:
+        yield Check("private", "warn", "everybody will see this kernel", "kernel.private=true")
     if "sources" in objections:
         yield Check("source", "fail", objections["sources"].message, objections["sources"].hint)
     size = len(built.bundle.text.encode())

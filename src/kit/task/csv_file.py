@@ -13,6 +13,7 @@ import itertools
 import re
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -106,7 +107,7 @@ def read_bytes(path: Path) -> bytes:
                     return archive.read(inside[0])
     except (FileNotFoundError, NotADirectoryError):
         raise InputInvalid(f"{path} is missing", hint="make data") from None
-    except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputInvalid(f"{path} cannot be read: {reason}", hint="make data") from None
     return data
