@@ -67,6 +67,15 @@ def test_a_pull_is_whole(
     assert (run.folder / "kernel.log").read_text().startswith("hello\n")
 
 
+def test_members_that_failed_are_named(client: Client, finished: Callable[..., Run]) -> None:
+    """A run answers with the others, so nothing else would show it."""
+    failed = GOOD_SCRIPT.replace('"bundle_hash":', '"failed": {"seed-43": "loss is nan"}, "bundle_hash":')
+    assert failed != GOOD_SCRIPT
+    said: list[str] = []
+    pull.pull(client, finished(failed), tell=said.append)
+    assert "member seed-43 failed: loss is nan" in said
+
+
 def test_a_second_pull_asks_nothing(kaggle: Server, client: Client, finished: Callable[..., Run]) -> None:
     """What is whole stays; a file that was damaged since is brought again with the rest."""
     run = finished()

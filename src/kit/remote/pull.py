@@ -52,7 +52,10 @@ class Pulled:
     @property
     def notes(self) -> list[str]:
         """Say what a person should know about these files."""
+        failed = read_json(self.folder / "run.json").get("failed")
+        reasons = failed.items() if isinstance(failed, dict) else ()
         return [
+            *(progress.visible(f"member {name} failed: {reason}") for name, reason in reasons),
             *(f"unproved, for the run left no list of its outputs: {name}" for name in self.unproved),
             *(f"set aside as {path}: {progress.visible(name)}" for name, path in self.set_aside.items()),
         ]
