@@ -10,8 +10,8 @@ from kit.command import options, run
 def main() -> int:
     arguments = options(__doc__, "run", "again").parse_args()
 
+    from kit.outputs import LOG_NAME
     from kit.remote import pull, workflow
-    from kit.remote.published import LOG_NAME
     from kit.remote.wire import client
     from kit.review import sweep
 

@@ -12,6 +12,8 @@ from kit.errors import InputInvalid
 from kit.files import read_json, sha256_of, write_json
 
 MANIFEST = "outputs.json"
+LOG_NAME = "kernel.log"
+"""What a pull writes of a run's log, beside its outputs."""
 MADE = "made.json"
 """In place of push.json in the folder of answers that were made at home: a blend, a baseline."""
 SCHEMA = 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from kit import progress
 from kit.errors import InputInvalid, KitError
 from kit.files import sha256_of, write_whole
-from kit.outputs import MANIFEST, Output, read_manifest
+from kit.outputs import LOG_NAME, MANIFEST, Output, read_manifest
 from kit.remote import runs
 from kit.remote.runs import Run
 from kit.remote.wire import listing, log, transfer
@@ -22,7 +22,6 @@ from kit.remote.wire.session import Status
 from kit.remote.wire.transfer import LinkStale
 from kit.remote.wire.transport import Refused, Unsettled
 
-LOG_NAME = "kernel.log"
 LATE_SECONDS = 600.0
 """How long after a run's end Kaggle may still be publishing its outputs and its log."""
 

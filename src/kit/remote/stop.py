@@ -11,8 +11,8 @@ from typing import Literal
 from kit import progress
 from kit.errors import KitError
 from kit.files import write_whole
+from kit.outputs import LOG_NAME
 from kit.remote import pull, runs, watch
-from kit.remote.published import LOG_NAME
 from kit.remote.runs import Run
 from kit.remote.wire import session
 from kit.remote.wire.client import Client

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kit import progress
 from kit.errors import InputInvalid
+from kit.outputs import LOG_NAME
 from kit.review import record, results, tables
 from kit.review.record import Judged, Push, Run, Submission
 from kit.task import metrics
@@ -77,7 +78,7 @@ def gpu_minutes(folder: Path, run: Run) -> float:
     """
     if not run.cards:
         return 0.0
-    ended = _last_event(folder / results.LOG_NAME)
+    ended = _last_event(folder / LOG_NAME)
     seconds = sum(run.timings.values()) if ended is None else ended + run.timings.get("install", 0.0)
     return round(seconds / 60, 1)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from kit import files, progress
 from kit.config import Competition
 from kit.errors import InputInvalid, KitError
+from kit.outputs import LOG_NAME
 from kit.review import record
 from kit.review.record import Figures, Judged, Push, Run, Submission
 from kit.task import csv_file, rows
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import numpy
     from pandas import DataFrame
 
-LOG_NAME = "kernel.log"
 PREDICTIONS = ("id", "language", "label", "source")
 OOF = ("id", "language", "fold", "label", "predicted", "source")
 """Columns before the probabilities and the completion."""
