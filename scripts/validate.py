@@ -89,13 +89,17 @@ def _labels(parser: argparse.ArgumentParser, given: list[str]) -> tuple[str, ...
 
 def _run_folder(name: str) -> Path:
     """Return a folder as it is, or the run that a name like `v3` means; `latest` may be missing."""
+    from kit.errors import InputInvalid
     from kit.remote import runs
 
-    below = runs.RUNS / name.removeprefix("runs/")
-    for folder in (Path(name), below):
-        if folder.is_dir():
-            return folder
-    return below if name == "latest" else runs.find(name).folder
+    if Path(name).is_dir():
+        return Path(name)
+    try:
+        return runs.folder_of(name)
+    except InputInvalid:
+        if name != "latest":
+            raise
+        return runs.RUNS / "latest"
 
 
 def _check(arguments: argparse.Namespace) -> Verdict:

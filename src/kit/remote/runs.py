@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from kit import environment
 from kit.config import PROJECT_ROOT
 from kit.errors import InputInvalid, KitError
 from kit.files import read_json as read_json
@@ -162,12 +163,16 @@ def find(name: str = "latest", root: Path = RUNS) -> Run:
     return load(folder)
 
 
-def folder_of(name: str, root: Path = RUNS) -> Path:
-    """Return the folder of any run, a dry run or a blend too, by the names that `find` takes."""
-    for folder in (root / name.removeprefix("runs/"), Path(name)):
+def folder_of(name: str) -> Path:
+    """Return the folder of any run, a dry run or a blend too, by the names that `find` takes.
+
+    Where a Kaggle on this machine is asked, that is one of its rehearsals first.
+    """
+    own, short = home(is_local=environment.kaggle_endpoint() is not None), name.removeprefix("runs/")
+    for folder in (own / short, RUNS / short, Path(name)):
         if folder.is_dir():
             return folder.resolve()
-    return find(name, root).folder
+    return find(name, own).folder
 
 
 def known_pushes(root: Path = RUNS) -> list[Path]:
