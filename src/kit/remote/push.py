@@ -201,7 +201,7 @@ def has_opened(client: Client, run: Run) -> bool:
         except Unsettled:
             return True  # nobody knows, and nothing says that it has not
         except Refused:
-            pass
+            pass  # Kaggle answers 403 and 404 for a while before a session opens
         client.clock.sleep(seconds)
     return False
 
