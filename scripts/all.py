@@ -10,7 +10,8 @@ def main() -> int:
 
     from kit import config
     from kit.fetch import inputs
-    from kit.remote import pull, workflow
+    from kit.remote import workflow
+    from kit.remote.pulling import pull
     from kit.remote.wire import client
     from kit.review import sweep
     from kit.review.checks.validate import lines, validate

@@ -9,7 +9,7 @@ def main() -> None:
     options(__doc__).parse_args()
 
     from kit import config
-    from kit.remote import data
+    from kit.remote.joining import data
     from kit.remote.wire import client
 
     slug = config.resolve("t4x2").competition.slug

@@ -19,7 +19,7 @@ def main() -> None:
     from kit import config
     from kit.bundle import metadata
     from kit.fetch import inputs
-    from kit.remote import data, init
+    from kit.remote.joining import data, init
     from kit.remote.wire import client
 
     folder = inputs.SAMPLE if slug == inputs.SAMPLE_SLUG else config.PROJECT_ROOT / "data" / slug

@@ -11,7 +11,8 @@ def main() -> int:
     arguments = options(__doc__, "run", "again").parse_args()
 
     from kit.outputs import LOG_NAME
-    from kit.remote import pull, workflow
+    from kit.remote import workflow
+    from kit.remote.pulling import pull
     from kit.remote.wire import client
     from kit.review import sweep
 

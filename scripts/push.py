@@ -10,7 +10,8 @@ def main() -> None:
 
     from kit import config
     from kit.errors import KitError
-    from kit.remote import push, resume, workflow
+    from kit.remote import workflow
+    from kit.remote.pushing import lookup, resume
     from kit.remote.wire import client
 
     if arguments.resume and arguments.answer_from:
@@ -22,7 +23,7 @@ def main() -> None:
     else:
         resolved = config.resolve(arguments.preset, arguments.set)
     pushed = workflow.look_and_push(kaggle, resolved)
-    if not push.has_opened(kaggle, pushed):
+    if not lookup.has_opened(kaggle, pushed):
         print(f"no session of {pushed.name} has opened yet; look at {pushed.url} whether one does")
     print(f"next: make watch RUN={pushed.name}")
 

@@ -10,7 +10,8 @@ from kit.command import options, run
 def main() -> int:
     arguments = options(__doc__, "run", "yes", "discard").parse_args()
 
-    from kit.remote import stop, workflow
+    from kit.remote import workflow
+    from kit.remote.following import stop
     from kit.remote.wire import client
 
     def confirm(question: str) -> bool:

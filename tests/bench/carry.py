@@ -19,9 +19,10 @@ from typing import Any
 
 from kit import outputs
 from kit.files import write_json
-from kit.remote import naming, pull, watch
+from kit.remote.following import watch
+from kit.remote.following.screen import Screen
+from kit.remote.pulling import naming, pull
 from kit.remote.runs import Run
-from kit.remote.screen import Screen
 from kit.remote.wire import listing, log
 from kit.remote.wire.client import Clock
 

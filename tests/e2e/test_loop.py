@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from loop_project import KERNEL, MODEL, SLUG, Project
 
-from kit.remote import naming
+from kit.remote.pulling import naming
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault, Json
 from local_kaggle.server import Server

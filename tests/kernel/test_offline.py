@@ -20,7 +20,7 @@ from kit.bundle.script import bundle_project, write
 from kit.config import PROJECT_ROOT, Config
 from kit.fetch.inputs import SAMPLE, SAMPLE_SLUG
 from kit.pipeline.machine import inputs, install
-from kit.remote import push as pushing
+from kit.remote.pushing import push as pushing
 from kit.remote.runs import Run
 from kit.remote.wire import client
 from local_kaggle.server import Server

@@ -17,8 +17,8 @@ from kit.bundle import build, metadata
 from kit.bundle.build import Built
 from kit.bundle.script import Bundle
 from kit.config import PROJECT_ROOT
-from kit.remote import doctor
-from kit.remote import push as pushing
+from kit.remote.looking import doctor
+from kit.remote.pushing import objections
 from kit.remote.wire import client
 
 pytestmark = pytest.mark.loop
@@ -39,8 +39,8 @@ def test_preparing_asks_for_internet_and_for_no_gpu() -> None:
 def test_preparing_is_the_one_cpu_kernel_that_is_pushed_to_kaggle() -> None:
     """Any other would train for hours on the wrong machine."""
     told = metadata.build(build.preparation(FULL), owner="ada")
-    assert not pushing.objections(told, "", is_local=False, is_preparation=True)
-    assert "accelerator" in pushing.objections(told, "", is_local=False)
+    assert not objections.objections(told, "", is_local=False, is_preparation=True)
+    assert "accelerator" in objections.objections(told, "", is_local=False)
 
 
 def _offline_checks(folder: Path, *overrides: str) -> list[str]:

@@ -18,8 +18,8 @@ from kit.bundle import metadata
 from kit.bundle.build import Built
 from kit.bundle.script import Bundle
 from kit.config import Config
-from kit.remote import push as pushing
 from kit.remote import runs
+from kit.remote.pushing import push as pushing
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client, Clock
 from local_kaggle.server import Server

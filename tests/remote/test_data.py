@@ -14,8 +14,8 @@ from kaggle_fixtures import SLUG, StartKaggle
 
 from kit.config import Config
 from kit.errors import KitError
-from kit.remote import data
-from kit.remote.data import DataRefused
+from kit.remote.joining import data
+from kit.remote.joining.data import DataRefused
 from kit.remote.wire.client import Client
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault

@@ -20,8 +20,9 @@ from kit.bundle import pins
 from kit.bundle.build import Built
 from kit.config import Config
 from kit.fetch.inputs import SAMPLE, SAMPLE_SLUG
-from kit.remote import doctor, runs
-from kit.remote.doctor import Check
+from kit.remote import runs
+from kit.remote.looking import at_home, at_kaggle, doctor
+from kit.remote.looking.check import Check
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
 from local_kaggle import faults, routes
@@ -182,7 +183,7 @@ def test_a_dataset_to_attach_must_be_ready(
     monkeypatch.setitem(routes.ROUTES, key, (d.ApiGetDatasetStatusRequest, status))  # type: ignore[arg-type]
     monkeypatch.setattr(Client, "is_local", False)
     told = {"kernel_sources": [], "dataset_sources": ["tester/rows"], "model_sources": []}
-    assert [check.verdict for check in doctor._sources(client, told)] == [verdict]
+    assert [check.verdict for check in at_kaggle.sources(client, told)] == [verdict]
 
 
 def test_what_the_api_cannot_see_is_asked(
@@ -239,7 +240,7 @@ def test_the_expected_time_is_that_of_an_earlier_run(gpu_config: Config, runs_ro
     folder = record(runs_root, run).folder
     told = {"ended": "complete", "config": {"preset": "t4x2"}, "timings": {"install": 60.0, "train": 1200.0}}
     runs.write_json(folder / "run.json", told)
-    assert doctor.expected_minutes(gpu_config, runs_root) == (21.0, "as little-kernel-t4x2/v3 did")
+    assert at_kaggle.expected_minutes(gpu_config, runs_root) == (21.0, "as little-kernel-t4x2/v3 did")
 
 
 def test_little_disk_is_a_warning(
@@ -305,9 +306,9 @@ def test_the_plan_of_a_training_is_one_line(
 ) -> None:
     """Rows, bins, steps and minutes, from the data at home; more than the time limit is a warning."""
     shutil.copytree(SAMPLE, tmp_path / "data" / SAMPLE_SLUG)
-    monkeypatch.setattr(doctor, "PROJECT_ROOT", tmp_path)
+    monkeypatch.setattr(at_home, "PROJECT_ROOT", tmp_path)
     chosen = [f"competition.slug={SAMPLE_SLUG}", f"run.time_limit_minutes={limit}"]
-    (check,) = doctor._plan(settings.resolve("t4x2", chosen))
+    (check,) = at_home.plan(settings.resolve("t4x2", chosen))
     assert (check.name, check.verdict) == ("plan", verdict)
     assert re.match(r"\d+ rows in \d+ bins, \d+ steps .* min on two T4", check.text)
-    assert list(doctor._plan(settings.resolve("tiny", chosen))) == []
+    assert list(at_home.plan(settings.resolve("tiny", chosen))) == []

@@ -12,8 +12,8 @@ from slugify import slugify
 from kit import config
 from kit.bundle import metadata
 from kit.errors import InputInvalid
-from kit.remote import init
-from kit.remote.init import Suggestion
+from kit.remote.joining import init
+from kit.remote.joining.init import Suggestion
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "src" / "local_kaggle" / "competition"

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from kit import progress
-from kit.remote import tracebacks, watch
+from kit.remote.following import tracebacks, watch
+from kit.remote.following.screen import Screen
+from kit.remote.following.watch import RunFailed
 from kit.remote.runs import Run
-from kit.remote.screen import Screen
-from kit.remote.watch import RunFailed
 from kit.remote.wire import log
 from kit.remote.wire.session import Status
 

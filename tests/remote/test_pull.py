@@ -19,8 +19,9 @@ from tiny_kernels import FILES, GOOD_SCRIPT, MANIFEST
 
 from kit.errors import KitError
 from kit.files import sha256_of
-from kit.remote import pull, runs
-from kit.remote.pull import PullRefused
+from kit.remote import runs
+from kit.remote.pulling import pull
+from kit.remote.pulling.pull import PullRefused
 from kit.remote.runs import Run
 from kit.remote.wire import session, transfer
 from kit.remote.wire.client import Client

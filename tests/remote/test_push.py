@@ -15,9 +15,10 @@ from slugify import slugify
 from kit.bundle.build import Built
 from kit.config import Config
 from kit.errors import KitError
-from kit.remote import push as pushing
 from kit.remote import runs
-from kit.remote.push import PushRefused
+from kit.remote.pushing import lookup, objections
+from kit.remote.pushing import push as pushing
+from kit.remote.pushing.objections import PushRefused
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import KaggleError, Unsettled
@@ -176,8 +177,8 @@ def test_what_kaggle_would_refuse_without_a_reason_is_refused_here(
 def test_a_cpu_preset_is_not_pushed_to_kaggle() -> None:
     """It is for rehearsals; on Kaggle it would run for hours on the wrong machine."""
     told = {"id": "me/little-kernel", "title": "Little Kernel", "enable_gpu": False}
-    assert "accelerator" in pushing.objections(told, "", is_local=False)
-    assert not pushing.objections(told, "", is_local=True)
+    assert "accelerator" in objections.objections(told, "", is_local=False)
+    assert not objections.objections(told, "", is_local=True)
 
 
 @pytest.mark.parametrize(
@@ -362,7 +363,7 @@ def test_a_good_push_is_recorded_whatever_stands_beside_it(
 @pytest.mark.parametrize("written", ["datasets/Me/Rows", "/datasets/me/rows/", "me/rows"])
 def test_a_source_is_the_same_however_kaggle_writes_it(written: str) -> None:
     """With its section in front, with slashes, in other capitals."""
-    assert pushing._named({"dataset": [written]}, {"dataset": ["me/rows"]}) == {"dataset": ["me/rows"]}
+    assert lookup.named({"dataset": [written]}, {"dataset": ["me/rows"]}) == {"dataset": ["me/rows"]}
 
 
 REASONS = {
@@ -407,10 +408,10 @@ def test_each_kind_of_refusal_has_its_hint_and_leaves_nothing(
 def test_a_title_that_two_rules_file_differently_is_refused_with_a_plain_one(title: str) -> None:
     """Kaggle's own rule is not published; where ours and a simple one agree, it will."""
     facts = {"id": f"me/{slugify(title)}", "title": title, "enable_gpu": False}
-    objection = pushing.objections(facts, "", is_local=True)["slug"]
+    objection = objections.objections(facts, "", is_local=True)["slug"]
     plain = objection.hint.rpartition("such as ")[2].strip("'")
     again = {"id": f"me/{slugify(plain)}", "title": plain, "enable_gpu": False}
-    assert not pushing.objections(again, "", is_local=True)
+    assert not objections.objections(again, "", is_local=True)
 
 
 @pytest.mark.parametrize(
@@ -434,7 +435,7 @@ def test_handles_are_looked_at_before_a_session_starts(kind: str, name: str, is_
         "enable_gpu": False,
         f"{kind}_sources": [name],
     }
-    assert ("sources" not in pushing.objections(facts, "", is_local=True)) == is_fine
+    assert ("sources" not in objections.objections(facts, "", is_local=True)) == is_fine
 
 
 @pytest.mark.parametrize(
@@ -454,7 +455,7 @@ def test_a_push_without_a_session_is_noticed(
     run = send()
     if fault:
         kaggle.faults.arm(fault)
-    assert pushing.has_opened(client, run) == has_opened
+    assert lookup.has_opened(client, run) == has_opened
 
 
 def test_what_the_template_asks_for_is_pushed(kaggle: Server, send: Callable[..., Run]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from kit import config as settings
 from kit.bundle import metadata
 from kit.errors import InputInvalid
-from kit.remote import resume
+from kit.remote.pushing import resume
 from kit.remote.runs import Run
 
 

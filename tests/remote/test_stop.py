@@ -10,7 +10,7 @@ from kaggle_fixtures import USER
 from sdk_client import wait_for
 
 from kit.errors import KitError
-from kit.remote import stop, watch
+from kit.remote.following import stop, watch
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
 from local_kaggle import faults

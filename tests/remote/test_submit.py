@@ -12,7 +12,8 @@ import pytest
 from kaggle_fixtures import SLUG, StartKaggle
 
 from kit.errors import InputInvalid, KitError
-from kit.remote import pull, runs, submit
+from kit.remote import runs, submit
+from kit.remote.pulling import pull
 from kit.remote.runs import Run
 from kit.remote.submit import SubmissionRefused
 from kit.remote.wire.client import Client

@@ -11,10 +11,10 @@ from kaggle_fixtures import USER
 from quick_clock import QuickClock
 
 from kit import progress
-from kit.remote import tracebacks, watch
+from kit.remote.following import tracebacks, watch
+from kit.remote.following.screen import Screen
+from kit.remote.following.watch import RunFailed, StillRunning
 from kit.remote.runs import Run
-from kit.remote.screen import Screen
-from kit.remote.watch import RunFailed, StillRunning
 from kit.remote.wire import session
 from kit.remote.wire.client import Client
 from local_kaggle import faults

@@ -11,8 +11,9 @@ from kaggle_fixtures import USER, StartKaggle
 from kit.bundle.build import Built
 from kit.config import Config
 from kit.errors import InputInvalid
-from kit.remote import runs, watch, workflow
-from kit.remote.push import PushRefused
+from kit.remote import runs, workflow
+from kit.remote.following import watch
+from kit.remote.pushing.push import PushRefused
 from kit.remote.wire.client import Client
 from local_kaggle import faults
 from local_kaggle.server import Server

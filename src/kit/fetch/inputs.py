@@ -1,6 +1,6 @@
 """Find at home what a rehearsal mounts: the competition's files and the models that are made on this machine.
 
-Makes or fetches what is missing and can be; the real competition's data is `kit.remote.data`'s business.
+Makes or fetches what is missing and can be; the real competition's data come by `make data`.
 """
 
 from __future__ import annotations

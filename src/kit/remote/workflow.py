@@ -12,11 +12,15 @@ from kit import progress
 from kit.bundle import build, metadata
 from kit.config import Config
 from kit.errors import InputInvalid, KitError
-from kit.remote import doctor, pull, push, runs, watch
-from kit.remote.push import PushRefused
+from kit.remote import runs
+from kit.remote.following import watch
+from kit.remote.following.screen import Screen
+from kit.remote.following.watch import Finished, RunFailed
+from kit.remote.looking import doctor
+from kit.remote.pulling import pull
+from kit.remote.pushing import push
+from kit.remote.pushing.objections import PushRefused
 from kit.remote.runs import Run
-from kit.remote.screen import Screen
-from kit.remote.watch import Finished, RunFailed
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import KaggleError, Unsettled
 

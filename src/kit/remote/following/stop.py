@@ -12,7 +12,9 @@ from kit import progress
 from kit.errors import KitError
 from kit.files import write_whole
 from kit.outputs import LOG_NAME
-from kit.remote import pull, runs, watch
+from kit.remote import runs
+from kit.remote.following import watch
+from kit.remote.pulling import pull
 from kit.remote.runs import Run
 from kit.remote.wire import session
 from kit.remote.wire.client import Client

@@ -18,8 +18,9 @@ from kit import files
 from kit.bundle import metadata
 from kit.config import Competition, Config, spelling_key
 from kit.errors import InputInvalid
-from kit.remote import columns, runs
-from kit.remote.columns import Choice, Column, Table
+from kit.remote import runs
+from kit.remote.joining import columns
+from kit.remote.joining.columns import Choice, Column, Table
 from kit.task import csv_file, sample
 from kit.task.csv_file import Form
 from kit.task.sample import Sample

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any
 
 from kit import progress
-from kit.remote.tracebacks import Newest
-from kit.remote.watch import RunFailed
+from kit.remote.following.tracebacks import Newest
+from kit.remote.following.watch import RunFailed
 
 _COUNTS = {"step": ("step", "steps"), "score": ("rows", "of"), "generate": ("rows", "of")}
 """What fills the bar of an event, and what it is full at."""

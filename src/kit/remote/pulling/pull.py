@@ -18,8 +18,9 @@ from kit import progress
 from kit.errors import KitError
 from kit.files import read_json, sha256_of, write_json, write_whole
 from kit.outputs import LOG_NAME, Output
-from kit.remote import naming, published, runs
-from kit.remote.published import Published, PullRefused
+from kit.remote import runs
+from kit.remote.pulling import naming, published
+from kit.remote.pulling.published import Published, PullRefused
 from kit.remote.runs import Run
 from kit.remote.wire import listing, log, session, transfer
 from kit.remote.wire.client import Client

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from kit import progress
 from kit.errors import KitError
-from kit.remote import tracebacks
-from kit.remote.published import LATE_SECONDS
+from kit.remote.following import tracebacks
+from kit.remote.pulling.published import LATE_SECONDS
 from kit.remote.runs import Run
 from kit.remote.wire import listing, log, session
 from kit.remote.wire.client import Client

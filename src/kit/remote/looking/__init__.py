@@ -1,0 +1,1 @@
+"""Look at everything that can be seen before a push."""

@@ -1,0 +1,1 @@
+"""Bring home what a run left, each file proved."""

@@ -1,0 +1,1 @@
+"""Push a build, and hold Kaggle's answer to account."""
