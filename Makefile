@@ -32,7 +32,7 @@ help: ## list the verbs and the variables
 	@echo "  TIMEOUT=600        seconds until a run is left or stopped;  YES=1 does not ask"
 	@echo "  GRID='a.b=1,2'     the values of a sweep"
 	@echo "  RESUME=v3, FROM=v3 for push: go on with a run, or answer with its adapters; DATASET=owner/slug holds it"
-	@echo "  COMPETITION=slug   for init;  MESSAGE='words' for submit;  NOTE='words' for push"
+	@echo "  COMPETITION=slug   for init;  MESSAGE='words' for submit;  NOTE='why' for push and dry-run"
 
 # Looked at before each verb, in milliseconds: made again when the pins change or something is damaged.
 .PHONY: .venv/.home .venv/.train .venv/.dev
@@ -54,6 +54,10 @@ dry-run: .venv/.home .venv/.train ## run the bundle on this machine as Kaggle wo
 .PHONY: rehearse
 rehearse: .venv/.home .venv/.train ## the whole loop against a Kaggle on this machine
 	@$(PY) scripts/rehearse.py
+
+.PHONY: kaggle
+kaggle: .venv/.home .venv/.train ## a Kaggle on this machine for the verbs of another terminal, until Ctrl-C
+	@$(PY) scripts/kaggle.py
 
 .PHONY: init
 init: .venv/.home ## write kit.toml for COMPETITION=<slug>, from its files

@@ -1,26 +1,27 @@
 """Run every verb of the README and of docs/development.md once, small, in a copy of the checkout.
 
-A Kaggle on this machine answers. A verb that no step here and no line of .ci/run names is an error, so that a
-new one cannot be forgotten.
+`make kaggle` answers, by the lines that it prints; `make rehearse` prints what the README shows. A verb that
+no step here and no line of .ci/run names is an error, so that a new one cannot be forgotten.
 """
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
+sys.path.insert(0, str(ROOT / "tests"))
 
 import checkout  # noqa: E402
-from rehearse import local_kaggle  # noqa: E402
 
-from kit import config  # noqa: E402
 from kit.fetch import inputs  # noqa: E402
 
 SLUG = inputs.SAMPLE_SLUG
@@ -31,7 +32,8 @@ STEPS = (
     (True, "settings", "PRESET=tiny"),
     (True, "tiny-model"),
     (True, "bundle", "PRESET=tiny", QUICK),
-    (True, "dry-run", QUICK),
+    (True, "rehearse"),
+    (True, "dry-run", QUICK, "NOTE=it's $5"),
     (True, "init", f"COMPETITION=https://www.kaggle.com/competitions/{SLUG}/data"),
     (True, "data"),
     (True, "doctor", "PRESET=tiny", QUICK),
@@ -64,7 +66,34 @@ def uncovered() -> set[str]:
     texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/development.md")]
     verbs = {verb for text in texts for verb in re.findall(r"^\| `make ([a-z0-9-]+)`", text, re.MULTILINE)}
     ours = re.findall(r"make ([a-z0-9-]+)", (ROOT / ".ci" / "run").read_text(encoding="utf-8"))
-    return verbs - {verb for _, verb, *_ in STEPS} - set(ours)
+    return verbs - {verb for _, verb, *_ in STEPS} - {"kaggle"} - set(ours)
+
+
+def untold(printed: str) -> list[str]:
+    """Return the lines of the README's transcript that no rehearsal prints in this order, figures aside."""
+    shown = (ROOT / "README.md").read_text(encoding="utf-8").split("shortened:\n\n```\n")[1].split("```")[0]
+    rest = iter(re.sub(r"\d+", "0", printed).splitlines())
+    return [line for line in shown.splitlines() if re.sub(r"\d+", "0", line) not in rest]
+
+
+def make(verb: str, *variables: str) -> list[str]:
+    return ["make", "-s", verb, *variables, f"PY={sys.executable}", "PYTHON=true"]
+
+
+@contextmanager
+def kaggle(copy: Path, environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    """Start `make kaggle` and give the variables that it tells to export; Ctrl-C leaves nothing behind."""
+    with subprocess.Popen(
+        make("kaggle"), cwd=copy, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as server:
+        try:
+            assert server.stdout is not None
+            told = next(line for line in server.stdout if line.startswith("export "))
+            yield dict(part.split("=") for part in told.split()[1:])
+        finally:
+            os.killpg(server.pid, signal.SIGINT)
+            assert "is gone" in server.communicate(timeout=60)[0]
+    assert not (copy / "build" / "kaggle").exists()
 
 
 def main() -> int:
@@ -72,34 +101,36 @@ def main() -> int:
     if missing := uncovered():
         print(f"error: no step runs make {', make '.join(sorted(missing))}", file=sys.stderr)
         return 1
-    settings = config.resolve("tiny")
-    inputs.model_folder(settings)
-    token = secrets.token_hex(16)
-    with tempfile.TemporaryDirectory() as folder, local_kaggle(settings, inputs.SAMPLE, token) as endpoint:
+    with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "checkout")
-        server = {"KIT_KAGGLE_ENDPOINT": endpoint, "KAGGLE_API_TOKEN": token}
-        environment = checkout.copy(copy) | server
-        for expected, verb, *variables in STEPS:
-            started = time.monotonic()
-            command = ["make", "-s", verb, *variables, f"PY={sys.executable}", "PYTHON=true"]
-            done = subprocess.run(
-                command,
-                cwd=copy,
-                env=environment,
-                capture_output=True,
-                text=True,
-                stdin=subprocess.DEVNULL,
-                check=False,
-            )
-            passed = (done.returncode == 0) == expected and "Traceback" not in done.stderr
-            shown = " ".join(variables)
-            print(
-                f"{'pass' if passed else 'FAIL'}  make {verb} {shown} ({time.monotonic() - started:.0f} s)",
-                flush=True,
-            )
-            if not passed:
-                print(done.stdout[-3000:], done.stderr[-3000:], sep="\n", file=sys.stderr)
-                return 1
+        bare = checkout.copy(copy)
+        with kaggle(copy, bare) as server:
+            return run_all(copy, bare | server)
+
+
+def run_all(copy: Path, environment: dict[str, str]) -> int:
+    """Run the steps; return 1 at the first that does not end as it should."""
+    for expected, verb, *variables in STEPS:
+        started = time.monotonic()
+        done = subprocess.run(
+            make(verb, *variables),
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=900,
+            check=False,
+        )
+        missing = untold(done.stdout) if verb == "rehearse" else []
+        passed = (done.returncode == 0) == expected and "Traceback" not in done.stderr and not missing
+        seconds = time.monotonic() - started
+        print(
+            f"{'pass' if passed else 'FAIL'}  make {verb} {' '.join(variables)} ({seconds:.0f} s)", flush=True
+        )
+        if not passed:
+            print(done.stdout[-3000:], done.stderr[-3000:], *missing, sep="\n", file=sys.stderr)
+            return 1
     return 0
 
 

@@ -6,6 +6,7 @@ It knows how to ask, not what to ask for. The only module that imports kagglesdk
 from __future__ import annotations
 
 import random
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -305,8 +306,18 @@ class Client:
 
 
 def connect() -> Client:
-    """Return a client for Kaggle, or for the loopback server that the environment names."""
-    return Client(environment.kaggle_endpoint())
+    """Return a client for Kaggle, or for the server on this machine that the environment names."""
+    endpoint = environment.kaggle_endpoint()
+    if endpoint:
+        host, _, port = endpoint.removeprefix("http://").rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), transport.CONNECT_SECONDS).close()
+        except ConnectionRefusedError:
+            raise KaggleError(
+                f"{host}:{port} refuses the connection, that Kaggle is gone",
+                hint="make kaggle, or unset KIT_KAGGLE_ENDPOINT KAGGLE_API_TOKEN",
+            ) from None
+    return Client(endpoint)
 
 
 def _place(method: str) -> tuple[str, Any, str]:
