@@ -45,7 +45,7 @@ MAY_IMPORT = {
         ),
         *("kit.pipeline.machine", "kit.pipeline.answering", "kit.pipeline.training"),
     },
-    "kit.bundle": {"kit.errors", "kit.files", "kit.config", "kit.bundle"},
+    "kit.bundle": {"kit.errors", "kit.files", "kit.config", "kit.progress", "kit.bundle"},
     "kit.remote": {
         *("kit.errors", "kit.files", "kit.outputs", "kit.environment", "kit.config", "kit.progress"),
         *("kit.task", "kit.bundle", "kit.remote"),

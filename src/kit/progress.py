@@ -7,6 +7,7 @@ Draws nothing and decides nothing.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, TextIO
 
 EVENT_PREFIX = '{"event":'
@@ -21,10 +22,21 @@ _UNSAFE = [
 ]
 _VISIBLE = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _UNSAFE}
 _VISIBLE |= {code: f"\\u{code:04x}" for code in range(0xD800, 0xE000)}
+TOKENS = {
+    "a Kaggle token": r"KGAT_[0-9A-Za-z]{16,}",
+    "a Hugging Face token": r"(?:hf|api_org)_(?=[a-z]*[0-9A-Z])[0-9A-Za-z]{20,}",
+    "a GitHub token": r"(?:gh[oprsu]|github_pat)_[0-9A-Za-z_]{22,}",
+    "a GitLab token": r"\bglpat-[0-9A-Za-z_-]{20,}",
+    "a Google key": r"AIza[0-9A-Za-z_-]{35}|GOCSPX-[0-9A-Za-z_-]{24,}",
+    "an OpenAI key": r"\bsk-[0-9A-Za-z_-]{32,}",
+}
+"""How tokens look that are known by their beginnings."""
+_TOKEN = re.compile("|".join(TOKENS.values()))
 
 
 def visible(text: str) -> str:
-    """Return one line that others wrote with its control characters shown, so that no terminal obeys them."""
+    """Return a line of others with control characters shown, so that none is obeyed, and tokens hidden."""
+    text = _TOKEN.sub(lambda token: f"{token[0][:5]}…", text)
     return text if text.isascii() and text.isprintable() else text.translate(_VISIBLE)
 
 

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import os
 import subprocess
-import urllib.parse
 from pathlib import Path
 
 import pytest
 
-from kit.bundle import secrets
-from kit.bundle.script import bundle
 from kit.bundle.tree import collect, collect_project
 from kit.errors import InputInvalid
-from kit.files import PROJECT_ROOT
 
 
 def grow(top: Path, *names: str, **texts: str) -> Path:
@@ -134,83 +128,6 @@ def test_links(tmp_path: Path) -> None:
         with pytest.raises(InputInvalid, match=f"^'bad': .*{why}"):
             collect(source, source / "main.py")
         (source / "bad").unlink()
-
-
-KAGGLE = "0123456789abcdef" * 2
-HUGGING = "hf_" + "aB3" * 9
-GITHUB = "ghp_" + "aB3" * 12
-SECRETS: dict[str, tuple[str | bytes, int]] = {
-    **dict.fromkeys(("kaggle.json", "deep/kaggle.json", ".env", ".env.local", "credentials.json"), ("{}", 1)),
-    **dict.fromkeys(
-        (".git-credentials", ".pypirc", "secrets.toml", "cookies.txt", "deep/id_ed25519"), ("", 1)
-    ),
-    "key.txt": ('\n{"username": "x", "key": "' + KAGGLE + '"}', 2),
-    "upper.txt": ('{"KEY": "' + KAGGLE.upper() + '"}', 1),
-    "book.ipynb": ('{"source": ["x = {\\"key\\": \\"' + KAGGLE + '\\"}"]}', 1),
-    "a.sh": (f"#!/bin/sh\n\nexport KAGGLE_KEY={KAGGLE}\n", 3),
-    "typed.py": (f"\nKAGGLE_KEY: str = '{KAGGLE}'\n", 2),
-    "token": (f"{KAGGLE}\n", 1),
-    "b.py": ("TOKEN = 'KGAT_" + KAGGLE + "'\n", 1),
-    "glued.txt": ("tokenKGAT_" + KAGGLE, 1),
-    "c.py": (f"\n\n\nlogin('{HUGGING}')\n", 4),
-    "joined.py": (f"\nlogin('{HUGGING[:12]}' +\n  '{HUGGING[12:]}')\n", 2),
-    "coded.txt": ("\n" + base64.b64encode(HUGGING.encode()).decode(), 1),
-    "wide.txt": (f"\n{HUGGING}\n".encode("utf-16"), 2),
-    "narrow.txt": (f"\n{HUGGING}\n".encode("utf-16-le"), 2),
-    "latin.txt": (f"d\xe9j\xe0\n{HUGGING}\n".encode("latin-1"), 2),
-    "packed.gz": (gzip.compress(HUGGING.encode()), 1),
-    "escaped.txt": (urllib.parse.quote("key=" + KAGGLE, safe=""), 1),
-    "git.txt": (f"\n{GITHUB}\n", 2),
-    "cloud.txt": ("AKIA" + "ABCDEFGH23456789", 1),
-    "google.txt": ("AIza" + "Sy" + "aB3d_" * 6 + "xyz", 1),
-    "wandb.txt": ("WANDB_API_KEY=" + "0a1b2" * 8, 1),
-    "index.txt": ("--index-url https://user:" + "hunter22@pypi.example/simple", 1),
-    "d.pem": ("-----BEGIN " + "RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\n", 1),
-    "pgp.txt": ("-----BEGIN " + "PGP PRIVATE KEY BLOCK-----\n\nlQOYBF", 1),
-    "putty.txt": ("PuTTY-User-" + "Key-File-2: ssh-rsa", 1),
-    "e.json": ('{"private_key": "-----BEGIN ' + 'PRIVATE KEY-----\\nMIIEvQIBADANBg"}', 1),
-}
-
-
-@pytest.mark.parametrize("name", SECRETS)
-def test_secrets_are_refused(name: str, tmp_path: Path) -> None:
-    """A secret is refused with file and line, is not repeated in the message, and can be allowed by name."""
-    text, line = SECRETS[name]
-    source = grow(tmp_path, "main.py")
-    (source / name).parent.mkdir(exist_ok=True)
-    (source / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(InputInvalid, match=f"^{name}:{line}: ") as caught:
-        collect(source, source / "main.py")
-    for value in (KAGGLE, KAGGLE.upper(), HUGGING, GITHUB, "hunter22", "0a1b2", "AKIA"):
-        assert value not in str(caught.value)
-    allow = [f"{name}: {kind}" for _, kind in secrets.found(name, (source / name).read_bytes())]
-    assert name in collect(source, source / "main.py", allow=allow).files
-
-
-def test_secrets_in_settings_are_refused(tmp_path: Path) -> None:
-    """The settings travel in the bundle as well."""
-    source = grow(tmp_path, "main.py")
-    with pytest.raises(InputInvalid, match=r"^the settings:\d+: a Hugging Face token") as caught:
-        bundle(collect(source, source / "main.py"), {"model": {"name": HUGGING}})
-    assert HUGGING not in str(caught.value)
-
-
-def test_what_looks_like_a_secret_passes(tmp_path: Path) -> None:
-    """An example, a name like a token, code that looks for keys and this project itself are none."""
-    texts = {
-        ".env.example": "KAGGLE_KEY=your key\n",
-        "a.py": "from hf_transfer import x\nMARK = '-----BEGIN " + "PRIVATE KEY-----'\n",
-        "b.json": '{"key": "' + "0" * 64 + '"}',
-        "c.py": "URL = f'https://{user}:{password}@host/'\n",
-    }
-    assert len(collect(grow(tmp_path, "main.py", **texts), tmp_path / "main.py").files) == 5
-    for path in (
-        *(PROJECT_ROOT / "src").rglob("*.py"),
-        *(PROJECT_ROOT / "kernel").iterdir(),
-        PROJECT_ROOT / "README.md",
-    ):
-        if path.is_file():
-            assert list(secrets.found(path.name, path.read_bytes())) == [], path
 
 
 @pytest.mark.parametrize("text", ["return 1\n", "x = '\0'\n", "# coding: no-such\n", "x = 5 5\n"])

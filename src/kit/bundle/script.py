@@ -47,7 +47,7 @@ def bundle(tree: Tree, config: Mapping[str, object] | None = None) -> Bundle:
     Raises InputInvalid above LIMIT_BYTES.
     """
     settings = json.dumps(config, sort_keys=True, indent=1, allow_nan=False)
-    secrets.refuse({"the settings": settings.encode()})
+    secrets.refuse({"the settings": settings.encode()}, tree.allow)
     sizes = {path: len(data) for path, data in tree.files.items()}
     text = _script(tree, settings, compressed=False)
     packed = _script(tree, settings, compressed=True) if len(text.encode()) > READABLE_BYTES else text

@@ -1,43 +1,57 @@
-"""Look for credentials in what a bundle would carry: names, texts in any encoding, joined strings, base64.
+"""Look for credentials in what a bundle would carry: names, texts in any encoding, joined, escaped, packed.
 
 General kinds are those of detect-secrets, Kaggle's and a few more are ours. A password that looks like a word
-passes.
+passes, and so does what somebody hides on purpose: reversed, encrypted, computed.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
+import bz2
 import codecs
 import fnmatch
 import functools
+import gzip
+import html
 import importlib
 import io
+import lzma
 import re
 import tokenize
 import urllib.parse
+import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kit.errors import InputInvalid
+from kit.progress import TOKENS
 
-_NAMES = (
-    *("kaggle.json", "access_token", "credentials.json", ".env", ".env.*", ".netrc", "_netrc", ".pypirc"),
-    *(".git-credentials", "secrets.toml", "secrets.json", "cookies.txt", "cookies.sqlite", "*.ppk", "*.p12"),
-    *("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"),
+NAMES = (
+    *(
+        "kaggle.json",
+        "kaggle ([0-9]*).json",
+        "access_token",
+        "credentials",
+        "credentials.json",
+        ".env*",
+        "*.env",
+    ),
+    *(".netrc", "_netrc", ".pypirc", ".git-credentials", ".htpasswd", "rclone.conf", "secrets.toml"),
+    *("secrets.json", "cookies.txt", "cookies.sqlite", "*.ppk", "*.p12", "*.pfx", "*.jks", "*.kdbx", "*.key"),
+    *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
 )
-_NAMES_ALLOWED = ("*.example", "*.sample", "*.template")
+_NAMES_ALLOWED = ("*.example", "*.sample", "*.template", "*.pub")
+_HEX_KEY = "[0-9a-f]{32}(?![0-9a-f])"
 _RULES = {
-    "a Kaggle key": r"""(?i)(?:\bkey\\?["']?\s*[:=]\s*\\?["']?|kaggle_key[^\n]{0,20}?)"""
-    r"[0-9a-f]{32}(?![0-9a-f])",
-    "a bare key": r"\A\s*[0-9a-f]{32}\s*\Z",
-    "a Kaggle token": r"KGAT_[0-9A-Za-z]{16,}",
-    "a Hugging Face token": r"(?:hf|api_org)_[0-9A-Za-z]{26,}",
-    "a Google key": r"AIza[0-9A-Za-z_-]{35}",
+    **TOKENS,
+    "a Kaggle key": rf"""(?i)(?:key\\?["']?\s*[:=]\s*\\?["']?|kaggle[^\n]{{0,40}}?\b){_HEX_KEY}""",
+    "a Kaggle key in a table": rf"(?i)^[^\n]*\bkey\b[^\n]*\n[^\n]*\b{_HEX_KEY}",
+    "a bare key": rf"\A\s*(?:[\w.-]+:)?{_HEX_KEY}\s*\Z",
     "a Weights & Biases key": r"(?i)wandb[^\n]{0,40}?\b[0-9a-f]{40}\b",
-    "a password in an address": r"""://[^\s/:@"'(){}<>|\\\[\]]+:(?!password@)[^\s/:@"'(){}<>|\\\[\]]{3,}@\w""",
-    "an OpenAI key": r"\bsk-[0-9A-Za-z_-]{32,}",
+    "an AWS secret": r"""(?i)aws_?secret[^\n=:]{0,30}[=:]\s*["']?[0-9a-z/+]{40}(?![0-9a-z/+])""",
+    "a login of a registry": r'"auth"\s*:\s*"[A-Za-z0-9+/]{8,}={0,2}"',
+    "a password in an address": r"""://([^\s/:@"'(){}<>|\\\[\]]+):(?!(?:\1|pass(?:word|wd)?)@)[^\s/:@"'(){}<>|\\\[\]]{3,}@\w""",
     # The marker alone, as in code that looks for keys, is no secret.
     "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----"
     r"""(?:\\[nr]|[\s"'])*[A-Za-z0-9+/]{4}|PuTTY-User-Key-File-\d: """,
@@ -46,18 +60,29 @@ _PLUGINS = {
     "aws": "AWSKeyDetector",
     "azure_storage_key": "AzureStorageKeyDetector",
     "discord": "DiscordBotTokenDetector",
-    "github_token": "GitHubTokenDetector",
-    "gitlab_token": "GitLabTokenDetector",
     "jwt": "JwtTokenDetector",
     "npm": "NpmDetector",
-    "openai": "OpenAIDetector",
     "pypi_token": "PypiTokenDetector",
     "sendgrid": "SendGridDetector",
     "slack": "SlackDetector",
     "stripe": "StripeDetector",
     "twilio": "TwilioKeyDetector",
 }
-_MOST_UNPACKED_BYTES = 4 * 1024 * 1024
+_PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+_CODED = {
+    r"[A-Za-z0-9+/_-]{24,}={0,2}(?:[ \t]*\n[ \t]*[A-Za-z0-9+/_-]+={0,2}(?=[ \t]*$))*": lambda word: (
+        base64.b64decode(word.rstrip("=") + "==", b"-_" if "-" in word or "_" in word else None)
+    ),
+    r"\b[A-Z2-7]{32,}={0,6}": lambda word: base64.b32decode(
+        word.rstrip("=") + "=" * (-len(word.rstrip("=")) % 8)
+    ),
+    r"\b(?:[0-9A-Fa-f]{2}){20,}\b": bytes.fromhex,
+}
+"""How words are found that hold bytes in letters, and how they are read."""
+_MOST_BYTES = 8 * 1024 * 1024
+"""Of what one packed file unpacks to."""
+_DEEPEST = 4
+"""Levels of packing and coding that are looked through."""
 
 
 def refuse(files: Mapping[str, bytes], allow: Sequence[str] = ()) -> None:
@@ -72,23 +97,51 @@ def refuse(files: Mapping[str, bytes], allow: Sequence[str] = ()) -> None:
                 )
 
 
-def found(path: str, data: bytes) -> Iterator[tuple[int, str]]:
-    """Yield line and kind of each credential in a file."""
+def found(path: str, data: bytes, depth: int = 0) -> Iterator[tuple[int, str]]:
+    """Yield line and kind of each credential in a file; what is packed or coded in it stands on its line."""
     name = path.rpartition("/")[2].lower()
-    allowed = any(fnmatch.fnmatchcase(name, pattern) for pattern in _NAMES_ALLOWED)
-    if not allowed and any(fnmatch.fnmatchcase(name, pattern) for pattern in _NAMES):
+    if any(fnmatch.fnmatchcase(name, pattern) for pattern in NAMES) and not any(
+        fnmatch.fnmatchcase(name, pattern) for pattern in _NAMES_ALLOWED
+    ):
         yield 1, "a file of that name holds credentials"
-    if data.startswith(b"\x1f\x8b"):
-        try:
-            data = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, _MOST_UNPACKED_BYTES)
-        except zlib.error:
-            return
+    try:
+        packed = _unpacked(data)
+    except ValueError as error:
+        yield 1, str(error)
+        return
+    for inner_path, inner in packed if depth < _DEEPEST else ():
+        yield from ((1, kind) for _, kind in found(inner_path, inner, depth + 1))
+    if packed:
+        return
     text = _text(data)
-    for view in _views(text):
+    for view in dict.fromkeys(_views(text)):
         for kind, value in _secrets(view):
-            # A part of the value is looked up, since strings that were joined stand apart in the file.
-            at = next((at for length in (len(value), 8, 4) if (at := text.find(value[:length])) >= 0), 0)
-            yield text.count("\n", 0, at) + 1, kind
+            yield _line(text, value), kind
+        for word, inner in _decoded(view) if depth < _DEEPEST else ():
+            yield from ((_line(text, word), kind) for _, kind in found("", inner, depth + 1))
+
+
+def _unpacked(data: bytes) -> list[tuple[str, bytes]]:
+    """Return names and bytes of what an archive holds; raises ValueError where it cannot be looked into."""
+    files: list[tuple[str, bytes]] = []
+    try:
+        if data.startswith(b"PK\x03\x04"):
+            with zipfile.ZipFile(io.BytesIO(data)) as archive:
+                for name in archive.namelist():
+                    with archive.open(name) as file:
+                        files.append((name, file.read(_MOST_BYTES + 1)))
+        for mark, opened in _PACKED.items():
+            if data.startswith(mark):
+                files.append(("", opened(io.BytesIO(data)).read(_MOST_BYTES + 1)))
+        if data[:2] in (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda"):
+            files.append(("", zlib.decompressobj().decompress(data, _MOST_BYTES + 1)))
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError):
+        pass  # another kind of file that begins alike
+    except RuntimeError:
+        raise ValueError("an encrypted archive, which cannot be looked into") from None
+    if sum(len(inner) for _, inner in files) > _MOST_BYTES:
+        raise ValueError("an archive of more than can be looked through")
+    return files
 
 
 def _text(data: bytes) -> str:
@@ -98,7 +151,8 @@ def _text(data: bytes) -> str:
         (name for mark, name in (*marks, (codecs.BOM_UTF16_BE, "utf-16")) if data.startswith(mark)), ""
     )
     if not guess and data.count(0) > len(data) // 4:
-        guess = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
+        width = 32 if data.count(0) > len(data) * 5 // 8 else 16
+        guess = f"utf-{width}-be" if data[:1] == b"\0" else f"utf-{width}-le"
     try:
         return data.decode(guess or tokenize.detect_encoding(io.BytesIO(data).readline)[0])
     except (UnicodeError, SyntaxError, LookupError):
@@ -106,25 +160,47 @@ def _text(data: bytes) -> str:
 
 
 def _views(text: str) -> Iterator[str]:
-    """Yield the text, with its strings joined, without escapes, and what its base64 words hold."""
+    """Yield the text, with its strings joined, and without escapes of Python, JSON, HTML and addresses."""
     yield text
-    yield re.sub(r"""["']\s*(?:\\\s*)?\+?\s*[rbfRBF]?["']""", "", text)
-    yield urllib.parse.unquote(text.replace('\\"', '"').replace("\\/", "/"))
-    for word in re.findall(r"[A-Za-z0-9+/_-]{24,400}={0,2}", text):
-        try:
-            inner = base64.b64decode(
-                word.rstrip("=") + "=" * (-len(word.rstrip("=")) % 4), b"-_" if "-" in word else None
-            )
-            decoded = inner.decode("ascii")
-        except (binascii.Error, UnicodeDecodeError, ValueError):
-            continue
-        if decoded.isprintable():
-            yield decoded
+    yield re.sub(r"""["']\s*(?:\\\s*)?[+,]?\s*[rbfRBF]?["']|\{["']|["']\}""", "", text)
+    for _ in range(_DEEPEST):
+        plain = re.sub(r"\\u00([0-9a-f]{2})|\\x([0-9a-f]{2})", _letter, text, flags=re.IGNORECASE)
+        plain = html.unescape(urllib.parse.unquote(re.sub(r"""\\(["'/\\])""", r"\1", plain)))
+        if plain == text:
+            return
+        yield plain
+        text = plain
+
+
+def _letter(escape: re.Match[str]) -> str:
+    return chr(int(escape[1] or escape[2], 16))
+
+
+def _decoded(text: str) -> Iterator[tuple[str, bytes]]:
+    """Yield each word that holds bytes in letters, with the bytes, where those are text or packed."""
+    for pattern, decode in _CODED.items():
+        for word in re.findall(pattern, text, re.MULTILINE):
+            try:
+                inner = decode("".join(word.split()))
+            except ValueError:
+                continue
+            if inner.startswith((*_PACKED, b"PK\x03\x04")) or (inner.isascii() and _is_text(inner)):
+                yield word, inner
+
+
+def _is_text(data: bytes) -> bool:
+    return data.translate(None, b"\t\r\n").decode("ascii").isprintable()
+
+
+def _line(text: str, value: str) -> int:
+    """Return the line of a value; a part of it is looked up, since strings that were joined stand apart."""
+    at = next((at for length in (len(value), 8, 4) if (at := text.find(value[:length])) >= 0), 0)
+    return text.count("\n", 0, at) + 1
 
 
 def _secrets(text: str) -> Iterator[tuple[str, str]]:
     for kind, pattern in _RULES.items():
-        for match in re.finditer(pattern, text):
+        for match in re.finditer(pattern, text, re.MULTILINE):
             yield kind, match[0]
     for plugin in _plugins():
         for value in plugin.analyze_string(text):

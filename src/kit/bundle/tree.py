@@ -43,6 +43,8 @@ class Tree:
     """The path of the file that runs."""
     source_root: str
     """The path of the folder that imports start from, `.` for the folder that holds everything."""
+    allow: Sequence[str] = ()
+    """Findings of `secrets` that are none, as `path: kind`."""
 
 
 def collect(
@@ -65,7 +67,7 @@ def collect(
     if sum(sizes.values()) > _HOPELESS_BYTES:
         raise too_large(sum(sizes.values()), sizes)
     files = {_name(path, top): _read(path, top) for path in paths}
-    tree = Tree(dict(sorted(files.items())), _name(entry, top), _name(source, top))
+    tree = Tree(dict(sorted(files.items())), _name(entry, top), _name(source, top), allow)
     if "bundle.json" in files:
         raise InputInvalid("'bundle.json': the unpacked bundle writes its manifest there", hint="rename it")
     secrets.refuse(tree.files, allow)
