@@ -83,7 +83,7 @@ def test_a_preset_of_kit_toml_may_extend_a_shipped_one(kit_toml: Path) -> None:
         ("tiny", 'run.grid=["seed=1","seed=1"]', "holds a point twice"),
         ("tiny", "seed=1.5", "seed = 1.5"),
         ("tiny", 'train.packing="yes"', "true or false is needed"),
-        ("tiny", "prompt.style=chat", "there are plain, notebook, llama3"),
+        ("tiny", "prompt.style=gemma", "there are plain, notebook, llama3"),
         ("tiny", "seed", "not name=value"),
         ("tiny", 'competition.labels=["one"]', "at least 2"),
         ("tiny", "model.max_row_tokens=4096", "exceeds train.pack_tokens"),

@@ -25,6 +25,7 @@ from kit.settings import SWEPT
 from kit.settings import Competition as Competition
 from kit.settings import Config as Config
 from kit.settings import Lora as Lora
+from kit.settings import Prompt as Prompt
 from kit.settings import schema_names as schema_names
 from kit.settings import spelling_key as spelling_key
 

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from kit.task.metrics import METRICS
-from kit.task.prompt import STYLES
+from kit.task.prompt import STYLES, fields
 
 LORA_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
@@ -65,8 +65,8 @@ class Competition(Settings):
     """The last part of the competition's address on Kaggle."""
     id: str = "id"
     """Column of test.csv that names the row; empty where there is none and rows are numbered from 0."""
-    text: str = "text"
-    """Column that holds the sentence."""
+    text: str | Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = "text"
+    """Column that holds the text, or a list of several columns."""
     label: str = "label"
     """Column of train.csv that holds the label."""
     language: str = ""
@@ -118,6 +118,16 @@ class Competition(Settings):
         if len({values.get(label, label) for label in labels}) < len(labels):
             raise ValueError("two labels would be written alike")
         return values
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Every column of text."""
+        return (self.text,) if isinstance(self.text, str) else self.text
+
+    def word(self, label: str) -> str:
+        """Return what a model is taught to say for a label: where all are numbers, words if all have some."""
+        is_numbers = all(re.fullmatch(r"[-+]?\d+(\.\d+)?", one) for one in self.labels)
+        return self.synonyms[label][0] if is_numbers and all(map(self.synonyms.get, self.labels)) else label
 
     def written(self, label: str) -> str:
         """Return what the submission writes for a label."""
@@ -207,7 +217,9 @@ class Prompt(Settings):
     """The question put to the model."""
 
     style: PromptStyle = "plain"
-    """`plain` is `### Input: … ### Response:`; `notebook` adds an instruction; `llama3` is chat."""
+    """`plain` is `### Input: … ### Response:`; `notebook` adds an instruction; `chat` is the model's own."""
+    template: str = ""
+    """The question in your words, `### A: {first}\\n### B: {second}\\n### Winner:`, with every text."""
     language: bool = False
     """Name the row's language in the prompt, `### Input (Tamil): …`, where its code is known."""
 
@@ -349,6 +361,16 @@ class Config(Settings):
             raise ValueError(
                 f"predict.templates = {list(self.predict.templates)} would count a style twice; the rows are "
                 f"scored under prompt.style = {self.prompt.style!r} anyway"
+            )
+        template, texts = self.prompt.template, {*self.competition.texts}
+        if template and {*fields(template)} - ({"language"} if self.prompt.language else set()) != texts:
+            raise ValueError(
+                f"prompt.template has {', '.join(fields(template)) or 'no field'} in braces; "
+                f"competition.text is {', '.join(self.competition.texts)}"
+            )
+        if template and not template.rpartition("}")[2].strip():
+            raise ValueError(
+                "prompt.template must end with words that ask for the answer, as ### Winner: does"
             )
         if self.prompt.language and not self.competition.language:
             raise ValueError("prompt.language = true needs competition.language, the column that holds it")

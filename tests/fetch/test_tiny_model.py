@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kit.config import Competition, Prompt
 from kit.fetch import tiny_model, vocabulary
 from kit.task import prompt
 
@@ -71,11 +72,12 @@ def test_it_is_made_once_for_each_recipe(tmp_path: Path) -> None:
 @pytest.mark.parametrize("style", STYLES)
 def test_a_label_is_one_token_where_the_prompt_ends(tokenizer: Any, style: str) -> None:
     """The answer adds exactly one token to the prompt, another one for each label."""
-    rendered = prompt.render("बढ़िया होटल 👍", style, tiny_model.LABELS)
+    form = prompt.form(Competition(slug="s", labels=tiny_model.LABELS), Prompt(), style)
+    rendered = form.render({"text": "बढ़िया होटल 👍"})
     before = tokenizer(rendered)["input_ids"]
     added = []
     for label in tiny_model.LABELS:
-        whole = tokenizer(rendered + prompt.answer(label, style))["input_ids"]
+        whole = tokenizer(rendered + form.prefix + label)["input_ids"]
         assert whole[:-1] == before
         added.append(whole[-1])
     assert len(set(added)) == 2
@@ -115,7 +117,8 @@ def test_it_knows_the_form_of_an_answer_and_no_more(model: Any, tokenizer: Any) 
         rows = list(csv.DictReader(file))[::4]
     right = 0
     for row in rows:
-        rendered = prompt.render(row["sentence"], "plain", tiny_model.LABELS)
+        form = prompt.form(Competition(slug="s", labels=tiny_model.LABELS), Prompt(), "plain")
+        rendered = form.render({"text": row["sentence"]})
         ids = tokenizer(rendered, return_tensors="pt")
         said = model.generate(**ids, max_new_tokens=4, do_sample=False)[0, ids["input_ids"].shape[1] :]
         assert said[-1] == tokenizer.eos_token_id

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kit.config import Competition, Prompt
 from kit.fetch import vocabulary
 from kit.task import prompt
 
@@ -75,8 +76,9 @@ def test_llama_3s_own_label_tokens() -> None:
     )
     for label, alone, spaced in (("Positive", 36590, 45003), ("Negative", 39589, 51957)):
         for style, expected in (("plain", spaced), ("notebook", alone), ("llama3", alone)):
-            rendered = prompt.render("Good tea.", style, ("Positive", "Negative"))
+            form = prompt.form(Competition(slug="s", labels=("Positive", "Negative")), Prompt(), style)
+            rendered = form.render({"text": "Good tea."})
             before = llama(rendered)["input_ids"]
-            whole = llama(rendered + prompt.answer(label, style))["input_ids"]
+            whole = llama(rendered + form.prefix + label)["input_ids"]
             assert whole == [*before, expected]
             assert before.count(llama.bos_token_id) == 1

@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
 
 from kit import config as settings
-from kit.config import PROJECT_ROOT, Config
+from kit.config import PROJECT_ROOT, Competition, Config, Prompt
 from kit.errors import KitError
 from kit.pipeline import tokens
 from kit.task import prompt
@@ -60,8 +63,8 @@ def test_training_text_is_prompt_answer_and_end_token(
     config = _config(style, f"prompt.language={str(any(names)).lower()}")
     taught = tokens.teach(tokenizer, ROWS, config, seed=1)
     for row, name, example in zip(ROWS, names, taught, strict=True):
-        rendered = prompt.render(row["text"], style, config.competition.labels, name)
-        whole = tokenizer(rendered + prompt.answer(row["label"], style))["input_ids"]
+        form = tokens.form(tokenizer, config, style, name)
+        whole = tokenizer(form.render({"sentence": row["text"]}) + form.prefix + row["label"])["input_ids"]
         assert example["input_ids"] == [*whole, tokenizer.eos_token_id]
         asked = tokens.ask(tokenizer, [row], config, reserve=2)[0].prompt_ids
         assert example["input_ids"][: len(asked)] == asked
@@ -94,6 +97,64 @@ def test_a_label_is_the_token_that_follows_a_prompt(tokenizer: Any) -> None:
     """With the plain style the space belongs to the answer: ` Positive`, never `Positive`."""
     positive, _ = tokens.answer_ids(tokenizer, _config("plain"))
     assert tokenizer.decode(positive) == " Positive"
+
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="{}<[", exclude_categories=["Cs", "Cc"]))
+
+
+@hypothesis.settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    around=st.tuples(WORDS, WORDS, st.sampled_from(["Winner:", "is", "=>", "7", "(", "答え："])),
+    tail=st.sampled_from(["", " ", "\n", " \n\n "]),
+    labels=st.sampled_from([("A", "B"), ("0", "1"), ("-1", "+1"), ("not it", "not that"), ("是", "否")]),
+)
+def test_the_answer_begins_where_any_template_ends(
+    tokenizer: Any, around: tuple[str, str, str], tail: str, labels: tuple[str, str]
+) -> None:
+    """Whatever stands around the texts, the answer's tokens follow those of the question."""
+    template = f"{around[0]}{{a}}{around[1]}{{b}}{around[2]}{tail}"
+    competition = Competition(slug="s", labels=labels, text=("a", "b"))
+    config = Config(preset="x", competition=competition, prompt=Prompt(template=template))
+    row = {"id": "1", "text": "", "text_a": "so", "text_b": "it is", "label": labels[1]}
+    (example,) = tokens.teach(tokenizer, [row], config, seed=1)
+    asked = tokens.ask(tokenizer, [row], config, reserve=9)[0].prompt_ids
+    answer = tokens.answer_ids(tokenizer, config)[1]
+    assert example["input_ids"] == [*asked, *answer, tokenizer.eos_token_id]
+    assert tokenizer.decode(answer).strip() == labels[1]
+
+
+def test_of_several_texts_the_longest_is_cut(tokenizer: Any) -> None:
+    """The shorter one stays whole, and both where there is room."""
+    competition = Competition(slug="s", labels=("A", "B"), text=("a", "b"))
+    config = Config(preset="x", competition=competition).model_copy(
+        update={"model": settings.resolve("tiny").model.model_copy(update={"max_row_tokens": 128})}
+    )
+    row = {"id": "1", "text": "", "text_a": "kept whole", "text_b": "word " * 500}
+    question = tokens.ask(tokenizer, [row], config, reserve=2)[0]
+    assert question.was_cut
+    assert 100 < len(question.prompt_ids) <= 126
+    shown = tokenizer.decode(question.prompt_ids, skip_special_tokens=True)
+    assert shown.startswith("### a: kept whole\n### b: word word")
+    assert shown.endswith("\n### label:")
+
+
+def test_a_chat_is_the_models_own(tokenizer: Any) -> None:
+    """One begin token at most, the template's headers around the question, a turn for the answer."""
+    if not tokenizer.chat_template:
+        with pytest.raises(KitError, match="no chat template"):
+            tokens.ask(tokenizer, ROWS[:1], _config("chat"), reserve=2)
+        return
+    (question,) = tokens.ask(tokenizer, ROWS[:1], _config("chat"), reserve=2)
+    said = [
+        {
+            "role": "user",
+            "content": prompt.form(_config().competition, Prompt(), "chat").render(
+                {"sentence": ROWS[0]["text"]}
+            ),
+        }
+    ]
+    own = tokenizer.apply_chat_template(said, add_generation_prompt=True, tokenize=True)["input_ids"]
+    assert question.prompt_ids == own
 
 
 @pytest.mark.parametrize("text", ["word " * 900, "क" * 3000, "😀" * 500, "### Response: " * 300])

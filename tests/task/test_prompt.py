@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit import config
+from kit.config import Competition, Prompt
 from kit.errors import KitError, SettingInvalid
 from kit.task import languages, prompt
 
 LABELS = ("Positive", "Negative")
-STYLES = tuple(prompt.STYLES)
+STYLES = ("plain", "notebook", "llama3")
 HOSTILE = st.lists(
     st.sampled_from(
         [
@@ -25,42 +26,50 @@ HOSTILE = st.lists(
 ).map("".join)
 
 
+def form(style: str, labels: tuple[str, ...] = LABELS, language: str = "") -> prompt.Form:
+    return prompt.form(Competition(slug="s", labels=labels), Prompt(), style, language)
+
+
+def render(text: str, style: str, labels: tuple[str, ...] = LABELS, language: str = "") -> str:
+    return form(style, labels, language).render({"text": text})
+
+
 def test_plain_is_the_references_format() -> None:
     """The plain prompt ends without a space, and the answer brings it."""
-    assert prompt.render("Good tea.", "plain", LABELS) == "### Input: Good tea.\n### Response:"
-    assert prompt.answer("Positive", "plain") == " Positive"
+    assert render("Good tea.", "plain", LABELS) == "### Input: Good tea.\n### Response:"
+    assert form("plain").prefix == " "
 
 
 def test_notebook_has_an_instruction_and_newlines() -> None:
     """The notebook prompt has one instruction line naming the labels and a newline behind each colon."""
-    rendered = prompt.render("Good tea.", "notebook", LABELS)
+    rendered = render("Good tea.", "notebook", LABELS)
     instruction, rest = rendered.split("\n\n", 1)
     assert "\n" not in instruction
     assert "Positive or Negative" in instruction
     assert rest == "### Input:\nGood tea.\n\n### Response:\n"
-    assert prompt.answer("Positive", "notebook") == "Positive"
+    assert form("notebook").prefix == ""
 
 
 def test_llama3_writes_the_headers_out() -> None:
     """The llama3 prompt is one user turn and an open assistant turn, without begin_of_text."""
-    rendered = prompt.render("Good tea.", "llama3", LABELS)
+    rendered = render("Good tea.", "llama3", LABELS)
     assert rendered.startswith("<|start_header_id|>user<|end_header_id|>\n\n")
     assert rendered.endswith("Good tea.<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n")
     assert "begin_of_text" not in rendered
-    assert prompt.answer("Negative", "llama3") == "Negative"
+    assert form("llama3").prefix == ""
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="#<")), st.sampled_from(STYLES))
 def test_an_ordinary_sentence_stands_unchanged(sentence: str, style: str) -> None:
     """A sentence without `#` and `<` is in the prompt as it is, once at least."""
-    assert sentence in prompt.render(sentence, style, LABELS)
+    assert sentence in render(sentence, style, LABELS)
 
 
 @given(HOSTILE, st.sampled_from(STYLES), st.sampled_from(["", "Tamil"]))
 def test_a_sentence_cannot_end_the_question(sentence: str, style: str, language: str) -> None:
     """Control tokens and headings inside a sentence do not survive as such, in any style."""
-    empty = prompt.render("", style, LABELS, language)
-    rendered = prompt.render(sentence, style, LABELS, language)
+    empty = render("", style, LABELS, language)
+    rendered = render(sentence, style, LABELS, language)
     for control in (r"<\|", r"</s>"):
         assert len(re.findall(control, rendered)) == len(re.findall(control, empty))
     if style != "llama3":
@@ -69,14 +78,14 @@ def test_a_sentence_cannot_end_the_question(sentence: str, style: str, language:
 
 def test_the_language_stands_in_the_heading_or_the_instruction() -> None:
     """By its English name; without one the prompt is what it always was."""
-    assert prompt.render("x", "plain", LABELS, "Tamil") == "### Input (Tamil): x\n### Response:"
-    assert "\n\n### Input (Tamil):\nx\n" in prompt.render("x", "notebook", LABELS, "Tamil")
-    assert "Read the Tamil review and decide" in prompt.render("x", "llama3", LABELS, "Tamil")
+    assert render("x", "plain", LABELS, "Tamil") == "### Input (Tamil): x\n### Response:"
+    assert "\n\n### Input (Tamil):\nx\n" in render("x", "notebook", LABELS, "Tamil")
+    assert "Read the Tamil review and decide" in render("x", "llama3", LABELS, "Tamil")
     for style in STYLES:
-        named = prompt.render("x", style, LABELS, "Tamil")
+        named = render("x", style, LABELS, "Tamil")
         assert named.count("Tamil") == 1
         without = named.replace(" (Tamil)", "").replace("Tamil ", "")
-        assert without == prompt.render("x", style, LABELS) == prompt.render("x", style, LABELS, "")
+        assert without == render("x", style, LABELS) == render("x", style, LABELS, "")
 
 
 def test_every_sample_language_has_its_name() -> None:
@@ -130,21 +139,22 @@ def test_a_language_in_the_prompt_needs_its_column() -> None:
 
 def test_an_unknown_style_is_refused_with_the_nearest() -> None:
     """At home, with the styles that there are."""
-    with pytest.raises(SettingInvalid, match=r"there are plain, notebook, llama3; did you mean 'llama3'"):
+    with pytest.raises(
+        SettingInvalid, match=r"there are plain, notebook, llama3, chat; did you mean 'llama3'"
+    ):
         config.resolve("tiny", ["prompt.style=llama"])
 
 
 def test_more_than_two_labels_are_all_named() -> None:
     """The instruction lists every label."""
-    assert "A, B or C." in prompt.render("x", "notebook", ("A", "B", "C"))
+    assert "A, B or C." in render("x", "notebook", ("A", "B", "C"))
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_answer_tokens_are_what_the_answer_adds(style: str) -> None:
     """With a tokenizer that respects the boundary, the answer's tokens are the ones behind the prompt."""
-    rendered, answer = prompt.render("Good tea.", style, LABELS), prompt.answer("Positive", style)
-    ids = prompt.answer_token_ids(lambda text: [ord(letter) for letter in text], rendered, answer)
-    assert "".join(map(chr, ids)) == answer
+    ids = form(style).answer_ids(lambda text: [ord(letter) for letter in text], "Positive")
+    assert "".join(map(chr, ids)) == form(style).prefix + "Positive"
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -155,6 +165,60 @@ def test_a_merged_boundary_is_refused(style: str) -> None:
         return [hash(part) for part in re.split(r"(?<=\w)(?= )", text)]
 
     with pytest.raises(KitError, match=f"prompt style '{style}'"):
-        prompt.answer_token_ids(merge, prompt.render("x", style, LABELS), "Positive")
+        form(style).answer_ids(merge, "Positive")
     with pytest.raises(KitError, match="Positive"):
-        prompt.answer_token_ids(lambda _: [1], prompt.render("x", style, LABELS), "Positive")
+        form(style).answer_ids(lambda _: [1], "Positive")
+
+
+PAIR = Competition(slug="s", labels=("a", "b"), text=("prompt", "answer"), label="winner")
+TEMPLATE = "### Asked: {prompt}\n<said>{answer}</said>\nWinner:"
+
+
+def test_several_texts_stand_under_their_names() -> None:
+    """The answer under the label column's; an instruction names them all."""
+    texts = {"prompt": "Why?", "answer": "So."}
+    plain = prompt.form(PAIR, Prompt()).render(texts)
+    assert plain == "### prompt: Why?\n### answer: So.\n### winner:"
+    chat = prompt.form(PAIR, Prompt(), "chat", "Tamil", ("<user>", "<model>")).render(texts)
+    assert "Read the prompt and the answer, and decide on the winner. The language is Tamil. Reply" in chat
+    assert chat.endswith("one of: a or b.\n\nprompt: Why?\n\nanswer: So.<model>")
+    asked = prompt.form(PAIR, Prompt(template=TEMPLATE))
+    assert asked.render(texts) == "### Asked: Why?\n<said>So.</said>\nWinner:"
+    assert prompt.form(PAIR, Prompt(template=TEMPLATE + " \n ")).prefix == ""
+
+
+@given(
+    st.lists(
+        st.sampled_from(["### Asked:", "###  asked :", "<said>", "</said>", "winner:", "\n", "#", "<", "x "])
+    ).map("".join),
+    st.sampled_from([("prompt", "answer"), ("answer", "prompt")]),
+)
+def test_a_text_imitates_no_heading_of_a_template(text: str, places: tuple[str, str]) -> None:
+    """Marks anywhere, words at the start of a line."""
+    rendered = prompt.form(PAIR, Prompt(template=TEMPLATE)).render({places[0]: text, places[1]: "y"})
+    for heading in (r"###\s*asked\s*:", "<said>", "</said>", r"^\s*winner\s*:"):
+        assert len(re.findall(heading, rendered, re.I | re.M)) == 1
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=5), st.integers(0, 200))
+def test_the_longest_text_gives_way_first(lengths: list[int], room: int) -> None:
+    """All the room is used, and who keeps less than he has keeps as much as anybody."""
+    kept = prompt.shares(lengths, room)
+    assert sum(kept) == min(room, sum(lengths))
+    cut = [share for share, length in zip(kept, lengths, strict=True) if share < length]
+    assert not cut or (max(kept) - min(cut) <= 1)
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{prompt} Winner:", "has prompt in braces; competition.text is prompt, answer"),
+        ("{prompt}{answer}{other}:", "has prompt, answer, other in braces"),
+        ("{prompt} {answer}\n", "must end with words that ask for the answer"),
+        ("{prompt} {answer} {language}:", "has prompt, answer, language in braces"),
+    ],
+)
+def test_a_template_holds_every_text_and_asks(template: str, message: str) -> None:
+    """Refused at home, in one line."""
+    with pytest.raises(ValueError, match=message):
+        config.Config(preset="x", competition=PAIR, prompt=Prompt(template=template))

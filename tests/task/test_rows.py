@@ -51,6 +51,17 @@ def test_only_the_columns_that_apply(path: Path, competition: Competition) -> No
     assert list(rows.read(path, without, labelled=False)[0]) == ["id", "text"]
 
 
+def test_several_texts_are_read_one_by_one_and_together(path: Path, competition: Competition) -> None:
+    """A row is blank where all of them are."""
+    path.write_bytes(b"ID,a,b,label\n1,x,,Positive\n2,,,Negative\n3,y,z,Negative\n")
+    several = competition.model_copy(update={"text": ("a", "b"), "language": ""})
+    frame, left = rows.read(path, several, labelled=True)
+    assert frame["text"].tolist() == ["a: x\nb: ", "a: y\nb: z"]
+    assert (frame["text_b"].tolist(), left.out) == (["", "z"], {"blank text": 1})
+    with pytest.raises(InputInvalid, match="no column 'c'"):
+        rows.read(path, several.model_copy(update={"text": ("a", "c")}), labelled=True)
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kit.config import PROJECT_ROOT
+from kit.config import PROJECT_ROOT, Competition, Prompt
 from kit.fetch import stage, vocabulary
 from kit.task import prompt
 
@@ -180,8 +180,9 @@ def _answer_ids(tokenizer: Tokenizer, labels: Sequence[str]) -> list[int]:
 
 def _frames(labels: Sequence[str]) -> list[str]:
     """Return what stands around the sentences in every prompt style, often enough to become whole tokens."""
+    asked = Competition(slug="frames", labels=tuple(labels))
     texts = [
-        prompt.render("", style, labels) + form
+        prompt.form(asked, Prompt(), style).render({asked.texts[0]: ""}) + form
         for style in ("plain", "notebook", "llama3")
         for label in labels
         for form in (f" {label}", f"\n{label}")

@@ -5,6 +5,7 @@ Uses the tokenizer that it is given; knows nothing of tensors or models.
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 from kit.config import Config
 from kit.errors import KitError
 from kit.task import languages, prompt
+from kit.task.prompt import Form
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,34 @@ def tokenize(tokenizer: Any, text: str) -> list[int]:
     )
 
 
+def form(tokenizer: Any, config: Config, style: str | None = None, language: str = "") -> Form:
+    """Return the question of `style`, or of training's, as a turn of the tokenizer's own chat where asked."""
+    style = style or config.prompt.style
+    turn = _turn(tokenizer) if prompt.STYLES[style].turn is None else ("", "")
+    return prompt.form(config.competition, config.prompt, style, language, turn)
+
+
+@functools.lru_cache(maxsize=8)
+def _turn(tokenizer: Any) -> tuple[str, str]:
+    """Return what the chat template puts around a question, without the BOS that `tokenize` adds."""
+    if not tokenizer.chat_template:
+        raise KitError("this model's tokenizer has no chat template", hint="SET=prompt.style=plain")
+    asked = [{"role": "user", "content": "\0"}]
+    text = tokenizer.apply_chat_template(
+        asked, tokenize=False, add_generation_prompt=True, enable_thinking=False
+    )
+    before, _, after = text.partition("\0")
+    return before.removeprefix(tokenizer.bos_token or "") if tokenize(tokenizer, "") else before, after
+
+
 def answer_ids(tokenizer: Any, config: Config, style: str | None = None) -> list[list[int]]:
     """Return each label's token ids as they follow a prompt of `style`, or of training's, in label order.
 
     Taken behind a rendered prompt, never alone: `Positive` and ` Positive` are different tokens.
     """
-    labels, style = config.competition.labels, style or config.prompt.style
-    rendered = prompt.render("x", style, labels)
-    return [
-        prompt.answer_token_ids(lambda text: tokenize(tokenizer, text), rendered, prompt.answer(label, style))
-        for label in labels
-    ]
+    asked = form(tokenizer, config, style)
+    words = map(config.competition.word, config.competition.labels)
+    return [asked.answer_ids(lambda text: tokenize(tokenizer, text), word) for word in words]
 
 
 def ask(
@@ -86,25 +105,36 @@ def teach(
 
 
 def _ask(tokenizer: Any, row: dict[str, str], config: Config, limit: int, style: str) -> Question:
-    text = row["text"]
     language = languages.name(row.get("language", "")) if config.prompt.language else ""
-
-    def prompt_ids(sentence: str) -> list[int]:
-        return tokenize(tokenizer, prompt.render(sentence, style, config.competition.labels, language))
-
-    ids = prompt_ids(text)
+    asked = form(tokenizer, config, style, language)
+    texts = prompt.texts_of(row, config.competition.texts)
+    ids = tokenize(tokenizer, asked.render(texts))
     was_cut = len(ids) > limit
     while len(ids) > limit:
-        frame = len(prompt_ids(""))
-        offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
-        # By proportion, since rendering may lengthen a sentence that imitates the prompt.
-        keep = min(len(offsets) - 1, len(offsets) * (limit - frame) // (len(ids) - frame))
-        if keep <= 0:
+        frame = len(tokenize(tokenizer, asked.render(dict.fromkeys(texts, ""))))
+        ends = {name: _ends(tokenizer, text) for name, text in texts.items()}
+        there = sum(map(len, ends.values()))
+        # By proportion, since rendering may lengthen a text that imitates the prompt.
+        room = min(there - 1, there * (limit - frame) // (len(ids) - frame))
+        if room <= 0:
             raise KitError(
-                f"the prompt of row {row['id']!r} has no room for its sentence in {limit} tokens",
+                f"the prompt of row {row['id']!r} has no room for its texts in {limit} tokens",
                 hint="a larger model.max_row_tokens",
             )
-        shorter = text[: offsets[keep - 1][1]]
-        text = shorter if len(shorter) < len(text) else text[:-1]
-        ids = prompt_ids(text)
+        kept = prompt.shares([len(each) for each in ends.values()], room)
+        shorter = {
+            name: texts[name][: ends[name][share - 1] if share else 0]
+            if share < len(ends[name])
+            else texts[name]
+            for name, share in zip(texts, kept, strict=True)
+        }
+        longest = max(texts, key=lambda name: len(texts[name]))
+        texts = shorter if shorter != texts else {**texts, longest: texts[longest][:-1]}
+        ids = tokenize(tokenizer, asked.render(texts))
     return Question(row["id"], ids, was_cut)
+
+
+def _ends(tokenizer: Any, text: str) -> list[int]:
+    """Return where each token of a text ends in it."""
+    offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    return [end for _, end in offsets]

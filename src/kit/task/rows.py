@@ -74,6 +74,8 @@ def scan(path: Path, competition: Competition, *, labelled: bool, text: bool = T
     marks = dict.fromkeys(uneven, "another number of fields")
     if "id" not in columns:
         columns = {"id": [str(number) for number in range(count)], **columns}
+    if "text" not in columns and text:
+        columns = {"id": columns["id"], "text": _joined(columns, competition.texts), **columns}
     if labelled:
         columns["id"] = [name if name.strip() else f"row {at}" for at, name in enumerate(columns["id"])]
     _mark(columns, competition, marks)
@@ -103,7 +105,7 @@ def _wanted(competition: Competition, header: Sequence[str], *, labelled: bool, 
     """Return the columns to read by role: no training id and, without texts, no language must be there."""
     column_by_role = {
         "id": competition.id,
-        "text": competition.text if text or not competition.id else "",
+        **(_text_roles(competition.texts) if text or not competition.id else {}),
         "language": competition.language,
         "label": competition.label if labelled else "",
     }
@@ -113,6 +115,21 @@ def _wanted(competition: Competition, header: Sequence[str], *, labelled: bool, 
         for role, column in column_by_role.items()
         if column and (column in header or role not in optional)
     }
+
+
+def _text_roles(names: Sequence[str]) -> dict[str, str]:
+    return {"text": names[0]} if len(names) == 1 else {f"text_{name}": name for name in names}
+
+
+def _joined(columns: Columns, names: Sequence[str]) -> list[str]:
+    """Return each row's texts as one, each under its column's name; blank where all are."""
+    rows = zip(*(columns[f"text_{name}"] for name in names), strict=True)
+    return [
+        "\n".join(f"{name}: {text}" for name, text in zip(names, row, strict=True))
+        if "".join(row).strip()
+        else ""
+        for row in rows
+    ]
 
 
 def _mark(columns: Columns, competition: Competition, marks: dict[int, str]) -> None:
