@@ -93,13 +93,13 @@ def without_ids() -> Odd:
 
 
 def undecided() -> Odd:
-    """Two targets and two sentences, asked about; the sample wants 1 and 0 for Yes and No."""
+    """Two texts, both taken; two targets, asked about; the sample wants 1 and 0 for Yes and No."""
     rows = [["Id", "premise", "hypothesis", "entails", "rude"]]
     rows += [
         [f"t{at}", text, text[::-1], label, label] for at, (text, label) in enumerate(pairs("Yes", "No"))
     ]
-    solution = [("Id", "entails"), ("q1", "1"), ("q2", "0")]
-    decide = 'text = "premise"\nsubmission_values = { Yes = "1", No = "0" }\n'
+    solution = [("Id", "Target"), ("q1", "1"), ("q2", "0")]
+    decide = 'label = "entails"\nsubmission_values = { Yes = "1", No = "0" }\n'
     return Odd(
         written(rows),
         written([rows[0][:3], ["q1", GOOD, GOOD], ["q2", BAD, BAD]]),
@@ -149,7 +149,7 @@ def test_an_odd_competition_is_scored(tmp_path: Path, project: Project, make: Ca
 
         first = verb("init", "--competition", f"https://www.kaggle.com/competitions/{SLUG}/data")
         if odd.decide:
-            assert (first.status, "could be the text" in first.err) == (1, True), first
+            assert (first.status, "could be the label" in first.err) == (1, True), first
             path = project.root / "kit.toml"
             path.write_text(f'[competition]\nslug = "{SLUG}"\n{odd.decide}labels = ["Yes", "No"]\n')
             first = verb("init", "--competition", SLUG)

@@ -113,9 +113,9 @@ def test_columns_and_labels_are_found(
             r"could be the label: 'toxic' or 'rude' \(try: kit.toml, \[competition\]: slug = 's', lab",
         ),
         (
-            "id,premise,hypothesis,label\n1,it is a very long day,it is a day,A\n2,so it is now,it is,B\n",
-            "id,premise,hypothesis\n1,it is,it was\n",
-            "could be the text: 'premise' or 'hypothesis'",
+            "id,keyword,place,label\n1,fire,Rome,A\n2,fire,Oslo,B\n",
+            "id,keyword,place\n1,flood,Rome\n",
+            "could be the text: 'keyword' or 'place'",
         ),
     ],
 )
@@ -173,6 +173,11 @@ CASES: list[tuple[str, str, str, str, tuple[str, str, str, str], tuple[str, ...]
         f"id,title,text\n3,a b,{'text ' * 30}\n", "", ("id", "text", "label", ""), ("A", "B"), "'title'",
     ),
     (
+        "two texts", "id,premise,hypothesis,label\n1,it is a day,it is so,A\n2,so it is now,it is,B\n",
+        "id,premise,hypothesis\n1,it is,it was\n", "",
+        ("id", ("premise", "hypothesis"), "label", ""), ("A", "B"), "no sample",
+    ),
+    (
         "blank rows", "id,text,label\n1,a b,A\n2,,B\n3,c d,B\n", "id,text\n4, \n5,e f\n", "",
         ("id", "text", "label", ""), ("B", "A"), "1 rows of test.csv have a blank text; they are asked",
     ),
@@ -188,7 +193,7 @@ def test_what_is_odd_is_named(
     train: str,
     test: str,
     sample: str,
-    names: tuple[str, ...],
+    names: tuple[object, ...],
     labels: tuple[str, ...],
     note: str,
 ) -> None:

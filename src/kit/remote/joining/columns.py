@@ -51,10 +51,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Choice:
-    """The column that was taken for a role, empty for none, and why."""
+    """The column that was taken for a role, several of text, or none; and why."""
 
-    column: str
+    columns: tuple[str, ...]
     why: str
+
+    @property
+    def column(self) -> str:
+        """The first one, or nothing."""
+        return next(iter(self.columns), "")
 
 
 _KINDS: tuple[tuple[str, Callable[[Sequence[str]], bool]], ...] = (
@@ -120,7 +125,7 @@ def choose(
         ("language", _LANGUAGE_RULES),
         ("text", _TEXT_RULES),
     ):
-        taken = {choice.column for choice in chosen.values()}
+        taken = {column for choice in chosen.values() for column in choice.columns}
         free = [column for column in columns if column.name not in taken]
         chosen[role] = _choose(role, free, rules, slug, settings)
     return chosen
@@ -133,8 +138,9 @@ def _choose(
     role: str, columns: Sequence[Column], rules: Iterable[Rule], slug: str, settings: Mapping[str, object]
 ) -> Choice:
     named = settings.get(role)
-    if named in [column.name for column in columns]:
-        return Choice(str(named), "kit.toml names it")
+    names = (named,) if isinstance(named, str) else tuple(named) if isinstance(named, list) else ()
+    if names and {*names} <= {column.name for column in columns}:
+        return Choice(names, "kit.toml names it")
     for why, fits in rules:
         could_be = [column for column in columns if fits(column)]
         if role == "text" and len(could_be) > 1:
@@ -142,20 +148,23 @@ def _choose(
             if longest.length >= CLEARLY_LONGER * second.length:
                 why = f"{why}, {longest.length:.0f} characters a row and {second.name!r} {second.length:.0f}"
                 could_be = [longest]
+            elif longest.kind == "text":
+                why = f"{why}, one of {len(could_be)} texts"
+                return Choice(tuple(column.name for column in could_be), why)
         if len(could_be) > 1:
-            names = " or ".join(repr(column.name) for column in could_be[:6])
+            either = " or ".join(repr(column.name) for column in could_be[:6])
             raise InputInvalid(
-                f"{len(could_be)} columns could be the {role}: {names}",
+                f"{len(could_be)} columns could be the {role}: {either}",
                 hint=f"kit.toml, [competition]: slug = {slug!r}, {role} = {could_be[0].name!r} or another, "
                 f"then make init COMPETITION={slug}",
             )
         if could_be:
-            return Choice(could_be[0].name, why)
+            return Choice((could_be[0].name,), why)
     if role == "text":
         raise InputInvalid("no column is left for the text", hint=PAGE)
     if role == "label":
         _refuse_label(columns)
-    return Choice("", "no column looks like one")
+    return Choice((), "no column looks like one")
 
 
 def _id_rules(sample_id: str) -> list[Rule]:

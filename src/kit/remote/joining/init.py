@@ -32,7 +32,7 @@ class Suggestion:
 
     slug: str
     id: str
-    text: str
+    text: str | tuple[str, ...]
     label: str
     language: str
     """Empty where no column looks like one."""
@@ -72,14 +72,24 @@ def suggest(folder: Path, slug: str, settings: Mapping[str, Any] | None = None) 
         )
     choices = columns.choose(looked, slug, settings, sample_id, given.label if given else "")
     names = {role: choice.column for role, choice in choices.items()}
+    texts = choices["text"].columns
     counts = Counter(label for label in train[names["label"]] if label.strip())
     labels, spelled = _labels(counts, given)
     if len(labels) < 2:
         raise InputInvalid(f"column {names['label']!r} has one label, {labels[0]!r}", hint=columns.PAGE)
     competition = Competition(slug=slug, labels=labels)
-    notes = (*_notes(looked, names, train, test), *spelled, *_sample_notes(given, competition, form))
+    notes = (*_notes(looked, choices, train, test), *spelled, *_sample_notes(given, competition, form))
     return Suggestion(
-        slug, labels=labels, form=form, columns=tuple(looked), choices=choices, notes=notes, **names
+        slug,
+        id=names["id"],
+        text=texts if len(texts) > 1 else names["text"],
+        label=names["label"],
+        language=names["language"],
+        labels=labels,
+        form=form,
+        columns=tuple(looked),
+        choices=choices,
+        notes=notes,
     )
 
 
@@ -144,12 +154,17 @@ def _labels(counts: Counter[str], given: Sample | None) -> tuple[tuple[str, ...]
     return tuple(labels[key] for key in order), notes
 
 
-def _notes(looked: list[Column], names: Mapping[str, str], train: Table, test: Table) -> Iterator[str]:
+def _notes(looked: list[Column], choices: Mapping[str, Choice], train: Table, test: Table) -> Iterator[str]:
     """Yield what the rows of the files are worth knowing for."""
-    unasked = [column.name for column in looked if column.name not in names.values()]
+    names = {role: choice.column for role, choice in choices.items()}
+    taken = [name for choice in choices.values() for name in choice.columns]
+    unasked = [column.name for column in looked if column.name not in taken]
     own_ids = test.get(names["id"], [])
     facts = (
-        (unasked, f"not asked: {', '.join(map(repr, unasked[:9]))}; another column of sentences: text"),
+        (
+            unasked,
+            f"not asked: {', '.join(map(repr, unasked[:9]))}; another column of texts, or a list: text",
+        ),
         (
             not names["id"],
             "no column names the rows; they are numbered from 0, or as in the sample submission",
@@ -202,7 +217,8 @@ def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "") -> N
         for name in ("metric", "submission_id", "submission_label", "submission_values"):
             competition.pop(name, None)
     for name in ("slug", "id", "text", "label", "language"):
-        competition[name] = getattr(suggestion, name)
+        value = getattr(suggestion, name)
+        competition[name] = value if isinstance(value, str) else list(value)
     competition["labels"] = list(suggestion.labels)
     for name, value, default in (
         ("encoding", suggestion.form.encoding, "utf-8"),
@@ -236,7 +252,9 @@ def write_metadata(config: Config, path: Path) -> None:
 
 def show(suggestion: Suggestion, *, is_terminal: bool) -> None:
     """Print the columns, what each was taken for and why, then what is worth a look."""
-    roles = {choice.column: (role, choice.why) for role, choice in suggestion.choices.items()}
+    roles = {
+        column: (role, choice.why) for role, choice in suggestion.choices.items() for column in choice.columns
+    }
     head = ("column", "type", "distinct", "blank", "example", "in test", "taken as", "why")
 
     def plain(text: str) -> str:  # a control character would reach the terminal
