@@ -20,6 +20,7 @@ from pathlib import Path
 
 from local_kaggle import faults, server
 from local_kaggle.profile import DEFAULT_PROFILE, PROFILES, Profile
+from local_kaggle.scoring import METRICS
 from local_kaggle.state import Settings
 
 
@@ -32,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         profile=_profile(options),
         slug=options.slug or (options.competition.resolve().name if options.competition else Settings.slug),
         competition=options.competition or Settings.competition,
+        notebooks_only=options.kind == "code",
+        hidden=options.hidden,
+        rerun_limit_seconds=options.rerun_limit,
+        metric=options.metric,
         models=options.models,
         datasets=options.datasets,
         child_env=dict(options.child_env),
@@ -69,6 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--root", type=Path, required=True, help="folder of its records; survives a restart")
     parser.add_argument("--competition", type=_folder, help="folder with train, test and solution.csv")
     parser.add_argument("--slug", help="the competition's name; by default that of its folder")
+    parser.add_argument("--kind", choices=("files", "code"), default="files", help="what it takes")
+    parser.add_argument("--hidden", type=_folder, help="test and solution.csv of a code competition's rerun")
+    parser.add_argument("--rerun-limit", type=float, default=Settings.rerun_limit_seconds, metavar="SECONDS")
+    parser.add_argument("--metric", choices=tuple(METRICS), default=Settings.metric)
     parser.add_argument("--models", type=_folder, help="OWNER/MODEL/FRAMEWORK/VARIATION/VERSION folders")
     parser.add_argument("--datasets", type=_folder, help="OWNER/SLUG folders")
     parser.add_argument(

@@ -346,6 +346,7 @@ NAMED: Mapping[str, Fault] = {
     "forbidden": status("*", 403, "Permission 'kernels.get' was denied", nested=True, times=5),
     "no-version": leave_out("SaveKernel", "versionNumber"),
     "half-published": half_published("submission.csv", times=2),
+    "late-files": leave_out("ListKernelSessionOutput", "files", times=3),
     "late-log": late_log(times=3),
     "cut": cut(1 << 20),
     "gzip": gzipped(times=ALWAYS),
@@ -363,7 +364,10 @@ NAMED: Mapping[str, Fault] = {
     "dead-rank": run_instead(_ONE_RANK_DIED),
     "cancelled": amend("GetKernelSessionStatus", {"status": "CANCEL_ACKNOWLEDGED"}, times=ALWAYS),
     "never-ends": amend("GetKernelSessionStatus", {"status": "RUNNING"}, times=ALWAYS),
-    "submission-limit": status("CreateSubmission", 400, _LIMIT_REACHED, times=ALWAYS),
+    "submission-limit": status("CreateSubmission,CreateCodeSubmission", 400, _LIMIT_REACHED, times=ALWAYS),
     "score-pending": judge({"status": "PENDING", "publicScore": ""}),
+    "empty-file": judge(
+        {"status": "ERROR", "publicScore": "", "errorDescription": "Submission Format Error"}
+    ),
     "score-error": judge({"status": "ERROR", "publicScore": "", "errorDescription": "injected failure"}),
 }

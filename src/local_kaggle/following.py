@@ -16,8 +16,8 @@ from pathlib import Path
 OutputCallback = Callable[[str, float, str], None]
 """Receives the stream's name (`stdout` or `stderr`), seconds since the start, and a chunk of text."""
 
-TIMED_OUT = 124
-"""Exit status of a run that was stopped at its time limit, as `timeout(1)` gives it."""
+TIMED_OUT = 256
+"""Stands for a run that was stopped at its time limit: no script can exit with it."""
 
 MARKER = "LOCAL_KAGGLE_SANDBOX"
 """Variable by which the processes of a run are known."""

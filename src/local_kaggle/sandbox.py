@@ -74,7 +74,7 @@ def run(
     on_output: OutputCallback | None = None,
     stop: threading.Event | None = None,
 ) -> int:
-    """Run `script` to its end below `root` and return its exit status: negative for a signal, 124 if late.
+    """Run `script` to its end below `root` and return its exit status, negative for a signal, or TIMED_OUT.
 
     `root/kaggle` is made anew, an earlier one is removed. The script starts in `root/kaggle/<starts_in>`:
     Kaggle has done both. In the values of `child_env`, `{input}` and `{working}` stand for those folders.

@@ -16,9 +16,10 @@ import threading
 import time
 import unicodedata
 import venv
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from local_kaggle import following, sandbox
 from local_kaggle.sandbox import Mount
@@ -116,7 +117,7 @@ class Sessions:
             if settings.profile.replaces_earlier_session:
                 for earlier in kernel.versions:
                     self.cancel(earlier.session_id)
-            mounts, invalid = self._mounts(push)
+            mounts, invalid = self.mounts(push, state.competition_folder)
             kernel.title = push.title or kernel.title
             number = kernel.versions[-1].number + 1 if kernel.versions else 1
             record = {name: value for name, value in vars(push).items() if name != "text"}
@@ -125,7 +126,7 @@ class Sessions:
             folder.mkdir(parents=True)
             (folder / "source.py").write_bytes(push.text.encode())
             kernel.versions.append(version)
-            self._start(version, mounts)
+            self.start(version.session_id, lambda: self._run(version, push, mounts))
             state.save()
         return Pushed(kernel, version, invalid=invalid)
 
@@ -147,22 +148,22 @@ class Sessions:
         kernel = self._state.kernel(owner, slug)
         if kernel is None:
             return
-        self._stop(kernel.versions)
+        running = [version for version in kernel.versions if not version.is_terminal]
+        for version in running:
+            self.cancel(version.session_id)
+        for version in running:
+            self._threads[version.session_id].join()
         with self._state.changed:
             self._state.kernels.remove(kernel)
             shutil.rmtree(self._state.root / "kernels" / kernel.owner / kernel.slug, ignore_errors=True)
             self._state.save()
 
     def close(self) -> None:
-        """Stop every session and wait until its processes are gone."""
-        self._stop([version for kernel in self._state.kernels for version in kernel.versions])
-
-    def _stop(self, versions: Sequence[Version]) -> None:
-        running = [version for version in versions if not version.is_terminal]
-        for version in running:
-            self.cancel(version.session_id)
-        for version in running:
-            self._threads[version.session_id].join()
+        """Stop every session and rerun and wait until their processes are gone."""
+        for stop in self._stops.values():
+            stop.set()
+        for thread in self._threads.values():
+            thread.join()
 
     def _shortage(self, gpu: bool) -> str:
         """Name the limit that keeps one more session from starting."""
@@ -174,53 +175,53 @@ class Sessions:
             return f"Maximum weekly GPU quota of {quota / 3600:.2f} hours reached."
         return ""
 
-    def _mounts(self, push: Push) -> tuple[list[Mount], dict[str, list[str]]]:
+    def mounts(self, push: Push, competition: Path) -> tuple[list[Mount], dict[str, list[str]]]:
         """Find the folder behind each source; those that do not exist are listed by kind instead."""
         settings = self._state.settings
-        mounts: list[Mount] = []
-        invalid: dict[str, list[str]] = {"competitions": [], "datasets": [], "kernels": [], "models": []}
-        for slug in push.competitions:
-            if slug == settings.slug and settings.joined:
-                mounts.append(Mount("competitions", slug, self._state.competition_folder))
-            else:
-                invalid["competitions"].append(slug)
-        for handle in push.datasets:
+
+        def find_competition(slug: str) -> Mount | None:
+            found = slug == settings.slug and settings.joined
+            return Mount("competitions", slug, competition) if found else None
+
+        def find_dataset(handle: str) -> Mount | None:
             folder = below(settings.datasets, handle, parts=2)
-            if folder:
-                mounts.append(Mount("datasets", handle, folder))
-            else:
-                invalid["datasets"].append(handle)
-        for handle in push.kernels:
-            owner, _, slug = handle.partition("/")
-            source = self._state.kernel(owner, slug)
-            complete = [v for v in source.versions if v.status == "COMPLETE"] if source else []
-            if complete:
-                folder = self._state.folder(complete[-1])
-                attached = folder / "attached"
-                mounts.append(
-                    Mount("notebooks", handle, attached if attached.exists() else folder / "output")
-                )
-            else:
-                invalid["kernels"].append(handle)
-        for handle in push.models:
+            return Mount("datasets", handle, folder) if folder else None
+
+        def find_kernel(handle: str) -> Mount | None:
+            kernel = self._state.kernel(*handle.split("/", 1)) if "/" in handle else None
+            complete = [v for v in kernel.versions if v.status == "COMPLETE"] if kernel else []
+            if not complete:
+                return None
+            output, attached = (self._state.folder(complete[-1]) / name for name in ("output", "attached"))
+            return Mount("notebooks", handle, attached if attached.exists() else output)
+
+        def find_model(handle: str) -> Mount | None:
             versioned = _newest_model(settings.models, handle)
             folder = below(settings.models, versioned, parts=5)
-            if folder:
-                mounts.append(Mount("models", versioned, folder))
-            else:
-                invalid["models"].append(handle)
+            return Mount("models", versioned, folder) if folder else None
+
+        wanted = (
+            ("competitions", push.competitions, find_competition),
+            ("datasets", push.datasets, find_dataset),
+            ("kernels", push.kernels, find_kernel),
+            ("models", push.models, find_model),
+        )
+        found = {kind: {handle: find(handle) for handle in handles} for kind, handles, find in wanted}
+        mounts = [mount for by_handle in found.values() for mount in by_handle.values() if mount]
+        invalid = {
+            kind: [handle for handle in by_handle if not by_handle[handle]]
+            for kind, by_handle in found.items()
+        }
         return mounts, invalid
 
-    def _start(self, version: Version, mounts: Sequence[Mount]) -> None:
-        self._stops[version.session_id] = threading.Event()
-        self._state.live_logs[version.session_id] = []
-        thread = threading.Thread(
-            target=self._run, args=(version, mounts), name=f"session {version.session_id}"
-        )
-        self._threads[version.session_id] = thread
-        thread.start()
+    def start(self, number: int, work: Callable[[], None]) -> None:
+        """Work in a thread of this number until it ends or `close` comes."""
+        self._stops[number] = threading.Event()
+        self._state.live_logs[number] = []
+        self._threads[number] = threading.Thread(target=work, name=f"session {number}")
+        self._threads[number].start()
 
-    def _run(self, version: Version, mounts: Sequence[Mount]) -> None:
+    def _run(self, version: Version, push: Push, mounts: Sequence[Mount]) -> None:
         """Wait for a slot, run the script, keep what it left."""
         state, stop = self._state, self._stops[version.session_id]
         exit_status: int | None = None
@@ -234,19 +235,29 @@ class Sessions:
                     version.status, version.started = "RUNNING", time.time()
                     state.save()
             if not stop.is_set():
-                exit_status = self._execute(version, mounts, stop)
+                machine = state.folder(version) / "machine"
+                limit = self._time_limit_seconds(push)
+                exit_status = self.execute(version.session_id, push, machine, mounts, limit_seconds=limit)
                 stop.wait(state.settings.profile.trailing_seconds)
         finally:
             self._slots.release()
             self._end(version, exit_status)
 
-    def _execute(self, version: Version, mounts: Sequence[Mount], stop: threading.Event) -> int:
+    def execute(
+        self,
+        number: int,
+        push: Push,
+        machine: Path,
+        mounts: Sequence[Mount],
+        *,
+        limit_seconds: float,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> int:
+        """Run a pushed script on a machine and keep its log under `number`; give its exit status."""
         state, settings = self._state, self._state.settings
-        machine = state.folder(version) / "machine"
-        python, child_env = settings.python, dict(settings.child_env)
+        python, child_env = settings.python, {**settings.child_env, **environment}
         if settings.profile.names_container:
-            token = secrets.token_hex(8)
-            child_env["KAGGLE_CONTAINER_NAME"] = f"kaggle_{token}-{version.session_id}-webtier"
+            child_env["KAGGLE_CONTAINER_NAME"] = f"kaggle_{secrets.token_hex(8)}-{number}-webtier"
         if settings.wheels is not None:
             python = _empty_environment(machine / "environment", settings.python)
             child_env |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(settings.wheels.resolve())}
@@ -254,31 +265,31 @@ class Sessions:
         def keep(stream_name: str, seconds: float, text: str) -> None:
             with state.changed:
                 chunk = {"stream_name": stream_name, "time": round(seconds, 6), "data": text}
-                state.live_logs[version.session_id].append(chunk)
+                state.live_logs[number].append(chunk)
                 state.changed.notify_all()
 
         started = time.monotonic()
         exit_status = sandbox.run(
-            state.source(version),
+            push.text,
             machine,
             mounts,
             layout=settings.profile.layout,
             starts_in=settings.profile.starts_in,
             child_env=child_env,
-            network=settings.network and version.push["enable_internet"],
+            network=settings.network and push.enable_internet,
             python=python,
             visible=[*settings.visible, *([settings.wheels] if settings.wheels else [])],
-            timeout_seconds=self._time_limit_seconds(version),
+            timeout_seconds=limit_seconds,
             on_output=keep,
-            stop=stop,
+            stop=self._stops[number],
         )
         if settings.profile.runner_lines:
             keep("stderr", time.monotonic() - started, RUNNER_LINES)
         return exit_status
 
-    def _time_limit_seconds(self, version: Version) -> float:
+    def _time_limit_seconds(self, push: Push) -> float:
         limit = self._state.settings.time_limit_seconds
-        return min(version.push["session_timeout_seconds"] or limit, limit)
+        return min(push.session_timeout_seconds or limit, limit)
 
     def _end(self, version: Version, exit_status: int | None) -> None:
         """Record how the session ended; `exit_status` is None when the script was never run to an end."""
@@ -294,11 +305,9 @@ class Sessions:
             log = state.live_logs.pop(version.session_id)
             (folder / "log.json").write_text(json.dumps(log), encoding="utf-8")
             version.ended = time.time()
-            # A script may itself exit with the status that stands for a time-out.
-            late = version.ended - (version.started or version.ended) >= self._time_limit_seconds(version)
             if self._stops[version.session_id].is_set():
                 version.status = "CANCEL_ACKNOWLEDGED"
-            elif exit_status == following.TIMED_OUT and late:
+            elif exit_status == following.TIMED_OUT:
                 version.status, version.failure = "CANCEL_ACKNOWLEDGED", _TIMED_OUT
             elif exit_status is None:
                 version.status, version.failure = "ERROR", _NOT_RUN

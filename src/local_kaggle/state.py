@@ -21,7 +21,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from local_kaggle import scoring
 from local_kaggle.profile import DEFAULT_PROFILE, Profile
 
 TERMINAL = frozenset({"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED"})
@@ -55,7 +54,12 @@ class Settings:
     joined: bool = True
     """Whether the user has accepted the competition's rules."""
     notebooks_only: bool = False
-    """Whether this is a code competition, which takes no files."""
+    """Whether this is a code competition, which takes no files and runs versions again."""
+    hidden: Path | None = None
+    """Folder of the files that take the public ones' place in a rerun, and of the solution that scores it."""
+    rerun_limit_seconds: float = 9 * 3600
+    metric: str = "macro_f1"
+    """A name of scoring.METRICS."""
     models: Path | None = None
     """Folder `<owner>/<model>/<framework>/<variation>/<version>` of the models that exist here."""
     datasets: Path | None = None
@@ -131,13 +135,17 @@ class Submission:
     description: str
     total_bytes: int
     date: float
-    score: float | None
-    error: str
     polls_left: int
+    score: float | None = None
+    error: str = ""
+
+    @property
+    def is_judged(self) -> bool:
+        return self.score is not None or bool(self.error)
 
     @property
     def status(self) -> str:
-        if self.polls_left > 0:
+        if self.polls_left > 0 or not self.is_judged:
             return "PENDING"
         return "ERROR" if self.score is None else "COMPLETE"
 
@@ -180,6 +188,9 @@ class State:
         stored = json.loads(path.read_text(encoding="utf-8"))
         self._last_id = stored["last_id"]
         self.submissions = [Submission(**record) for record in stored["submissions"]]
+        for submission in self.submissions:
+            if not submission.is_judged:
+                submission.error = "The local Kaggle stopped during the rerun."
         for record in stored["kernels"]:
             versions = [Version(**version) for version in record.pop("versions")]
             self.kernels.append(Kernel(**record, versions=versions))
@@ -205,17 +216,28 @@ class State:
             self.changed.notify_all()
 
     def _publish_competition(self) -> None:
-        """Copy what competitors may see, so that neither a mount nor a download can reach the solution."""
-        shutil.rmtree(self.competition_folder, ignore_errors=True)
-        self.competition_folder.mkdir(parents=True)
-        if self.settings.competition.is_dir():
-            for path in self.settings.competition.iterdir():
-                if path.is_file() and path.name != _NEVER_SERVED and path.suffix != ".md":
-                    shutil.copy2(path, self.competition_folder)
+        """Copy what kernels may see, so that neither a mount nor a download can reach the solution."""
+        public, hidden = self.settings.competition, self.settings.hidden
+        for target, sources in ((self.competition_folder, [public]), (self.rerun_folder, [public, hidden])):
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir(parents=True)
+            for source in sources:
+                for path in source.glob("*") if source else []:
+                    if path.is_file() and path.name != _NEVER_SERVED and path.suffix != ".md":
+                        shutil.copy2(path, target)
 
     @property
     def competition_folder(self) -> Path:
         return self.root / "competition"
+
+    @property
+    def rerun_folder(self) -> Path:
+        """The competition's files with the hidden ones in the public ones' place."""
+        return self.root / "competition-rerun"
+
+    @property
+    def solution(self) -> Path:
+        return (self.settings.hidden or self.settings.competition) / _NEVER_SERVED
 
     def next_id(self) -> int:
         with self.changed:
@@ -308,60 +330,6 @@ class State:
 
     def upload_path(self, token: str) -> Path:
         return self.root / "uploads" / token
-
-    def submissions_today(self) -> int:
-        """Count today's submissions (UTC); one that ended in an error is not charged."""
-        today = datetime.now(UTC).date()
-        return sum(
-            datetime.fromtimestamp(submission.date, UTC).date() == today and submission.score is not None
-            for submission in self.submissions
-        )
-
-    def submit(self, token: str, description: str) -> Submission:
-        """Score an uploaded file; raises Refused where Kaggle would not take it."""
-        if not self.settings.joined:
-            raise Refused(403, "You must accept this competition's rules before you can submit.")
-        if self.submissions_today() >= self.settings.max_daily_submissions:
-            midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0) + timedelta(days=1)
-            hours = (midnight - datetime.now(UTC)).total_seconds() / 3600
-            raise Refused(
-                400,
-                "Submission not allowed: Your team has used its daily Submission allowance"
-                f" ({self.settings.max_daily_submissions}) today, please try again tomorrow UTC"
-                f" ({hours:.1f} hours from now).",
-                "FAILED_PRECONDITION",
-            )
-        file_name, total_bytes = self.uploads.get(token, ("", -1))
-        path = self.upload_path(token)
-        if total_bytes < 0 or path.stat().st_size != total_bytes:
-            raise Refused(400, "The uploaded file is missing or incomplete.")
-        del self.uploads[token]
-        points, error = None, ""
-        solution = self.settings.competition / _NEVER_SERVED
-        try:
-            if solution.exists():
-                points = scoring.score(path, solution)
-            else:
-                error = f"This local competition cannot score: there is no {str(solution)!r}."
-        except scoring.SubmissionMalformed as malformed:
-            error = str(malformed)
-        with self.changed:
-            submission = Submission(
-                self.next_id(), file_name, description, total_bytes, time.time(), points, error,
-                self.settings.pending_polls,
-            )  # fmt: skip
-            self.submissions.append(submission)
-            path.replace(self.root / "uploads" / f"submission-{submission.ref}.csv")
-            self.save()
-        return submission
-
-    def poll(self, submission: Submission) -> Submission:
-        """Give the submission as this poll sees it; the next poll may see more."""
-        with self.changed:
-            seen = dataclasses.replace(submission)
-            submission.polls_left = max(0, submission.polls_left - 1)
-            self.save()
-        return seen
 
     def signed(self, path: str) -> str:
         """Give an absolute link to `path` that anybody may use until it expires."""

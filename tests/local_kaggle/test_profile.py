@@ -214,16 +214,6 @@ def test_a_dataset_status_is_for_its_owner(tmp_path: Path, start_observed: Start
     assert seen == [(200, 200), (404, 200), (403, 403)]
 
 
-def test_a_code_competition_takes_no_file(start_observed: StartKaggle) -> None:
-    """It says so beforehand, and refuses as a failed precondition."""
-    kaggle = start_observed({"notebooks_only": True})
-    competition = {"competitionName": SLUG}
-    assert rpc(kaggle, "GetCompetition", competition).json()["isKernelsSubmissionsOnly"] is True
-    refused = rpc(kaggle, "CreateSubmission", competition | {"blobFileTokens": "x"})
-    assert (refused.status_code, refused.json()["error"]["status"]) == (400, "FAILED_PRECONDITION")
-    assert "only accepts Submissions from Notebooks" in refused.json()["error"]["message"]
-
-
 @pytest.mark.parametrize(("starts_in", "folder"), [("working", "working"), ("src", "src")])
 def test_a_script_starts_where_the_profile_says(
     start_observed: StartKaggle, starts_in: str, folder: str

@@ -324,8 +324,8 @@ LEAVES_CHILDREN = """
     ("ending", "expected"),
     [
         ("", 0),
-        ("time.sleep(600)", 124),
-        ("import signal; signal.signal(15, signal.SIG_IGN); time.sleep(600)", 124),
+        ("time.sleep(600)", following.TIMED_OUT),
+        ("import signal; signal.signal(15, signal.SIG_IGN); time.sleep(600)", following.TIMED_OUT),
     ],
     ids=["ends", "late", "stubborn"],
 )
@@ -354,7 +354,7 @@ def test_sigterm_comes_first_and_its_last_words_are_kept(tmp_path: Path) -> None
         time.sleep(600)
     """
     status, output = run(tmp_path, script, timeout_seconds=1.0)
-    assert status == 124
+    assert status == following.TIMED_OUT
     assert output.text() == "ready\nsaved\n"
 
 

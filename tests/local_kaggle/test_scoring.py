@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, log_loss, roc_auc_score
 
 from local_kaggle import scoring
 
@@ -17,10 +17,54 @@ SOLUTION = "ID,label\na,Positive\nb,Negative\nc,Neutral\n"
 @given(st.lists(st.tuples(st.sampled_from("xyz"), st.sampled_from("xyzw")), min_size=1, max_size=30))
 def test_macro_f1_is_scikit_learns(pairs: list[tuple[str, str]]) -> None:
     """Any number of labels, also ones that only the prediction knows."""
-    truth = {str(n): pair[0] for n, pair in enumerate(pairs)}
-    predicted = {str(n): pair[1] for n, pair in enumerate(pairs)}
-    expected = f1_score(list(truth.values()), list(predicted.values()), average="macro")
-    assert scoring.macro_f1(truth, predicted) == pytest.approx(expected)
+    truth, predicted = zip(*pairs, strict=True)
+    assert scoring.macro_f1(truth, predicted) == pytest.approx(f1_score(truth, predicted, average="macro"))
+
+
+@given(st.lists(st.tuples(st.sampled_from("012"), st.lists(st.floats(0.01, 0.99), min_size=3, max_size=3))))
+def test_metrics_of_probabilities_are_scikit_learns(rows: list[tuple[str, list[float]]]) -> None:
+    """Rows of several columns and a single column, ties among them."""
+    truth, values = (
+        ["0", "1", "2", *(row[0] for row in rows)],
+        [[0.2, 0.3, 0.5]] * 3 + [row[1] for row in rows],
+    )
+    hot = [[float(label == name) for name in "012"] for label in truth]
+    shares = [[value / sum(row) for value in row] for row in values]
+    assert scoring.log_loss(hot, values) == pytest.approx(log_loss(truth, shares))
+    assert scoring.auc(hot, values) == pytest.approx(roc_auc_score(hot, values))
+    first, one = [row[:1] for row in hot], [row[:1] for row in values]
+    assert scoring.auc(first, one) == pytest.approx(roc_auc_score(first, one))
+    assert scoring.log_loss(first, one) == pytest.approx(log_loss(first, one, labels=[0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("metric", "solution", "submission", "expected"),
+    [
+        ("map@3", "id,best\n1,a\n2,b\n3,c\n4,d\n", "id,best\n4,a b c d\n3,a b c\n2,a a b\n1,a\n", 5 / 12),
+        ("map@1", "id,best\n1,a\n2,b\n", "id,best\n1,a b\n2,a b\n", 0.5),
+        ("accuracy", "id,label,Usage\n1,a,Public\n2,b,Private\n", "id,label\n1,a\n2,a\n", 0.5),
+        ("auc", "id,Usage,target\n1,Public,1\n2,Public,0\n", "id,target\n2,-3\n1,4.5\n", 1.0),
+        ("log_loss", "id,a,b\n1,1,0\n", "id,b,a\n1,2,2\n", "must be probabilities"),
+        ("log_loss", "id,a,b\n1,1,0\n", "id,b,a\n1,0,0\n", "must be probabilities"),
+        ("log_loss", "id,a,b\n1,1,0\n", "id,b,a\n1,1,1\n", 0.6931471805599453),
+        ("log_loss", "id,a,b\n1,1,0\n", "id,b,a\n1,x,1\n", "must be numeric"),
+        ("auc", "id,target\n1,1\n2,0\n", "id,target\n1,nan\n2,0\n", "must be finite"),
+        ("auc", "id,target\n1,1\n2,1\n", "id,target\n1,0\n2,0\n", "Only one class"),
+        ("auc", "id,target\n1,1\n2,0\n", "id,other\n1,0\n2,0\n", "required column 'target'"),
+    ],
+)
+def test_each_metric_reads_its_own_columns(
+    tmp_path: Path, metric: str, solution: str, submission: str, expected: float | str
+) -> None:
+    """Labels in the second column, probabilities in all but `Usage`, joined by id."""
+    (tmp_path / "solution.csv").write_text(solution)
+    (tmp_path / "submission.csv").write_text(submission)
+    paths = tmp_path / "submission.csv", tmp_path / "solution.csv"
+    if isinstance(expected, str):
+        with pytest.raises(scoring.SubmissionMalformed, match=expected):
+            scoring.score(*paths, metric)
+    else:
+        assert scoring.score(*paths, metric) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,9 @@ from typing import Any
 from kagglesdk.competitions.types import competition_api_service as c
 from kagglesdk.competitions.types.submission_status import SubmissionStatus
 
+from local_kaggle import submissions
 from local_kaggle.routes.answers import Answer, Handler, Redirect, moment, page, table
+from local_kaggle.scoring import METRICS
 from local_kaggle.sessions import Sessions
 from local_kaggle.state import Refused, State, Submission
 
@@ -24,7 +26,7 @@ def get_competition(state: State, _: Sessions, request: Any) -> Any:
     response.url = response.ref
     response.title = settings.slug.replace("-", " ").title()
     response.category = "Community"
-    response.evaluation_metric = "Macro F1 Score"
+    response.evaluation_metric = METRICS[settings.metric].title
     response.max_daily_submissions = settings.max_daily_submissions
     response.is_kernels_submissions_only = settings.notebooks_only
     response.user_has_entered = settings.joined
@@ -70,17 +72,21 @@ def start_submission_upload(state: State, _: Sessions, request: Any) -> Any:
 
 def create_submission(state: State, _: Sessions, request: Any) -> Any:
     _check_competition(state, request)
-    if state.settings.notebooks_only:
-        raise Refused(
-            400,
-            "Submission not allowed:  This competition only accepts Submissions from Notebooks.",
-            "FAILED_PRECONDITION",
-        )
-    submission = state.submit(request.blob_file_tokens, request.submission_description)
-    response = c.ApiCreateSubmissionResponse()
-    response.message = f"Successfully submitted to {state.settings.slug.replace('-', ' ').title()}"
-    response.ref = submission.ref
-    return response
+    submission = submissions.submit_file(state, request.blob_file_tokens, request.submission_description)
+    return _submitted(state, c.ApiCreateSubmissionResponse(), submission)
+
+
+def create_code_submission(state: State, sessions: Sessions, request: Any) -> Any:
+    owner, slug, number = request.kernel_owner, request.kernel_slug, request.kernel_version
+    try:
+        version = state.version(state.settings.user, owner, slug, f"v{number}")
+    except Refused as refused:
+        raise Refused(403, "Permission 'kernelSessions.get' was denied") from refused
+    _check_competition(state, request)
+    submission = submissions.submit_version(
+        state, sessions, version, request.file_name, request.submission_description
+    )
+    return _submitted(state, c.ApiCreateCodeSubmissionResponse(), submission)
 
 
 def get_submission(state: State, _: Sessions, request: Any) -> Any:
@@ -100,7 +106,7 @@ def list_submissions(state: State, _: Sessions, request: Any) -> Any:
 
 def get_submission_limits(state: State, _: Sessions, request: Any) -> Any:
     _check_competition(state, request)
-    today = state.submissions_today()
+    today = submissions.today(state)
     response = c.ApiSubmissionLimits()
     response.num_today = today
     response.num_total = len(state.submissions)
@@ -117,8 +123,14 @@ def _check_competition(state: State, request: Any, *, joined: bool = False) -> N
         )
 
 
+def _submitted(state: State, response: Any, submission: Submission) -> Any:
+    response.message = f"Successfully submitted to {state.settings.slug.replace('-', ' ').title()}"
+    response.ref = submission.ref
+    return response
+
+
 def _submission(state: State, submission: Submission) -> Answer:
-    seen = state.poll(submission)
+    seen = submissions.poll(state, submission)
     entry = c.ApiSubmission()
     entry.ref = seen.ref
     entry.file_name = seen.file_name
@@ -143,6 +155,7 @@ ROUTES: Mapping[str, tuple[Any, Handler]] = table(
     download_data_files,
     start_submission_upload,
     create_submission,
+    create_code_submission,
     get_submission,
     list_submissions,
     get_submission_limits,
