@@ -1,20 +1,19 @@
 """Score a submission against a solution by the metric that a competition names, or say what is wrong with it.
 
-Column names come from the solution. Its first column is the id; metrics of labels take the second, metrics of
-probabilities all others but `Usage`. Nothing here knows about uploads, limits or who submitted.
+Column names come from the solution, whose first column is the id; `Usage` is passed over. Metrics of labels
+compare the second column. Metrics of numbers compare all others; a second column of words stands for one
+column a label. Nothing here knows about uploads, limits or who submitted.
 """
 
 from __future__ import annotations
 
 import csv
 import functools
-import math
-from bisect import bisect_left, bisect_right
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 
 class SubmissionMalformed(ValueError):
@@ -26,8 +25,7 @@ class Metric(NamedTuple):
 
     title: str
     of_labels: bool
-    """Whether it compares one text a row, else rows of numbers."""
-    compare: Callable[..., float]
+    compare: Callable[[Any, Any], float]
 
 
 def score(submission: Path, solution: Path, metric: str = "macro_f1") -> float:
@@ -37,6 +35,10 @@ def score(submission: Path, solution: Path, metric: str = "macro_f1") -> float:
     _, of_labels, compare = METRICS[metric]
     columns = columns[:1] if of_labels else columns
     truth = _read(solution, id_column, columns)
+    labels = sorted({row[0] for row in truth.values()})
+    if not of_labels and len(columns) == 1 and not {"0", "1"}.issuperset(labels):
+        truth = {key: [str(int(row[0] == label)) for label in labels] for key, row in truth.items()}
+        columns = labels
     predicted = _read(submission, id_column, columns)
     if len(predicted) != len(truth):
         raise SubmissionMalformed(f"Evaluation Exception: Submission must have {len(truth)} rows")
@@ -51,19 +53,6 @@ def score(submission: Path, solution: Path, metric: str = "macro_f1") -> float:
     return compare(_numbers(wanted), _numbers(given))
 
 
-def macro_f1(truth: Sequence[str], predicted: Sequence[str]) -> float:
-    """Average the F1 of every label that occurs on either side."""
-    right = Counter(label for label, given in zip(truth, predicted, strict=True) if label == given)
-    wanted, given = Counter(truth), Counter(predicted)
-    labels = wanted.keys() | given.keys()
-    return sum(2 * right[label] / (wanted[label] + given[label]) for label in labels) / len(labels)
-
-
-def accuracy(truth: Sequence[str], predicted: Sequence[str]) -> float:
-    """Give the share of rows with the right label."""
-    return fmean(label == given for label, given in zip(truth, predicted, strict=True))
-
-
 def mean_average_precision(truth: Sequence[str], predicted: Sequence[str], *, most: int) -> float:
     """Average 1 / rank of the one right label among the first `most`, separated by blanks; 0 if absent."""
     total = 0.0
@@ -73,54 +62,55 @@ def mean_average_precision(truth: Sequence[str], predicted: Sequence[str], *, mo
     return total / len(truth)
 
 
-def log_loss(truth: Sequence[Sequence[float]], predicted: Sequence[Sequence[float]]) -> float:
-    """Average -log of the right label's share of its row; a single column is the probability of 1."""
-    total = 0.0
-    for wanted, given in zip(truth, predicted, strict=True):
-        if not all(0 <= value <= 1 for value in given) or (len(given) > 1 and not sum(given)):
-            raise SubmissionMalformed("Evaluation Exception: Submission values must be probabilities")
-        pairs = [(wanted[0], given[0]), (1 - wanted[0], 1 - given[0])]
-        if len(given) > 1:
-            pairs = [(one, value / sum(given)) for one, value in zip(wanted, given, strict=True)]
-        total -= sum(one * math.log(min(max(value, 1e-15), 1 - 1e-15)) for one, value in pairs)
-    return total / len(truth)
+def _sklearn(name: str, **options: Any) -> Callable[[Any, Any], float]:
+    def compare(truth: Any, predicted: Any) -> float:
+        from sklearn import metrics  # a server that scores nothing starts sooner
+
+        return float(getattr(metrics, name)(truth, predicted, **options))
+
+    return compare
 
 
-def auc(truth: Sequence[Sequence[float]], predicted: Sequence[Sequence[float]]) -> float:
-    """Average the columns' share of pairs of a 1 and a 0 that stand in the right order, a tie as half."""
-    areas = []
-    for wanted, given in zip(zip(*truth, strict=True), zip(*predicted, strict=True), strict=True):
-        ones, zeros, ordered = sum(wanted), len(wanted) - sum(wanted), sorted(given)
-        if not ones or not zeros:
-            raise SubmissionMalformed("Evaluation Exception: Only one class present in y_true")
-        ranks = (
-            (bisect_left(ordered, value) + bisect_right(ordered, value) + 1) / 2
-            for one, value in zip(wanted, given, strict=True)
-            if one
-        )
-        areas.append((sum(ranks) - ones * (ones + 1) / 2) / (ones * zeros))
-    return fmean(areas)
+def _log_loss(truth: Any, predicted: Any) -> float:
+    """Rescale each row to the sum of 1; a single column is the probability of 1."""
+    if truth.shape[1] == 1:
+        truth, predicted = np.hstack([1 - truth, truth]), np.hstack([1 - predicted, predicted])
+    if (predicted < 0).any() or (predicted > 1).any() or not predicted.sum(axis=1).all():
+        raise SubmissionMalformed("Evaluation Exception: Submission values must be probabilities")
+    shares = predicted / predicted.sum(axis=1, keepdims=True)
+    return _sklearn("log_loss", labels=range(truth.shape[1]))(truth.argmax(axis=1), shares)
+
+
+def _auc(truth: Any, predicted: Any) -> float:
+    if (truth == truth[0]).all(axis=0).any():
+        raise SubmissionMalformed("Evaluation Exception: Only one class present in y_true")
+    return _sklearn("roc_auc_score")(truth, predicted)
 
 
 METRICS: Mapping[str, Metric] = {
-    "macro_f1": Metric("Macro F1 Score", True, macro_f1),
-    "accuracy": Metric("Categorization Accuracy", True, accuracy),
-    "log_loss": Metric("Log Loss", False, log_loss),
-    "auc": Metric("Area Under Receiver Operating Characteristic Curve", False, auc),
+    "macro_f1": Metric("Macro F1 Score", True, _sklearn("f1_score", average="macro")),
+    "micro_f1": Metric("Micro F1 Score", True, _sklearn("f1_score", average="micro")),
+    "weighted_f1": Metric("Weighted F1 Score", True, _sklearn("f1_score", average="weighted")),
+    "accuracy": Metric("Categorization Accuracy", True, _sklearn("accuracy_score")),
+    "mcc": Metric("Matthews Correlation Coefficient", True, _sklearn("matthews_corrcoef")),
+    "qwk": Metric("Quadratic Weighted Kappa", True, _sklearn("cohen_kappa_score", weights="quadratic")),
+    "log_loss": Metric("Log Loss", False, _log_loss),
+    "auc": Metric("Area Under Receiver Operating Characteristic Curve", False, _auc),
 } | {
     f"map@{most}": Metric(
         f"Mean Average Precision @ {most}", True, functools.partial(mean_average_precision, most=most)
     )
     for most in range(1, 10)
 }
+"""By the name that a server is given."""
 
 
-def _numbers(rows: Iterable[Sequence[str]]) -> list[list[float]]:
+def _numbers(rows: Sequence[Sequence[str]]) -> Any:
     try:
-        numbers = [[float(value) for value in row] for row in rows]
+        numbers = np.array(rows, dtype=float)
     except ValueError as error:
         raise SubmissionMalformed("ERROR: Submission values must be numeric") from error
-    if not all(math.isfinite(value) for row in numbers for value in row):
+    if not np.isfinite(numbers).all():
         raise SubmissionMalformed("ERROR: Submission values must be finite")
     return numbers
 
