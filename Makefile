@@ -11,6 +11,7 @@ export KIT_WEIGHTS = $(value WEIGHTS)
 export KIT_GRID = $(value GRID)
 export KIT_TIMEOUT = $(value TIMEOUT)
 export KIT_COMPETITION = $(value COMPETITION)
+export KIT_KIND = $(value KIND)
 export KIT_MESSAGE = $(value MESSAGE)
 export KIT_NOTE = $(value NOTE)
 export KIT_RESUME = $(value RESUME)
@@ -19,7 +20,7 @@ export KIT_DATASET = $(value DATASET)
 export KIT_YES = $(value YES)
 export KIT_AGAIN = $(value FORCE)
 export KIT_DISCARD = $(value DISCARD)
-unexport PRESET SET RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION MESSAGE NOTE RESUME FROM DATASET YES FORCE DISCARD
+unexport PRESET SET RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION KIND MESSAGE NOTE RESUME FROM DATASET YES FORCE DISCARD
 
 .PHONY: help
 help: ## list the verbs and the variables
@@ -74,6 +75,14 @@ doctor: .venv/.home ## check everything that a push needs, one line each
 .PHONY: push
 push: .venv/.home ## push the bundle to Kaggle and start it; PRESET=smoke first, or RESUME or FROM a run
 	@$(PY) scripts/push.py
+
+.PHONY: adapters
+adapters: .venv/.home ## keep the adapters of RUN as a private dataset, for runs without internet
+	@$(PY) scripts/adapters.py
+
+.PHONY: infer
+infer: .venv/.home ## answer for a code competition with the adapters of FROM: no internet, then pull and validate
+	@$(PY) scripts/infer.py
 
 .PHONY: sweep
 sweep: .venv/.home .venv/.train ## try every combination of GRID in one run, on Kaggle or PRESET=small here

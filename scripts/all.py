@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kit.command import options, run
+
+if TYPE_CHECKING:
+    from kit.config import Config
+    from kit.remote.wire.client import Client
 
 
 def main() -> int:
     arguments = options(__doc__, "preset", "set", "timeout", timeout=46_800.0).parse_args()
 
     from kit import config
+    from kit.remote.wire import client
+
+    return to_valid(client.connect(), config.resolve(arguments.preset, arguments.set), arguments.timeout)
+
+
+def to_valid(kaggle: Client, resolved: Config, timeout: float) -> int:
+    """Carry a run of these settings to a submission.csv, and return 0 if that is valid."""
     from kit.fetch import inputs
     from kit.remote import workflow
     from kit.remote.pulling import pull
-    from kit.remote.wire import client
     from kit.review import sweep
     from kit.review.checks.validate import lines, validate
 
-    kaggle = client.connect()
-    pushed = workflow.look_and_push(kaggle, config.resolve(arguments.preset, arguments.set))
-    workflow.watch_to_end(kaggle, pushed, arguments.timeout)
+    pushed = workflow.look_and_push(kaggle, resolved)
+    workflow.watch_to_end(kaggle, pushed, timeout)
     pulled = pull.pull(kaggle, pushed)
     print(
         f"{len(pulled.files)} files, {sum(pulled.files.values()):,} bytes, are in {pulled.folder}", flush=True
     )
-    verdict = validate(pulled.folder, inputs.places, config.resolve(arguments.preset).competition)
+    verdict = validate(pulled.folder, inputs.places, resolved.competition)
     print("\n".join(lines(verdict)), flush=True)
     if pulled.status.has_succeeded:
         sweep.show(pulled.folder)

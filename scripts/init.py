@@ -23,14 +23,14 @@ def main() -> None:
     from kit.remote.wire import client
 
     folder = inputs.SAMPLE if slug == inputs.SAMPLE_SLUG else config.PROJECT_ROOT / "data" / slug
-    metric, words = "", ""
+    metric = words = kind = ""
     if not all((folder / name).is_file() for name in data.NEEDED):
         kaggle = client.connect()
         data.fetch(kaggle, slug, folder)
-        metric, words = data.metric(kaggle, slug)
+        metric, words, kind = data.told(kaggle, slug)
     settings = config.PROJECT_ROOT / "kit.toml"
     suggestion = init.suggest(folder, slug, init.decided(settings, slug))
-    init.write_settings(suggestion, settings, metric=metric)
+    init.write_settings(suggestion, settings, metric=metric, kind=kind)
     init.write_metadata(config.resolve("t4x2"), metadata.TEMPLATE)
     print(f"{settings.name} and {metadata.TEMPLATE.name} now describe {slug}; the files in {folder} show:")
     init.show(suggestion, is_terminal=sys.stdout.isatty())

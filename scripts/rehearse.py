@@ -13,25 +13,32 @@ from kit.command import alone, options, run
 
 
 def main() -> int:
-    arguments = options(__doc__, "preset", "set", "timeout", preset="tiny", timeout=3600.0).parse_args()
+    arguments = options(
+        __doc__, "preset", "set", "timeout", "kind", preset="tiny", timeout=3600.0
+    ).parse_args()
 
     from kit import config
     from kit.fetch import inputs
     from kit.fetch.kaggle_here import kaggle_here
 
     started = time.monotonic()
-    resolved = config.resolve(arguments.preset, arguments.set)
+    settings = [*arguments.set, *([f"competition.kind={arguments.kind}"] if arguments.kind else [])]
+    resolved = config.resolve(arguments.preset, settings)
     data = inputs.competition_folder(resolved)
     inputs.model_folder(resolved)
-    choice = ["--preset", arguments.preset, *(part for text in arguments.set for part in ("--set", text))]
+    choice = ["--preset", arguments.preset, *(part for text in settings for part in ("--set", text))]
     token = secrets.token_hex(16)
     with alone("rehearse"), kaggle_here("rehearse", resolved, data, token) as endpoint:
         # This token wins over every real credential that the environment holds.
         environment = {**os.environ, "KIT_KAGGLE_ENDPOINT": endpoint, "KAGGLE_API_TOKEN": token}
-        status = _script("all", [*choice, "--timeout", str(arguments.timeout)], environment)
-        if status == 0 and (data / "solution.csv").is_file():
-            status = _script("submit", [], environment)
-        elif status == 0:
+        patience = ["--timeout", str(arguments.timeout)]
+        steps = [("all", [*choice, *patience])]
+        if resolved.competition.kind == "code":
+            steps += [("adapters", []), ("infer", ["--from", "latest", *patience])]
+        is_scored = (data / "solution.csv").is_file()
+        steps += [("submit", patience)] if is_scored else []
+        status = next((bad for step in steps if (bad := _script(*step, environment))), 0)
+        if status == 0 and not is_scored:
             print(f"{data} holds no solution.csv, so only Kaggle can score this submission")
     how = "passed" if status == 0 else "failed"
     print(f"the rehearsal {how} after {time.monotonic() - started:.0f} s", flush=True)

@@ -8,7 +8,7 @@ from kit.command import options, run
 
 
 def main() -> int:
-    arguments = options(__doc__, "run", "message").parse_args()
+    arguments = options(__doc__, "run", "message", "timeout").parse_args()
 
     from kit import config
     from kit.fetch import inputs
@@ -23,7 +23,7 @@ def main() -> int:
     if not verdict.valid:
         print(f"error: nothing was submitted (try: make validate RUN={found.name})", file=sys.stderr)
         return 1
-    submitted = submit.submit(kaggle, found, arguments.message)
+    submitted = submit.submit(kaggle, found, arguments.message, deadline_seconds=arguments.timeout)
     print(f"{found.name} {submitted.words}")
     return 0
 

@@ -46,6 +46,10 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "grid": {"metavar": "'NAME=A,B …'", "help": "settings with their values by commas"},
     "timeout": {"type": _seconds, "metavar": "SECONDS", "help": "leave or stop a run after this"},
     "competition": {"metavar": "SLUG", "help": "the last part of its address"},
+    "kind": {
+        "metavar": "code",
+        "help": "rehearse a code competition: adapters, infer, a rerun on hidden rows",
+    },
     "message": {"metavar": "WORDS", "help": "words to find the submission by"},
     "note": {"metavar": "WORDS", "help": "why this run is made"},
     "resume": {"metavar": "RUN", "help": "go on with an earlier run, with its settings"},

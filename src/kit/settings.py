@@ -63,6 +63,10 @@ class Competition(Settings):
 
     slug: str
     """The last part of the competition's address on Kaggle."""
+    kind: Literal["csv", "code"] = "csv"
+    """What it takes: a `csv`, or `code`, a kernel version that Kaggle runs again on hidden rows."""
+    rerun_minutes: Annotated[float, Field(gt=0)] = 540.0
+    """How long that may take, by the competition's page; the API does not tell it."""
     id: str = "id"
     """Column of test.csv that names the row; empty where there is none and rows are numbered from 0."""
     text: str | Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = "text"

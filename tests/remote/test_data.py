@@ -227,7 +227,7 @@ def test_the_doctor_reads_the_files_as_the_kernel_does(competition_folder: Path,
 
 def test_the_metric_is_known_or_left_open(kaggle: Server, client: Client) -> None:
     """What Kaggle ranks by is translated where the kit computes it."""
-    assert data.metric(client, SLUG) == ("macro_f1", "Macro F1 Score")
+    assert data.told(client, SLUG) == ("macro_f1", "Macro F1 Score", "csv")
     for words, name in METRICS:
         kaggle.faults.arm(faults.amend("GetCompetition", {"evaluationMetric": words}))
-        assert data.metric(client, SLUG) == (name, words)
+        assert data.told(client, SLUG)[:2] == (name, words)

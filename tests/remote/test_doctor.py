@@ -100,7 +100,7 @@ def test_what_kaggle_knows_is_judged(
         (faults.amend("GetCompetition", {"submissionsDisabled": True}), "takes no submissions any more"),
         (faults.amend("GetCompetition", {"deadline": "2020-01-01T00:00:00Z"}), "ended on 01 Jan 2020"),
         (faults.amend("GetCompetition", {"deadline": "2020-01-01T00:00:00+05:00"}), "ended on 01 Jan 2020"),
-        (faults.amend("GetCompetition", {"isKernelsSubmissionsOnly": True}), "takes notebooks only"),
+        (faults.amend("GetCompetition", {"isKernelsSubmissionsOnly": True}), "kit.toml says csv"),
         (
             faults.amend("GetAcceleratorQuotaStatistics", {"gpuQuota": {"timeUsed": "5s"}}, times=9),
             "does not say",

@@ -268,7 +268,8 @@ def test_kit_toml_keeps_its_comments_and_presets(tmp_path: Path) -> None:
     init.write_settings(found, path, metric="accuracy")
     resolved = config.resolve("mine", kit_toml=path)
     assert resolved.competition.model_dump() == {
-        "slug": "new-thing", "id": "key", "text": "body", "label": "mood", "language": "",
+        "slug": "new-thing", "kind": "csv", "rerun_minutes": 540.0,
+            "id": "key", "text": "body", "label": "mood", "language": "",
         "labels": ("B", "A"), "synonyms": {"A": ("Ay",)}, "metric": "accuracy", "encoding": "utf-8",
         "submission_id": "", "submission_label": "", "submission_values": {}, "delimiter": ",",
     }  # fmt: skip

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from kit.remote import runs, submit
 from kit.remote.pulling import pull
 from kit.remote.runs import Run
 from kit.remote.submit import SubmissionRefused
+from kit.remote.wire import upload
 from kit.remote.wire.client import Client
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
@@ -171,27 +173,22 @@ def test_an_upload_goes_on_where_it_was_cut(
     link = client.link
 
     def counting(verb: str, url: str, **options: Any) -> Any:
-        sent.append(len(options.get("data", b"")))
+        data = options.get("data")
+        sent.append(len(body) - data.tell() if data else 0)
         return link(verb, url, **options)
 
     monkeypatch.setattr(client, "link", counting)
-    submit._upload(client, f"{kaggle.url}/upload/{token}", body)
+    upload.upload(client, f"{kaggle.url}/upload/{token}", BytesIO(body), len(body))
     assert kaggle.state.upload_path(token).read_bytes() == body
     assert sent == [len(body), 0, len(body) - 20], "the lost one, the question, the rest"
 
 
 REFUSALS = {
-    "limit": (NAMED["submission-limit"], r"daily Submission allowance \(5\)", "/submissions", None),
-    "by hand": (
-        faults.status("CreateSubmission", 403, "code only"),
-        "code only",
-        "/code/tester/little-kernel-tiny, whose version 1 can be submitted by hand",
-        None,
-    ),
-    "no upload by hand": (
-        faults.status("StartSubmissionUpload", 403, "code only"),
-        "code only",
-        "version 1 can be submitted by hand",
+    "limit": (NAMED["submission-limit"], r"daily Submission allowance \(5\)", "tomorrow", None),
+    "for no known reason": (
+        faults.status("CreateSubmission", 403, "because"),
+        "because",
+        "/submissions",
         None,
     ),
     "error": (NAMED["score-error"], "cannot score .*: injected failure", "make validate", "ERROR"),
@@ -207,7 +204,7 @@ REFUSALS = {
     "notebooks only": (
         faults.status("CreateSubmission", 400, "This competition only accepts Submissions from Notebooks."),
         "only accepts Submissions from Notebooks",
-        "version 1 can be submitted by hand",
+        'competition.kind = "code"',
         None,
     ),
 }

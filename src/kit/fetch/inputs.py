@@ -5,14 +5,18 @@ Makes or fetches what is missing and can be; the real competition's data come by
 
 from __future__ import annotations
 
+import csv
+import itertools
 import shutil
 from pathlib import Path
 
-from kit.config import PROJECT_ROOT, Config
+from kit.config import PROJECT_ROOT, Competition, Config
 from kit.errors import InputInvalid
 
 SAMPLE_SLUG = "sample-sentiment"
 """What kit.toml names until `make init` names a real competition."""
+PUBLIC_ROWS = 8
+"""Test rows that a rehearsed code competition shows; the whole test.csv takes their place in the rerun."""
 SAMPLE = PROJECT_ROOT / "src" / "local_kaggle" / "competition"
 CORPUS = PROJECT_ROOT / "data" / "corpus"
 MODELS = PROJECT_ROOT / "models"
@@ -40,8 +44,21 @@ def competition_folder(config: Config) -> Path:
 
 def places(slug: str) -> list[Path]:
     """Return the folders that may hold a competition's files; rehearsals have theirs elsewhere."""
-    own = PROJECT_ROOT / "data" / slug
-    return [own, SAMPLE, CORPUS] if slug == SAMPLE_SLUG else [own]
+    own, shown = PROJECT_ROOT / "data" / slug, PROJECT_ROOT / "build" / "rehearse" / "public"
+    return [own, SAMPLE, CORPUS, shown] if slug == SAMPLE_SLUG else [own, shown]
+
+
+def public_part(data: Path, folder: Path, competition: Competition) -> Path:
+    """Copy what a code competition shows from `data` to `folder`: all but train.csv cut to its first rows."""
+    for path in stage(data, folder).glob("*.csv"):
+        if path.name != "train.csv":
+            with path.open(encoding=competition.encoding, newline="") as file:
+                rows = list(
+                    itertools.islice(csv.reader(file, delimiter=competition.delimiter), PUBLIC_ROWS + 1)
+                )
+            with path.open("w", encoding=competition.encoding, newline="") as file:
+                csv.writer(file, delimiter=competition.delimiter).writerows(rows)
+    return folder
 
 
 def stage(data: Path, folder: Path) -> Path:

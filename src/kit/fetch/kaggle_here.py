@@ -32,6 +32,10 @@ def kaggle_here(name: str, config: Config, data: Path, token: str) -> Iterator[s
     inputs.MODELS.mkdir(exist_ok=True)
     log = root / "server.log"
     command = [sys.executable, "-m", "local_kaggle", "--port", "0", "--root", str(root)]
+    if config.competition.kind == "code":
+        command += ["--kind", "code", "--hidden", str(data)]
+        command += ["--rerun-limit", str(60 * config.competition.rerun_minutes)]
+        data = inputs.public_part(data, root / "public", config.competition)
     command += ["--competition", str(data), "--slug", config.competition.slug, "--models", str(inputs.MODELS)]
     command += ["--parent", str(os.getpid())]
     command += ["--child-env", "KIT_INPUT_DIR={input}", "--child-env", "KIT_WORKING_DIR={working}"]

@@ -84,14 +84,14 @@ def identity(config: Config, member: Member, rows_by_key: Mapping[str, object], 
 
 
 def _deciding(config: Config) -> dict[str, object]:
-    """Return the settings that decide an answer; where it runs, how long, and checkpoints do not."""
+    """Return the settings that decide an answer; where and how it runs, and checkpoints, do not."""
     values = config.model_dump(mode="json")
     sections = ("competition", "data", "model", "lora", "prompt", "train", "predict", "evaluate")
     return {"seed": config.seed} | {
         f"{section}.{name}": value
         for section in sections
         for name, value in values[section].items()
-        if not name.startswith("checkpoint_")
+        if not name.startswith(("checkpoint_", "kind", "rerun_"))
     }
 
 

@@ -1,4 +1,4 @@
-"""Upload a run's submission, wait for its score, keep both beside the run. It judges no file."""
+"""Submit a run's file, or its version to a code competition, and wait for the score. It judges no file."""
 
 from __future__ import annotations
 
@@ -7,29 +7,34 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from kit.errors import InputInvalid, KitError
+from kit.errors import InputInvalid
 from kit.files import read_json, sha256_of, write_json
 from kit.remote import runs
+from kit.remote.refusals import SubmissionRefused as SubmissionRefused
+from kit.remote.refusals import explained
 from kit.remote.runs import Run
+from kit.remote.wire import listing, transfer
 from kit.remote.wire.client import Client
+from kit.remote.wire.transfer import LinkStale
 from kit.remote.wire.transport import KaggleError, Refused, Unsettled
+from kit.remote.wire.upload import upload
 
 SCORE_SECONDS = 900.0
-POLL_SECONDS = 5.0
+"""How long a score may take; that of a code competition as long as its rerun besides."""
+POLL_SECONDS = (5.0, 60.0)
+TELL_SECONDS = 600.0
+LATE_SECONDS = 600.0
+"""How long after its end a version's files may be unseen; one submitted before counts as empty."""
 LOOKS_AFTER_SECONDS = (1.0, 5.0, 10.0)
 """When to look for a submission whose answer was lost; the list can lag behind."""
 LAG_SECONDS = 180.0
 """How long a submission may stay unseen in Kaggle's list."""
-UPLOADED = (200, 201)
 SCORED = ("COMPLETE", "ERROR")
 RECORD = "submission.json"
-
-
-class SubmissionRefused(KitError):
-    """Kaggle did not take the submission, or could not score it."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,10 @@ def submit(
     run: Run,
     message: str = "",
     *,
-    deadline_seconds: float = SCORE_SECONDS,
+    deadline_seconds: float | None = None,
     tell: Callable[[str], None] = print,
 ) -> Submitted:
-    """Submit the run's submission.csv and return its score; the same file is never submitted twice.
+    """Submit the run and return its score; the same file, or the same version, is never submitted twice.
 
     `message` is put before the run's name. submission.json is written before Kaggle is asked, and again with
     the verdict: what got no answer is looked for by the next submit. Raises SubmissionRefused.
@@ -72,9 +77,11 @@ def submit(
             f"{path} cannot be read: {error.strerror}", hint=f"make pull RUN={run.name}"
         ) from None
     slug = run.config["competition"]["slug"]
-    sha256 = sha256_of(body)
+    is_code = run.config["competition"].get("kind") == "code"
+    # What is submitted: the bytes of a file, or a version, whose bytes on the hidden rows nobody knows.
+    sha256 = sha256_of(f"{run.owner}/{run.slug}/v{run.version}" if is_code else body)
     record = read_json(run.folder / RECORD)
-    if record.get("sha256") != sha256 or record.get("status") == "ERROR":
+    if record.get("sha256") != sha256 or (record.get("status") == "ERROR" and not is_code):
         record = {}
     earlier = bool(record)
     try:
@@ -82,25 +89,36 @@ def submit(
             record["ref"] = _search(client, slug, record, tell)
         if not record.get("ref"):
             _require_whole(run)
-            earlier = False
-            tell(_allowance(client, slug))
             # The hash comes first and makes the words unique: Kaggle may trim what follows.
             words = " ".join([sha256[:8], *([message] if message else []), run.name])
             record = {"schema": runs.SCHEMA, "competition": slug, "sha256": sha256, "message": words}
-            record["ref"] = _create(client, slug, path, body, record)
+            if is_code:
+                _require_version(client, run, body)
+                record["ref"] = _look_up(client, slug, sha256[:8])  # by another checkout
+            earlier = bool(record.get("ref"))
+        if not record.get("ref"):
+            tell(_allowance(client, slug))
+            record["ref"] = _create(client, slug, path, body, record, run if is_code else None)
     except Refused as refused:
-        raise _explained(client, run, slug, refused) from None
-    write_json(run.folder / RECORD, record | {"status": "PENDING"})
-    verdict = _wait(client, slug, record["ref"], deadline_seconds)
+        hint = f"{client.web}/competitions/{slug}/submissions"
+        raise explained(refused.message, run, client.web, hint=hint) from None
+    if record.get("status") != "ERROR":
+        write_json(run.folder / RECORD, record | {"status": "PENDING"})
+    seconds = SCORE_SECONDS + (60 * run.config["competition"]["rerun_minutes"] if is_code else 0)
+    if is_code:
+        tell(
+            f"Kaggle runs {run.name} again on the hidden rows, for {seconds / 60:.0f} min at most; Ctrl-C "
+            f"leaves that going, make submit RUN={run.name} comes back to it"
+        )
+    verdict = _wait(client, slug, record["ref"], deadline_seconds or seconds, tell)
     score = (verdict.public_score or "").strip()
     record |= {"status": verdict.status.name, "public_score": score}
     record["error"] = verdict.error_description or ""
     write_json(run.folder / RECORD, record)
     if verdict.status.name == "ERROR":
-        raise SubmissionRefused(
-            f"Kaggle cannot score {path}: {record['error'] or 'no reason given'}",
-            hint=f"make validate RUN={run.name}",
-        )
+        said, hint = record["error"] or "no reason given", f"make validate RUN={run.name}"
+        before = f"Kaggle cannot score {run.name if is_code else path}: "
+        raise explained(said, run, client.web, hint=hint, before=before)
     return Submitted(record["ref"], score, earlier)
 
 
@@ -110,6 +128,31 @@ def _require_whole(run: Run) -> None:
         raise SubmissionRefused(
             f"{run.name} answered {asked} test rows on purpose", hint="make all PRESET=t4x2"
         )
+
+
+def _require_version(client: Client, run: Run, body: bytes) -> None:
+    """Hold the run against what a code competition takes, and wait until Kaggle lists its file as pulled."""
+    if not run.version:
+        raise SubmissionRefused(
+            f"{run.name} was made at home, and a code competition takes kernel versions",
+            hint="make infer FROM=v3",
+        )
+    if run.config["kernel"]["internet"]:
+        raise SubmissionRefused(
+            f"{run.name} ran with internet, which a code competition forbids",
+            hint=f"make adapters RUN={run.name}, then make infer FROM={run.name}",
+        )
+    started = client.clock.now()
+    while client.clock.now() - started < LATE_SECONDS:
+        with suppress(Unsettled, LinkStale):
+            link = listing.outputs(client, run).links.get("submission.csv", "")
+            if link and transfer.read(client, link, "submission.csv") == body:
+                return
+        client.clock.sleep(POLL_SECONDS[0])
+    raise SubmissionRefused(
+        f"Kaggle does not list submission.csv of {run.name} as it was pulled",
+        hint=f"make pull RUN={run.name} FORCE=1",
+    )
 
 
 def _allowance(client: Client, slug: str) -> str:
@@ -122,30 +165,27 @@ def _allowance(client: Client, slug: str) -> str:
     return f"{left.num_allowed_now} submissions to {slug} are left today"
 
 
-def _create(client: Client, slug: str, path: Path, body: bytes, record: dict[str, Any]) -> int:
-    """Upload the bytes, make one submission of them and return its number; `record` is kept before that.
+def _create(
+    client: Client, slug: str, path: Path, body: bytes, record: dict[str, Any], version: Run | None
+) -> int:
+    """Make one submission, of the bytes or of a `version`, and return its number; `record` is kept first.
 
     Raises SubmissionRefused where the answer got lost and the submission is not seen: it is not made again.
     """
-    started = client.call(
-        "StartSubmissionUpload",
-        needs="createUrl",
-        competition_name=slug,
-        file_name=path.name,
-        content_length=len(body),
-        last_modified_epoch_seconds=int(path.stat().st_mtime),
-    )
-    _upload(client, started.create_url, body)
+    fields: dict[str, Any] = {"competition_name": slug, "submission_description": record["message"]}
+    if version:
+        method = "CreateCodeSubmission"
+        fields |= {"kernel_owner": version.owner, "kernel_slug": version.slug}
+        fields |= {"kernel_version": version.version, "file_name": path.name}
+    else:
+        method = "CreateSubmission"
+        fields |= {"blob_file_tokens": _uploaded(client, slug, path, body)}
     now = datetime.fromtimestamp(client.clock.wall(), UTC).isoformat(timespec="seconds")
     write_json(path.with_name(RECORD), record | {"status": "UNKNOWN", "submitted_at": now})
-    fields = {"blob_file_tokens": started.token, "submission_description": record["message"]}
 
     def attempt() -> int:
         try:
-            answer = client.call(
-                "CreateSubmission", needs="ref", patient=False, competition_name=slug, **fields
-            )
-            return int(answer.ref)
+            return int(client.call(method, needs="ref", patient=False, **fields).ref)
         except Refused:
             path.with_name(RECORD).unlink()
             raise
@@ -166,39 +206,18 @@ def _create(client: Client, slug: str, path: Path, body: bytes, record: dict[str
     return client.patiently(attempt)
 
 
-def _explained(client: Client, run: Run, slug: str, refused: Refused) -> SubmissionRefused:
-    """Return the refusal with what to do, which is another thing where only notebooks are taken."""
-    is_by_hand = run.version and (refused.status == 403 or "notebook" in refused.reason.lower())
-    hint = f"{run.url}, whose version {run.version} can be submitted by hand"
-    hint = hint if is_by_hand else f"{client.web}/competitions/{slug}/submissions"
-    return SubmissionRefused(refused.message, hint=hint)
-
-
-def _upload(client: Client, url: str, body: bytes) -> None:
-    """Send the bytes; where an attempt breaks off, the next one sends what the server has not got."""
-    start = 0
-
-    def attempt() -> None:
-        headers = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"} if start else {}
-        answer = client.link("PUT", url, data=body[start:], headers=headers, allow_redirects=False)
-        if answer.status_code not in UPLOADED:
-            raise Unsettled(f"the upload ended with status {answer.status_code}")
-
-    def resume() -> None:
-        nonlocal start
-        asked = client.link(
-            "PUT", url, headers={"Content-Range": f"bytes */{len(body)}"}, allow_redirects=False
-        )
-        if asked.status_code in UPLOADED:
-            return
-        last = asked.headers.get("Range", "").rpartition("-")[2]
-        start = int(last) + 1 if last.isdecimal() else 0
-        attempt()
-
-    try:
-        attempt()
-    except Unsettled:
-        client.patiently(resume)
+def _uploaded(client: Client, slug: str, path: Path, body: bytes) -> str:
+    """Bring the bytes to Kaggle and return the token that stands for them."""
+    started = client.call(
+        "StartSubmissionUpload",
+        needs="createUrl",
+        competition_name=slug,
+        file_name=path.name,
+        content_length=len(body),
+        last_modified_epoch_seconds=int(path.stat().st_mtime),
+    )
+    upload(client, started.create_url, BytesIO(body), len(body))
+    return str(started.token)
 
 
 def _search(client: Client, slug: str, record: dict[str, Any], tell: Callable[[str], None]) -> int | None:
@@ -221,9 +240,10 @@ def _look_up(client: Client, slug: str, mark: str) -> int | None:
     return next((entry.ref for entry in listed if mark in (entry.description or "") and entry.ref), None)
 
 
-def _wait(client: Client, slug: str, ref: int, deadline_seconds: float) -> Any:
+def _wait(client: Client, slug: str, ref: int, deadline_seconds: float, tell: Callable[[str], None]) -> Any:
     """Return the submission once it is scored or in error; any other state, known or not, is waited for."""
-    started = client.clock.now()
+    started = told = client.clock.now()
+    shortest, longest = POLL_SECONDS
     while True:
         entry = _look(client, slug, ref)
         if entry is not None and entry.status.name in SCORED:
@@ -234,7 +254,10 @@ def _wait(client: Client, slug: str, ref: int, deadline_seconds: float) -> Any:
                 f"submission {ref} is still without a score after {waited:.0f} s",
                 hint=f"make submit again, which only looks, or {client.web}/competitions/{slug}/submissions",
             )
-        client.clock.sleep(POLL_SECONDS)
+        if client.clock.now() - told > TELL_SECONDS:
+            told = client.clock.now()
+            tell(f"submission {ref} has no score yet, after {waited / 60:.0f} min")
+        client.clock.sleep(min(max(shortest, waited / 20), longest))
 
 
 def _look(client: Client, slug: str, ref: int) -> Any | None:

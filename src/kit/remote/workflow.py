@@ -73,11 +73,13 @@ def find(client: Client, name: str) -> Run:
 
 
 def next_step(run: Run) -> str:
-    """Return what to do with a valid run: submit it, unless it is a rehearsal or answered some rows only."""
-    if run.is_rehearsal:
+    """Return what to do with a valid run: submit it, unless that would be refused."""
+    if run.is_rehearsal and run.config["competition"].get("kind") != "code":
         return "this was a rehearsal; for real: make doctor, then make all PRESET=smoke"
     if rows := run.config["data"]["test_rows"]:
         return f"it answered {rows} test rows, which is no submission; next: make all PRESET=t4x2"
+    if run.config["competition"].get("kind") == "code" and run.config["kernel"]["internet"]:
+        return f"next: make adapters RUN={run.name}"
     return f"next: make submit RUN={run.name}"
 
 

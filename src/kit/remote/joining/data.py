@@ -82,6 +82,11 @@ def _wanted(client: Client, slug: str) -> dict[str, int]:
     except Refused as refused:
         _refuse(client, slug, refused)
     sizes = {file.name: file.total_bytes for page in pages for file in page.files or ()}
+    if any(name.startswith("kaggle_evaluation/") for name in sizes):
+        raise DataRefused(
+            f"competition {slug!r} asks through an inference server, kaggle_evaluation, and not for a csv",
+            hint=f"{client.web}/competitions/{slug}/code; this kit answers a test.csv",
+        )
     missing = [name for name in NEEDED if name not in sizes]
     if missing:
         there = ", ".join(sorted(sizes)[:20]) or "nothing"
@@ -155,10 +160,12 @@ def _unzip(path: Path) -> None:
     unpacked.replace(path)
 
 
-def metric(client: Client, slug: str) -> tuple[str, str]:
-    """Return the kit's name of what the competition ranks by, empty where it has none, and Kaggle's words."""
-    words = str(client.call("GetCompetition", competition_name=slug).evaluation_metric)
-    return metrics.metric_named(words) or "", words
+def told(client: Client, slug: str) -> tuple[str, str, str]:
+    """Return the kit's name of what the competition ranks by, if any, Kaggle's words, and what it takes."""
+    answer = client.call("GetCompetition", competition_name=slug)
+    words = str(answer.evaluation_metric)
+    kind = "code" if answer.is_kernels_submissions_only else "csv"
+    return metrics.metric_named(words) or "", words, kind
 
 
 def readable(folder: Path, competition: Competition) -> tuple[Literal["pass", "warn", "fail"], str, str]:

@@ -202,7 +202,7 @@ def _sample_notes(given: Sample | None, competition: Competition, form: Form) ->
         yield f"{objection[1]}: {objection[2]}"
 
 
-def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "") -> None:
+def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "", kind: str = "") -> None:
     """Put a suggestion into kit.toml, keeping its comments and everything else that still holds."""
     import tomlkit
 
@@ -214,7 +214,14 @@ def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "") -> N
         raise InputInvalid(f"{path}: {error}", hint="mend that line, or git checkout kit.toml") from None
     competition = document.setdefault("competition", tomlkit.table())
     if competition.get("slug") != suggestion.slug:
-        for name in ("metric", "submission_id", "submission_label", "submission_values"):
+        for name in (
+            "kind",
+            "rerun_minutes",
+            "metric",
+            "submission_id",
+            "submission_label",
+            "submission_values",
+        ):
             competition.pop(name, None)
     for name in ("slug", "id", "text", "label", "language"):
         value = getattr(suggestion, name)
@@ -224,6 +231,7 @@ def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "") -> N
         ("encoding", suggestion.form.encoding, "utf-8"),
         ("delimiter", suggestion.form.delimiter, ","),
         ("metric", metric, ""),
+        ("kind", kind or competition.get("kind", "csv"), "csv"),
     ):
         if value != default:
             competition[name] = value

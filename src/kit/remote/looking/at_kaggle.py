@@ -99,15 +99,19 @@ def competition(client: Client, config: Config) -> Iterator[Check]:
         yield Check("competition", "fail", f"{slug} is not joined", f"accept the rules at {page}/rules")
     elif answer.submissions_disabled:
         yield Check("competition", "warn", f"{slug} takes no submissions any more", page)
-    elif answer.is_kernels_submissions_only:
-        offline = " and has internet, which it forbids" if config.kernel.internet else ""
-        text = (
-            f"{slug} takes notebooks only: make submit cannot upload the file, this kernel can run{offline}"
-        )
-        yield Check("competition", "warn", text, f"{page}/code, to submit a version by hand")
     else:
-        daily = answer.max_daily_submissions
-        yield Check("competition", "pass", f"{slug} is joined, {daily} submissions a day")
+        kind = "code" if answer.is_kernels_submissions_only else "csv"
+        takes = f"{slug} is joined, {answer.max_daily_submissions} submissions a day"
+        takes += ", of kernel versions without internet" if kind == "code" else ""
+        limit, own = config.competition.rerun_minutes, config.run.time_limit_minutes
+        if kind != config.competition.kind:
+            hint = f'competition.kind = "{kind}" in kit.toml'
+            yield Check("competition", "warn", f"{takes}; kit.toml says {config.competition.kind}", hint)
+        elif kind == "code" and not config.kernel.internet and own > limit:
+            text = f"{takes}; this run may take {own:.0f} min, a rerun {limit:.0f}"
+            yield Check("competition", "warn", text, f'SET="run.time_limit_minutes={0.9 * limit:.0f}"')
+        else:
+            yield Check("competition", "pass", takes)
 
 
 def sources(client: Client, facts: dict[str, Any]) -> Iterator[Check]:

@@ -10,10 +10,15 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from kit.bundle import metadata
 from kit.config import Config, load, override
 from kit.errors import InputInvalid
 from kit.remote import runs
+from kit.remote.pushing import adapters
 from kit.remote.runs import Run
+
+RERUN_SPARE_MINUTES, RERUN_SPARE_PART = 15.0, 0.2
+"""What a run leaves of the host's limit, to start, install and save: this, or this part of a short one."""
 
 
 def resume(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Config:
@@ -41,6 +46,49 @@ def resume(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Con
 def answer_from(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Config:
     """Return the settings of `run` asking its adapters again, with what `overrides` change."""
     return _continued(run, "adapters_from", overrides, dataset)
+
+
+def infer(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Config:
+    """Return the settings of `run` answering for a code competition: no internet, within the host's time.
+
+    Attached are its adapters' `dataset`, that of make adapters if none is named, and what make prepare left.
+    Raises InputInvalid where one of them is not there.
+    """
+    dataset = dataset or runs.read_json(run.folder / adapters.RECORD).get("dataset", "")
+    if not dataset:
+        raise InputInvalid(
+            f"the adapters of {run.name} are no dataset yet", hint=f"make adapters RUN={run.name}"
+        )
+    config = answer_from(run, overrides, dataset=dataset)
+    limit = config.competition.rerun_minutes
+    limit -= min(RERUN_SPARE_MINUTES, RERUN_SPARE_PART * limit)
+    kernels = list(dict.fromkeys([*config.kernel.kernel_sources, *_prepared(run)]))
+    if not kernels and config.kernel.accelerator != "none":
+        raise InputInvalid(
+            "nothing holds the packages and the model of a run without internet",
+            hint=f"make prepare PRESET={config.preset}",
+        )
+    settings: dict[str, object] = {
+        "competition.kind": "code",
+        "kernel.internet": False,
+        "kernel.kernel_sources": kernels,
+        "data.test_rows": 0,
+        "run.time_limit_minutes": min(config.run.time_limit_minutes, limit),
+    }
+    return override(config, [f"{name}={json.dumps(value)}" for name, value in settings.items()])
+
+
+def _prepared(run: Run) -> list[str]:
+    """Return the newest kernel that downloaded the packages of today's requirements, for attaching."""
+    pushed = [runs.load(path.parent) for path in runs.known_pushes(run.folder.parents[1])]
+    fitting = [
+        earlier
+        for earlier in pushed
+        if earlier.config["preset"] == metadata.PREPARE
+        and earlier.requirements_sha256 == runs.requirements_sha256()
+    ]
+    newest = max(fitting, key=lambda earlier: earlier.pushed_at, default=None)
+    return [f"{newest.owner}/{newest.slug}"] if newest else []
 
 
 def _continued(run: Run, how: str, overrides: Sequence[str], dataset: str) -> Config:

@@ -41,12 +41,14 @@ _SERVICES = {
     "kernels.KernelsApiService": ("kagglesdk.kernels.types.kernels_api_service", "Api"),
     "competitions.CompetitionApiService": ("kagglesdk.competitions.types.competition_api_service", "Api"),
     "datasets.DatasetApiService": ("kagglesdk.datasets.types.dataset_api_service", "Api"),
+    "blobs.BlobApiService": ("kagglesdk.blobs.types.blob_api_service", "Api"),
     "security.OAuthService": ("kagglesdk.security.types.oauth_service", ""),
     "users.AccountService": ("kagglesdk.users.types.account_service", ""),
 }
 """Where the SDK keeps the types of each service, and how their names begin."""
 _ANSWERS = {
     "GetCompetition": "ApiCompetition",
+    "GetDataset": "ApiDataset",
     "GetSubmission": "ApiSubmission",
     "GetSubmissionLimits": "ApiSubmissionLimits",
 }
@@ -200,9 +202,9 @@ class Client:
     def _post(self, method: str, fields: dict[str, Any], *, anonymous: bool = False) -> requests.Response:
         sign = (lambda unsigned: unsigned) if anonymous else self._current().sign
         service, module, prefix = _place(method)
-        request = getattr(module, f"{prefix}{method}Request")()
-        for name, value in fields.items():
-            setattr(request, name, value)
+        kind = getattr(module, f"{prefix}{method}Request")
+        names = {field.field_name: field.json_name for field in kind._fields}
+        request = kind.from_dict({names[name]: value for name, value in fields.items()})
         with self.explained(method):
             return self._session.post(
                 f"{self._api}/v1/{service}/{method}",

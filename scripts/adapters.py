@@ -1,0 +1,23 @@
+"""Keep a run's adapters as a private dataset of one's own, which runs without internet attach."""
+
+from __future__ import annotations
+
+from kit.command import options, run
+
+
+def main() -> None:
+    arguments = options(__doc__, "run").parse_args()
+
+    from kit.remote import workflow
+    from kit.remote.pushing import adapters
+    from kit.remote.wire import client
+
+    kaggle = client.connect()
+    found = workflow.find(kaggle, arguments.run)
+    handle = adapters.keep(kaggle, found)
+    print(f"the adapters of {found.name} are in {kaggle.web}/datasets/{handle}")
+    print(f"next: make infer FROM={found.name}")
+
+
+if __name__ == "__main__":
+    run(main)

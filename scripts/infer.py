@@ -1,0 +1,26 @@
+"""Answer for a code competition with the adapters of an earlier run: push, watch, pull and validate."""
+
+from __future__ import annotations
+
+from all import to_valid
+
+from kit.command import options, run
+
+
+def main() -> int:
+    arguments = options(__doc__, "from", "set", "dataset", "timeout", timeout=46_800.0).parse_args()
+
+    from kit.errors import KitError
+    from kit.remote import workflow
+    from kit.remote.pushing import resume
+    from kit.remote.wire import client
+
+    if not arguments.answer_from:
+        raise KitError("infer answers with the adapters of a run", hint="make infer FROM=v3")
+    kaggle = client.connect()
+    found = workflow.find(kaggle, arguments.answer_from)
+    return to_valid(kaggle, resume.infer(found, arguments.set, dataset=arguments.dataset), arguments.timeout)
+
+
+if __name__ == "__main__":
+    run(main)
