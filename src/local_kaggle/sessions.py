@@ -12,10 +12,10 @@ import re
 import secrets
 import shutil
 import subprocess
+import sys
 import threading
 import time
 import unicodedata
-import venv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,17 +23,12 @@ from types import MappingProxyType
 
 from local_kaggle import following, sandbox
 from local_kaggle.sandbox import Mount
-from local_kaggle.state import Kernel, Refused, State, Version
+from local_kaggle.state import Kernel, Push, Refused, State, Version
 
 SOURCE_LIMIT_BYTES = 1 << 20
 GPU_SESSION_LIMIT = 2
 CPU_SESSION_LIMIT = 5
 
-_CARDS_BY_SHAPE = {
-    "NvidiaTeslaT4": ["Tesla T4", "Tesla T4"],
-    "Tpu1VmV38": ["TPU v3-8"],
-    "None": [],
-}
 _TIMED_OUT = "Your notebook was stopped because it exceeded the max allowed execution duration."
 RUNNER_LINES = r"""/usr/local/lib/python3.12/site-packages/mistune.py:435: SyntaxWarning: invalid escape sequence '\|'
   cells[i][c] = re.sub('\\\\\|', '|', cell)
@@ -48,37 +43,14 @@ _NOT_RUN = "The local Kaggle could not run the script; its own output says why."
 
 
 @dataclass(frozen=True)
-class Push:
-    """What a client asks for when it saves a kernel."""
-
-    owner: str
-    slug: str
-    title: str
-    text: str
-    language: str = "python"
-    kernel_type: str = "script"
-    id: int = 0
-    is_private: bool = True
-    enable_gpu: bool = False
-    enable_internet: bool = False
-    machine_shape: str = ""
-    docker_image: str = ""
-    session_timeout_seconds: int = 0
-    competitions: Sequence[str] = ()
-    datasets: Sequence[str] = ()
-    kernels: Sequence[str] = ()
-    models: Sequence[str] = ()
-    tags: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
 class Pushed:
     """Kaggle's answer to a push: a version or an error, and the sources that were dropped in silence."""
 
     kernel: Kernel | None = None
     version: Version | None = None
     error: str = ""
-    invalid: dict[str, list[str]] = field(default_factory=dict)
+    invalid: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Handles by the word of the push's field: `competition`, `dataset`, `kernel`, `model`."""
 
 
 class Sessions:
@@ -90,69 +62,55 @@ class Sessions:
         self._stops: dict[int, threading.Event] = {}
         self._threads: dict[int, threading.Thread] = {}
 
-    def push(self, push: Push) -> Pushed:
+    def push(self, push: Push, text: str) -> Pushed:
         """Save a version and queue its session; raises Refused for what Kaggle answers with an HTTP error."""
-        state, settings = self._state, self._state.settings
-        if len(push.text.encode()) > SOURCE_LIMIT_BYTES:
-            raise Refused(400, "")
-        if push.owner != settings.user:
-            raise Refused(403, "Permission 'kernels.update' was denied")
-        cards = _cards(push)
-        gpu = any(card.startswith("Tesla") for card in cards)
-        _check_names(push)
+        state = self._state
+        _check(push, text, state.settings.user)
         with state.changed:
             slug = slug_of(push.title) if push.title else push.slug
-            kernel = next((k for k in state.kernels if k.id == push.id), None) or state.kernel(
-                push.owner, slug
-            )
+            known = next((k for k in state.kernels if k.id == push.id), None)
+            kernel = known or state.kernel(push.owner, slug)
             if kernel and not kernel.versions:
                 return Pushed(error="Notebook not found")
-            error = _objection(push) or self._shortage(gpu)
-            if kernel is None and (not error or settings.profile.refusal_leaves_shell):
+            error = _objection(push) or self._shortage(push.uses_gpu)
+            if kernel is None and (not error or state.settings.profile.refusal_leaves_shell):
                 kernel = Kernel(state.next_id(), push.owner, slug, slug)
                 state.kernels.append(kernel)
             if error or kernel is None:
                 state.save()
                 return Pushed(error=error)
-            if settings.profile.replaces_earlier_session:
+            if state.settings.profile.replaces_earlier_session:
                 for earlier in kernel.versions:
                     self.cancel(earlier.session_id)
-            mounts, invalid = self.mounts(push, state.competition_folder)
             kernel.title = push.title or kernel.title
             number = kernel.versions[-1].number + 1 if kernel.versions else 1
-            record = {name: value for name, value in vars(push).items() if name != "text"}
-            version = Version(kernel.owner, kernel.slug, number, state.next_id(), record, cards, time.time())
-            folder = state.folder(version)
-            folder.mkdir(parents=True)
-            (folder / "source.py").write_bytes(push.text.encode())
+            version = Version(kernel.owner, kernel.slug, number, state.next_id(), push, time.time())
+            mounts, invalid = self.mounts(push, state.competition_folder)
+            state.folder(version).mkdir(parents=True)
+            (state.folder(version) / "source.py").write_bytes(text.encode())
             kernel.versions.append(version)
-            self.start(version.session_id, lambda: self._run(version, push, mounts))
+            self.start(version.session_id, lambda: self._run(version, mounts))
             state.save()
         return Pushed(kernel, version, invalid=invalid)
 
     def cancel(self, session_id: int) -> None:
         """Ask one session to stop; raises Refused for an unknown one."""
         with self._state.changed:
-            for kernel in self._state.kernels:
-                for version in kernel.versions:
-                    if version.session_id == session_id:
-                        if not version.is_terminal:
-                            version.status = "CANCEL_REQUESTED"
-                            self._stops[session_id].set()
-                            self._state.save()
-                        return
-        raise Refused(404, f"Kernel session {session_id} was not found")
+            version = next((v for v in self._state.versions() if v.session_id == session_id), None)
+            if version is None:
+                raise Refused(404, f"Kernel session {session_id} was not found")
+            if not version.is_terminal:
+                version.status = "CANCEL_REQUESTED"
+                self._stops[session_id].set()
+                self._state.save()
 
-    def delete(self, owner: str, slug: str) -> None:
-        """Stop every session of the kernel and forget it with all its outputs; nothing if there is none."""
-        kernel = self._state.kernel(owner, slug)
-        if kernel is None:
-            return
-        running = [version for version in kernel.versions if not version.is_terminal]
-        for version in running:
-            self.cancel(version.session_id)
-        for version in running:
-            self._threads[version.session_id].join()
+    def delete(self, kernel: Kernel) -> None:
+        """Stop every session of the kernel and forget it with all its outputs."""
+        running = [version.session_id for version in kernel.versions if not version.is_terminal]
+        for session_id in running:
+            self.cancel(session_id)
+        for session_id in running:
+            self._threads[session_id].join()
         with self._state.changed:
             self._state.kernels.remove(kernel)
             shutil.rmtree(self._state.root / "kernels" / kernel.owner / kernel.slug, ignore_errors=True)
@@ -168,7 +126,7 @@ class Sessions:
     def _shortage(self, gpu: bool) -> str:
         """Name the limit that keeps one more session from starting."""
         kind, limit = ("GPU", GPU_SESSION_LIMIT) if gpu else ("CPU", CPU_SESSION_LIMIT)
-        if self._state.running(gpu=gpu) >= limit:
+        if sum(not v.is_terminal and v.push.uses_gpu == gpu for v in self._state.versions()) >= limit:
             return f"Maximum batch {kind} session count of {limit} reached."
         quota = self._state.settings.gpu_quota_seconds
         if gpu and self._state.gpu_seconds_used() >= quota:
@@ -176,43 +134,41 @@ class Sessions:
         return ""
 
     def mounts(self, push: Push, competition: Path) -> tuple[list[Mount], dict[str, list[str]]]:
-        """Find the folder behind each source; those that do not exist are listed by kind instead."""
+        """Find the folder behind each source; those that do not exist are listed by their kind instead."""
+        mounts: list[Mount] = []
+        invalid: dict[str, list[str]] = {}
+        for kind in ("competition", "dataset", "kernel", "model"):
+            invalid[kind] = []
+            for handle in getattr(push, f"{kind}_data_sources"):
+                mount = self._mount(kind, handle, competition)
+                if mount:
+                    mounts.append(mount)
+                else:
+                    invalid[kind].append(handle)
+        return mounts, invalid
+
+    def _mount(self, kind: str, handle: str, competition: Path) -> Mount | None:
         settings = self._state.settings
-
-        def find_competition(slug: str) -> Mount | None:
-            found = slug == settings.slug and settings.joined
-            return Mount("competitions", slug, competition) if found else None
-
-        def find_dataset(handle: str) -> Mount | None:
-            folder = below(settings.datasets, handle, parts=2)
-            return Mount("datasets", handle, folder) if folder else None
-
-        def find_kernel(handle: str) -> Mount | None:
-            kernel = self._state.kernel(*handle.split("/", 1)) if "/" in handle else None
+        if kind == "competition":
+            known = handle == settings.slug and settings.joined
+            return Mount("competitions", handle, competition) if known else None
+        if kind == "kernel":
+            owner, _, slug = handle.partition("/")
+            kernel = self._state.kernel(owner, slug)
             complete = [v for v in kernel.versions if v.status == "COMPLETE"] if kernel else []
             if not complete:
                 return None
             output, attached = (self._state.folder(complete[-1]) / name for name in ("output", "attached"))
             return Mount("notebooks", handle, attached if attached.exists() else output)
-
-        def find_model(handle: str) -> Mount | None:
-            versioned = _newest_model(settings.models, handle)
-            folder = below(settings.models, versioned, parts=5)
-            return Mount("models", versioned, folder) if folder else None
-
-        wanted = (
-            ("competitions", push.competitions, find_competition),
-            ("datasets", push.datasets, find_dataset),
-            ("kernels", push.kernels, find_kernel),
-            ("models", push.models, find_model),
-        )
-        found = {kind: {handle: find(handle) for handle in handles} for kind, handles, find in wanted}
-        mounts = [mount for by_handle in found.values() for mount in by_handle.values() if mount]
-        invalid = {
-            kind: [handle for handle in by_handle if not by_handle[handle]]
-            for kind, by_handle in found.items()
-        }
-        return mounts, invalid
+        if kind == "dataset":
+            folder = below(settings.datasets, handle, parts=2)
+            return Mount("datasets", handle, folder) if folder else None
+        versions = below(settings.models, handle, parts=4)
+        if versions:
+            newest = max((int(path.name) for path in versions.iterdir() if path.name.isdecimal()), default="")
+            handle = f"{handle}/{newest}"
+        folder = below(settings.models, handle, parts=5)
+        return Mount("models", handle, folder) if folder else None
 
     def start(self, number: int, work: Callable[[], None]) -> None:
         """Work in a thread of this number until it ends or `close` comes."""
@@ -221,7 +177,7 @@ class Sessions:
         self._threads[number] = threading.Thread(target=work, name=f"session {number}")
         self._threads[number].start()
 
-    def _run(self, version: Version, push: Push, mounts: Sequence[Mount]) -> None:
+    def _run(self, version: Version, mounts: Sequence[Mount]) -> None:
         """Wait for a slot, run the script, keep what it left."""
         state, stop = self._state, self._stops[version.session_id]
         exit_status: int | None = None
@@ -235,9 +191,11 @@ class Sessions:
                     version.status, version.started = "RUNNING", time.time()
                     state.save()
             if not stop.is_set():
-                machine = state.folder(version) / "machine"
-                limit = self._time_limit_seconds(push)
-                exit_status = self.execute(version.session_id, push, machine, mounts, limit_seconds=limit)
+                longest = state.settings.time_limit_seconds
+                limit = min(version.push.session_timeout_seconds or longest, longest)
+                exit_status = self.execute(
+                    version.session_id, version, state.folder(version), mounts, limit_seconds=limit
+                )
                 stop.wait(state.settings.profile.trailing_seconds)
         finally:
             self._slots.release()
@@ -246,21 +204,27 @@ class Sessions:
     def execute(
         self,
         number: int,
-        push: Push,
-        machine: Path,
+        version: Version,
+        folder: Path,
         mounts: Sequence[Mount],
         *,
         limit_seconds: float,
         environment: Mapping[str, str] = MappingProxyType({}),
     ) -> int:
-        """Run a pushed script on a machine and keep its log under `number`; give its exit status."""
+        """Run a version on a machine below `folder`, keep its log under `number`, give its exit status."""
         state, settings = self._state, self._state.settings
         python, child_env = settings.python, {**settings.child_env, **environment}
         if settings.profile.names_container:
             child_env["KAGGLE_CONTAINER_NAME"] = f"kaggle_{secrets.token_hex(8)}-{number}-webtier"
+        visible = list(settings.visible)
         if settings.wheels is not None:
-            python = _empty_environment(machine / "environment", settings.python)
+            # An environment of its own that holds nothing but pip.
+            empty = folder / "machine" / "environment"
+            make = [str(python or sys.executable), "-m", "venv", str(empty)]
+            subprocess.run(make, check=True, timeout=300)
+            python = empty / "bin" / "python"
             child_env |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(settings.wheels.resolve())}
+            visible.append(settings.wheels)
 
         def keep(stream_name: str, seconds: float, text: str) -> None:
             with state.changed:
@@ -270,15 +234,15 @@ class Sessions:
 
         started = time.monotonic()
         exit_status = sandbox.run(
-            push.text,
-            machine,
+            state.source(version),
+            folder / "machine",
             mounts,
             layout=settings.profile.layout,
             starts_in=settings.profile.starts_in,
             child_env=child_env,
-            network=settings.network and push.enable_internet,
+            network=settings.network and version.push.enable_internet,
             python=python,
-            visible=[*settings.visible, *([settings.wheels] if settings.wheels else [])],
+            visible=visible,
             timeout_seconds=limit_seconds,
             on_output=keep,
             stop=self._stops[number],
@@ -286,10 +250,6 @@ class Sessions:
         if settings.profile.runner_lines:
             keep("stderr", time.monotonic() - started, RUNNER_LINES)
         return exit_status
-
-    def _time_limit_seconds(self, push: Push) -> float:
-        limit = self._state.settings.time_limit_seconds
-        return min(push.session_timeout_seconds or limit, limit)
 
     def _end(self, version: Version, exit_status: int | None) -> None:
         """Record how the session ended; `exit_status` is None when the script was never run to an end."""
@@ -325,31 +285,31 @@ def slug_of(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
-def _cards(push: Push) -> list[str]:
-    if not push.machine_shape and not push.enable_gpu:
-        return []
-    # The P100 is retired: a wish for it, for an unknown shape or for none in particular gives two T4.
-    return _CARDS_BY_SHAPE.get(push.machine_shape, _CARDS_BY_SHAPE["NvidiaTeslaT4"])
+def below(root: Path | None, handle: str, parts: int) -> Path | None:
+    """Give the folder of a handle below `root`, if it exists and the handle cannot climb out."""
+    names = handle.split("/")
+    if root is None or len(names) != parts or not all(re.fullmatch(r"\w[\w.-]*", name) for name in names):
+        return None
+    folder = root.joinpath(*names)
+    return folder if folder.is_dir() else None
 
 
-def _check_names(push: Push) -> None:
-    """Refuse what could lead out of a folder or never end; raises Refused."""
-    handles = [*push.competitions, *push.datasets, *push.kernels, *push.models]
+def _check(push: Push, text: str, user: str) -> None:
+    """Refuse what is too large, another's, could lead out of a folder or never end; raises Refused."""
+    handles = [
+        *(*push.competition_data_sources, *push.dataset_data_sources),
+        *(*push.kernel_data_sources, *push.model_data_sources),
+    ]
+    if len(text.encode()) > SOURCE_LIMIT_BYTES:
+        raise Refused(400, "")
+    if push.owner != user:
+        raise Refused(403, "Permission 'kernels.update' was denied")
     if not push.title and not _SLUG.fullmatch(push.slug):
         raise Refused(400, f"Invalid slug {push.slug!r}.")
     if any(part in ("", ".", "..") for handle in handles for part in handle.split("/")):
         raise Refused(400, "Invalid data source.")
     if push.session_timeout_seconds < 0:
         raise Refused(400, f"Invalid session timeout {push.session_timeout_seconds}.")
-
-
-def _attach(folder: Path) -> None:
-    """Show the outputs as an attached kernel's: with the files of its web page, and taking no room."""
-    shutil.copytree(folder / "output", folder / "attached", copy_function=os.link, symlinks=True)
-    for name in _PAGES:
-        path = folder / "attached" / name
-        path.unlink(missing_ok=True)
-        path.write_text("{}" if name.endswith(("json", "ipynb")) else "", encoding="utf-8")
 
 
 def _objection(push: Push) -> str:
@@ -361,26 +321,10 @@ def _objection(push: Push) -> str:
     return ""
 
 
-def below(root: Path | None, handle: str, parts: int) -> Path | None:
-    """Give the folder of a handle below `root`, if it exists and the handle cannot climb out."""
-    names = handle.split("/")
-    if root is None or len(names) != parts or not all(re.fullmatch(r"\w[\w.-]*", name) for name in names):
-        return None
-    folder = root.joinpath(*names)
-    return folder if folder.is_dir() else None
-
-
-def _newest_model(root: Path | None, handle: str) -> str:
-    """Add the newest version to a model handle of four parts."""
-    folder = below(root, handle, parts=4)
-    versions = [int(path.name) for path in folder.iterdir() if path.name.isdecimal()] if folder else []
-    return f"{handle}/{max(versions)}" if versions else handle
-
-
-def _empty_environment(folder: Path, python: Path | None) -> Path:
-    """Make a virtual environment that holds nothing but pip and give its interpreter."""
-    if python is None:
-        venv.create(folder, with_pip=True, symlinks=True)
-    else:
-        subprocess.run([str(python), "-m", "venv", str(folder)], check=True, timeout=300)
-    return folder / "bin" / "python"
+def _attach(folder: Path) -> None:
+    """Show the outputs as an attached kernel's: with the files of its web page, and taking no room."""
+    shutil.copytree(folder / "output", folder / "attached", copy_function=os.link, symlinks=True)
+    for name in _PAGES:
+        path = folder / "attached" / name
+        path.unlink(missing_ok=True)
+        path.write_text("{}" if name.endswith(("json", "ipynb")) else "", encoding="utf-8")

@@ -1,12 +1,11 @@
-"""What the local Kaggle remembers: kernels with their versions, logs and outputs, and submissions.
+"""What the local Kaggle remembers: kernels with their versions, logs and outputs, uploads and submissions.
 
-Everything is kept below one folder and survives a restart. Running scripts is the work of sessions.py and
-speaking HTTP that of server.py and routes.py.
+Everything is kept below one folder and survives a restart. Running scripts is the work of sessions.py,
+judging that of submissions.py, and speaking HTTP that of server.py and routes.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import hmac
 import json
@@ -16,7 +15,7 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,18 +87,45 @@ class Settings:
     """A log stream without news is cut after this time, as Kaggle's load balancer does."""
 
 
+@dataclass(frozen=True)
+class Push:
+    """What a client asks for when it saves a kernel, under the SDK's names, without the text."""
+
+    owner: str
+    slug: str
+    title: str
+    id: int
+    language: str
+    kernel_type: str
+    is_private: bool
+    enable_gpu: bool
+    enable_internet: bool
+    machine_shape: str
+    docker_image: str
+    session_timeout_seconds: int
+    competition_data_sources: Sequence[str]
+    dataset_data_sources: Sequence[str]
+    kernel_data_sources: Sequence[str]
+    model_data_sources: Sequence[str]
+    category_ids: Sequence[str]
+
+    @property
+    def uses_gpu(self) -> bool:
+        """Whether it is given two T4, as for every shape that is not known: the P100 is retired."""
+        return self.machine_shape not in ("None", "Tpu1VmV38", "") or (
+            self.enable_gpu and not self.machine_shape
+        )
+
+
 @dataclass
 class Version:
-    """One pushed version of a kernel and the session that ran it."""
+    """One pushed version of a kernel and the session that ran it; the text stands in `source.py`."""
 
     owner: str
     slug: str
     number: int
     session_id: int
-    push: dict[str, Any]
-    """The push as it came, without the text, which stands in the file `source.py`."""
-    cards: list[str]
-    """The accelerators that Kaggle would have given."""
+    push: Push
     created: float
     status: str = "QUEUED"
     failure: str = ""
@@ -109,10 +135,6 @@ class Version:
     @property
     def is_terminal(self) -> bool:
         return self.status in TERMINAL
-
-    @property
-    def uses_gpu(self) -> bool:
-        return any(card.startswith("Tesla") for card in self.cards)
 
 
 @dataclass
@@ -175,69 +197,45 @@ class State:
         self.file_lists = 0
         """How often ListKernelFiles was answered."""
         self.live_logs: dict[int, list[dict[str, Any]]] = {}
+        self.competition_folder = self.root / "competition"
+        self.rerun_folder = self.root / "competition-rerun"
+        """The competition's files with the hidden ones in the public ones' place."""
+        self.solution = (settings.hidden or settings.competition) / _NEVER_SERVED
         self._last_id = 0
         self._secret = secrets.token_bytes(32)
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._load()
-        self._publish_competition()
+        if (self.root / "state.json").exists():
+            self._load()
+        _publish(self.competition_folder, settings.competition)
+        _publish(self.rerun_folder, settings.competition, settings.hidden)
 
     def _load(self) -> None:
-        path = self.root / "state.json"
-        if not path.exists():
-            return
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads((self.root / "state.json").read_text(encoding="utf-8"))
         self._last_id = stored["last_id"]
         self.submissions = [Submission(**record) for record in stored["submissions"]]
         for submission in self.submissions:
             if not submission.is_judged:
                 submission.error = "The local Kaggle stopped during the rerun."
         for record in stored["kernels"]:
-            versions = [Version(**version) for version in record.pop("versions")]
-            self.kernels.append(Kernel(**record, versions=versions))
-            for version in versions:
-                if not version.is_terminal:
-                    version.status, version.failure = (
-                        "ERROR",
-                        "The local Kaggle stopped while this session ran.",
-                    )
-                    version.ended = time.time()
+            versions = [Version(**one | {"push": Push(**one["push"])}) for one in record["versions"]]
+            self.kernels.append(Kernel(**record | {"versions": versions}))
+        for version in self.versions():
+            if not version.is_terminal:
+                version.status, version.ended = "ERROR", time.time()
+                version.failure = "The local Kaggle stopped while this session ran."
 
     def save(self) -> None:
         """Write every record to disk in one step."""
         with self.changed:
             stored = {
                 "last_id": self._last_id,
-                "kernels": [dataclasses.asdict(kernel) for kernel in self.kernels],
-                "submissions": [dataclasses.asdict(submission) for submission in self.submissions],
+                "kernels": [asdict(kernel) for kernel in self.kernels],
+                "submissions": [asdict(submission) for submission in self.submissions],
             }
             part = self.root / "state.json.part"
             part.write_text(json.dumps(stored, indent=1), encoding="utf-8")
             part.replace(self.root / "state.json")
             self.changed.notify_all()
-
-    def _publish_competition(self) -> None:
-        """Copy what kernels may see, so that neither a mount nor a download can reach the solution."""
-        public, hidden = self.settings.competition, self.settings.hidden
-        for target, sources in ((self.competition_folder, [public]), (self.rerun_folder, [public, hidden])):
-            shutil.rmtree(target, ignore_errors=True)
-            target.mkdir(parents=True)
-            for source in sources:
-                for path in source.glob("*") if source else []:
-                    if path.is_file() and path.name != _NEVER_SERVED and path.suffix != ".md":
-                        shutil.copy2(path, target)
-
-    @property
-    def competition_folder(self) -> Path:
-        return self.root / "competition"
-
-    @property
-    def rerun_folder(self) -> Path:
-        """The competition's files with the hidden ones in the public ones' place."""
-        return self.root / "competition-rerun"
-
-    @property
-    def solution(self) -> Path:
-        return (self.settings.hidden or self.settings.competition) / _NEVER_SERVED
 
     def next_id(self) -> int:
         with self.changed:
@@ -247,6 +245,11 @@ class State:
     def kernel(self, owner: str, slug: str) -> Kernel | None:
         with self.changed:
             return next((k for k in self.kernels if (k.owner, k.slug) == (owner, slug)), None)
+
+    def versions(self) -> list[Version]:
+        """List the versions of every kernel."""
+        with self.changed:
+            return [version for kernel in self.kernels for version in kernel.versions]
 
     def version(self, user: str, owner: str, slug: str, label: str = "") -> Version:
         """Give the newest version, or the one that `label` ("v3") names.
@@ -259,10 +262,8 @@ class State:
             raise Refused(403, "Permission 'kernels.get' was denied")
         if not kernel.versions:
             raise Refused(404, "Kernel session was not found")
-        if not label:
-            return kernel.versions[-1]
-        for version in kernel.versions:
-            if label == f"v{version.number}":
+        for version in reversed(kernel.versions):
+            if label in ("", f"v{version.number}"):
                 return version
         raise Refused(404, f"Requested version {label!r} of kernel {owner}/{slug} was not found")
 
@@ -274,10 +275,8 @@ class State:
 
     def outputs(self, version: Version) -> list[Path]:
         """List the output files, sorted; none before the session has ended."""
-        folder = self.folder(version) / "output"
-        if not version.is_terminal:
-            return []
-        return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+        files = self.folder(version).glob("output/**/*") if version.is_terminal else ()
+        return sorted(path for path in files if path.is_file() and not path.is_symlink())
 
     def log(self, version: Version) -> list[dict[str, Any]]:
         """Give the log so far as chunks `{stream_name, time, data}`."""
@@ -295,22 +294,14 @@ class State:
             return ""
         return json.dumps(self.log(version))
 
-    def running(self, *, gpu: bool) -> int:
-        """Count the sessions that have not ended."""
-        with self.changed:
-            versions = [version for kernel in self.kernels for version in kernel.versions]
-            return sum(not version.is_terminal and version.uses_gpu == gpu for version in versions)
-
     def gpu_seconds_used(self) -> float:
         """Add up the GPU time since the quota's last refresh, wall-clock once for a pair of cards."""
         since = (quota_refresh(datetime.now(UTC)) - timedelta(days=7)).timestamp()
-        used = float(self.settings.gpu_seconds_used)
-        with self.changed:
-            for kernel in self.kernels:
-                for version in kernel.versions:
-                    if version.uses_gpu and version.started is not None and version.started >= since:
-                        used += (version.ended or time.time()) - version.started
-        return used
+        return self.settings.gpu_seconds_used + sum(
+            (version.ended or time.time()) - version.started
+            for version in self.versions()
+            if version.push.uses_gpu and version.started is not None and version.started >= since
+        )
 
     def wait(self, owner: str, slug: str, number: int, timeout_seconds: float = 60.0) -> Version:
         """Block until that version has ended; raises TimeoutError."""
@@ -346,6 +337,15 @@ class State:
 
     def _signature(self, path: str, expires: str) -> str:
         return hmac.new(self._secret, f"{path}\n{expires}".encode(), hashlib.sha256).hexdigest()
+
+
+def _publish(target: Path, *sources: Path | None) -> None:
+    """Copy what kernels may see, so that neither a mount nor a download can reach the solution."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for path in (path for source in sources if source for path in source.glob("*")):
+        if path.is_file() and path.name != _NEVER_SERVED and path.suffix != ".md":
+            shutil.copy2(path, target)
 
 
 def quota_refresh(now: datetime) -> datetime:

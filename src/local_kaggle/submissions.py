@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from local_kaggle import following, scoring
-from local_kaggle.sessions import Push, Sessions
+from local_kaggle.sessions import Sessions
 from local_kaggle.state import Refused, State, Submission, Version
 
 SUBMISSION = "submission.csv"
@@ -51,10 +51,10 @@ def submit_version(
     objections = (
         (not version.is_terminal, "The Notebook is still running."),
         (version.status != "COMPLETE", "The Notebook did not complete."),
-        (version.push["enable_internet"], "Internet access must be turned off in the Notebook."),
-        ("P100" in version.push["machine_shape"], "The P100 accelerator is not allowed."),
+        (version.push.enable_internet, "Internet access must be turned off in the Notebook."),
+        ("P100" in version.push.machine_shape, "The P100 accelerator is not allowed."),
         (
-            state.settings.slug not in version.push["competitions"],
+            state.settings.slug not in version.push.competition_data_sources,
             "The competition must be attached to the Notebook.",
         ),
         (file_name != SUBMISSION, f"The output file must be called {SUBMISSION}."),
@@ -128,14 +128,13 @@ def _rerun(state: State, sessions: Sessions, version: Version, submission: Submi
     """Run the version on the hidden test set, and judge the file that it leaves."""
     folder = state.root / "reruns" / str(submission.ref)
     folder.mkdir(parents=True)
-    push = Push(**version.push, text=state.source(version))
     status: int | None = None
     try:
         status = sessions.execute(
             submission.ref,
-            push,
-            folder / "machine",
-            sessions.mounts(push, state.rerun_folder)[0],
+            version,
+            folder,
+            sessions.mounts(version.push, state.rerun_folder)[0],
             limit_seconds=state.settings.rerun_limit_seconds,
             environment={"KAGGLE_IS_COMPETITION_RERUN": "1"},
         )

@@ -123,20 +123,18 @@ def test_at_most_two_gpu_sessions_run(kaggle: Server, push: Push, gate: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("fields", "cards"),
+    ("fields", "uses_gpu"),
     [
-        ({}, []),
-        ({"machine_shape": "NvidiaTeslaT4"}, ["Tesla T4", "Tesla T4"]),
-        ({"enable_gpu": True, "machine_shape": "NvidiaTeslaT4"}, ["Tesla T4", "Tesla T4"]),
-        ({"enable_gpu": True}, ["Tesla T4", "Tesla T4"]),
-        ({"machine_shape": "NvidiaTeslaP100"}, ["Tesla T4", "Tesla T4"]),
+        ({}, False),
+        ({"machine_shape": "None", "enable_gpu": True}, False),
+        ({"machine_shape": "NvidiaTeslaT4"}, True),
+        ({"enable_gpu": True}, True),
+        ({"machine_shape": "NvidiaTeslaP100"}, True),
     ],
 )
-def test_every_wish_for_a_gpu_is_two_t4(
-    kaggle: Server, run: Push, fields: dict[str, Any], cards: list[str]
-) -> None:
-    """The push succeeds; only the record tells which cards Kaggle would have given."""
-    assert run(**fields).cards == cards
+def test_every_wish_for_a_gpu_is_two_t4(run: Push, fields: dict[str, Any], uses_gpu: bool) -> None:
+    """The push succeeds; the quota alone tells whether Kaggle would have given cards."""
+    assert run(**fields).push.uses_gpu == uses_gpu
 
 
 def test_gpu_time_is_charged_to_the_weekly_quota(start_kaggle: StartKaggle) -> None:

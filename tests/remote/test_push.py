@@ -62,7 +62,7 @@ def test_a_push_writes_its_record_at_once(
     assert told["config"]["competition"]["slug"] == SLUG
     assert {"commit", "dirty", "sha256", "pushed_at", "requirements_sha256"} <= told.keys()
     assert kaggle.state.source(versions(kaggle)[0]) == "print('hello')"
-    assert versions(kaggle)[0].push["is_private"] is True
+    assert versions(kaggle)[0].push.is_private is True
     send("print('again')")
     assert (runs_root / "latest").resolve() == runs_root / KERNEL / "v2"
 
@@ -70,7 +70,7 @@ def test_a_push_writes_its_record_at_once(
 def test_a_public_kernel_is_only_made_on_request(kaggle: Server, send: Callable[..., Run]) -> None:
     """Private is what Kaggle is told; public only where the settings say so."""
     send(is_private=False)
-    assert versions(kaggle)[0].push["is_private"] is False
+    assert versions(kaggle)[0].push.is_private is False
 
 
 def test_a_folder_of_a_deleted_kernel_is_moved_aside(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,36 +15,22 @@ from kagglesdk.kernels.types import kernels_api_service as k
 from kagglesdk.kernels.types.kernels_enums import KernelsListViewType, KernelWorkerStatus
 
 from local_kaggle.routes.answers import Answer, Handler, LogOf, moment, page, table
-from local_kaggle.sessions import Push, Sessions
-from local_kaggle.state import Refused, State, Version, quota_refresh
+from local_kaggle.sessions import Sessions
+from local_kaggle.state import Push, Refused, State, Version, quota_refresh
 
 _IMAGE = "gcr.io/kaggle-gpu-images/python"
 
 
 def save_kernel(state: State, sessions: Sessions, request: Any) -> Any:
     owner, _, slug = request.slug.rpartition("/")
-    pushed = sessions.push(
-        Push(
-            id=request.id,
-            owner=owner or state.settings.user,
-            slug=slug,
-            title=request.new_title,
-            text=request.text,
-            language=request.language,
-            kernel_type=request.kernel_type,
-            is_private=request.is_private or "is_private" not in request,
-            enable_gpu=request.enable_gpu,
-            enable_internet=request.enable_internet,
-            machine_shape=request.machine_shape,
-            docker_image=request.docker_image,
-            session_timeout_seconds=request.session_timeout_seconds,
-            competitions=request.competition_data_sources,
-            datasets=request.dataset_data_sources,
-            kernels=request.kernel_data_sources,
-            models=request.model_data_sources,
-            tags=request.category_ids,
-        )
-    )
+    own = {
+        "owner": owner or state.settings.user,
+        "slug": slug,
+        "title": request.new_title,
+        "is_private": request.is_private or "is_private" not in request,
+    }
+    copied = {field.name: getattr(request, field.name) for field in fields(Push) if field.name not in own}
+    pushed = sessions.push(Push(**own, **copied), request.text)
     response = k.ApiSaveKernelResponse()
     if pushed.kernel is None or pushed.version is None:
         response.error = pushed.error
@@ -52,10 +39,8 @@ def save_kernel(state: State, sessions: Sessions, request: Any) -> Any:
     response.url = f"{state.base_url}{response.ref}"
     response.version_number = pushed.version.number
     response.kernel_id = pushed.kernel.id
-    response.invalid_competition_sources = pushed.invalid["competitions"]
-    response.invalid_dataset_sources = pushed.invalid["datasets"]
-    response.invalid_kernel_sources = pushed.invalid["kernels"]
-    response.invalid_model_sources = pushed.invalid["models"]
+    for kind, handles in pushed.invalid.items():
+        setattr(response, f"invalid_{kind}_sources", handles)
     return response
 
 
@@ -69,8 +54,8 @@ def get_kernel(state: State, _: Sessions, request: Any) -> Any:
     response.metadata = _metadata(state, version)
     response.blob = k.ApiKernelBlob()
     response.blob.source = state.source(version)
-    response.blob.language = version.push["language"]
-    response.blob.kernel_type = version.push["kernel_type"]
+    response.blob.language = version.push.language
+    response.blob.kernel_type = version.push.kernel_type
     response.blob.slug = version.slug
     return response
 
@@ -161,9 +146,10 @@ def get_accelerator_quota_statistics(state: State, _: Sessions, _request: Any) -
 
 
 def delete_kernel(state: State, sessions: Sessions, request: Any) -> Any:
-    if request.user_name != state.settings.user or not state.kernel(request.user_name, request.kernel_slug):
+    kernel = state.kernel(request.user_name, request.kernel_slug)
+    if request.user_name != state.settings.user or kernel is None:
         raise Refused(403, "Permission 'kernels.delete' was denied")
-    sessions.delete(request.user_name, request.kernel_slug)
+    sessions.delete(kernel)
     return k.ApiDeleteKernelResponse()
 
 
@@ -186,14 +172,10 @@ def _metadata(state: State, version: Version) -> Any:
     metadata.slug = kernel.slug
     metadata.last_run_time = moment(version.created)
     metadata.current_version_number = kernel.versions[-1].number
-    for name in ("language", "kernel_type", "is_private", "enable_gpu", "enable_internet", "machine_shape"):
-        setattr(metadata, name, version.push[name])
-    metadata.docker_image = version.push["docker_image"] or _IMAGE
-    metadata.category_ids = version.push["tags"]
-    metadata.competition_data_sources = version.push["competitions"]
-    metadata.dataset_data_sources = version.push["datasets"]
-    metadata.kernel_data_sources = version.push["kernels"]
-    metadata.model_data_sources = version.push["models"]
+    for field in fields(Push):
+        if field.name not in ("id", "owner", "slug", "title", "session_timeout_seconds"):
+            setattr(metadata, field.name, getattr(version.push, field.name))
+    metadata.docker_image = version.push.docker_image or _IMAGE
     return metadata
 
 
