@@ -12,15 +12,16 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    arguments = options(__doc__, "preset", "set", "timeout", timeout=46_800.0).parse_args()
+    arguments = options(__doc__, "preset", "set", "timeout", "note", timeout=46_800.0).parse_args()
 
     from kit import config
     from kit.remote.wire import client
 
-    return to_valid(client.connect(), config.resolve(arguments.preset, arguments.set), arguments.timeout)
+    resolved = config.resolve(arguments.preset, arguments.set)
+    return to_valid(client.connect(), resolved, arguments.timeout, arguments.note)
 
 
-def to_valid(kaggle: Client, resolved: Config, timeout: float) -> int:
+def to_valid(kaggle: Client, resolved: Config, timeout: float, note: str) -> int:
     """Carry a run of these settings to a submission.csv, and return 0 if that is valid."""
     from kit.fetch import inputs
     from kit.remote import workflow
@@ -28,7 +29,7 @@ def to_valid(kaggle: Client, resolved: Config, timeout: float) -> int:
     from kit.review import sweep
     from kit.review.checks.validate import lines, validate
 
-    pushed = workflow.look_and_push(kaggle, resolved)
+    pushed = workflow.look_and_push(kaggle, resolved, note)
     workflow.watch_to_end(kaggle, pushed, timeout)
     pulled = pull.pull(kaggle, pushed)
     print(

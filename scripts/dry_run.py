@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,19 +14,25 @@ from kit.command import alone, options, run
 from kit.config import PROJECT_ROOT
 
 if TYPE_CHECKING:
+    from kit.bundle.build import Built
     from kit.config import Config
     from local_kaggle.sandbox import Mount
 
 
 def main() -> int:
     """Build, run and judge; return 1 where the run fails or its submission is invalid."""
-    arguments = _arguments()
+    parser = options(__doc__, "preset", "set", "timeout", "note", preset="tiny", timeout=3600.0)
+    parser.add_argument(
+        "--data", type=Path, help="folder with train.csv and test.csv, instead of the usual one"
+    )
+    parser.add_argument("--layout", choices=("2026", "old"), default="2026", help="Kaggle's mount layout")
+    parser.add_argument("--network", action="store_true", help="let the script reach the network")
+    arguments = parser.parse_args()
     with alone("dry-run"):
         return _dry_run(arguments)
 
 
 def _dry_run(arguments: argparse.Namespace) -> int:
-
     from kit import config
     from kit.bundle import build
     from kit.fetch import inputs
@@ -39,13 +46,16 @@ def _dry_run(arguments: argparse.Namespace) -> int:
     mounts = [sandbox.Mount("competitions", resolved.competition.slug, mounted)]
     if model is not None:
         mounts.append(sandbox.Mount("models", resolved.model.name, model))
+    folder = _folder(resolved, built, arguments.note)
     print(f"running {built.script.relative_to(PROJECT_ROOT)} ({len(built.bundle.text.encode()):,} bytes)")
     started = time.monotonic()
     root = built.folder / "dry-run"
-    status, explained = _run(built.bundle.text, root, mounts, arguments)
+    status, explained = _run(built.bundle.text, root, mounts, arguments, folder)
+    if (working := root / "kaggle" / "working").is_dir():
+        shutil.copytree(working, folder, dirs_exist_ok=True)
+    print(f"its files are in {folder.relative_to(PROJECT_ROOT)}, after {time.monotonic() - started:.1f} s")
     if status == 0:
-        print(f"the kernel took {time.monotonic() - started:.1f} s")
-        return _judge(resolved, data, root / "kaggle" / "working")
+        return _judge(resolved, data, folder)
     if not explained:
         stopped = status == following.TIMED_OUT
         how = f"was stopped after {arguments.timeout:.0f} s" if stopped else f"ended with status {status}"
@@ -53,59 +63,79 @@ def _dry_run(arguments: argparse.Namespace) -> int:
     return 1
 
 
-def _arguments() -> argparse.Namespace:
-    parser = options(__doc__, "preset", "set", "timeout", preset="tiny", timeout=3600.0)
-    parser.add_argument(
-        "--data", type=Path, help="folder with train.csv and test.csv, instead of the usual one"
-    )
-    parser.add_argument("--layout", choices=("2026", "old"), default="2026", help="Kaggle's mount layout")
-    parser.add_argument("--network", action="store_true", help="let the script reach the network")
-    return parser.parse_args()
+def _folder(config: Config, built: Built, note: str) -> Path:
+    """Make the run's folder, the next of its preset's, and write there what is run and why."""
+    from kit.bundle import origin
+    from kit.files import write_json
+    from kit.outputs import DRY_RUN, SCHEMA
+
+    root = PROJECT_ROOT / "runs" / "dry-run"
+    taken = [path.name.rpartition("-")[2] for path in root.glob(f"{config.preset}-*")]
+    number = 1 + max((int(last) for last in taken if last.isdecimal()), default=0)
+    folder = root / f"{config.preset}-{number}"
+    commit, dirty = origin.commit()
+    told = {
+        "schema": SCHEMA,
+        "commit": commit,
+        "dirty": dirty,
+        "sha256": built.bundle.sha256,
+        "note": note,
+        "pushed_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "config": config.model_dump(mode="json"),
+    }
+    write_json(folder / DRY_RUN, told)
+    origin.keep(folder, built.bundle.text)
+    return folder
 
 
-def _run(script: str, root: Path, mounts: list[Mount], arguments: argparse.Namespace) -> tuple[int, bool]:
-    """Run the script and print what it says; return its status and whether it said what was wrong."""
+def _run(
+    script: str, root: Path, mounts: list[Mount], arguments: argparse.Namespace, folder: Path
+) -> tuple[int, bool]:
+    """Run the script, print and keep what it says; return its status and whether it said what was wrong."""
     from kit import progress
+    from kit.outputs import LOG_NAME
     from local_kaggle import sandbox
 
     lines = progress.Lines()
     explained = False
+    with (folder / LOG_NAME).open("w", encoding="utf-8", errors="replace") as log:
 
-    def on_output(stream: str, _seconds: float, chunk: str) -> None:
-        nonlocal explained
-        for line in lines.feed(stream, chunk):
+        def say(line: str, stream: str) -> None:
+            nonlocal explained
             explained = explained or line.startswith("error: ")
+            print(line, file=log, flush=True)
             print(progress.show(line), file=sys.stderr if stream == "stderr" else sys.stdout, flush=True)
 
-    status = sandbox.run(
-        script,
-        root,
-        mounts,
-        layout=arguments.layout,
-        child_env={"KIT_INPUT_DIR": "{input}", "KIT_WORKING_DIR": "{working}"},
-        network=arguments.network,
-        timeout_seconds=arguments.timeout,
-        on_output=on_output,
-    )
-    for line in lines.end():
-        print(line)
+        def on_output(stream: str, _seconds: float, chunk: str) -> None:
+            for line in lines.feed(stream, chunk):
+                say(line, stream)
+
+        status = sandbox.run(
+            script,
+            root,
+            mounts,
+            layout=arguments.layout,
+            child_env={"KIT_INPUT_DIR": "{input}", "KIT_WORKING_DIR": "{working}"},
+            network=arguments.network,
+            timeout_seconds=arguments.timeout,
+            on_output=on_output,
+        )
+        for line in lines.end():
+            say(line, "stdout")
     return status, explained
 
 
-def _judge(resolved: Config, data: Path, working: Path) -> int:
-    """Keep the run's files, validate the submission and, where the solution is known, score it."""
+def _judge(resolved: Config, data: Path, folder: Path) -> int:
+    """Validate the submission and, where the solution is known, score it."""
     from kit.review import baselines, sweep
     from kit.review.checks.validate import lines, validate
 
-    run_folder = PROJECT_ROOT / "runs" / f"dry-run-{resolved.preset}"
-    shutil.rmtree(run_folder, ignore_errors=True)
-    shutil.copytree(working, run_folder)
-    print(f"its files are in {run_folder.relative_to(PROJECT_ROOT)}")
-    sweep.show(run_folder)
-    verdict = validate(run_folder, lambda _: [data], resolved.competition)
+    sweep.show(folder)
+    verdict = validate(folder, lambda _: [data], resolved.competition)
     print("\n".join(lines(verdict)), flush=True)
     if verdict.valid and (data / "solution.csv").is_file():
-        baselines.show(data, run_folder / "submission.csv", resolved.competition)
+        baselines.show(data, folder / "submission.csv", resolved.competition)
+    print(f"next: make report RUN={folder.relative_to(PROJECT_ROOT / 'runs')}")
     return 0 if verdict.valid else 1
 
 

@@ -6,7 +6,7 @@ from kit.command import options, run
 
 
 def main() -> None:
-    arguments = options(__doc__, "preset", "set", "resume", "from", "dataset").parse_args()
+    arguments = options(__doc__, "preset", "set", "resume", "from", "dataset", "note").parse_args()
 
     from kit import config
     from kit.errors import KitError
@@ -22,7 +22,7 @@ def main() -> None:
         resolved = settings(workflow.find(kaggle, earlier), arguments.set, dataset=arguments.dataset)
     else:
         resolved = config.resolve(arguments.preset, arguments.set)
-    pushed = workflow.look_and_push(kaggle, resolved)
+    pushed = workflow.look_and_push(kaggle, resolved, arguments.note)
     if not lookup.has_opened(kaggle, pushed):
         print(f"no session of {pushed.name} has opened yet; look at {pushed.url} whether one does")
     print(f"next: make watch RUN={pushed.name}")

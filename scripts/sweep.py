@@ -11,7 +11,7 @@ from kit.command import options, run
 
 
 def main() -> int:
-    arguments = options(__doc__, "preset", "set", "grid", "timeout").parse_args()
+    arguments = options(__doc__, "preset", "set", "grid", "timeout", "note").parse_args()
 
     from kit import config
 
@@ -22,7 +22,7 @@ def main() -> int:
         print(f"point {number}: {point}", flush=True)
     here = resolved.kernel.accelerator == "none"
     command = [sys.executable, str(Path(__file__).with_name("dry_run.py" if here else "push.py"))]
-    command += ["--preset", arguments.preset]
+    command += ["--preset", arguments.preset, "--note", arguments.note]
     for each in [*arguments.set, setting]:
         command += ["--set", each]
     if here and arguments.timeout:

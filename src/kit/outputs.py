@@ -16,6 +16,8 @@ LOG_NAME = "kernel.log"
 """What a pull writes of a run's log, beside its outputs."""
 MADE = "made.json"
 """In place of push.json in the folder of answers that were made at home: a blend, a baseline."""
+DRY_RUN = "dry-run.json"
+"""In place of push.json in the folder of a dry run."""
 SCHEMA = 1
 
 

@@ -9,13 +9,13 @@ import dataclasses
 import json
 import re
 import shutil
-import subprocess
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from kit import environment
+from kit.bundle import origin
 from kit.config import PROJECT_ROOT
 from kit.errors import InputInvalid, KitError
 from kit.files import read_json as read_json
@@ -51,6 +51,8 @@ class Run:
     pushed_at: str = ""
     endpoint: str = ""
     """`kaggle`, or `local` for a server on this machine, which forgets it."""
+    note: str = ""
+    """Why it was made, in the user's words."""
 
     @property
     def name(self) -> str:
@@ -80,7 +82,7 @@ def intend(root: Path, run: Run, *, sha256: str) -> Run:
     link = root / "latest"
     if link.exists() and not link.is_symlink():
         raise KitError(f"{link} is no link to a run", hint=f"mv {link} {link}-kept")
-    head, dirty = commit()
+    head, dirty = origin.commit()
     now = datetime.now(UTC).isoformat(timespec="seconds")
     run = dataclasses.replace(run, endpoint="local" if run.is_rehearsal else "kaggle", pushed_at=now)
     facts = {field.name: getattr(run, field.name) for field in fields(Run) if field.name != "folder"}
@@ -212,21 +214,6 @@ def restore(folder: Path) -> None:
             _remove(aside)
         else:
             aside.rename(folder)
-
-
-def commit() -> tuple[str, bool | None]:
-    """Return the checkout's commit and whether files differ from it; nothing where there is no git."""
-    commands = (["git", "rev-parse", "HEAD"], ["git", "status", "--porcelain"])
-    try:
-        head, changes = (
-            subprocess.run(
-                command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True, timeout=30
-            ).stdout.strip()
-            for command in commands
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "", None
-    return head, bool(changes)
 
 
 def _aside(folder: Path) -> Path:

@@ -40,13 +40,13 @@ def look(client: Client, config: Config) -> tuple[build.Built, list[str]]:
     return built, failed
 
 
-def look_and_push(client: Client, config: Config) -> Run:
-    """Push unless a check fails; raises PushRefused."""
+def look_and_push(client: Client, config: Config, note: str = "") -> Run:
+    """Push unless a check fails; raises PushRefused. `note` says why the run is made."""
     built, failed = look(client, config)
     if failed:
         raise PushRefused(f"nothing was pushed: {', '.join(failed)} failed above", hint="make doctor")
     try:
-        run = push.push(client, built, config, root=runs.home(is_local=client.is_local))
+        run = push.push(client, built, config, root=runs.home(is_local=client.is_local), note=note)
     except KeyboardInterrupt:
         print(f"\nthe push may have arrived: {client.web}/code/{client.user()}", file=sys.stderr)
         raise

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from kit import progress
 from kit.errors import InputInvalid
-from kit.outputs import LOG_NAME
+from kit.outputs import DRY_RUN, LOG_NAME
 from kit.review import record, results, tables
 from kit.review.record import Judged, Push, Run, Submission
 from kit.task import metrics
 
 REHEARSALS = "rehearsal"
-MARKS = ("run.json", "push.json")
+MARKS = ("run.json", "push.json", DRY_RUN)
 """A folder with one of them is a run's; what lies inside it is the run's own."""
 DEEPEST = 4
 WIDE = 120
@@ -99,14 +99,15 @@ def _folders(root: Path, rehearsals: bool) -> Iterator[Path]:
 
 def _line(folder: Path, name: str) -> Line:
     time = max((folder / mark).stat().st_mtime for mark in MARKS if (folder / mark).is_file())
+    push = record.read_push(folder)
     if (folder / "run.json").is_file():
         told = results.tell(folder)
         run, competition, held_out = told.run, told.competition, told.held_out
         state, minutes = run.state[0], gpu_minutes(folder, run)
-    else:  # pushed, and not at home yet
-        run = Run(config=record.table(record.read_object(folder / "push.json").get("config")))
+    else:  # pushed and not at home yet, or a dry run that left nothing
+        run = Run(config=record.table(push.get("config")))
         competition = record.read_competition(folder / "push.json", run.config)
-        held_out, state, minutes = None, "not pulled", None
+        held_out, state, minutes = None, "failed" if (folder / DRY_RUN).is_file() else "not pulled", None
     return Line(
         name,
         competition.slug,
@@ -115,7 +116,7 @@ def _line(folder: Path, name: str) -> Line:
         held_out,
         Submission.model_validate(record.read_object(folder / "submission.json")).public_score,
         minutes,
-        Push.model_validate(record.read_object(folder / "push.json")),
+        Push.model_validate(push),
         str(run.config.get("preset", "")),
         time,
     )

@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from kit.config import Competition
 from kit.errors import InputInvalid
+from kit.outputs import DRY_RUN
 
 SCHEMA = 1
 LARGEST = 1e15
@@ -211,7 +212,7 @@ class Figures(Record):
 
 
 class Push(Record):
-    """push.json: what was pushed, where and when."""
+    """push.json, or dry-run.json: what was pushed or run at home, where, when and why."""
 
     slug: Text = ""
     owner: Text = ""
@@ -248,6 +249,11 @@ def read_object(path: Path, *, needed: bool = False) -> dict[str, object]:
             hint="git checkout of the commit that made the run",
         )
     return value
+
+
+def read_push(folder: Path) -> dict[str, object]:
+    """Return what push.json says of a run, or dry-run.json of one that was made at home."""
+    return read_object(folder / "push.json") or read_object(folder / DRY_RUN)
 
 
 def read_competition(path: Path, config: Mapping[str, object]) -> Competition:

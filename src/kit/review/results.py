@@ -91,7 +91,7 @@ def tell(folder: Path, *, whole: bool = False) -> Told:
             raise
         reason = f"{error.message}; the run {' '.join(run.ended.split())}"
         raise InputInvalid(reason, hint=error.hint) from None
-    push = record.read_object(folder / "push.json")
+    push = record.read_push(folder)
     return Told(
         folder,
         competition,

@@ -9,13 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
+from kit.bundle.origin import PATCH, SCRIPT
 from kit.files import sha256_of
 from kit.outputs import LOG_NAME
 
 ASIDE = "kaggle"
 """Folder of what Kaggle adds to a kernel's outputs, and of outputs with odd names."""
 OURS = frozenset(
-    ("push.json", "pull.json", LOG_NAME, "submission.json", "report.html", "dataset-metadata.json", ASIDE)
+    (
+        *("push.json", "pull.json", LOG_NAME, "submission.json", "report.html", "dataset-metadata.json"),
+        *(SCRIPT, PATCH, ASIDE),
+    )
 )
 KAGGLES = frozenset(
     {"__script__.py", "__script__.ipynb", "__results__.html", "__output__.json", "custom.css"}

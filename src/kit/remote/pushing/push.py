@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kit.bundle import metadata
+from kit.bundle import metadata, origin
 from kit.bundle.build import Built
 from kit.config import Config
 from kit.remote import runs
@@ -48,6 +48,7 @@ def push(
     *,
     root: Path = runs.RUNS,
     tell: Callable[[str], None] = print,
+    note: str = "",
 ) -> Run:
     """Push a build, record it below `root`, and return the run.
 
@@ -80,8 +81,10 @@ def push(
         requirements_sha256=runs.requirements_sha256(),
         source_sha256=lookup.by_lines(text),
         known=max(known, lookup.version_of(lookup.newest_or_none(client, facts["id"]))),
+        note=note,
     )
     intent = runs.intend(root, run, sha256=built.bundle.sha256)
+    origin.keep(intent.folder, text, tell)
     try:
         saved = _save(client, facts, text, config, intent)
     except PushRefused:

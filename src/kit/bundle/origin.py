@@ -1,0 +1,48 @@
+"""Keep beside a run's record the script that ran, and how the checkout differed from its commit.
+
+A difference that is too large or holds a credential is not kept, which is said.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from kit.bundle import secrets
+from kit.files import PROJECT_ROOT, write_whole
+
+SCRIPT = "kernel.py"
+PATCH = "changes.patch"
+MOST_BYTES = 1 << 20
+
+
+def commit() -> tuple[str, bool | None]:
+    """Return the checkout's commit and whether files differ from it; nothing where there is no git."""
+    head, changes = _git("rev-parse", "HEAD"), _git("status", "--porcelain")
+    return ("", None) if head is None or changes is None else (head.decode().strip(), bool(changes))
+
+
+def keep(folder: Path, script: str, tell: Callable[[str], None] = print) -> None:
+    """Write kernel.py to `folder`, and changes.patch where the checkout is not as its commit."""
+    write_whole(folder / SCRIPT, script)
+    (folder / PATCH).unlink(missing_ok=True)
+    listed, changes = _git("status", "--porcelain"), _git("diff", "--no-ext-diff", "--no-color", "HEAD")
+    if not listed or changes is None:
+        return
+    untracked = [line[3:] for line in listed.splitlines() if line.startswith(b"??")]
+    patch = b"".join(b"# untracked: %s\n" % name for name in untracked) + changes
+    if len(patch) > MOST_BYTES:
+        tell(f"{PATCH} is not kept: {len(patch):,} bytes, at most {MOST_BYTES:,} are")
+    elif credential := next(secrets.found(PATCH, patch), None):
+        tell(f"{PATCH} is not kept: line {credential[0]} of git diff HEAD holds {credential[1]}")
+    else:
+        write_whole(folder / PATCH, patch)
+
+
+def _git(*arguments: str) -> bytes | None:
+    command = ["git", *arguments]
+    try:
+        return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, check=True, timeout=30).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
