@@ -132,8 +132,12 @@ class Project:
         return Said(process.returncode, out, err)
 
     def files(self) -> list[str]:
-        """Return what stands in runs/, hidden files and older runs left out."""
-        found = (path.relative_to(self.runs) for path in self.runs.rglob("*") if path.is_file())
+        """Return what stands in runs/; hidden files, older runs and kernel.py left out."""
+        found = (
+            path.relative_to(self.runs)
+            for path in self.runs.rglob("*")
+            if path.is_file() and path.name != "kernel.py"
+        )
         return sorted(p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts))
 
     def forget(self, *, pulled_only: bool) -> None:

@@ -40,14 +40,17 @@ def _settings(*pairs: str) -> list[str]:
 
 
 def _run_folder(preset: str) -> Path:
-    return CHECKOUT / "runs" / f"dry-run-{preset}"
+    return CHECKOUT / "runs" / "dry-run" / f"{preset}-1"
 
 
 def test_the_dry_run_learns_the_sample_and_leaves_every_file_of_a_run(tiny_model: Path) -> None:
     """Every test id is answered, and far better than the majority class would."""
-    ended = _dry_run()
+    ended = _dry_run("--note", "it's the first")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     folder = _run_folder("tiny")
+    assert (folder / "kernel.py").read_bytes() == (CHECKOUT / "build" / "tiny" / "kernel.py").read_bytes()
+    assert '{"event": "end"' in (folder / "kernel.log").read_text()
+    assert json.loads((folder / "dry-run.json").read_text())["note"] == "it's the first"
     ids = [row["ID"] for row in csv.DictReader((SAMPLE / "test.csv").open(encoding="utf-8"))]
     answers = list(csv.DictReader((folder / "submission.csv").open(encoding="utf-8")))
     assert [row["ID"] for row in answers] == ids
@@ -114,6 +117,7 @@ def test_bad_input_is_one_line_and_leaves_no_submission(tiny_model: Path, tmp_pa
     working = CHECKOUT / "build" / "tiny" / "dry-run" / "kaggle" / "working"
     assert sorted(path.name for path in working.iterdir()) == ["outputs.json", "run.json"]
     assert "failed" in json.loads((working / "run.json").read_text())["ended"]
+    assert "'label'" in (CHECKOUT / "runs" / "dry-run" / "tiny-2" / "kernel.log").read_text()
 
 
 @pytest.mark.parametrize(

@@ -193,12 +193,14 @@ def _prepare(project: Project, kaggle: Server, environment: dict[str, str], verb
 
 
 def _left(project: Project) -> list[str]:
-    """Return the files of the newest run, by their names in its folder."""
+    """Return the files of the newest run, by their names in its folder; kernel.py left out."""
     folders = sorted(project.runs.glob(f"{KERNEL}/v*"), key=lambda path: int(path.name[1:]))
     if not folders:
         return []
     return sorted(
-        path.relative_to(folders[-1]).as_posix() for path in folders[-1].rglob("*") if path.is_file()
+        path.relative_to(folders[-1]).as_posix()
+        for path in folders[-1].rglob("*")
+        if path.is_file() and path.name != "kernel.py"
     )
 
 

@@ -24,6 +24,8 @@ from kit.remote.runs import Run
 from kit.remote.wire.client import Client, Clock
 from local_kaggle.server import Server
 
+LEFT_OUT = {".lock", ".patch", ".py"}
+
 
 @pytest.fixture
 def clock() -> QuickClock:
@@ -111,10 +113,10 @@ def finished(kaggle: Server, push: Callable[..., Run]) -> Callable[..., Run]:
 
 @pytest.fixture
 def files(runs_root: Path) -> Callable[[], list[str]]:
-    """List every file below the runs folder, locks left out."""
+    """List every file below the runs folder; locks and what a push keeps of its sources left out."""
 
     def listed() -> list[str]:
-        names = (path for path in runs_root.rglob("*") if path.is_file() and path.suffix != ".lock")
+        names = (path for path in runs_root.rglob("*") if path.is_file() and path.suffix not in LEFT_OUT)
         return sorted(path.relative_to(runs_root).as_posix() for path in names)
 
     return listed

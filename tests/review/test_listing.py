@@ -39,9 +39,13 @@ def test_a_line_says_where_a_run_came_from_and_what_it_is_worth(
 def test_every_folder_is_listed_and_none_twice(tmp_path: Path) -> None:
     """Pulled runs, pushed ones, dry runs and blends; a link and what lies inside a run are no runs."""
     write(tmp_path / "slug" / "v3", push=PUSH)
-    write(tmp_path / "dry-run-tiny" / "members" / "old")
-    write(tmp_path / "dry-run-tiny" / "x").parent.joinpath("run.json").write_bytes(
+    write(tmp_path / "dry-run" / "tiny-1" / "members" / "old")
+    write(tmp_path / "dry-run" / "tiny-1" / "x").parent.joinpath("run.json").write_bytes(
         (tmp_path / "slug" / "v3" / "run.json").read_bytes()
+    )
+    (tmp_path / "dry-run" / "tiny-2").mkdir()
+    (tmp_path / "dry-run" / "tiny-2" / "dry-run.json").write_bytes(
+        (tmp_path / "slug" / "v3" / "push.json").read_bytes()
     )
     (tmp_path / "slug" / "v4").mkdir()
     (tmp_path / "slug" / "v4" / "push.json").write_bytes(
@@ -52,7 +56,8 @@ def test_every_folder_is_listed_and_none_twice(tmp_path: Path) -> None:
     (tmp_path / "latest").symlink_to(tmp_path / "slug" / "v3")
     lines, broken = listing.scan(tmp_path)
     assert [(one.name, one.state) for one in lines] == [
-        ("dry-run-tiny", "complete"),
+        ("dry-run/tiny-1", "complete"),
+        ("dry-run/tiny-2", "failed"),
         ("slug/v3", "complete"),
         ("slug/v4", "not pulled"),
     ]
