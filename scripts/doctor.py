@@ -12,7 +12,7 @@ def main() -> int:
     from kit.remote import workflow
     from kit.remote.wire import client
 
-    _, failed = workflow.look(client.connect(), config.resolve(arguments.preset, arguments.set))
+    _, failed = workflow.look(client.connect(known=False), config.resolve(arguments.preset, arguments.set))
     return 1 if failed else 0
 
 

@@ -274,7 +274,7 @@ def test_an_invalid_submission_is_not_submitted(
     path.write_text(good)
 
 
-@pytest.mark.parametrize("verb", ["data", "doctor", "push", "watch", "pull", "submit", "stop", "all"])
+@pytest.mark.parametrize("verb", ["data", "push", "watch", "pull", "submit", "stop", "all"])
 def test_no_credentials_are_one_line_for_every_verb(project: Project, verb: str) -> None:
     """It names make rehearse and the page for a token, exits 1 and writes nothing."""
     before = project.files()

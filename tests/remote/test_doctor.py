@@ -24,7 +24,7 @@ from kit.remote import runs
 from kit.remote.looking import at_home, at_kaggle, doctor
 from kit.remote.looking.check import Check
 from kit.remote.runs import Run
-from kit.remote.wire.client import Client
+from kit.remote.wire.client import TOKEN_PAGE, Client
 from local_kaggle import faults, routes
 from local_kaggle.faults import Fault
 from local_kaggle.server import Server
@@ -119,16 +119,21 @@ def test_an_answer_that_says_little_is_no_pass(
     assert not odd[0].startswith("pass")
 
 
-def test_a_rejected_token_leaves_the_table_whole(
+@pytest.mark.parametrize(
+    "variables", [{"KAGGLE_API_TOKEN": "wrong"}, {"KAGGLE_USERNAME": "", "KAGGLE_KEY": ""}]
+)
+def test_without_credentials_the_table_is_whole(
     kaggle: Server, make_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, gpu_config: Config,
-    make_built: MakeBuilt, runs_root: Path,
+    make_built: MakeBuilt, runs_root: Path, variables: dict[str, str],
 ) -> None:  # fmt: skip
-    """Each question says that it could not be asked."""
-    monkeypatch.setenv("KAGGLE_API_TOKEN", "wrong")
+    """Their own line fails and says where a token comes from; what needs them says that it was not seen."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
     checks = list(doctor.examine(make_client(kaggle), gpu_config, make_built(gpu_config), root=runs_root))
-    failed = {check.name: check.hint for check in checks if check.verdict == "fail"}
-    assert list(failed) == ["credentials", "quota", "sessions", "competition", "source"]
-    assert "https://www.kaggle.com/settings/api" in failed["credentials"]
+    assert [check.name for check in checks if check.verdict == "fail"] == ["credentials"]
+    assert TOKEN_PAGE in "".join(check.hint for check in checks)
+    unseen = [check.name for check in checks if check.text == "not seen without credentials"]
+    assert unseen == ["quota", "sessions", "competition", "source"]
 
 
 @pytest.mark.parametrize(
@@ -234,6 +239,21 @@ def test_a_full_push_asks_for_a_smoke_run_with_the_same_requirements(
     assert (found.verdict if found else None) == verdict
 
 
+def test_rows_that_stand_in_both_files_are_named(
+    client: Client, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With their share and one example; what is learned there says little of other rows."""
+    monkeypatch.setattr(at_home, "PROJECT_ROOT", tmp_path)
+    folder = tmp_path / "data" / SLUG
+    folder.mkdir(parents=True)
+    (folder / "train.csv").write_text("ID,sentence,label\n1,It works well.,Positive\n2,bad,Negative\n")
+    (folder / "test.csv").write_text("ID,sentence\n7,nothing alike\n8,It works WELL\n")
+    (found,) = at_home.training(config)
+    assert (found.name, found.verdict) == ("duplicates", "warn")
+    assert found.text.startswith("1 of 2 test rows")
+    assert found.text.endswith("'8' like '1'")
+
+
 def test_the_expected_time_is_that_of_an_earlier_run(gpu_config: Config, runs_root: Path) -> None:
     """Once a preset has run, its own timings are the best guess."""
     run = Run(runs_root, "me", "little-kernel-t4x2", 3, "https://x", "0", {"preset": "t4x2"})
@@ -308,7 +328,7 @@ def test_the_plan_of_a_training_is_one_line(
     shutil.copytree(SAMPLE, tmp_path / "data" / SAMPLE_SLUG)
     monkeypatch.setattr(at_home, "PROJECT_ROOT", tmp_path)
     chosen = [f"competition.slug={SAMPLE_SLUG}", f"run.time_limit_minutes={limit}"]
-    (check,) = at_home.plan(settings.resolve("t4x2", chosen))
+    _, check = at_home.training(settings.resolve("t4x2", chosen))
     assert (check.name, check.verdict) == ("plan", verdict)
     assert re.match(r"\d+ rows in \d+ bins, \d+ steps .* min on two T4", check.text)
-    assert list(at_home.plan(settings.resolve("tiny", chosen))) == []
+    assert [check.name for check in at_home.training(settings.resolve("tiny", chosen))] == ["duplicates"]

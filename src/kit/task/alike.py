@@ -9,7 +9,6 @@ import re
 import unicodedata
 from bisect import bisect
 from collections.abc import Sequence
-from os.path import commonprefix
 
 DIFFERENT = 0.2
 """The largest share of its letters, in one stretch, by which a text may differ from another like it."""
@@ -39,5 +38,11 @@ def _folded(text: str) -> str:
 
 def _difference(text: str, other: str) -> float:
     shorter, longer = sorted((len(text), len(other)))
-    same = len(commonprefix([text, other])) + len(commonprefix([text[::-1], other[::-1]]))
+    same = _begins(text, other) + _begins(text[::-1], other[::-1])
     return 1 - min(same, shorter) / longer if longer else 1.0
+
+
+def _begins(text: str, other: str) -> int:
+    """Return how many letters two texts share at their beginning."""
+    pairs = enumerate(zip(text, other, strict=False))
+    return next((at for at, (one, two) in pairs if one != two), min(len(text), len(other)))

@@ -17,10 +17,12 @@ from kit.remote.joining import data
 from kit.remote.looking.check import Check
 from kit.remote.pushing import objections
 from kit.remote.wire.client import Client
-from kit.task import competition_files, effort, rows
+from kit.task import alike, competition_files, effort, rows
 
 FREE_BYTES = 2_000_000_000
 """Room for two adapters of an 8B model with their tokenizers, pulled beside an older run."""
+FEW_ALIKE = 0.02
+"""The share of test rows like a training row that says nothing of the others."""
 
 
 def script(client: Client, config: Config, built: Built, facts: dict[str, Any]) -> Iterator[Check]:
@@ -69,17 +71,30 @@ def files(client: Client, config: Config) -> Iterator[Check]:
         yield Check("data", *data.readable(folder, config.competition))
 
 
-def plan(config: Config) -> Iterator[Check]:
-    """Say what a training on the data at home comes to, by estimated tokens."""
+def training(config: Config) -> Iterator[Check]:
+    """Say how like the rows at home are to each other, and what training comes to, by estimated tokens."""
     folder = PROJECT_ROOT / "data" / config.competition.slug
-    if config.kernel.accelerator == "none" or not (folder / "train.csv").is_file():
-        return
     try:
         brought = competition_files.read(folder, config.competition)
     except InputInvalid:
         return  # the check of the data says why
-    train = rows.sample(brought.train, config.data.train_rows, config.evaluate.seed)
-    planned = effort.of_run(config, train["text"].tolist(), brought.test["text"].tolist())
+    train, test = brought.train, brought.test
+    near = alike.alike(test["text"].tolist(), train["text"].tolist())
+    text = (
+        f"{len(near):,} of {len(test):,} test rows are like a training row, but for a fifth of their letters"
+    )
+    if at := next(iter(near), None):
+        text += f": {test['id'][at]!r} like {train['id'][near[at]]!r}"
+    if len(near) < FEW_ALIKE * len(test):
+        yield Check("duplicates", "pass", text)
+    else:
+        yield Check(
+            "duplicates", "warn", text, "evaluate.group_duplicates=true; held-out scores may be lower"
+        )
+    if config.kernel.accelerator == "none":
+        return
+    train = rows.sample(train, config.data.train_rows, config.evaluate.seed)
+    planned = effort.of_run(config, train["text"].tolist(), test["text"].tolist())
     if planned.minutes <= config.run.time_limit_minutes:
         yield Check("plan", "pass", str(planned))
     else:

@@ -15,7 +15,7 @@ from kit.remote import runs
 from kit.remote.looking import at_home, at_kaggle
 from kit.remote.looking.check import Check, Verdict
 from kit.remote.wire.client import Client
-from kit.remote.wire.transport import KaggleError, Unsettled
+from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Unsettled
 
 SMOKE = "smoke"
 
@@ -26,7 +26,7 @@ def examine(client: Client, config: Config, built: Built, *, root: Path = runs.R
     yield from at_home.script(client, config, built, facts)
     yield from at_home.offline(config)
     yield from at_home.files(client, config)
-    yield from at_home.plan(config)
+    yield from at_home.training(config)
     yield at_home.requirements(client)
     yield at_home.disk(root)
     owner, _, slug = facts["id"].partition("/")
@@ -40,6 +40,11 @@ def examine(client: Client, config: Config, built: Built, *, root: Path = runs.R
     for name, look in looks.items():
         try:
             yield from look()
+        except CredentialsInvalid as error:
+            if name == "credentials":
+                yield Check(name, "fail", error.message, error.hint)
+            else:
+                yield Check(name, "warn", "not seen without credentials")
         except KaggleError as error:
             # What was not seen keeps nothing back.
             verdict: Verdict = "warn" if isinstance(error, Unsettled) else "fail"

@@ -39,7 +39,7 @@ def objections(
     owner, _, slug = facts["id"].partition("/")
     if owner in ("", metadata.PLACEHOLDER_OWNER):
         refusals["owner"] = PushRefused(
-            f"kernel id {facts['id']!r} names no owner", hint="make push, which fills it in"
+            f"kernel id {facts['id']!r} names no owner", hint="credentials, from which make push takes it"
         )
     title = facts["title"]
     # Not the library's rule that made the slug: what two rules file differently, Kaggle may as well.

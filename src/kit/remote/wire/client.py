@@ -81,7 +81,7 @@ class Client:
         self.endpoint = endpoint
         self._api = f"{endpoint}/api" if endpoint else API
         self.clock = clock or Clock()
-        self.credentials = next(credentials.candidates(local=self.is_local))
+        self._credentials: Credentials | None = None
         self._tell = tell
         self._user = ""
         self._rejected: set[tuple[str, str]] = set()
@@ -97,6 +97,13 @@ class Client:
     def with_silence(self, read_seconds: float) -> Client:
         """Return another client of the same server that bears so much silence within an answer."""
         return Client(self.endpoint, clock=self.clock, read_seconds=read_seconds, tell=self._tell)
+
+    @property
+    def credentials(self) -> Credentials:
+        """Who asks; raises CredentialsInvalid where there is nobody."""
+        if self._credentials is None:
+            self._credentials = next(credentials.candidates(local=self.is_local))
+        return self._credentials
 
     @property
     def is_local(self) -> bool:
@@ -262,7 +269,7 @@ class Client:
     def _current(self) -> Credentials:
         """Return the credentials, renewed where they soon end."""
         if self.credentials.expires_at - self.clock.wall() < EARLY_SECONDS:
-            self.credentials = self._renewed(self.credentials)
+            self._credentials = self._renewed(self.credentials)
         return self.credentials
 
     def _change_credentials(self) -> bool:
@@ -279,7 +286,7 @@ class Client:
             if offered.renewal and (offered.key, offered.token) in self._rejected:
                 candidate = self._renewed(offered)
             if (candidate.key, candidate.token) not in self._rejected:
-                self.credentials = candidate
+                self._credentials = candidate
                 return True
         return False
 
@@ -307,8 +314,11 @@ class Client:
         )
 
 
-def connect() -> Client:
-    """Return a client for Kaggle, or for the server on this machine that the environment names."""
+def connect(*, known: bool = True) -> Client:
+    """Return a client for Kaggle, or for the server on this machine that the environment names.
+
+    Raises CredentialsInvalid where there are none, unless it need not be `known` who asks.
+    """
     endpoint = environment.kaggle_endpoint()
     if endpoint:
         host, _, port = endpoint.removeprefix("http://").rpartition(":")
@@ -319,7 +329,10 @@ def connect() -> Client:
                 f"{host}:{port} refuses the connection, that Kaggle is gone",
                 hint="make kaggle, or unset KIT_KAGGLE_ENDPOINT KAGGLE_API_TOKEN",
             ) from None
-    return Client(endpoint)
+    client = Client(endpoint)
+    if known:
+        _ = client.credentials
+    return client
 
 
 def _place(method: str) -> tuple[str, Any, str]:
