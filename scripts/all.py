@@ -21,7 +21,7 @@ def main() -> int:
     return to_valid(client.connect(), resolved, arguments.timeout, arguments.note)
 
 
-def to_valid(kaggle: Client, resolved: Config, timeout: float, note: str) -> int:
+def to_valid(kaggle: Client, resolved: Config, timeout: float, note: str = "") -> int:
     """Carry a run of these settings to a submission.csv, and return 0 if that is valid."""
     from kit.fetch import inputs
     from kit.remote import workflow
