@@ -15,8 +15,9 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 from local_kaggle import faults, server
 from local_kaggle.profile import DEFAULT_PROFILE, PROFILES, Profile
@@ -27,24 +28,14 @@ from local_kaggle.state import Settings
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until a signal comes; give 1 when the port is taken or an option makes no sense."""
     options = _parser().parse_args(arguments)
-    settings = Settings(
-        user=options.user,
-        token=os.environ.get("LOCAL_KAGGLE_TOKEN") or secrets.token_hex(16),
-        profile=_profile(options),
-        slug=options.slug or (options.competition.resolve().name if options.competition else Settings.slug),
-        competition=options.competition or Settings.competition,
-        notebooks_only=options.kind == "code",
-        hidden=options.hidden,
-        rerun_limit_seconds=options.rerun_limit,
-        metric=options.metric,
-        models=options.models,
-        datasets=options.datasets,
-        child_env=dict(options.child_env),
-        network=options.network,
-        python=options.python,
-        wheels=options.wheels,
-        time_limit_seconds=options.time_limit,
-    )
+    chosen = _given(options, Settings)
+    if "competition" in options:
+        chosen.setdefault("slug", options.competition.resolve().name)
+    chosen["token"] = os.environ.get("LOCAL_KAGGLE_TOKEN") or secrets.token_hex(16)
+    chosen["profile"] = replace(PROFILES[options.profile], **_given(options, Profile))
+    chosen["notebooks_only"] = options.kind == "code"
+    chosen["child_env"] = dict(options.child_env)
+    settings = Settings(**chosen)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -56,9 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"local_kaggle: cannot start on port {options.port}: {error}", file=sys.stderr)
         return 1
     with kaggle:
-        for name, times in options.fault:
-            fault = faults.NAMED[name]
-            kaggle.faults.arm(replace(fault, times=times or fault.times))
+        for fault in options.fault:
+            kaggle.faults.arm(fault)
         print(f"local Kaggle ready at {kaggle.url}", flush=True)
         if "LOCAL_KAGGLE_TOKEN" not in os.environ:
             print(f"KAGGLE_API_TOKEN={settings.token}", flush=True)
@@ -67,20 +57,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Name each option after the field of Settings or Profile that it sets; one left out stays."""
     parser = argparse.ArgumentParser(
-        prog="python -m local_kaggle", description=(__doc__ or "").partition("\n")[0]
+        prog="python -m local_kaggle",
+        description=(__doc__ or "").partition("\n")[0],
+        argument_default=argparse.SUPPRESS,
     )
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--root", type=Path, required=True, help="folder of its records; survives a restart")
-    parser.add_argument("--competition", type=_folder, help="folder with train, test and solution.csv")
-    parser.add_argument("--slug", help="the competition's name; by default that of its folder")
-    parser.add_argument("--kind", choices=("files", "code"), default="files", help="what it takes")
-    parser.add_argument("--hidden", type=_folder, help="test and solution.csv of a code competition's rerun")
-    parser.add_argument("--rerun-limit", type=float, default=Settings.rerun_limit_seconds, metavar="SECONDS")
-    parser.add_argument("--metric", choices=tuple(METRICS), default=Settings.metric)
-    parser.add_argument("--models", type=_folder, help="OWNER/MODEL/FRAMEWORK/VARIATION/VERSION folders")
-    parser.add_argument("--datasets", type=_folder, help="OWNER/SLUG folders")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--port", type=int, default=0, help="0 takes a free one")
+    add("--root", type=Path, required=True, help="folder of its records; survives a restart")
+    add("--competition", type=_folder, help="folder with train, test and solution.csv")
+    add("--slug", help="the competition's name; by default that of its folder")
+    add("--kind", choices=("files", "code"), default="files", help="what the competition takes")
+    add("--hidden", type=_folder, help="test and solution.csv of a code competition's rerun")
+    add("--rerun-limit", type=float, dest="rerun_limit_seconds", metavar="SECONDS")
+    add("--metric", choices=tuple(METRICS))
+    add("--models", type=_folder, help="OWNER/MODEL/FRAMEWORK/VARIATION/VERSION folders")
+    add("--datasets", type=_folder, help="OWNER/SLUG folders")
+    add(
         "--child-env",
         type=_variable,
         action="append",
@@ -88,28 +82,34 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="a variable of every kernel; {input} and {working} stand for its folders",
     )
-    parser.add_argument("--network", action="store_true", help="kernels that ask for the internet get it")
-    parser.add_argument("--profile", choices=tuple(PROFILES), default=DEFAULT_PROFILE.name)
-    parser.add_argument("--layout", choices=("2026", "old", "mixed"), help="where inputs are mounted")
-    parser.add_argument("--starts-in", choices=("working", "src"), help="the kernels' first folder")
-    parser.add_argument("--replace-earlier", action="store_true", help="a second push stops the first run")
-    parser.add_argument("--no-status-labels", action="store_true", help="the status call takes no version")
-    parser.add_argument("--python", type=Path, help="the kernels' interpreter; by default this one")
-    parser.add_argument(
-        "--wheels", type=_folder, help="each kernel starts in an empty environment whose pip reads here"
+    add("--network", action="store_true", help="kernels that ask for the internet get it")
+    add("--profile", choices=tuple(PROFILES), default=DEFAULT_PROFILE.name)
+    add("--layout", choices=("2026", "old", "mixed"), help="where inputs are mounted")
+    add("--starts-in", choices=("working", "src"), help="the kernels' first folder")
+    add(
+        "--replace-earlier",
+        action="store_true",
+        dest="replaces_earlier_session",
+        help="a second push stops the first run",
     )
-    parser.add_argument("--parent", type=int, metavar="PID", help="stop when this process, the parent, ends")
-    parser.add_argument("--user", default=Settings.user)
-    parser.add_argument("--time-limit", type=float, default=Settings.time_limit_seconds, metavar="SECONDS")
-    parser.add_argument(
-        "--fault",
-        type=_fault,
-        action="append",
-        default=[],
-        metavar="NAME[:TIMES]",
-        help=f"arm a fault: {', '.join(faults.NAMED)}",
+    add(
+        "--no-status-labels",
+        action="store_false",
+        dest="labels_on_status",
+        help="the status call takes no version",
     )
+    add("--python", type=Path, help="the kernels' interpreter; by default this one")
+    add("--wheels", type=_folder, help="each kernel starts in an empty environment whose pip reads here")
+    add("--parent", type=int, default=0, metavar="PID", help="stop when this process, the parent, ends")
+    add("--user")
+    add("--time-limit", type=float, dest="time_limit_seconds", metavar="SECONDS")
+    names = ", ".join(faults.NAMED)
+    add("--fault", type=_fault, action="append", default=[], metavar="NAME[:TIMES]", help=f"one of {names}")
     return parser
+
+
+def _given(options: argparse.Namespace, kind: type[Settings | Profile]) -> dict[str, Any]:
+    return {field.name: getattr(options, field.name) for field in fields(kind) if field.name in options}
 
 
 def _ends_with(parent: int) -> bool:
@@ -117,17 +117,6 @@ def _ends_with(parent: int) -> bool:
     parent_death = 1
     ctypes.CDLL(None).prctl(parent_death, signal.SIGTERM)
     return os.getppid() == parent
-
-
-def _profile(options: argparse.Namespace) -> Profile:
-    profile = PROFILES[options.profile]
-    return replace(
-        profile,
-        layout=options.layout or profile.layout,
-        starts_in=options.starts_in or profile.starts_in,
-        replaces_earlier_session=options.replace_earlier,
-        labels_on_status=not options.no_status_labels,
-    )
 
 
 def _folder(text: str) -> Path:
@@ -144,11 +133,12 @@ def _variable(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _fault(text: str) -> tuple[str, int]:
+def _fault(text: str) -> faults.Fault:
     name, _, times = text.partition(":")
     if name not in faults.NAMED or not (times.isdecimal() or not times):
         raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(faults.NAMED)}")
-    return name, int(times or 0)
+    fault = faults.NAMED[name]
+    return replace(fault, times=int(times or 0) or fault.times)
 
 
 if __name__ == "__main__":

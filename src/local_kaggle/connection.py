@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import struct
 import time
@@ -44,31 +45,20 @@ class Connection(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing; the test or the terminal belongs to the client."""
 
-    def do_GET(self) -> None:
-        self._handle()
-
-    def do_POST(self) -> None:
-        self._handle()
-
-    def do_PUT(self) -> None:
-        self._handle()
-
-    def do_CONNECT(self) -> None:
-        """Refuse what was meant for another host: this proxy forwards nothing."""
-        self.unknown()
-
-    do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = do_CONNECT  # noqa: N815 - http.server dictates the names
-
     def answer(self, path: str) -> None:
         """Answer a request that passed the doors; the handler says how."""
         raise NotImplementedError
 
-    def _handle(self) -> None:
+    def do_GET(self) -> None:
+        """Take a request of any method that is served."""
         self.faults = []
         with contextlib.suppress(ConnectionError, TimeoutError):
             try:
+                # What is left unread would be taken for the next request of this connection.
+                self.close_connection, reusable = True, self.close_connection
                 path, host = self._target()
                 self.body = self._read()
+                self.close_connection = reusable
                 if host in ("127.0.0.1", "localhost"):
                     self.answer(path)
                 else:
@@ -78,8 +68,6 @@ class Connection(BaseHTTPRequestHandler):
 
     def _target(self) -> tuple[str, str | None]:
         """Give path and host of the request; raises Refused for a web page's request and for nonsense."""
-        # What is left unread would be taken for the next request of this connection.
-        self.close_connection, reusable = True, self.close_connection
         if "Origin" in self.headers or "Sec-Fetch-Site" in self.headers:
             raise Refused(403, "Web pages are not served.")
         try:
@@ -91,16 +79,14 @@ class Connection(BaseHTTPRequestHandler):
         if not path.isprintable():
             raise Refused(400, "The address holds control characters.")
         self.query = dict(urllib.parse.parse_qsl(url.query))
-        self.close_connection = reusable
         return path, host
 
     def _read(self) -> bytes:
         """Read the whole body, early: an answer may come before the work."""
-        self.close_connection, reusable = True, self.close_connection
         lengths = self.headers.get_all("Content-Length", ["0"])
         if "Transfer-Encoding" in self.headers:
             raise Refused(411, "A body needs its length.")
-        if len(lengths) > 1 or not (lengths[0].isascii() and lengths[0].isdecimal()):
+        if len(lengths) > 1 or not re.fullmatch(r"\d+", lengths[0], re.ASCII):
             raise Refused(400, "The length of the body makes no sense.")
         if len(lengths[0]) > 15 or int(lengths[0]) > BODY_LIMIT_BYTES:
             raise Refused(413, f"A body has at most {BODY_LIMIT_BYTES} bytes.")
@@ -112,13 +98,16 @@ class Connection(BaseHTTPRequestHandler):
             if not part:
                 raise ConnectionAbortedError
             body += part
-        self.close_connection = reusable
         return bytes(body)
 
     def unknown(self) -> None:
         self.kaggle.unknown_requests.append(f"{self.command} {self.path}")
         self.close_connection = True
         self.refuse(Refused(501, f"unknown request {self.path!r}"))
+
+    # http.server dictates the names. A proxy would forward CONNECT: this one forwards nothing.
+    do_POST = do_PUT = do_GET  # noqa: N815
+    do_CONNECT = do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = unknown  # noqa: N815
 
     def refuse(self, refused: Refused) -> None:
         """Answer an error as the profile writes it."""
@@ -142,6 +131,7 @@ class Connection(BaseHTTPRequestHandler):
         return False
 
     def is_lost(self) -> bool:
+        """Cut the connection where a fault loses the answer; True if it does."""
         lost = any(fault.drop == "after" for fault in self.faults)
         if lost:
             self.reset()

@@ -3,39 +3,15 @@
 A fault names the route it strikes, how many requests it lets pass, how many it spoils, and what it does to
 them. It changes answers, not the records behind them. `times=ALWAYS` never ends, and
 `replace(fault, skip=N)` begins later. NAMED holds the common ones for the command line.
-
-| factory | what it does |
-| --- | --- |
-| status(route, code) | an error, flat or nested, 429 with any form of Retry-After |
-| html(route, code) | a web page where JSON or a file is due, its content type in any letters |
-| answer(route, value), raw(route, body) | any JSON value, any bytes: odd logs, events, nesting |
-| redirect(route, url, code) | send the request elsewhere, to another host too |
-| forget(route, names) | overlook fields of the request: versionLabel, pageToken |
-| amend(route, changes), leave_out(route, names) | overwrite or drop fields of an answer: versionNumber, log |
-| entries(route, changes) | overwrite fields of every entry of a list: names, sizes, urls, submissions |
-| half_published(names) | list the outputs without these names for some looks |
-| late_log() | the log is empty for some looks, then whole, in the list and in the stream |
-| name_output(name) | give the first output another name: odd, long, climbing, one of the client's own |
-| drop_source(kind, form) | run without a kind of source and name what was dropped in an odd form |
-| endless_pages(route) | every page promises another; repeat-page gives one twice |
-| judge(changes) | a verdict of its own: odd scores, trimmed descriptions |
-| hidden() | submissions are not listed yet |
-| cut(bytes, ranges) | cut every transfer after so many bytes; the rest can be had by Range, or not |
-| middle_part() | a 206 with a part that nobody asked for |
-| gzipped(route) | Content-Encoding gzip whatever was asked for |
-| announce(route, length) | a Content-Length of nonsense; "" leaves it out |
-| endless(route), drip(route, seconds) | a body without an end, and one that comes byte by byte |
-| Fault(route, drop="after") | do the work and lose the answer |
 """
 
 from __future__ import annotations
 
 import gzip
-import itertools
 import json
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -130,13 +106,11 @@ def status(
     times: int = 1,
 ) -> Fault:
     """Answer an HTTP error with one of Kaggle's JSON bodies; Retry-After may also be a date or nonsense."""
-    headers = {"Content-Type": "application/json"}
-    if retry_after_seconds is not None:
-        headers["Retry-After"] = str(retry_after_seconds)
+    headers = {} if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
     body: Json = {"code": code, "message": message}
     if nested:
         body = {"error": body | {"status": REASONS.get(code, "UNKNOWN")}}
-    return Fault(route, times, status=code, headers=headers, body=json.dumps(body).encode())
+    return raw(route, json.dumps(body).encode(), code=code, headers=headers, times=times)
 
 
 def raw(
@@ -162,18 +136,9 @@ def answer(route: str, payload: Any, *, times: int = 1) -> Fault:
     return raw(route, json.dumps(payload).encode(), times=times)
 
 
-def redirect(route: str, url: str, code: int = 302, *, times: int = 1) -> Fault:
-    """Send the request elsewhere."""
-    return raw(route, b"", code=code, headers={"Location": url}, times=times)
-
-
 def forget(route: str, *names: str, times: int = 1) -> Fault:
     """Overlook fields of the request: without `versionLabel` the newest version answers."""
-    return Fault(
-        route,
-        times,
-        edit_request=lambda request: {key: value for key, value in request.items() if key not in names},
-    )
+    return Fault(route, times, edit_request=lambda request: _without(request, names))
 
 
 def amend(route: str, changes: Json, *, times: int = 1) -> Fault:
@@ -183,32 +148,17 @@ def amend(route: str, changes: Json, *, times: int = 1) -> Fault:
 
 def leave_out(route: str, *names: str, times: int = 1) -> Fault:
     """Do the work, then drop fields of the answer."""
-    return Fault(
-        route,
-        times,
-        edit_answer=lambda _, payload: {key: value for key, value in payload.items() if key not in names},
-    )
-
-
-def entries(route: str, changes: Json, *, times: int = 1) -> Fault:
-    """Overwrite fields of the answer's entries: of each in its lists of objects, or of the answer itself."""
-
-    def edit(_: Json, payload: Json) -> Json:
-        lists = {name: value for name, value in payload.items() if isinstance(value, list)}
-        changed = {name: [entry | changes for entry in value] for name, value in lists.items()}
-        return payload | (changed or changes)
-
-    return Fault(route, times, edit_answer=edit)
+    return Fault(route, times, edit_answer=lambda _, payload: _without(payload, names))
 
 
 def judge(changes: Json) -> Fault:
-    """Overwrite fields of every submission that is looked at."""
-    return entries("GetSubmission,ListSubmissions", changes, times=ALWAYS)
+    """Overwrite fields of every submission that is looked at, alone or in a list."""
 
+    def edit(_: Json, payload: Json) -> Json:
+        entries = payload.get("submissions")
+        return payload | (changes if entries is None else {"submissions": [one | changes for one in entries]})
 
-def hidden(*, times: int = 1) -> Fault:
-    """List no submission for some looks, as a list that lags."""
-    return leave_out("ListSubmissions", "submissions", times=times)
+    return Fault("GetSubmission,ListSubmissions", ALWAYS, edit_answer=edit)
 
 
 def half_published(*names: str, times: int = 1) -> Fault:
@@ -223,50 +173,19 @@ def half_published(*names: str, times: int = 1) -> Fault:
 
 def late_log(*, times: int = 1) -> Fault:
     """Give an empty log for some looks, in the list of outputs and in the stream of an ended session."""
-    return Fault(
-        "ListKernelSessionOutput,GetKernelSessionLogsStream",
-        times,
-        edit_answer=lambda _, payload: payload | {"log": ""},
+    return replace(
+        amend("ListKernelSessionOutput,GetKernelSessionLogsStream", {"log": ""}, times=times),
         edit_body=lambda body: b"[]" if body.startswith(b"[") else body,
     )
 
 
-def name_output(name: str, *, times: int = ALWAYS) -> Fault:
-    """Give the first output of a list another name."""
-
-    def edit(_: Json, payload: Json) -> Json:
-        first, *rest = payload.get("files", []) or [{}]
-        return payload | {"files": [first | {"fileName": name}, *rest]}
-
-    return Fault("ListKernelSessionOutput", times, edit_answer=edit)
-
-
-def drop_source(
-    kind: Literal["dataset", "competition", "kernel", "model"], form: str = "{handle}", *, run: bool = False
-) -> Fault:
-    """Run the kernel without its sources of one kind and list them as invalid in the answer.
-
-    `form` says how each is listed: "datasets/{handle}", "". With `run` they are mounted all the same.
-    """
-    asked = f"{kind}DataSources"
-    listed = f"invalid{kind.capitalize()}Sources"
+def drop_source(kind: Literal["dataset", "competition", "kernel", "model"]) -> Fault:
+    """Run the kernel without its sources of one kind and list them as invalid in the answer."""
+    asked, listed = f"{kind}DataSources", f"invalid{kind.capitalize()}Sources"
     return Fault(
         "SaveKernel",
-        edit_request=lambda request: request if run else request | {asked: []},
-        edit_answer=lambda request, payload: (
-            payload | {listed: [form.format(handle=handle) for handle in request.get(asked, [])]}
-        ),
-    )
-
-
-def endless_pages(route: str, *, times: int = ALWAYS) -> Fault:
-    """Promise another page on every page."""
-    count = itertools.count(1)
-    return Fault(
-        route,
-        times,
-        edit_request=lambda request: request | {"pageToken": "0"},
-        edit_answer=lambda _, payload: payload | {"nextPageToken": f"more-{next(count)}"},
+        edit_request=lambda request: _without(request, (asked,)),
+        edit_answer=lambda request, payload: payload | {listed: request.get(asked, [])},
     )
 
 
@@ -296,7 +215,7 @@ def endless(route: str, *, times: int = 1) -> Fault:
     return Fault(route, times, headers={"Content-Length": ""}, endless=True)
 
 
-def drip(route: str, seconds_per_byte: float = 0.5, *, times: int = 1) -> Fault:
+def drip(route: str, seconds_per_byte: float, *, times: int = 1) -> Fault:
     """Send the body byte by byte."""
     return Fault(route, times, seconds_per_byte=seconds_per_byte)
 
@@ -304,6 +223,10 @@ def drip(route: str, seconds_per_byte: float = 0.5, *, times: int = 1) -> Fault:
 def run_instead(script: str) -> Fault:
     """Run another script than the one that was pushed."""
     return Fault("SaveKernel", edit_request=lambda request: request | {"text": script})
+
+
+def _without(fields: Json, names: Collection[str]) -> Json:
+    return {key: value for key, value in fields.items() if key not in names}
 
 
 def _climb_out(_: Json, payload: Json) -> Json:
@@ -351,7 +274,7 @@ NAMED: Mapping[str, Fault] = {
     "cut": cut(1 << 20),
     "gzip": gzipped(times=ALWAYS),
     "html-output": html("signed", content_type="TEXT/HTML; Charset=UTF-8"),
-    "lagging-list": hidden(times=3),
+    "lagging-list": leave_out("ListSubmissions", "submissions", times=3),
     "cut-stream": Fault("GetKernelSessionLogsStream", cut_after_events=1),
     "expire-output-links": html("output", 404),
     "expire-signed-links": html("signed", 403),

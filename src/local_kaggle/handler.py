@@ -17,10 +17,10 @@ from pathlib import Path
 
 from local_kaggle.connection import Connection
 from local_kaggle.routes import ROUTES, Answer, LogOf, Redirect, read, typed
-from local_kaggle.state import Refused
+from local_kaggle.state import Refused, Version
 
 _LOG_STREAM = "/api/v1/kernels/logs/stream/"
-_NEEDS_NO_LOGIN = frozenset({"security.OAuthService/IntrospectToken"})
+_NEEDS_NO_LOGIN = "security.OAuthService/IntrospectToken"
 _EXPIRED_PAGE = b"<!DOCTYPE html><html><body><h1>404</h1>We can't find that page.</body></html>"
 _EXPIRED_XML = b"<?xml version='1.0' encoding='UTF-8'?><Error><Code>ExpiredToken</Code></Error>"
 _HTML, _XML = {"Content-Type": "text/html"}, {"Content-Type": "application/xml"}
@@ -45,7 +45,7 @@ class Handler(Connection):
 
     def _call(self, key: str) -> None:
         """Answer one API method."""
-        if self._stopped_before_work(key.rpartition("/")[2], kernels=key.startswith("kernels."), key=key):
+        if self._stopped_before_work(key):
             return
         request_type, handle = ROUTES[key]
         asked = read(self.body)
@@ -67,30 +67,26 @@ class Handler(Connection):
             self.send(200, self.edited(json.dumps(payload).encode()))
 
     def _stream_newest(self, owner: str, slug: str) -> None:
-        if not self._stopped_before_work("GetKernelSessionLogsStream", kernels=True):
+        if not self._stopped_before_work("kernels.KernelsApiService/GetKernelSessionLogsStream"):
             state = self.kaggle.state
             self._log(LogOf(state.version(state.settings.user, owner, slug), 60))
 
-    def _stopped_before_work(self, route: str, *, kernels: bool, key: str = "") -> bool:
+    def _stopped_before_work(self, key: str) -> bool:
         """Apply faults, the limit of quick calls and the login; True if the request is answered."""
-        if self.strike(route):
+        if self.strike(key.rpartition("/")[2]):
             return True
         if self.kaggle.is_throttled():
             raise Refused(429, "Too many requests")
-        if key not in _NEEDS_NO_LOGIN:
-            self._check_login(kernels and route != "GetAcceleratorQuotaStatistics")
-        return False
-
-    def _check_login(self, kernels: bool) -> None:
         settings = self.kaggle.state.settings
         unkind = settings.profile.forbids_bad_bearer
         kind, _, credentials = self.headers.get("Authorization", "").partition(" ")
-        if kind == "Bearer" and credentials == settings.token:
-            return
-        expected = base64.b64encode(f"{settings.user}:{settings.token}".encode()).decode()
-        if kind == "Basic" and credentials == expected and not (unkind and settings.token.startswith("KGAT")):
-            return
-        if kind == "Bearer" and kernels and unkind:
+        login = base64.b64encode(f"{settings.user}:{settings.token}".encode()).decode()
+        keyed = not (unkind and settings.token.startswith("KGAT"))
+        if key == _NEEDS_NO_LOGIN or (kind, credentials) == ("Bearer", settings.token):
+            return False
+        if (kind, credentials) == ("Basic", login) and keyed:
+            return False
+        if kind == "Bearer" and unkind and key.startswith("kernels.") and not key.endswith("Statistics"):
             raise Refused(403, "Permission 'kernels.get' was denied")
         raise Refused(401, "Unauthenticated")
 
@@ -102,24 +98,21 @@ class Handler(Connection):
         state = self.kaggle.state
         if not state.is_signed(path, self.query):
             self.send(*((404, _EXPIRED_PAGE, _HTML) if first else (403, _EXPIRED_XML, _XML)))
-            return
-        if first:
+        elif first:
             target = state.signed(f"/signed/kernels/{path.removeprefix('/kf/')}")
             self.send(302, b"", {"Location": target})
-            return
-        kind, _, rest = path.removeprefix("/signed/").partition("/")
-        if kind == "bundles":
+        elif path.startswith("/signed/bundles/"):
             self._send_file(_zipped(state.competition_folder), time.time())
-            return
-        if kind == "competitions":
-            file = state.competition_folder / rest.partition("/")[2]
         else:
-            owner, slug, number, name = rest.split("/", 3)
-            file = state.root / "kernels" / owner / slug / f"v{number}" / "output" / name
-        if file.is_file():
-            self._send_file(file.read_bytes(), file.stat().st_mtime)
-        else:
-            self.send(404, _EXPIRED_XML, _XML)
+            kind, owner, *rest = path.removeprefix("/signed/").split("/")
+            file = state.competition_folder.joinpath(*rest)
+            if kind == "kernels":
+                slug, number, *names = rest
+                file = state.root.joinpath("kernels", owner, slug, f"v{number}", "output", *names)
+            if file.is_file():
+                self._send_file(file.read_bytes(), file.stat().st_mtime)
+            else:
+                self.send(404, _EXPIRED_XML, _XML)
 
     def _send_file(self, body: bytes, modified: float) -> None:
         """Send a file, or the rest of it that a Range header asks for."""
@@ -171,33 +164,30 @@ class Handler(Connection):
         """Send the log of a session: as it grows, or at once as an array when the session has ended."""
         state, version = self.kaggle.state, log.version
         queued = state.settings.profile.queued_log
-        if version.status == "QUEUED" and queued in ("empty", "end"):
-            self.send(200, b"data: END_OF_LOG\n\n" if queued == "end" else b"", _EVENTS)
-            return
-        if version.status == "QUEUED" and queued == "429":
-            raise Refused(429, "Too many requests")
-        with state.changed:
-            state.changed.wait_for(
-                lambda: version.status != "QUEUED" or state.closing,
-                log.wait_seconds if queued == "wait" else 0,
-            )
+        if queued == "wait":
+            with state.changed:
+                state.changed.wait_for(lambda: version.status != "QUEUED" or state.closing, log.wait_seconds)
         if version.is_terminal:
             self.send(200, self.edited(state.published_log(version).encode()))
-        elif version.status == "QUEUED":
-            raise Refused(404, "The session has no logs yet.")
+        elif version.status != "QUEUED":
+            self._stream(version)
+        elif queued in ("empty", "end"):
+            self.send(200, b"data: END_OF_LOG\n\n" if queued == "end" else b"", _EVENTS)
+        elif queued == "429":
+            raise Refused(429, "Too many requests")
         else:
-            self._stream(log)
+            raise Refused(404, "The session has no logs yet.")
 
-    def _stream(self, log: LogOf) -> None:
+    def _stream(self, version: Version) -> None:
         """Send events as they come, until END_OF_LOG, the armed cut or a long silence."""
-        state, version = self.kaggle.state, log.version
+        state = self.kaggle.state
         silent = state.settings.profile.silent_log
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        cuts = (fault.cut_after_events for fault in self.faults)
-        cut_after = min((cut for cut in cuts if cut is not None), default=-1)
+        cuts = [fault.cut_after_events for fault in self.faults if fault.cut_after_events is not None]
+        cut_after = min(cuts, default=1 << 30)
         sent = 0
 
         def has_news() -> bool:
@@ -210,7 +200,7 @@ class Handler(Connection):
                 ended, chunks = version.is_terminal, state.log(version)[sent:]
             if not news or state.closing:
                 break
-            for chunk in chunks[: cut_after - sent if cut_after >= 0 else None]:
+            for chunk in chunks[: cut_after - sent]:
                 self._send_chunk(f"data: {json.dumps(chunk)}\n\n")
                 sent += 1
             if ended and sent != cut_after:

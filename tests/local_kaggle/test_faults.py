@@ -259,15 +259,8 @@ def test_an_error_has_many_forms(kaggle: Server) -> None:
     assert '"error": {"code": 429' in faults.status(QUOTA, 429, nested=True).body.decode()
 
 
-def test_a_request_can_be_sent_elsewhere(kaggle: Server) -> None:
-    """With any code, to any host."""
-    kaggle.faults.arm(faults.redirect(QUOTA, "http://elsewhere.invalid/x", 307))
-    answer = rpc(kaggle, QUOTA, {})
-    assert (answer.status_code, answer.headers["Location"]) == (307, "http://elsewhere.invalid/x")
-
-
 def test_a_list_can_be_half_or_strange(kaggle: Server, run: Push) -> None:
-    """Without a name and the log, with another name, without keys, with nonsense in each entry, for ever."""
+    """Without a name and the log, or without a key."""
     run(TWO_FILES + "print('said')")
     for fault in (faults.half_published("b.txt"), faults.late_log()):
         kaggle.faults.arm(fault)
@@ -275,14 +268,8 @@ def test_a_list_can_be_half_or_strange(kaggle: Server, run: Push) -> None:
         assert "said" in listed(kaggle)["log"]
     kaggle.faults.arm(faults.half_published("b.txt"))
     assert [file["fileName"] for file in listed(kaggle)["files"]] == ["a.txt"]
-    kaggle.faults.arm(faults.name_output("push.json/x", times=1))
-    assert [file["fileName"] for file in listed(kaggle)["files"]] == ["push.json/x", "b.txt"]
     kaggle.faults.arm(faults.leave_out("ListKernelSessionOutput", "files"))
     assert "files" not in listed(kaggle)
-    kaggle.faults.arm(faults.entries("ListKernelFiles", {"size": -1}))
-    assert [file["size"] for file in rpc(kaggle, "ListKernelFiles", LITTLE).json()["files"]] == [-1, -1]
-    kaggle.faults.arm(faults.endless_pages("ListKernelSessionOutput"))
-    assert [listed(kaggle)["nextPageToken"] for _ in range(2)] == ["more-1", "more-2"]
 
 
 def test_the_stored_log_can_be_late_in_the_stream_too(kaggle: Server, run: Push) -> None:
@@ -325,14 +312,6 @@ def test_a_body_can_lie_about_itself(kaggle: Server, run: Push) -> None:
     started = time.monotonic()
     assert requests.get(url, timeout=9).content == whole
     assert time.monotonic() - started > 0.4
-
-
-@pytest.mark.parametrize(("form", "said"), [("datasets/{handle}", "datasets/me/words"), ("", "")])
-def test_a_dropped_source_can_be_named_oddly(kaggle: Server, form: str, said: str) -> None:
-    """Kaggle lists what it dropped with a prefix, or as an empty name."""
-    kaggle.faults.arm(faults.drop_source("dataset", form))
-    answer = rpc(kaggle, "SaveKernel", push_fields(datasetDataSources=["me/words"])).json()
-    assert answer["invalidDatasetSources"] == [said]
 
 
 def test_a_good_push_can_come_without_its_version(kaggle: Server) -> None:
