@@ -29,7 +29,8 @@ def main() -> None:
         data.fetch(kaggle, slug, folder)
         metric, words, kind = data.told(kaggle, slug)
     settings = config.PROJECT_ROOT / "kit.toml"
-    suggestion = init.suggest(folder, slug, init.decided(settings, slug))
+    decided = init.decided(settings, slug) | ({"metric": metric} if metric else {})
+    suggestion = init.suggest(folder, slug, decided)
     init.write_settings(suggestion, settings, metric=metric, kind=kind)
     init.write_metadata(config.resolve("t4x2"), metadata.TEMPLATE)
     print(f"{settings.name} and {metadata.TEMPLATE.name} now describe {slug}; the files in {folder} show:")

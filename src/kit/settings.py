@@ -81,12 +81,14 @@ class Competition(Settings):
     """Other words a model may answer with, by the label that they mean."""
     metric: MetricName = "macro_f1"
     """What the competition ranks by; `qwk` takes the labels in their order."""
+    submission: Literal["label", "probability", "probabilities", "ranking"] = "label"
+    """What a row gives: its label, the probability of the one written `1`, one of each, or the likeliest."""
     submission_id: str = ""
     """The submission's id column; empty takes the sample submission's, or `id` where there is none."""
     submission_label: str = ""
     """The submission's label column; empty takes the sample submission's, or `label` where there is none."""
     submission_values: dict[str, str] = {}
-    """What the submission writes for a label, where that is another word, `Positive = "1"`."""
+    """What the submission writes for a label, or calls its column, where that is another word."""
     encoding: str = "utf-8"
     """Encoding of train.csv and test.csv; make init finds UTF-8, UTF-16 and cp1252."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
@@ -132,6 +134,23 @@ class Competition(Settings):
         """Return what a model is taught to say for a label: where all are numbers, words if all have some."""
         is_numbers = all(re.fullmatch(r"[-+]?\d+(\.\d+)?", one) for one in self.labels)
         return self.synonyms[label][0] if is_numbers and all(map(self.synonyms.get, self.labels)) else label
+
+    @model_validator(mode="after")
+    def _submission_can_be_written(self) -> Competition:
+        written = [self.written(label) for label in self.labels]
+        if self.submission == "probability" and "1" not in written:
+            raise ValueError(
+                "competition.submission = 'probability' is of the label that is written 1, and none is; "
+                f"submission_values = {{ {self.labels[0]} = '0', {self.labels[1]} = '1' }} names it"
+            )
+        if self.submission == "ranking" and any(len(word.split()) > 1 for word in written):
+            raise ValueError("competition.submission = 'ranking' needs submission_values without blanks")
+        return self
+
+    @property
+    def places(self) -> int:
+        """How many labels a ranking names."""
+        return int(self.metric.partition("@")[2] or 3)
 
     def written(self, label: str) -> str:
         """Return what the submission writes for a label."""

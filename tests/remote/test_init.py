@@ -272,6 +272,7 @@ def test_kit_toml_keeps_its_comments_and_presets(tmp_path: Path) -> None:
             "id": "key", "text": "body", "label": "mood", "language": "",
         "labels": ("B", "A"), "synonyms": {"A": ("Ay",)}, "metric": "accuracy", "encoding": "utf-8",
         "submission_id": "", "submission_label": "", "submission_values": {}, "delimiter": ",",
+        "submission": "label",
     }  # fmt: skip
     assert resolved.kernel.title == "New Thing"
     assert resolved.kernel.internet is False

@@ -120,13 +120,22 @@ def answers(rows: int, labels: tuple[str, ...], seed: int = 0) -> tuple[list[str
     return truth, [labels[index] for index in sure.argmax(axis=1)], sure
 
 
+@pytest.mark.filterwarnings("ignore:'k'")
 @pytest.mark.parametrize("labels", [LABELS, THREE])
 def test_every_metric_agrees_with_scikit_learn(labels: tuple[str, ...]) -> None:
     """Of two labels and of three; only the calibration error has no function there."""
     truth, predicted, shares = answers(300, labels)
     result = evaluate(truth, predicted, labels, probability=shares)
     true, guessed = ([labels.index(one) for one in side] for side in (truth, predicted))
-    assert {*THEIRS, "calibration_error"} == set(METRICS)
+    ranked = {f"map@{k}" for k in range(2, 10)}
+    assert {*THEIRS, "calibration_error", *ranked} == set(METRICS)
+    for k in range(2, 10) if len(labels) > 2 else ():
+        found = [
+            sklearn_metrics.top_k_accuracy_score(true, shares, k=place)
+            for place in range(1, min(k, len(labels)) + 1)
+        ]
+        mean = sum(gain / place for place, gain in enumerate(np.diff([0, *found]), 1))
+        assert result[f"map@{k}"] == pytest.approx(mean)
     for name, (theirs, options) in THEIRS.items():
         given = guessed
         if METRICS[name].needs_probabilities:
@@ -162,6 +171,7 @@ def test_the_interval_of_the_area_is_the_bootstraps() -> None:
             ("MatthewsCorrelation", "mcc"),
             ("accuracy_score", "accuracy"),
         ),
+        *(("MAP@3", "map@3"), ("Mean Average Precision @ 5", "map@5"), ("MeanAveragePrecision", None)),
         *(("Balanced Accuracy", None), ("F1 Score", None), ("Mean F1", None), ("F2 macro", None), ("", None)),
         *(("Weighted log loss", None), ("Mean columnwise AUC", None), ("Cohen's kappa", None)),
     ],
@@ -221,7 +231,7 @@ def test_intervals_agree_with_scipy() -> None:
     right = np.array([true == guess for true, guess in zip(truth, predicted, strict=True)], dtype=float)
     at_truth = shares[np.arange(400), [LABELS.index(true) for true in truth]]
     found = evaluate(truth, predicted, LABELS, probability=shares)["intervals"]
-    assert list(found) == list(METRICS)
+    assert list(found) == [name for name in METRICS if not name.startswith("map@")]
     drawn = scipy.stats.bootstrap(
         (-np.log(at_truth),), np.mean, n_resamples=10_000, method="percentile", rng=np.random.default_rng(1)
     ).confidence_interval

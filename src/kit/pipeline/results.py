@@ -51,12 +51,12 @@ def write(
         report["held_out"] = figures = _figures(config, judged)
         shown = dict.fromkeys(("rows", "accuracy", "macro_f1", "log_loss", config.competition.metric))
         events.emit("held_out", **{name: figures.get(name) for name in shown})
-    label_by_id = dict(zip(predicted["id"], predicted["label"], strict=True))
+    path, ids = working / "submission.csv", test["id"].tolist()
     try:
-        submission.write(working / "submission.csv", test, label_by_id, config.competition, columns)
+        submission.write(path, ids, predicted, config.competition, columns)
     except KitError:
         make_room(working)
-        submission.write(working / "submission.csv", test, label_by_id, config.competition, columns)
+        submission.write(path, ids, predicted, config.competition, columns)
     report["test"] = {
         "rows": len(predicted),
         "labels": predicted["label"].value_counts().to_dict(),

@@ -53,10 +53,11 @@ def write(made: Made, root: Path) -> Path:
     """
     folder, staged = root / made.name, root / f".{made.name}.part"
     table = made.predictions
-    answers = dict(zip(table["id"], table["label"], strict=True))
     try:
         shutil.rmtree(staged, ignore_errors=True)
-        submission.write(staged / "submission.csv", table, answers, made.competition, made.columns)
+        submission.write(
+            staged / "submission.csv", table["id"].tolist(), table, made.competition, made.columns
+        )
         _write_csv(staged / "predictions.csv", table)
         if made.oof is not None and len(made.oof):
             _write_csv(staged / "oof.csv", made.oof)

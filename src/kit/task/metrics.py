@@ -34,6 +34,16 @@ class Metric:
     """Whether it counts rows, so that Wilson's interval holds."""
 
 
+def _ranked(k: int) -> Metric:
+    return Metric(
+        f"MAP@{k}",
+        f"mean of 1 / place of the true label among the {k} likeliest",
+        lambda of: of.places[..., :k].sum(axis=-1) / of.rows,
+        tuple(f"{name} {k}" for name in ("map", "map at", "mean precision", "mean precision at")),
+        needs_probabilities=True,
+    )
+
+
 METRICS = {
     "macro_f1": Metric(
         "Macro F1", "mean of the labels’ F1",
@@ -90,6 +100,7 @@ METRICS = {
         sums.correlation,
         ("mcc", "matthews correlation", "matthews correlation coefficient", "matthews corrcoef"),
     ),
+    **{f"map@{k}": _ranked(k) for k in range(2, sums.PLACES + 1)},
 }  # fmt: skip
 """Every figure, those first that a report always shows."""
 SHOWN = ("macro_f1", "accuracy", "log_loss", "brier", "calibration_error")
@@ -105,7 +116,7 @@ def metric_named(text: str) -> str | None:
 
     Plain F1, which is of one label, weighted log loss and balanced accuracy are none of ours.
     """
-    words = map(str.lower, re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*", text))
+    words = map(str.lower, re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+\d*|[A-Z]+\d*|\d+", text))
     kept = {"f1" if word in ("f", "fscore") else word for word in words if word not in _FILL}
     named = (
         name for name, one in METRICS.items() if any(set(alias.split()) == kept for alias in one.aliases)
@@ -172,7 +183,8 @@ def figures(totals: numpy.ndarray, labels: Sequence[str]) -> dict[str, numpy.nda
     return {
         name: one.of(told)
         for name, one in METRICS.items()
-        if told.loss is not None or not one.needs_probabilities
+        if (told.loss is not None or not one.needs_probabilities)
+        and (len(labels) > 2 or not name.startswith("map@"))
     }
 
 

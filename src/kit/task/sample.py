@@ -121,42 +121,60 @@ def read(path: Path, ids: Sequence[str], competition: Competition) -> Sample | N
     return Sample(path, tuple(header), at, columns[at], tuple(values)[:1000], is_stale)
 
 
+def asks(sample: Sample, labels: Sequence[str], metric: str = "") -> tuple[str, dict[str, str]]:
+    """Return the kind of submission, as `competition.submission` has it, and each label's own column, if any.
+
+    Nothing where there are several columns that are not the labels'.
+    """
+    others = [name for at, name in enumerate(sample.header) if at != sample.id_at]
+    if len(others) > 1:
+        found = {}
+        for label, key in ((label, spelling_key(label)) for label in labels):
+            ends = {name: f" {spelling_key(name)}" for name in others}
+            found[label] = [name for name in others if ends[name].endswith(f" {key}")]
+        is_each = len(others) == len(labels) == len({tuple(names) for names in found.values()})
+        is_each = is_each and all(len(names) == 1 for names in found.values())
+        return ("probabilities", {label: name for label, (name,) in found.items()}) if is_each else ("", {})
+    keys = set(map(spelling_key, labels))
+    values = [value.strip() for value in sample.values if value.strip()]
+    words = [value.split() for value in values]
+    if any(len(own) > 1 for own in words) and {spelling_key(word) for own in words for word in own} <= keys:
+        return "ranking", {}
+    strange = [value for value in values if value not in labels]
+    is_soft = metric in ("auc", "log_loss") and len(labels) == 2 and _kind(values) != "words"
+    if is_soft or (strange and _kind(strange) == "fractions" != _kind(labels)):
+        return "probability", {}
+    return "label", {}
+
+
 def disagreement(sample: Sample, competition: Competition) -> tuple[str, str, str] | None:
     """Return a code, a sentence and a hint where the sample's values are not what a run would write."""
     if competition.submission_label:  # with that setting the user says that the sample shows examples only
         return None
     written = [competition.written(label) for label in competition.labels]
-    strange = [value for value in sample.values if value.strip() and value not in written]
-    first = strange[0] if strange else ""
-    near = next((own for own in written if spelling_key(own) == spelling_key(first)), "")
-    kind, own_kind = _kind(strange), _kind(written)
-    where = f"{sample.path.name} holds {', '.join(map(repr, strange[:3]))}"
-    other = f"submission_values = {{ {competition.labels[0]!r} = {first!r}, … }}"
     example = f"submission_label = {sample.label!r} if those are only examples"
-    hint = f"{other}, or {example}, in kit.toml, [competition]"
-    rules = (
-        (
-            "sample_columns",
-            len(sample.header) > 2,
-            f"{sample} has {len(sample.header)} columns, a run writes an id and a label",
-            "the competition's evaluation page",
-        ),
-        ("sample_spelling", first and near, f"{where}; the label is {near!r}", other),
-        (
-            "sample_probability",
-            strange and kind == "fractions" != own_kind,
-            f"{where}: that is a probability or a score, a run writes labels",
-            f"the competition's evaluation page; {example}, in kit.toml",
-        ),
-        (
-            "sample_values",
-            strange and (kind != own_kind or len(strange) == len(sample.values)),
-            f"{where}; the labels are {', '.join(map(repr, written[:5]))}",
-            hint,
-        ),
-        ("sample_unknown", strange, f"{where}, which is none of the labels", "labels in kit.toml"),
-    )
-    return next(((code, words, what) for code, applies, words, what in rules if applies), None)
+    asked, _ = asks(sample, written, competition.metric)
+    if asked != competition.submission:
+        code = "sample_probability" if asked else "sample_columns"
+        what = f"{sample} asks for {asked or 'several columns'}, a run writes {competition.submission}"
+        mend = (
+            f"submission = {asked!r}, or {example}, in kit.toml"
+            if asked
+            else "the competition's evaluation page"
+        )
+        return code, what, mend
+    strange = [value for value in sample.values if value.strip() and value not in written]
+    if not strange or asked != "label":
+        return None
+    near = next((own for own in written if spelling_key(own) == spelling_key(strange[0])), "")
+    where = f"{sample.path.name} holds {', '.join(map(repr, strange[:3]))}"
+    other = f"submission_values = {{ {competition.labels[0]!r} = {strange[0]!r}, … }}"
+    if near:
+        return "sample_spelling", f"{where}; the label is {near!r}", other
+    if _kind(strange) != _kind(written) or len(strange) == len(sample.values):
+        hint = f"{other}, or {example}, in kit.toml, [competition]"
+        return "sample_values", f"{where}; the labels are {', '.join(map(repr, written[:5]))}", hint
+    return "sample_unknown", f"{where}, which is none of the labels", "labels in kit.toml"
 
 
 def _kind(values: Iterable[str]) -> str:

@@ -1,10 +1,10 @@
-"""Write the submission, joined to the test rows by id. It invents no label and fills no gap."""
+"""Write the submission, of any kind, joined to the test rows by id. It invents no answer and fills no gap."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,47 +26,70 @@ class Columns:
     id: str
     label: str
     label_first: bool = False
+    probabilities: Sequence[str] = ()
+    """Where each label has a column of its own, their names in order."""
 
     @property
     def header(self) -> list[str]:
         """The names in their order."""
+        if self.probabilities:
+            return [self.id, *self.probabilities]
         return [self.label, self.id] if self.label_first else [self.id, self.label]
 
 
 def columns(competition: Competition, sample: Sample | None) -> Columns:
     """Return the header that the settings name, else the sample's, else that of the training data."""
     own = Columns(competition.id or "id", competition.label)
-    if sample is not None and len(sample.header) == 2:
+    each: Sequence[str] = ()
+    if competition.submission == "probabilities":
+        each = tuple(map(competition.written, competition.labels))
+        if sample is not None and sorted(sample.header[1:]) == sorted(each):
+            own, each = Columns(sample.header[0], competition.label), sample.header[1:]
+    elif sample is not None and len(sample.header) == 2:
         own = Columns(sample.id, sample.label, sample.id_at == 1)
     return Columns(
-        competition.submission_id or own.id, competition.submission_label or own.label, own.label_first
+        competition.submission_id or own.id, competition.submission_label or own.label, own.label_first, each
     )
 
 
 def write(
     path: Path,
-    test: DataFrame,
-    label_by_id: Mapping[str, str],
+    ids: Sequence[str],
+    predictions: DataFrame,
     competition: Competition,
     header: Columns | None = None,
 ) -> None:
-    """Write an id and a label for each row of `test`, in its order, whole or not at all.
+    """Write what the competition asks of each id, in that order, whole or not at all.
 
-    UTF-8 with LF. Raises KitError on a test id without a label, a label without a test id, a label outside
-    the set, or a disk that refuses.
+    `predictions` has id, label and, unless labels are asked, probability_<label>…. UTF-8 with LF. Raises
+    KitError on an id without answer, an answer without id, a label outside the set, or a disk that refuses.
     """
     header = header or columns(competition, None)
-    ids = test["id"].tolist()
-    _check(path, ids, label_by_id, competition)
+    _check(path, ids, dict(zip(predictions["id"], predictions["label"], strict=True)), competition)
+    answers = dict(zip(predictions["id"], fields(predictions, competition, header), strict=True))
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header.header)
     order = -1 if header.label_first else 1
-    writer.writerows((name, competition.written(label_by_id[name]))[::order] for name in ids)
+    writer.writerows((name, *answers[name])[::order] for name in ids)
     files.write_whole(path, text.getvalue())
 
 
-def _check(path: Path, ids: list[str], label_by_id: Mapping[str, str], competition: Competition) -> None:
+def fields(predictions: DataFrame, competition: Competition, header: Columns) -> list[list[str]]:
+    """Return what each row of predictions gives beside its id."""
+    written = [competition.written(label) for label in competition.labels]
+    if competition.submission == "label":
+        return [[competition.written(label)] for label in predictions["label"]]
+    shares = predictions[[f"probability_{label}" for label in competition.labels]].to_numpy(float)
+    if competition.submission == "ranking":
+        likeliest = (-shares).argsort(axis=1, kind="stable")[:, : competition.places]
+        return [[" ".join(written[at] for at in row)] for row in likeliest]
+    shown = ("1",) if competition.submission == "probability" else header.probabilities
+    order = [written.index(name) for name in shown]
+    return [[f"{share:.9f}" for share in row] for row in shares[:, order]]
+
+
+def _check(path: Path, ids: Sequence[str], label_by_id: Mapping[str, str], competition: Competition) -> None:
     known = set(ids)
     without = [name for name in ids if name not in label_by_id]
     extra = [name for name in label_by_id if name not in known]

@@ -15,6 +15,8 @@ PROBABILITY_FLOOR = 1e-15
 """A certain and wrong answer costs -log of this instead of infinity."""
 BINS = 10
 """Equal-width bins of confidence for the calibration error, as in Naeini et al. 2015 (AAAI)."""
+PLACES = 9
+"""Places of a ranking that count at most."""
 ROUNDING = 1e-6
 """How far beyond 0 and 1 a probability may lie: float32 softmax, or six decimals in a file."""
 
@@ -28,7 +30,8 @@ class Sums:
         self.distance, self.loss, self.squares, self.auc = (
             sums[..., 3 * labels + at] if sums.shape[-1] > 3 * labels + at else None for at in range(4)
         )
-        self.gaps = sums[..., 3 * labels + 4 :]
+        self.gaps = sums[..., 3 * labels + 4 : 3 * labels + 4 + BINS]
+        self.places = sums[..., 3 * labels + 4 + BINS :]
 
     @property
     def f1(self) -> numpy.ndarray:
@@ -42,7 +45,8 @@ def tally(
     """Return one line a row, whose sums over any rows are all that `metrics.figures` needs to score them.
 
     The columns: hit, true and predicted by label, squared distance of the two; with `probability` also log
-    loss, Brier score, AUC, and by bin the confidence beyond being right. Raises ValueError where they misfit.
+    loss, Brier score, AUC, by bin the confidence beyond being right, and by place of the true label in the
+    ranking the reciprocal of that place. Raises ValueError where they misfit.
     """
     import numpy
 
@@ -62,6 +66,8 @@ def tally(
         columns.append(((shares - unit[true]) ** 2).sum(axis=1)[:, None])
         columns.append(_auc_parts(shares, true)[:, None])
         columns.append(numpy.eye(BINS)[bins(confidence)] * (confidence - (true == guessed))[:, None])
+        place = (numpy.argsort(-shares, axis=1, kind="stable") == true[:, None]).argmax(axis=1)
+        columns.append(numpy.eye(max(PLACES, len(labels)), PLACES)[place] / numpy.arange(1, PLACES + 1))
     return numpy.hstack(columns)
 
 

@@ -41,6 +41,10 @@ class Suggestion:
     columns: tuple[Column, ...] = ()
     choices: Mapping[str, Choice] = field(default_factory=dict)
     """By role."""
+    submission: str = "label"
+    """What the sample asks of a row, as the setting of that name."""
+    values: Mapping[str, str] = field(default_factory=dict)
+    """The column of each label, where the sample has one for each."""
     notes: tuple[str, ...] = ()
     """What is worth a look, each with what to write where it should be otherwise."""
 
@@ -65,20 +69,22 @@ def suggest(folder: Path, slug: str, settings: Mapping[str, Any] | None = None) 
     train, test = columns.read(folder / "train.csv", form), columns.read(folder / "test.csv", form)
     looked = columns.look(train, test)
     sample_id, given = _sample(folder, test, looked, settings)
-    if given and len(given.header) > 2 and not settings.get("submission_label"):
-        raise InputInvalid(
-            f"{given} wants {len(given.header) - 1} answers a row, and a run gives one label",
-            hint="a competition that asks for one label; or submission_label, where the sample misleads",
-        )
     choices = columns.choose(looked, slug, settings, sample_id, given.label if given else "")
     names = {role: choice.column for role, choice in choices.items()}
     texts = choices["text"].columns
     counts = Counter(label for label in train[names["label"]] if label.strip())
-    labels, spelled = _labels(counts, given)
+    labels, spelled = _labels(counts, None)
+    asked, values = sample.asks(given, labels, settings.get("metric", "")) if given else ("label", {})
+    if asked == "label":
+        labels, spelled = _labels(counts, given)
+    if given and not asked and not settings.get("submission_label"):
+        raise InputInvalid(
+            f"{given} wants {len(given.header) - 1} answers a row, which are not the labels",
+            hint="a competition that asks for labels; or submission_label, where the sample misleads",
+        )
     if len(labels) < 2:
         raise InputInvalid(f"column {names['label']!r} has one label, {labels[0]!r}", hint=columns.PAGE)
-    competition = Competition(slug=slug, labels=labels)
-    notes = (*_notes(looked, choices, train, test), *spelled, *_sample_notes(given, competition, form))
+    notes = (*_notes(looked, choices, train, test), *spelled, *_sample_notes(given, labels, asked, form))
     return Suggestion(
         slug,
         id=names["id"],
@@ -89,6 +95,8 @@ def suggest(folder: Path, slug: str, settings: Mapping[str, Any] | None = None) 
         form=form,
         columns=tuple(looked),
         choices=choices,
+        submission=asked or "label",
+        values={label: name for label, name in values.items() if label != name},
         notes=notes,
     )
 
@@ -190,14 +198,17 @@ def _notes(looked: list[Column], choices: Mapping[str, Choice], train: Table, te
     return (note for applies, note in facts if applies)
 
 
-def _sample_notes(given: Sample | None, competition: Competition, form: Form) -> Iterator[str]:
+def _sample_notes(given: Sample | None, labels: tuple[str, ...], asked: str, form: Form) -> Iterator[str]:
     if form.encoding != "utf-8":
         yield f"the files are read as {form.encoding}; where the examples look wrong: encoding"
     if given is None:
         yield "no sample submission is there; its header: submission_id, submission_label"
         return
     yield f"sample submission: {given}" + (", of other ids than test.csv's" if given.is_stale else "")
-    objection = sample.disagreement(given, competition)
+    if asked != "label":
+        yield f"a row of it is {asked or 'something else'}: submission"
+        return
+    objection = sample.disagreement(given, Competition(slug="x", labels=labels))
     if objection:
         yield f"{objection[1]}: {objection[2]}"
 
@@ -218,6 +229,7 @@ def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "", kind
             "kind",
             "rerun_minutes",
             "metric",
+            "submission",
             "submission_id",
             "submission_label",
             "submission_values",
@@ -230,6 +242,7 @@ def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "", kind
     for name, value, default in (
         ("encoding", suggestion.form.encoding, "utf-8"),
         ("delimiter", suggestion.form.delimiter, ","),
+        ("submission", suggestion.submission, "label"),
         ("metric", metric, ""),
         ("kind", kind or competition.get("kind", "csv"), "csv"),
     ):
@@ -237,6 +250,8 @@ def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "", kind
             competition[name] = value
         elif default:
             competition.pop(name, None)
+    if suggestion.values:
+        competition["submission_values"] = dict(suggestion.values)
     for name in ("synonyms", "submission_values"):
         table = competition.get(name, {})
         for label in [label for label in table if label not in suggestion.labels]:
