@@ -27,7 +27,7 @@ def test_make_hands_a_variable_over_as_it_was_typed(typed: str, tmp_path: Path) 
     bare = {
         name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "KIT_"))
     }
-    for verb, variable in (("submit", "MESSAGE"), ("settings", "SET"), ("sweep", "GRID")):
+    for verb, variable in (("submit", "MESSAGE"), ("settings", "SET"), ("sweep", "GRID"), ("push", "NOTE")):
         command = ["make", "-f", PROJECT_ROOT / "Makefile", "-o", ".venv/.home", "-o", ".venv/.train", verb]
         shown = subprocess.run(
             [*command, f"{variable}={typed}", f"PY={tell}"],
@@ -62,11 +62,8 @@ def test_a_setting_may_hold_blanks_and_lists() -> None:
         config.words("kernel.title='My Title")
 
 
-@pytest.mark.parametrize("grid", ["seed=1,1", "seed=1,", "seed", ""])
-def test_a_grid_names_each_point_once(grid: str) -> None:
-    """A point that stands twice would be trained twice."""
-    with pytest.raises(SettingInvalid):
-        config.grid(grid)
+def test_the_values_of_a_grid_may_be_lists() -> None:
+    """Commas in brackets part nothing."""
     assert config.grid('predict.templates=["notebook","llama3"],[]') == [
         'predict.templates=["notebook","llama3"]',
         "predict.templates=[]",

@@ -80,6 +80,12 @@ def test_a_preset_of_kit_toml_may_extend_a_shipped_one(kit_toml: Path) -> None:
         ("tiny", "train.epochs=-1", "at least 0.0 is needed"),
         ("tiny", "train.learning_rate=1e999", "not infinite"),
         ("tiny", "seed=12345678901234567890", "at most 2147483648"),
+        ("tiny", "evaluate.seed=99999999999999999999", "at most 2147483648"),
+        ("tiny", "kernel.title=it's", "at least 5 characters"),
+        ("tiny", "train.packing=yes", "true or false is needed"),
+        ("tiny", 'competition.labels=["a","A "]', "'a' and 'A ' are one label"),
+        ("tiny", "competition.labels=a,b", 'a list is needed, as in ["a","b"]'),
+        ("tiny", "competition.labels=[1,2]", "digits become text in quotes"),
         ("tiny", 'run.grid=["seed=1","seed=1"]', "holds a point twice"),
         ("tiny", "seed=1.5", "seed = 1.5"),
         ("tiny", 'train.packing="yes"', "true or false is needed"),
@@ -153,9 +159,22 @@ def test_a_grid_is_every_combination() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["", "  ", "seed", "seed=", "seed=1,,2"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  ",
+        "seed",
+        "seed=",
+        "seed=1,,2",
+        "seed=1,1",
+        "seed=1,",
+        "train.learning_rate=1e-4,0.0001",
+        "seed=1 seed=2",
+    ],
+)
 def test_a_malformed_grid_is_refused(text: str) -> None:
-    """With an example."""
+    """With an example; a point that stands twice, however it is spelled, would be trained twice."""
     with pytest.raises(SettingInvalid) as caught:
         settings.grid(text)
     assert caught.value.hint == settings.GRID_HINT

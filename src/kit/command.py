@@ -77,7 +77,7 @@ _DEFAULTS: dict[str, object] = {
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {progress.visible(message)} (try: {self.prog} --help)\n")
+        self.exit(2, f"error: {progress.visible(message)} (try: make help, or {self.prog} --help)\n")
 
 
 def options(description: str | None, *names: str, **defaults: object) -> argparse.ArgumentParser:

@@ -79,16 +79,19 @@ def grid(text: str) -> list[str]:
 
     The setting that is named last changes first. Raises SettingInvalid for an empty or malformed grid.
     """
-    choices = []
+    choices: dict[str, list[str]] = {}
     for part in words(text):
         name, equals, listed = part.partition("=")
         values = words(listed, ",")
-        if not equals or not all(values) or len(set(values)) < len(values):
+        read = [_value(value) for value in values]
+        if not equals or not all(values) or any(value in read[:at] for at, value in enumerate(read)):
             raise SettingInvalid(f"{part!r} is not name=value,value, each value once", hint=GRID_HINT)
-        choices.append([f"{name}={value}" for value in values])
+        if name in choices:
+            raise SettingInvalid(f"the grid names {name!r} twice", hint=GRID_HINT)
+        choices[name] = [f"{name}={value}" for value in values]
     if not choices:
         raise SettingInvalid("the grid is empty", hint=GRID_HINT)
-    return [" ".join(combination) for combination in itertools.product(*choices)]
+    return [" ".join(combination) for combination in itertools.product(*choices.values())]
 
 
 def words(text: str, separators: str = " \t\n") -> list[str]:
@@ -168,17 +171,21 @@ def _parse_override(override: str) -> dict[str, Any]:
     known = schema_names()
     if name not in known and not name.startswith("competition.synonyms."):
         raise SettingInvalid(f"no setting {name!r}{_nearest(name, known)}", hint="make settings")
-    value: object = text
-    for read in (ast.literal_eval, json.loads):
-        with contextlib.suppress(ValueError, TypeError, SyntaxError, RecursionError):
-            value = read(text)
     nested: dict[str, Any] = {}
     *sections, last = name.split(".")
     inner = nested
     for section in sections:
         inner = inner.setdefault(section, {})
-    inner[last] = value
+    inner[last] = _value(text)
     return nested
+
+
+def _value(text: str) -> object:
+    value: object = text
+    for read in (ast.literal_eval, json.loads):
+        with contextlib.suppress(ValueError, TypeError, SyntaxError, RecursionError):
+            value = read(text)
+    return value
 
 
 _WANTED = {

@@ -30,6 +30,7 @@ LORA_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, le=2**31)]
 
 
 def _one_of(names: Iterable[str]) -> AfterValidator:
@@ -304,7 +305,7 @@ class Predict(Settings):
 class Evaluate(Settings):
     """How the run judges itself before the leaderboard does."""
 
-    seed: Count = 42
+    seed: Seed = 42
     """Seed of the split, so that runs of other seeds hold out the same rows and can be compared."""
 
     mode: Literal["holdout", "folds", "none"] = "holdout"
@@ -349,7 +350,7 @@ class Config(Settings):
 
     preset: str
     """The preset that this was resolved from."""
-    seed: Annotated[int, Field(ge=0, le=2**31)] = 42
+    seed: Seed = 42
     """Seed of the first member and of every shuffle but the split."""
     competition: Competition
     kernel: Kernel = Kernel()
