@@ -71,7 +71,7 @@ def start(config: Config, started: float) -> NoReturn:
     until = started + 60 * config.run.time_limit_minutes
     cards = hardware.cards()
     try:
-        hardware.choose(cards, config.run.cards)
+        hardware.choose(cards, config.run.cards, config.kernel.accelerator)
     except HardwareUnfit:
         become_pipeline(variables)  # which says why; nothing is installed for that
     download = None

@@ -20,14 +20,17 @@ MAY_IMPORT = {
     "kit.errors": set(),
     "kit.files": {"kit.errors"},
     "kit.presets": set(),
-    "kit.settings": {"kit.task.metrics", "kit.task.prompt"},
+    "kit.accelerators": set(),
+    "kit.settings": {"kit.accelerators", "kit.task.metrics", "kit.task.prompt"},
     "kit.progress": set(),
     "kit.command": {"kit.errors", "kit.files", "kit.progress", "kit.environment", "kit.config"},
     "kit.outputs": {"kit.errors", "kit.files"},
     "kit.environment": {"kit.errors"},
     "kit.config": {"kit.errors", "kit.files", "kit.presets", "kit.settings"},
     "kit.task": {"kit.errors", "kit.files", "kit.config", "kit.task"},
-    "kit.pipeline.machine": {"kit.errors", "kit.files", "kit.config", "kit.pipeline.machine"},
+    "kit.pipeline.machine": {
+        *("kit.errors", "kit.files", "kit.accelerators", "kit.config", "kit.pipeline.machine"),
+    },
     "kit.pipeline.answering": {"kit.errors", "kit.config", "kit.pipeline", "kit.pipeline.answering"},
     "kit.pipeline.training": {
         *("kit.errors", "kit.files", "kit.environment", "kit.config", "kit.task"),
@@ -48,7 +51,7 @@ MAY_IMPORT = {
     "kit.bundle": {"kit.errors", "kit.files", "kit.config", "kit.progress", "kit.bundle"},
     "kit.remote": {
         *("kit.errors", "kit.files", "kit.outputs", "kit.environment", "kit.config", "kit.progress"),
-        *("kit.task", "kit.bundle", "kit.remote"),
+        *("kit.accelerators", "kit.task", "kit.bundle", "kit.remote"),
     },
     "kit.review": {
         *("kit.errors", "kit.files", "kit.outputs", "kit.config", "kit.progress", "kit.task", "kit.review"),
@@ -56,7 +59,7 @@ MAY_IMPORT = {
     "kit.fetch": {"kit.errors", "kit.files", "kit.config", "kit.task", "kit.fetch"},
     "local_kaggle": {"local_kaggle"},
 }
-"""What each room may import of ours; settings offer the rows of two tables, which import no settings."""
+"""What each room may import of ours; settings offer the rows of three tables, which import no settings."""
 
 FORBIDDEN = {
     "kit.task": HEAVY | CLIENT | {"rich"},

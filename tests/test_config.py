@@ -24,6 +24,15 @@ def kit_toml(tmp_path: Path) -> Path:
     return path
 
 
+def test_a_preset_uses_the_whole_machine() -> None:
+    """A member a card of the accelerator, unless the preset or SET says otherwise."""
+    for name, cards, members in (("NvidiaL4", 4, 4), ("NvidiaH100", 1, 1), ("NvidiaTeslaT4", 2, 2)):
+        run = settings.resolve("t4x2", [f"kernel.accelerator={name}"]).run
+        assert (run.cards, run.members) == (cards, members)
+    assert settings.resolve("t4x2", ["kernel.accelerator=NvidiaL4", "run.members=1"]).run.members == 1
+    assert settings.resolve("t4x2-cv", ["kernel.accelerator=NvidiaL4"]).run.members == 1
+
+
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_every_preset_resolves_and_survives_the_bundle(preset: str) -> None:
     """Config to JSON and back is the same config."""
@@ -74,6 +83,9 @@ def test_a_preset_of_kit_toml_may_extend_a_shipped_one(kit_toml: Path) -> None:
     ("preset", "override", "says"),
     [
         ("t4x3", "", "did you mean 't4x2'"),
+        ("t4x2", "kernel.accelerator=NvidiaTeslaP100", "did you mean 'NvidiaTeslaA100'"),
+        ("t4x2", "run.cards=4", "NvidiaTeslaT4 has 2"),
+        ("t4x2", "kernel.image=latest", "text of the form"),
         ("tiny", "train.epoch=2", "did you mean 'train.epochs'"),
         ("tiny", "epochs=2", "did you mean 'train.epochs'"),
         ("tiny", "train.epochs=two", "train.epochs = 'two'"),

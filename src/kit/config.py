@@ -199,6 +199,7 @@ _WANTED = {
     "dict_type": "a table is needed",
     "model_type": "a table is needed",
     "literal_error": "{expected} is needed",
+    "string_pattern_mismatch": "text of the form {pattern} is needed",
     "greater_than": "more than {gt} is needed",
     "greater_than_equal": "at least {ge} is needed",
     "less_than": "less than {lt} is needed",

@@ -55,6 +55,11 @@ def session_number() -> int | None:
     return int(found[1]) if found else None
 
 
+def docker_image() -> str:
+    """Return the image that this kernel runs in, as Kaggle names it; empty elsewhere."""
+    return os.environ.get("KAGGLE_DOCKER_IMAGE", "")
+
+
 def kaggle_config_dir() -> Path:
     """Return the folder of kaggle.json by the rules of Kaggle's own command."""
     if chosen := os.environ.get("KAGGLE_CONFIG_DIR"):

@@ -10,7 +10,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from kit.accelerators import ACCELERATORS, DEFAULT
 from kit.task.metrics import METRICS
 from kit.task.prompt import STYLES, fields
 
@@ -178,8 +179,10 @@ class Kernel(Settings):
 
     title: str = Field(default="Sentiment QLoRA", min_length=5)
     """The kernel's title; its slug is made from it, with the preset's name behind it."""
-    accelerator: Literal["NvidiaTeslaT4", "none"] = "NvidiaTeslaT4"
-    """`NvidiaTeslaT4` is two T4 cards; a single one is not offered (kaggle-cli pull request 1198)."""
+    accelerator: Annotated[str, _one_of(ACCELERATORS)] = DEFAULT
+    """`NvidiaTeslaT4` is two T4 cards, `NvidiaL4` four L4; the others are one card, `none` is the CPU."""
+    image: Annotated[str, Field(pattern=r"^(default|[\w./-]+@sha256:[0-9a-f]{64})$")] = "default"
+    """Docker image, by its digest; where queues are long, a named one has started in seconds."""
     private: bool = True
     """Whether only you can see the kernel."""
     internet: bool = True
@@ -322,9 +325,9 @@ class Run(Settings):
     """Members, cards and time."""
 
     members: Positive = 2
-    """Models trained with seeds seed, seed + 1, …, of each fold where there are folds; they are averaged."""
+    """Models trained with seeds seed, seed + 1, …, of each fold; averaged. Unset: one for each card."""
     cards: Count = 2
-    """GPUs that must be there; 0 runs on the CPU where there is none."""
+    """GPUs that must be there, unset all of the accelerator's; 0 runs on the CPU where there is none."""
     one_member_on_all_cards: bool = True
     """Train a single member on all cards at once (DDP); where that cannot start, two seeds take its place."""
     cpu_processes: Positive = 1
@@ -362,6 +365,23 @@ class Config(Settings):
     predict: Predict = Predict()
     evaluate: Evaluate = Evaluate()
     run: Run = Run()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _use_the_whole_machine(cls, values: Any) -> Any:
+        kernel, run = values.get("kernel", {}), values.get("run", {})
+        name = kernel.get("accelerator", DEFAULT) if isinstance(kernel, dict) else ""
+        if name not in ACCELERATORS or not isinstance(run, dict):
+            return values  # refused below, by name
+        lent = ACCELERATORS[name].cards
+        return {**values, "run": {"cards": lent, "members": max(1, lent), **run}}
+
+    @model_validator(mode="after")
+    def _cards_are_there(self) -> Config:
+        lent = ACCELERATORS[self.kernel.accelerator].cards
+        if lent and self.run.cards > lent:
+            raise ValueError(f"run.cards = {self.run.cards}, and {self.kernel.accelerator} has {lent}")
+        return self
 
     @model_validator(mode="after")
     def _rows_fit_bins(self) -> Config:

@@ -35,6 +35,13 @@ def test_a_missing_or_retired_card_ends_the_run_with_the_reason(
         hardware.choose(found, wanted)
 
 
+def test_a_smaller_card_than_was_asked_for_ends_the_run() -> None:
+    """Kaggle gives another machine in silence."""
+    with pytest.raises(HardwareUnfit, match="NvidiaH100 was asked for, and Tesla T4 came"):
+        hardware.choose((T4, T4), 1, "NvidiaH100")
+    assert hardware.choose((H100,), 1, "NvidiaTeslaA100") == (H100,)
+
+
 @pytest.mark.parametrize(
     ("used", "wanted", "dtype"),
     [((T4, T4), "auto", "float16"), ((H100,), "auto", "bfloat16"), ((H100, T4), "auto", "float16"),

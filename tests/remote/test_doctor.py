@@ -141,7 +141,6 @@ def test_without_credentials_the_table_is_whole(
     [
         ({"title": "Another Title"}, "slug"),
         ({"id": "your-username/little-kernel-t4x2"}, "slug"),
-        ({"machine_shape": "NvidiaTeslaP100"}, "accelerator"),
     ],
 )
 def test_what_stands_in_the_build_is_judged(

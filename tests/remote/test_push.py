@@ -157,12 +157,6 @@ def test_a_source_that_is_dropped_in_silence_is_an_error(
         ("print()", {"title": "Other Title"}, "would be filed as 'other-title'"),
         ("print()", {"title": "Ha", "id": "tester/ha"}, "would be filed as"),
         ("print()", {"id": "your-username/little-kernel-tiny"}, "names no owner"),
-        (
-            "print()",
-            {"enable_gpu": True, "machine_shape": "NvidiaTeslaP100"},
-            "'NvidiaTeslaP100' is unknown or",
-        ),
-        ("print()", {"enable_gpu": True}, "accelerator None is unknown"),
     ],
 )
 def test_what_kaggle_would_refuse_without_a_reason_is_refused_here(

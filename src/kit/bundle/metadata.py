@@ -74,6 +74,8 @@ def build(config: Config, *, owner: str = PLACEHOLDER_OWNER, template: Path = TE
         kept["competition_sources"] = []  # the template is another competition's
     sources = {name: list(dict.fromkeys([*own, *kept.get(name, ())])) for name, own in settings.items()}
     merged: dict[str, Any] = {"language": "python", "kernel_type": "script", **kept, **decided, **sources}
+    if config.kernel.image != "default":
+        merged["docker_image"] = config.kernel.image
     if gpu:
         merged["machine_shape"] = config.kernel.accelerator
     else:

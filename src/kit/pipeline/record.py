@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from kit import files, outputs
+from kit import environment, files, outputs
 from kit.errors import KitError
 from kit.pipeline.answers import Answers, make_room, write_first
 from kit.pipeline.machine.hardware import Card, Precision
@@ -60,6 +60,7 @@ class RunRecord:
     config: dict[str, object]
     schema: int = SCHEMA
     ended: str = "started"
+    image: str = field(default_factory=environment.docker_image)
     failed: dict[str, str] = field(default_factory=dict)
     """Why members gave no answers, by their names."""
     answered_by: list[str] = field(default_factory=list)

@@ -72,7 +72,7 @@ def run(config: Config, input_root: Path, working: Path, record: RunRecord) -> N
     begun = environment.started() or time.monotonic()
     limit = 60 * config.run.time_limit_minutes
     spare = min(SPARE_SECONDS, SPARE_PART * limit)
-    cards = hardware.choose(hardware.cards(), config.run.cards)
+    cards = hardware.choose(hardware.cards(), config.run.cards, config.kernel.accelerator)
     record.cards, record.precision = list(cards), hardware.precision(cards, config.model.dtype)
     events.emit(
         "start", preset=config.preset, cards=[card.name for card in cards], dtype=record.precision.dtype

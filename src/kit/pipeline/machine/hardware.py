@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 
+from kit.accelerators import ACCELERATORS, DEFAULT
 from kit.errors import HardwareUnfit
 
 
@@ -45,10 +46,11 @@ def cards() -> tuple[Card, ...]:
     return tuple(found)
 
 
-def choose(found: tuple[Card, ...], wanted: int) -> tuple[Card, ...]:
+def choose(found: tuple[Card, ...], wanted: int, accelerator: str = DEFAULT) -> tuple[Card, ...]:
     """Return the cards to use: `wanted` of them, or with 0 the first one if there is any.
 
-    Raises HardwareUnfit where cards are missing or too old for torch (sm_60 was dropped; docker-python 1546).
+    Raises HardwareUnfit where cards are missing, smaller than the accelerator's, or too old for torch (sm_60
+    was dropped; docker-python 1546).
     """
     if len(found) < wanted:
         names = ", ".join(card.name for card in found) or "none"
@@ -58,6 +60,11 @@ def choose(found: tuple[Card, ...], wanted: int) -> tuple[Card, ...]:
         )
     used = found[: wanted or 1]
     for card in used:
+        if wanted and card.memory < ACCELERATORS[accelerator].memory_gib * 2**30:
+            raise HardwareUnfit(
+                f"{accelerator} was asked for, and {card.name} came, with {card.memory / 2**30:.0f} GiB",
+                hint="another push, or kernel.accelerator=NvidiaTeslaT4",
+            )
         if card.capability < (7, 0):
             raise HardwareUnfit(
                 f"{card.name} is compute capability {card.capability[0]}.{card.capability[1]}, "

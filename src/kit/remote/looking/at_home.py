@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+from kit.accelerators import ACCELERATORS
 from kit.bundle import metadata, pins
 from kit.bundle.build import Built
 from kit.bundle.tree import LIMIT_BYTES
@@ -38,11 +39,12 @@ def script(client: Client, config: Config, built: Built, facts: dict[str, Any]) 
         yield Check("private", "warn", "everybody will see this kernel", "kernel.private=true")
     if "sources" in found:
         yield Check("source", "fail", found["sources"].message, found["sources"].hint)
+    machine = ACCELERATORS[config.kernel.accelerator]
     size = len(built.bundle.text.encode())
     good = {
         "slug": facts["id"],
         "size": f"{size:,} of {LIMIT_BYTES:,} bytes",
-        "accelerator": f"{facts['machine_shape']}, two cards" if facts["enable_gpu"] else "none, the CPU",
+        "accelerator": f"{config.kernel.accelerator}, {machine.note or f'{machine.cards} cards'}",
     }
     for name, text in good.items():
         objection = found.get("owner" if name == "slug" and "owner" in found else name)

@@ -12,8 +12,6 @@ from kit.bundle.tree import LIMIT_BYTES
 from kit.errors import KitError
 
 SHORTEST_TITLE = 5
-ACCELERATORS = ("NvidiaTeslaT4",)
-"""T4 x2. For a retired or an unknown name Kaggle gives another machine in silence."""
 _PAIR = r"[A-Za-z0-9_-]+/[A-Za-z0-9_-]+"
 SOURCES = {
     "competition": (r"[a-z0-9-]+", "its rules are not accepted, or there is no such competition"),
@@ -56,12 +54,6 @@ def objections(
     if size > LIMIT_BYTES:
         refusals["size"] = PushRefused(
             f"the script has {size:,} bytes, Kaggle takes {LIMIT_BYTES:,}", hint="make bundle"
-        )
-    shape = facts.get("machine_shape")
-    if facts["enable_gpu"] and shape not in ACCELERATORS:
-        refusals["accelerator"] = PushRefused(
-            f"accelerator {shape!r} is unknown or retired, another machine would come",
-            hint=f"kernel.accelerator={ACCELERATORS[0]}",
         )
     if not facts["enable_gpu"] and not is_local and not is_preparation:
         refusals["accelerator"] = PushRefused(
