@@ -12,6 +12,7 @@ export KIT_GRID = $(value GRID)
 export KIT_TIMEOUT = $(value TIMEOUT)
 export KIT_COMPETITION = $(value COMPETITION)
 export KIT_KIND = $(value KIND)
+export KIT_WHEN = $(value WHEN)
 export KIT_MESSAGE = $(value MESSAGE)
 export KIT_NOTE = $(value NOTE)
 export KIT_RESUME = $(value RESUME)
@@ -20,7 +21,7 @@ export KIT_DATASET = $(value DATASET)
 export KIT_YES = $(value YES)
 export KIT_AGAIN = $(value FORCE)
 export KIT_DISCARD = $(value DISCARD)
-unexport PRESET SET RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION KIND MESSAGE NOTE RESUME FROM DATASET YES FORCE DISCARD
+unexport PRESET SET RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION KIND WHEN MESSAGE NOTE RESUME FROM DATASET YES FORCE DISCARD
 
 .PHONY: help
 help: ## list the verbs and the variables
@@ -34,6 +35,7 @@ help: ## list the verbs and the variables
 	@echo "  GRID='a.b=1,2'     the values of a sweep"
 	@echo "  RESUME=v3, FROM=v3 for push: go on with a run, or answer with its adapters; DATASET=owner/slug holds it"
 	@echo "  COMPETITION=slug   for init;  MESSAGE='words' for submit;  NOTE='why' for push and dry-run"
+	@echo "  KIND=code          for rehearse: a code competition;  WHEN=free for push: once a session is free"
 
 # Looked at before each verb, in milliseconds: made again when the pins change or something is damaged.
 .PHONY: .venv/.home .venv/.train .venv/.dev

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from kit.command import options, run
 
 
 def main() -> None:
-    arguments = options(__doc__, "preset", "set", "resume", "from", "dataset", "note").parse_args()
+    arguments = options(__doc__, "preset", "set", "resume", "from", "dataset", "note", "when").parse_args()
 
     from kit import config
     from kit.errors import KitError
     from kit.remote import workflow
-    from kit.remote.pushing import lookup, resume
+    from kit.remote.pushing import free, lookup, resume
     from kit.remote.wire import client
 
     if arguments.resume and arguments.answer_from:
@@ -22,7 +24,8 @@ def main() -> None:
         resolved = settings(workflow.find(kaggle, earlier), arguments.set, dataset=arguments.dataset)
     else:
         resolved = config.resolve(arguments.preset, arguments.set)
-    pushed = workflow.look_and_push(kaggle, resolved, arguments.note)
+    attempt = partial(workflow.look_and_push, kaggle, resolved, arguments.note)
+    pushed = free.push(kaggle, attempt) if arguments.when == "free" else attempt()
     if not lookup.has_opened(kaggle, pushed):
         print(f"no session of {pushed.name} has opened yet; look at {pushed.url} whether one does")
     print(f"next: make watch RUN={pushed.name}")

@@ -50,6 +50,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "code",
         "help": "rehearse a code competition: adapters, infer, a rerun on hidden rows",
     },
+    "when": {"metavar": "free", "help": "wait for a free session and GPU hours"},
     "message": {"metavar": "WORDS", "help": "words to find the submission by"},
     "note": {"metavar": "WORDS", "help": "why this run is made"},
     "resume": {"metavar": "RUN", "help": "go on with an earlier run, with its settings"},

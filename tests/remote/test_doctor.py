@@ -59,7 +59,7 @@ def test_a_fit_push_passes_every_check(examine: Callable[..., dict[str, Check]])
     checks = examine()
     assert {name: check.verdict for name, check in checks.items()} == {
         **dict.fromkeys(("slug", "size", "accelerator", "requirements", "disk", "credentials"), "pass"),
-        **dict.fromkeys(("quota", "sessions", "competition"), "pass"),
+        **dict.fromkeys(("image", "quota", "sessions", "competition"), "pass"),
         "smoke": "warn",
     }
     assert checks["credentials"].text == "tester, by KAGGLE_USERNAME and KAGGLE_KEY"

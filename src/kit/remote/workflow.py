@@ -89,7 +89,9 @@ def watch_to_end(client: Client, run: Run, deadline_seconds: float) -> Finished:
     print(f"watching {run.name}: {run.url} (Ctrl-C {leaves})", flush=True)
     try:
         with Screen() as screen:
-            return watch.watch(client, run, deadline_seconds, screen.on_line, screen.on_update)
+            finished = watch.watch(client, run, deadline_seconds, screen.on_line, screen.on_update)
+        _keep_image(client, run)
+        return finished
     except KeyboardInterrupt:
         rehearsed = f"{run.name} is left before its end, which comes with that of its Kaggle on this machine"
         goes_on = f"{run.name} goes on; make watch RUN={run.name} shows it again"
@@ -97,11 +99,20 @@ def watch_to_end(client: Client, run: Run, deadline_seconds: float) -> Finished:
         raise
     except RunFailed as failed:
         _show_failure(failed)
+        _keep_image(client, run)
         try:
             print(f"its log and outputs are in {pull.pull(client, run).folder}", flush=True)
         except KitError as error:
             print(f"its outputs could not be pulled: {error}", file=sys.stderr, flush=True)
         raise
+
+
+def _keep_image(client: Client, run: Run) -> None:
+    """Write the image that Kaggle says it ran this version in into push.json."""
+    with suppress(KaggleError):
+        image = client.call("GetKernel", patient=False, **run.pinned).metadata.docker_image
+        path = run.folder / "push.json"
+        runs.write_json(path, runs.read_json(path) | {"image": str(image or "")})
 
 
 def _show_failure(failed: RunFailed) -> None:

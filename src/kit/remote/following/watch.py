@@ -29,6 +29,8 @@ SILENCE_SECONDS = 900.0
 """Longest time without any answer from Kaggle that says something of this run."""
 QUEUE_SECONDS = 30
 """How long Kaggle may hold a request for a log that has not begun; below the read time limit."""
+LONG_QUEUE_SECONDS = 600.0
+"""How long a session is QUEUED before that is said, and said again."""
 SO_FAR_SECONDS = 5.0
 """Silence after which a log that is still written counts as read."""
 
@@ -72,7 +74,7 @@ def watch(
     """
     seen = _Log(on_line, on_update)
     now, started = client.clock.now, client.clock.now()
-    heard, pause = started, POLL_SECONDS
+    heard, queued, pause = started, started, POLL_SECONDS
     stalled: float | None = None
     while True:
         before = seen.length
@@ -85,6 +87,11 @@ def watch(
             heard = now()
         elif now() - heard > SILENCE_SECONDS:
             raise _unwatched(run, f"no word from Kaggle for {now() - heard:.0f} s ({status.failure})")
+        if status.name != "QUEUED":
+            queued = now()
+        elif now() - queued > LONG_QUEUE_SECONDS:
+            queued = now()
+            on_line("stderr", _long_queue(run, (now() - started) / 60))
         if status.has_ended:
             seen.finish(client, run, is_over=status.has_succeeded)
             if status.has_succeeded:
@@ -119,6 +126,15 @@ def _ask_outputs(client: Client, run: Run, status: Status) -> tuple[bool, Status
         return True, session.by_outputs(client, run) or status
     except (Refused, Unsettled, LinkStale):
         return False, status
+
+
+def _long_queue(run: Run, minutes: float) -> str:
+    is_named = run.config["kernel"].get("image", "default") != "default"
+    return (
+        f"{run.name} is QUEUED, for {minutes:.0f} min now. What has helped: fewer sessions that are on, or "
+        f"make stop RUN={run.name} and {'another push' if is_named else 'one with an image'}, which started "
+        f"in seconds (kernel.image; make doctor shows one)"
+    )
 
 
 def _unwatched(run: Run, what: str) -> StillRunning:

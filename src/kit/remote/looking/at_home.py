@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -102,6 +103,17 @@ def training(config: Config) -> Iterator[Check]:
     else:
         hint = "fewer train.epochs, or fewer data.train_rows"
         yield Check("plan", "warn", f"{planned}, its limit is {config.run.time_limit_minutes:.0f}", hint)
+
+
+def image(config: Config, root: Path) -> Check:
+    """Say which image is asked for, and which one the last run had that tells."""
+    for path in sorted(runs.known_pushes(root), key=lambda path: path.stat().st_mtime, reverse=True):
+        if had := runs.read_json(path.parent / "run.json").get("image") or runs.read_json(path).get("image"):
+            run = runs.load(path.parent)
+            age = datetime.now(UTC) - datetime.fromisoformat(run.pushed_at)
+            text = f"{config.kernel.image}; {run.name}, {age.days} days ago, had kernel.image={had}"
+            return Check("image", "pass", text)
+    return Check("image", "pass", config.kernel.image)
 
 
 def requirements(client: Client) -> Check:

@@ -36,22 +36,16 @@ def quota(client: Client, config: Config, root: Path) -> Iterator[Check]:
     if config.kernel.accelerator == "none":
         yield Check("quota", "pass", "no GPU is asked for")
         return
-    answer = client.call("GetAcceleratorQuotaStatistics")
-    quota = answer.gpu_quota
-    if quota is None or quota.total_time_allowed is None:
+    hours = lookup.gpu_hours(client)
+    if hours is None:
         yield Check("quota", "warn", "Kaggle does not say how many GPU hours are left", f"{WEB}/settings")
         return
-    spent = [part.total_seconds() for part in (quota.time_used, quota.time_reserved) if part is not None]
-    whole = quota.total_time_allowed.total_seconds() / 3600
-    left = whole - sum(spent) / 3600
     minutes, source = expected_minutes(config, root)
-    renewed = (
-        f", renewed on {answer.quota_refresh_time:%a %d %b %H:%M} UTC" if answer.quota_refresh_time else ""
-    )
-    text = f"{left:.1f} of {whole:.0f} GPU hours left{renewed}; this run: {minutes:.0f} min ({source})"
-    if left <= 0:
-        yield Check("quota", "fail", text, "that day, or make rehearse")
-    elif left * 60 < minutes:
+    text = f"{hours.left:.1f} of {hours.whole:.0f} GPU hours left{hours.renewed}"
+    text += f"; this run: {minutes:.0f} min ({source})"
+    if hours.left <= 0:
+        yield Check("quota", "fail", text, "make push WHEN=free, which waits, or make rehearse")
+    elif hours.left * 60 < minutes:
         yield Check("quota", "warn", text, 'SET="run.time_limit_minutes=…"')
     else:
         yield Check("quota", "pass", text)

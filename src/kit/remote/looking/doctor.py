@@ -28,6 +28,7 @@ def examine(client: Client, config: Config, built: Built, *, root: Path = runs.R
     yield from at_home.files(client, config)
     yield from at_home.training(config)
     yield at_home.requirements(client)
+    yield at_home.image(config, root)
     yield at_home.disk(root)
     owner, _, slug = facts["id"].partition("/")
     looks: dict[str, Callable[[], Iterator[Check]]] = {

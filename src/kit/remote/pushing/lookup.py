@@ -32,6 +32,29 @@ class Saved:
     dropped: dict[str, list[str]]
 
 
+@dataclass(frozen=True)
+class GpuHours:
+    """What is left of a week's GPU hours, and when they are renewed, as the end of a sentence."""
+
+    left: float
+    whole: float
+    renewed: str
+
+
+def gpu_hours(client: Client) -> GpuHours | None:
+    """Return how many GPU hours are left, None where Kaggle does not say."""
+    answer = client.call("GetAcceleratorQuotaStatistics")
+    quota = answer.gpu_quota
+    if quota is None or quota.total_time_allowed is None:
+        return None
+    spent = [part.total_seconds() for part in (quota.time_used, quota.time_reserved) if part is not None]
+    whole = quota.total_time_allowed.total_seconds() / 3600
+    renewal = answer.quota_refresh_time
+    return GpuHours(
+        whole - sum(spent) / 3600, whole, f", renewed on {renewal:%a %d %b %H:%M} UTC" if renewal else ""
+    )
+
+
 def newest(client: Client, ref: str) -> Any | None:
     """Return the newest version's GetKernel answer, or None where there is no such kernel yet."""
     owner, _, slug = ref.partition("/")

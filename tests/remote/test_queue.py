@@ -1,0 +1,79 @@
+"""What holds a run up before it starts is said, and can be waited for or got round by naming an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from kaggle_fixtures import USER
+from quick_clock import QuickClock
+
+from kit import config as settings
+from kit.bundle import metadata
+from kit.bundle.build import Built
+from kit.config import Config
+from kit.remote import runs, workflow
+from kit.remote.following import watch
+from kit.remote.looking import at_home
+from kit.remote.pushing import free, push
+from kit.remote.pushing.objections import PushRefused
+from kit.remote.runs import Run
+from kit.remote.wire.client import Client
+from local_kaggle import faults
+from local_kaggle.server import Server
+
+IMAGE = f"gcr.io/kaggle-images/python@sha256:{'ab' * 32}"
+SPENT = {"gpuQuota": {"timeUsed": "108000s", "timeReserved": "0s", "totalTimeAllowed": "108000s"}}
+
+
+def test_a_long_queue_is_said_with_what_helps(
+    kaggle: Server, client: Client, finished: Callable[..., Run]
+) -> None:
+    """Every ten minutes, while the session is QUEUED and no longer."""
+    kaggle.faults.arm(faults.amend("GetKernelSessionStatus", {"status": "QUEUED"}, times=30))
+    said: list[str] = []
+    watch.watch(client, finished("print()"), 1e6, lambda _, line: said.append(line))
+    queued = [line for line in said if "is QUEUED, for 1" in line]
+    assert len(queued) == 1
+    assert "one with an image" in queued[0]
+    assert "make stop RUN=little-kernel-tiny/v1" in queued[0]
+
+
+def test_a_named_image_is_pushed_and_remembered(
+    kaggle: Server, client: Client, config: Config, make_built: Callable[..., Built]
+) -> None:
+    """Kaggle's word for it stands in push.json, and doctor tells it with its age."""
+    asked = settings.override(config, [f"kernel.image={IMAGE}"])
+    root = runs.RUNS / "of-a-test"
+    assert at_home.image(config, root).text == "default"
+    run = push.push(client, make_built(asked), asked, root=root)
+    workflow.watch_to_end(client, run, 600)
+    told = runs.read_json(run.folder / "push.json")["image"]
+    assert told == kaggle.state.version(USER, USER, run.slug).push.docker_image == IMAGE
+    text = at_home.image(config, root).text
+    assert text == f"default; {run.folder.parent.name}/v1, 0 days ago, had kernel.image={IMAGE}"
+    assert "docker_image" not in metadata.build(config)
+
+
+def test_a_push_waits_until_a_session_and_hours_are_free(
+    kaggle: Server, client: Client, clock: QuickClock, push: Callable[..., Run]
+) -> None:
+    """Nothing is sent before: a first push that is refused leaves a kernel that blocks its name."""
+    kaggle.faults.arm(faults.amend("GetAcceleratorQuotaStatistics", SPENT, times=2))
+    said: list[str] = []
+    assert free.push(client, push, tell=said.append).version == 1
+    assert len(said) == 2
+    assert all("no GPU hour is left, renewed on Sat" in line for line in said)
+    assert sum(clock.slept) >= 2 * free.PAUSE_SECONDS
+
+
+def test_only_a_refusal_that_time_heals_is_waited_for(client: Client, push: Callable[..., Run]) -> None:
+    """The session count may change between the look and the push; a title does not."""
+    refusals = ["Maximum batch GPU session count of 2 reached.", "Title must be at least five characters."]
+
+    def refused() -> Run:
+        raise PushRefused(refusals.pop(0))
+
+    with pytest.raises(PushRefused, match="Title"):
+        free.push(client, refused, tell=lambda _: None)
+    assert not refusals
