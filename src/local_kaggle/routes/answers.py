@@ -11,6 +11,8 @@ from local_kaggle.sessions import Sessions
 from local_kaggle.state import Refused, State, Version
 
 Item = TypeVar("Item")
+Handler = Callable[[State, Sessions, Any], Any]
+Routes = Mapping[str, tuple[Any, Handler]]
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Answer:
     """Answer with this object and some fields beside it."""
 
     body: Any
-    written: Mapping[str, Any]
+    written: Mapping[str, Any] = field(default_factory=dict)
     """Fields that the SDK's own serialiser would write wrongly."""
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """Fields that a gentle profile writes although they hold the SDK's default."""
@@ -45,7 +47,11 @@ class Answer:
         return payload
 
 
-Handler = Callable[[State, Sessions, Any], Any]
+def fill(body: Any, **values: Any) -> Any:
+    """Set fields of one of the SDK's objects, which checks their types, and give it back."""
+    for name, value in values.items():
+        setattr(body, name, value)
+    return body
 
 
 def page(state: State, items: Sequence[Item], request: Any) -> tuple[Sequence[Item], str]:
@@ -63,10 +69,10 @@ def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
 
 
-def table(service: str, types: Any, *handlers: Handler) -> dict[str, tuple[Any, Handler]]:
+def table(service: str, types: Any, *handlers: Handler) -> Routes:
     """Name each handler's method and request type after the function."""
-    routes = {}
-    for handler in handlers:
-        method = handler.__name__.title().replace("_", "")
-        routes[f"{service}/{method}"] = (getattr(types, f"Api{method}Request"), handler)
-    return routes
+    methods = {handler.__name__.title().replace("_", ""): handler for handler in handlers}
+    return {
+        f"{service}/{method}": (getattr(types, f"Api{method}Request"), handler)
+        for method, handler in methods.items()
+    }

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from kagglesdk.competitions.types import competition_api_service as c
 from kagglesdk.competitions.types.submission_status import SubmissionStatus
 
 from local_kaggle import submissions
-from local_kaggle.routes.answers import Answer, Handler, Redirect, moment, page, table
+from local_kaggle.routes.answers import Answer, Redirect, fill, moment, page, table
 from local_kaggle.scoring import METRICS
 from local_kaggle.sessions import Sessions
 from local_kaggle.state import Refused, State, Submission
@@ -20,32 +19,35 @@ UPLOAD_LIMIT_BYTES = 1 << 28
 def get_competition(state: State, _: Sessions, request: Any) -> Any:
     _check_competition(state, request)
     settings = state.settings
-    response = c.ApiCompetition()
-    response.id = 1
-    response.ref = f"{state.base_url}/competitions/{settings.slug}"
-    response.url = response.ref
-    response.title = settings.slug.replace("-", " ").title()
-    response.category = "Community"
-    response.evaluation_metric = METRICS[settings.metric].title
-    response.max_daily_submissions = settings.max_daily_submissions
-    response.is_kernels_submissions_only = settings.notebooks_only
-    response.user_has_entered = settings.joined
-    return Answer(response, {}, {"userHasEntered": settings.joined, "submissionsDisabled": False})
+    response = fill(
+        c.ApiCompetition(),
+        id=1,
+        ref=f"{state.base_url}/competitions/{settings.slug}",
+        url=f"{state.base_url}/competitions/{settings.slug}",
+        title=_title(state),
+        category="Community",
+        evaluation_metric=METRICS[settings.metric].title,
+        max_daily_submissions=settings.max_daily_submissions,
+        is_kernels_submissions_only=settings.notebooks_only,
+        user_has_entered=settings.joined,
+    )
+    return Answer(response, defaults={"userHasEntered": settings.joined, "submissionsDisabled": False})
 
 
 def list_data_files(state: State, _: Sessions, request: Any) -> Any:
     _check_competition(state, request)
-    response = c.ApiListDataFilesResponse()
-    shown, response.next_page_token = page(state, sorted(state.competition_folder.iterdir()), request)
-    files = []
-    for path in shown:
-        file = c.ApiDataFile()
-        file.ref = file.name = path.name
-        file.total_bytes = path.stat().st_size
-        file.creation_date = moment(path.stat().st_mtime)
-        files.append(file)
-    response.files = files
-    return response
+    shown, token = page(state, sorted(state.competition_folder.iterdir()), request)
+    files = [
+        fill(
+            c.ApiDataFile(),
+            ref=path.name,
+            name=path.name,
+            total_bytes=path.stat().st_size,
+            creation_date=moment(path.stat().st_mtime),
+        )
+        for path in shown
+    ]
+    return fill(c.ApiListDataFilesResponse(), files=files, next_page_token=token)
 
 
 def download_data_file(state: State, _: Sessions, request: Any) -> Redirect:
@@ -64,16 +66,17 @@ def start_submission_upload(state: State, _: Sessions, request: Any) -> Any:
     _check_competition(state, request)
     if not 0 <= request.content_length <= UPLOAD_LIMIT_BYTES:
         raise Refused(400, f"The upload must have at most {UPLOAD_LIMIT_BYTES} bytes.")
-    response = c.ApiStartSubmissionUploadResponse()
-    response.token = state.start_upload(request.file_name, request.content_length)
-    response.create_url = f"{state.base_url}/upload/{response.token}"
-    return response
+    token = state.start_upload(request.file_name, request.content_length)
+    return fill(
+        c.ApiStartSubmissionUploadResponse(), token=token, create_url=f"{state.base_url}/upload/{token}"
+    )
 
 
 def create_submission(state: State, _: Sessions, request: Any) -> Any:
     _check_competition(state, request)
     submission = submissions.submit_file(state, request.blob_file_tokens, request.submission_description)
-    return _submitted(state, c.ApiCreateSubmissionResponse(), submission)
+    message = f"Successfully submitted to {_title(state)}"
+    return fill(c.ApiCreateSubmissionResponse(), message=message, ref=submission.ref)
 
 
 def create_code_submission(state: State, sessions: Sessions, request: Any) -> Any:
@@ -86,7 +89,8 @@ def create_code_submission(state: State, sessions: Sessions, request: Any) -> An
     submission = submissions.submit_version(
         state, sessions, version, request.file_name, request.submission_description
     )
-    return _submitted(state, c.ApiCreateCodeSubmissionResponse(), submission)
+    message = f"Successfully submitted to {_title(state)}"
+    return fill(c.ApiCreateCodeSubmissionResponse(), message=message, ref=submission.ref)
 
 
 def get_submission(state: State, _: Sessions, request: Any) -> Any:
@@ -98,20 +102,23 @@ def get_submission(state: State, _: Sessions, request: Any) -> Any:
 
 def list_submissions(state: State, _: Sessions, request: Any) -> Any:
     _check_competition(state, request)
-    response = c.ApiListSubmissionsResponse()
     shown, token = page(state, list(reversed(state.submissions)), request)
-    response.next_page_token = token
+    response = fill(c.ApiListSubmissionsResponse(), next_page_token=token)
     return Answer(response, {"submissions": [_submission(state, entry).payload(state) for entry in shown]})
 
 
 def get_submission_limits(state: State, _: Sessions, request: Any) -> Any:
     _check_competition(state, request)
     today = submissions.today(state)
-    response = c.ApiSubmissionLimits()
-    response.num_today = today
-    response.num_total = len(state.submissions)
-    response.num_allowed_now = max(0, state.settings.max_daily_submissions - today)
-    return Answer(response, {}, {"numAllowedNow": response.num_allowed_now, "numToday": today})
+    left = max(0, state.settings.max_daily_submissions - today)
+    response = fill(
+        c.ApiSubmissionLimits(), num_today=today, num_total=len(state.submissions), num_allowed_now=left
+    )
+    return Answer(response, defaults={"numAllowedNow": left, "numToday": today})
+
+
+def _title(state: State) -> str:
+    return state.settings.slug.replace("-", " ").title()
 
 
 def _check_competition(state: State, request: Any, *, joined: bool = False) -> None:
@@ -123,30 +130,29 @@ def _check_competition(state: State, request: Any, *, joined: bool = False) -> N
         )
 
 
-def _submitted(state: State, response: Any, submission: Submission) -> Any:
-    response.message = f"Successfully submitted to {state.settings.slug.replace('-', ' ').title()}"
-    response.ref = submission.ref
-    return response
-
-
 def _submission(state: State, submission: Submission) -> Answer:
     seen = submissions.poll(state, submission)
-    entry = c.ApiSubmission()
-    entry.ref = seen.ref
-    entry.file_name = seen.file_name
-    entry.description = seen.description
-    entry.total_bytes = seen.total_bytes
-    entry.date = moment(seen.date)
-    entry.submitted_by = entry.submitted_by_ref = entry.team_name = state.settings.user
-    entry.status = SubmissionStatus[seen.status]
+    user = state.settings.user
+    entry = fill(
+        c.ApiSubmission(),
+        ref=seen.ref,
+        file_name=seen.file_name,
+        description=seen.description,
+        total_bytes=seen.total_bytes,
+        date=moment(seen.date),
+        submitted_by=user,
+        submitted_by_ref=user,
+        team_name=user,
+        status=SubmissionStatus[seen.status],
+    )
     if seen.status == "COMPLETE":
         entry.public_score = f"{seen.score:.5f}"
     if seen.status == "ERROR":
         entry.error_description = seen.error
-    return Answer(entry, {}, {"status": seen.status})
+    return Answer(entry, defaults={"status": seen.status})
 
 
-ROUTES: Mapping[str, tuple[Any, Handler]] = table(
+ROUTES = table(
     "competitions.CompetitionApiService",
     c,
     get_competition,

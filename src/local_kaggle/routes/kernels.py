@@ -6,18 +6,18 @@ The wire format is the SDK's own; only durations are written here, because its s
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
 from kagglesdk.kernels.types import kernels_api_service as k
-from kagglesdk.kernels.types.kernels_enums import KernelsListViewType, KernelWorkerStatus
+from kagglesdk.kernels.types.kernels_enums import KernelWorkerStatus
 
-from local_kaggle.routes.answers import Answer, Handler, LogOf, moment, page, table
+from local_kaggle.routes.answers import Answer, LogOf, fill, moment, page, table
 from local_kaggle.sessions import Sessions
 from local_kaggle.state import Push, Refused, State, Version, quota_refresh
 
+_NOT_IN_METADATA = ("owner", "session_timeout_seconds")
 _IMAGE = "gcr.io/kaggle-gpu-images/python"
 
 
@@ -33,15 +33,16 @@ def save_kernel(state: State, sessions: Sessions, request: Any) -> Any:
     pushed = sessions.push(Push(**own, **copied), request.text)
     response = k.ApiSaveKernelResponse()
     if pushed.kernel is None or pushed.version is None:
-        response.error = pushed.error
-        return response
-    response.ref = f"/code/{pushed.kernel.owner}/{pushed.kernel.slug}"
-    response.url = f"{state.base_url}{response.ref}"
-    response.version_number = pushed.version.number
-    response.kernel_id = pushed.kernel.id
-    for kind, handles in pushed.invalid.items():
-        setattr(response, f"invalid_{kind}_sources", handles)
-    return response
+        return fill(response, error=pushed.error)
+    ref = f"/code/{pushed.kernel.owner}/{pushed.kernel.slug}"
+    return fill(
+        response,
+        ref=ref,
+        url=f"{state.base_url}{ref}",
+        version_number=pushed.version.number,
+        kernel_id=pushed.kernel.id,
+        **{f"invalid_{kind}_sources": handles for kind, handles in pushed.invalid.items()},
+    )
 
 
 def get_kernel(state: State, _: Sessions, request: Any) -> Any:
@@ -50,31 +51,28 @@ def get_kernel(state: State, _: Sessions, request: Any) -> Any:
         # Kaggle breaks on a kernel that a refused first push left without a version.
         raise Refused(500, "Internal error encountered.")
     version = _version(state, request)
-    response = k.ApiGetKernelResponse()
-    response.metadata = _metadata(state, version)
-    response.blob = k.ApiKernelBlob()
-    response.blob.source = state.source(version)
-    response.blob.language = version.push.language
-    response.blob.kernel_type = version.push.kernel_type
-    response.blob.slug = version.slug
-    return response
+    blob = fill(
+        k.ApiKernelBlob(),
+        source=state.source(version),
+        language=version.push.language,
+        kernel_type=version.push.kernel_type,
+        slug=version.slug,
+    )
+    return fill(k.ApiGetKernelResponse(), metadata=_metadata(state, version), blob=blob)
 
 
 def list_kernels(state: State, _: Sessions, request: Any) -> Any:
-    wanted_user = request.user or state.settings.user
-    mine_only = request.group == KernelsListViewType.PROFILE or request.user
     with state.changed:
         kernels = [
             kernel
             for kernel in reversed(state.kernels)
-            if (kernel.owner == wanted_user or not mine_only)
+            if request.user in ("", kernel.owner)
             and request.search.lower() in kernel.title.lower()
             and kernel.versions
         ]
-    response = k.ApiListKernelsResponse()
-    shown, response.next_page_token = page(state, kernels, request)
-    response.kernels = [_metadata(state, kernel.versions[-1]) for kernel in shown]
-    return response
+    shown, token = page(state, kernels, request)
+    listed = [_metadata(state, kernel.versions[-1]) for kernel in shown]
+    return fill(k.ApiListKernelsResponse(), kernels=listed, next_page_token=token)
 
 
 def get_kernel_session_status(state: State, _: Sessions, request: Any) -> Any:
@@ -85,48 +83,41 @@ def get_kernel_session_status(state: State, _: Sessions, request: Any) -> Any:
     if time.time() - version.created < profile.status_after_seconds:
         raise Refused(404, "Kernel session was not found")
     response = k.ApiGetKernelSessionStatusResponse()
-    response.status = KernelWorkerStatus[version.status]
-    if version.failure:
-        response.failure_message = version.failure
-    return Answer(response, {}, {"status": version.status})
+    fill(response, status=KernelWorkerStatus[version.status], failure_message=version.failure or None)
+    return Answer(response, defaults={"status": version.status})
 
 
 def list_kernel_session_output(state: State, _: Sessions, request: Any) -> Any:
     version = _version(state, request)
-    folder = state.folder(version) / "output"
+    folder, link = state.folder(version) / "output", f"/kf/{version.owner}/{version.slug}/{version.number}"
+    shown, token = page(state, state.outputs(version), request)
+    names = [path.relative_to(folder).as_posix() for path in shown]
+    files = [
+        fill(k.ApiKernelSessionOutputFile(), file_name=name, url=state.signed(f"{link}/{name}"))
+        for name in names
+    ]
     response = k.ApiListKernelSessionOutputResponse()
-    shown, response.next_page_token = page(state, state.outputs(version), request)
-    files = []
-    for path in shown:
-        file = k.ApiKernelSessionOutputFile()
-        file.file_name = path.relative_to(folder).as_posix()
-        file.url = state.signed(f"/kf/{version.owner}/{version.slug}/{version.number}/{file.file_name}")
-        files.append(file)
-    response.files = files
-    response.log = state.published_log(version)
-    return response
+    return fill(response, files=files, log=state.published_log(version), next_page_token=token)
 
 
 def list_kernel_files(state: State, _: Sessions, request: Any) -> Any:
     version = _version(state, request)
-    folder = state.folder(version) / "output"
+    response = k.ApiListKernelFilesResponse()
     true_list = state.settings.profile.true_file_list
     state.file_lists += 1
     if not true_list and state.file_lists % 2 == 0:
-        return Answer(k.ApiListKernelFilesResponse(), {"files": None} if state.file_lists % 4 == 0 else {})
-    response = k.ApiListKernelFilesResponse()
-    shown, response.next_page_token = page(state, state.outputs(version), request)
+        return Answer(response, {"files": None} if state.file_lists % 4 == 0 else {})
+    shown, token = page(state, state.outputs(version), request)
     items = []
     for path in shown:
         item = k.ApiListKernelFilesItem()
-        item.name = path.relative_to(folder).as_posix()
+        item.name = path.relative_to(state.folder(version) / "output").as_posix()
         item.size = path.stat().st_size if true_list else 780 + 10 * len(item.name)
         changed = moment(path.stat().st_mtime if true_list else version.created)
         written = changed.isoformat(timespec="milliseconds") + "Z"
         item.creation_date = written if true_list else _in_english(changed)
         items.append(item)
-    response.files = items
-    return response
+    return fill(response, files=items, next_page_token=token)
 
 
 def get_kernel_session_logs_stream(state: State, _: Sessions, request: Any) -> LogOf:
@@ -136,13 +127,14 @@ def get_kernel_session_logs_stream(state: State, _: Sessions, request: Any) -> L
 def get_accelerator_quota_statistics(state: State, _: Sessions, _request: Any) -> Any:
     response = k.ApiGetAcceleratorQuotaStatisticsResponse()
     response.quota_refresh_time = quota_refresh(datetime.now(UTC)).replace(tzinfo=None)
-    gpu = {
-        "timeUsed": f"{int(state.gpu_seconds_used())}s",
-        "timeReserved": "0s",
-        "totalTimeAllowed": f"{state.settings.gpu_quota_seconds}s",
+    quotas = {
+        kind: {"timeUsed": f"{int(used)}s", "timeReserved": "0s", "totalTimeAllowed": f"{allowed}s"}
+        for kind, used, allowed in (
+            ("gpuQuota", state.gpu_seconds_used(), state.settings.gpu_quota_seconds),
+            ("tpuQuota", 0, 20 * 3600),
+        )
     }
-    tpu = {"timeUsed": "0s", "timeReserved": "0s", "totalTimeAllowed": f"{20 * 3600}s"}
-    return Answer(response, {"gpuQuota": gpu, "tpuQuota": tpu})
+    return Answer(response, quotas)
 
 
 def delete_kernel(state: State, sessions: Sessions, request: Any) -> Any:
@@ -164,19 +156,19 @@ def _version(state: State, request: Any) -> Version:
 
 def _metadata(state: State, version: Version) -> Any:
     kernel = next(kernel for kernel in state.kernels if version in kernel.versions)
-    metadata = k.ApiKernelMetadata()
-    metadata.id = kernel.id
-    metadata.ref = f"{kernel.owner}/{kernel.slug}"
-    metadata.title = kernel.title
-    metadata.author = kernel.owner
-    metadata.slug = kernel.slug
-    metadata.last_run_time = moment(version.created)
-    metadata.current_version_number = kernel.versions[-1].number
-    for field in fields(Push):
-        if field.name not in ("id", "owner", "slug", "title", "session_timeout_seconds"):
-            setattr(metadata, field.name, getattr(version.push, field.name))
-    metadata.docker_image = version.push.docker_image or _IMAGE
-    return metadata
+    same = [field.name for field in fields(Push) if field.name not in _NOT_IN_METADATA]
+    asked = {name: getattr(version.push, name) for name in same}
+    own = {
+        "id": kernel.id,
+        "ref": f"{kernel.owner}/{kernel.slug}",
+        "title": kernel.title,
+        "author": kernel.owner,
+        "slug": kernel.slug,
+        "last_run_time": moment(version.created),
+        "current_version_number": kernel.versions[-1].number,
+        "docker_image": version.push.docker_image or _IMAGE,
+    }
+    return fill(k.ApiKernelMetadata(), **asked | own)
 
 
 def _in_english(when: datetime) -> str:
@@ -184,7 +176,7 @@ def _in_english(when: datetime) -> str:
     return f"{when.hour % 12 or 12}:{when:%M} {half}, {when:%A} {when.day} {when:%B %Y} UTC"
 
 
-ROUTES: Mapping[str, tuple[Any, Handler]] = table(
+ROUTES = table(
     "kernels.KernelsApiService",
     k,
     save_kernel,
