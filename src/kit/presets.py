@@ -52,8 +52,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "kernel": {"accelerator": "none"},
         "model": {
             "name": "kit/small/transformers/default/1",
-            "layers": 30,
-            "width": 576,
             "max_row_tokens": 512,
         },
         "train": {
@@ -71,10 +69,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "extends": "small",
         "model": {
             "name": "kit/tiny/transformers/default/1",
-            "layers": 1,
-            "width": 256,
-            "instruct": False,
-            "max_row_tokens": 512,
         },
         "train": {"epochs": 5.0, "learning_rate": 5e-3, "gradient_accumulation": 1},
     },

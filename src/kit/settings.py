@@ -207,13 +207,13 @@ class Model(Settings):
 
     name: str = "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit"
     """`owner/name` on Hugging Face, or a Kaggle Model `owner/model/framework/variation/2`."""
-    architecture: str = "LlamaForCausalLM"
-    """What the model's config.json must name as its architecture; empty for no check."""
-    layers: Count = 32
-    """How many layers the model must have; 0 for no check."""
-    width: Count = 4096
-    """How wide its hidden states must be; 0 for no check."""
-    instruct: bool = True
+    architecture: str = ""
+    """What its config.json must name as its architecture; empty for no check."""
+    layers: Count = 0
+    """How many layers it must have; 0 takes what its config.json says."""
+    width: Count = 0
+    """How wide its hidden states must be; 0 takes what its config.json says."""
+    instruct: bool = False
     """Whether its tokenizer must have a chat template, as an instruct model's has."""
     loader: Literal["auto", "unsloth", "plain"] = "auto"
     """`auto` is Unsloth where there is a GPU, transformers with PEFT elsewhere."""

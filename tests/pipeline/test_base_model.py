@@ -14,7 +14,8 @@ from kit.errors import InputInvalid
 from kit.fetch import inputs
 from kit.pipeline.machine import base_model
 
-CONFIG = settings.resolve("t4x2")
+CHECKS = ("architecture=LlamaForCausalLM", "layers=32", "width=4096", "instruct=true")
+CONFIG = settings.resolve("t4x2", [f"model.{check}" for check in CHECKS])
 LLAMA = {"architectures": ["LlamaForCausalLM"], "num_hidden_layers": 32, "hidden_size": 4096}
 
 
@@ -77,10 +78,15 @@ def test_another_model_names_expected_and_found_and_the_setting(
 
 
 def test_a_check_that_is_switched_off_is_not_made(make_model: Callable[..., Path]) -> None:
-    """Empty, 0 and false stand for no check."""
-    folder = make_model(template="", architectures=["Other"], num_hidden_layers=1, hidden_size=8)
-    off = ["model.architecture=", "model.layers=0", "model.width=0", "model.instruct=false"]
-    base_model.check(folder, settings.resolve("t4x2", off))
+    """By default there is none, and the shape is what the model's config.json says."""
+    folder = make_model(
+        template="", architectures=["Other"], num_hidden_layers=1, text_config={"hidden_size": 8}
+    )
+    config = settings.resolve("t4x2", ["model.name=Qwen/Qwen3-8B"])
+    base_model.check(folder, config)
+    shaped = base_model.with_shape(config, folder).model
+    assert (shaped.layers, shaped.width, shaped.name) == (1, 8, "Qwen/Qwen3-8B")
+    assert base_model.with_shape(CONFIG, folder) == CONFIG
 
 
 @pytest.mark.parametrize("cut", [1, 8, 60, 80])

@@ -16,6 +16,7 @@ from kit.pipeline.training.layout import Bounds, Layout
 from kit.task import effort
 
 PLENTY = 10**12
+SHAPE = ("model.layers=32", "model.width=4096")
 FOUR = "train.gradient_accumulation=4"
 
 
@@ -24,12 +25,12 @@ def _bounds(config: Config, longest: int, free: int = 0, rows: int = 4000) -> Bo
 
 
 def _first(longest: int, *overrides: str, free: int = 0) -> Layout:
-    config = settings.resolve("t4x2", overrides)
+    config = settings.resolve("t4x2", [*SHAPE, *overrides])
     return layouts.first(config, _bounds(config, longest, free))
 
 
 def _chain(longest: int, *overrides: str, free: int = 0) -> list[Layout]:
-    config = settings.resolve("t4x2", overrides)
+    config = settings.resolve("t4x2", [*SHAPE, *overrides])
     bounds = _bounds(config, longest, free)
     chain = [layouts.first(config, bounds)]
     while (smaller := layouts.smaller(chain[-1], config, bounds)) is not None:

@@ -6,10 +6,12 @@ Plain arithmetic on rows and tokens, for the kernel, which counts tokens, and fo
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kit.config import Config
+from kit import files
+from kit.config import PROJECT_ROOT, Config
 
 TILE = 128
 """A bin that is chosen is a multiple of this; matrix kernels work in such tiles."""
@@ -105,10 +107,20 @@ def plan(config: Config, rows: int, tokens: int, longest: int, asked: int) -> Ef
     parts = config.evaluate.folds if config.evaluate.mode == "folds" else 1
     members = config.run.members * parts * max(1, len(config.run.grid))
     turns = 1 / TWO_CARDS if members == 1 and config.run.one_member_on_all_cards else math.ceil(members / 2)
-    scale = config.model.layers * config.model.width**2 / LLAMA_8B or 1.0
+    scale = _size(config)
     work = learned * TRAIN_FLOP + asked * (1 + len(config.predict.templates)) * SCORE_FLOP
     minutes = (BEGIN_SECONDS + turns * scale * work / T4_FLOPS) / 60
     return Effort(rows, count, steps, warmup_steps(config, steps), learned, minutes)
+
+
+def _size(config: Config) -> float:
+    """Return the model's size beside Llama 3.1 8B's: by its shape, its folder at home, or its name."""
+    told = files.read_json(PROJECT_ROOT / "models" / config.model.name / "config.json")
+    layers = config.model.layers or told.get("num_hidden_layers", 0)
+    width = config.model.width or told.get("hidden_size", 0)
+    named = re.search(r"(\d+(?:\.\d+)?)([bm])\b", config.model.name, re.IGNORECASE)
+    billions = float(named[1]) / (1 if named[2] in "bB" else 1000) if named else 8.0
+    return layers * width**2 / LLAMA_8B or billions / 8
 
 
 def estimate_tokens(text: str) -> int:

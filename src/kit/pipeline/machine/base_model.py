@@ -27,6 +27,15 @@ def check(folder: Path, config: Config) -> None:
         raise _other(folder, "an instruct model", "a tokenizer without a chat template", "instruct=false")
 
 
+def with_shape(config: Config, folder: Path) -> Config:
+    """Return the settings with the model's layers and width, where they leave those to its config.json."""
+    told = _read(folder / "config.json")
+    text = {**told, **(told.get("text_config") or {})}
+    shape = {"layers": text.get("num_hidden_layers", 0), "width": text.get("hidden_size", 0)}
+    missing = {name: value for name, value in shape.items() if not getattr(config.model, name)}
+    return config.model_copy(update={"model": config.model.model_copy(update=missing)})
+
+
 def _check_shape(folder: Path, config: Config) -> None:
     told = _read(folder / "config.json")
     # A model that also takes images keeps the language model's own figures one level down.
