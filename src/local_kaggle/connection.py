@@ -150,22 +150,22 @@ class Connection(BaseHTTPRequestHandler):
 
     def send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
         sent = {"Content-Type": "application/json", "Content-Length": str(len(body))} | dict(headers or {})
-        kept, pace, endless = len(body), 0.0, False
         for fault in self.faults:
             sent |= fault.headers
-            kept = min(kept, len(body) if fault.keep_bytes is None else fault.keep_bytes)
-            pace, endless = max(pace, fault.seconds_per_byte), endless or fault.endless
+        kept = min([len(body), *(f.keep_bytes for f in self.faults if f.keep_bytes is not None)])
+        pace = max([0.0, *(fault.seconds_per_byte for fault in self.faults)])
+        endless = any(fault.endless for fault in self.faults)
+        if endless:
+            sent["Content-Length"] = ""
         self.send_response(status)
         for name, value in sent.items():
             if value:
                 self.send_header(name, value)
         self.end_headers()
-        if pace:
-            for byte in body[:kept]:
-                self.wfile.write(bytes([byte]))
-                time.sleep(pace)
-        else:
-            self.wfile.write(body[:kept])
+        step = 1 if pace else max(kept, 1)
+        for start in range(0, kept, step):
+            self.wfile.write(body[start : min(start + step, kept)])
+            time.sleep(pace)
         while endless and not self.kaggle.state.closing:
             self.wfile.write(body)
         # An orderly end, unlike a reset: what is missing shows in the announced length alone.

@@ -171,14 +171,6 @@ def half_published(*names: str, times: int = 1) -> Fault:
     return Fault("ListKernelSessionOutput", times, edit_answer=edit)
 
 
-def late_log(*, times: int = 1) -> Fault:
-    """Give an empty log for some looks, in the list of outputs and in the stream of an ended session."""
-    return replace(
-        amend("ListKernelSessionOutput,GetKernelSessionLogsStream", {"log": ""}, times=times),
-        edit_body=lambda body: b"[]" if body.startswith(b"[") else body,
-    )
-
-
 def drop_source(kind: Literal["dataset", "competition", "kernel", "model"]) -> Fault:
     """Run the kernel without its sources of one kind and list them as invalid in the answer."""
     asked, listed = f"{kind}DataSources", f"invalid{kind.capitalize()}Sources"
@@ -187,37 +179,6 @@ def drop_source(kind: Literal["dataset", "competition", "kernel", "model"]) -> F
         edit_request=lambda request: _without(request, (asked,)),
         edit_answer=lambda request, payload: payload | {listed: request.get(asked, [])},
     )
-
-
-def cut(every_bytes: int, *, route: str = "signed", ranges: bool = True, times: int = ALWAYS) -> Fault:
-    """Cut each transfer after so many bytes; without `ranges` it starts over each time."""
-    return Fault(route, times, keep_bytes=every_bytes, ignore_range=not ranges)
-
-
-def middle_part(*, times: int = 1) -> Fault:
-    """Answer with a part of a file that nobody asked for."""
-    part = {"Content-Range": "bytes 3-8/20"}
-    return raw("signed", b"middle", "application/octet-stream", code=206, headers=part, times=times)
-
-
-def gzipped(route: str = "signed", *, times: int = 1) -> Fault:
-    """Compress the body although the client wants it as it is."""
-    return Fault(route, times, headers={"Content-Encoding": "gzip"}, edit_body=gzip.compress)
-
-
-def announce(route: str, length: str, *, times: int = 1) -> Fault:
-    """Write this as Content-Length; nothing leaves it out, and the end of the connection ends the body."""
-    return Fault(route, times, headers={"Content-Length": length})
-
-
-def endless(route: str, *, times: int = 1) -> Fault:
-    """Send the body again and again until the client leaves."""
-    return Fault(route, times, headers={"Content-Length": ""}, endless=True)
-
-
-def drip(route: str, seconds_per_byte: float, *, times: int = 1) -> Fault:
-    """Send the body byte by byte."""
-    return Fault(route, times, seconds_per_byte=seconds_per_byte)
 
 
 def run_instead(script: str) -> Fault:
@@ -270,9 +231,13 @@ NAMED: Mapping[str, Fault] = {
     "no-version": leave_out("SaveKernel", "versionNumber"),
     "half-published": half_published("submission.csv", times=2),
     "late-files": leave_out("ListKernelSessionOutput", "files", times=3),
-    "late-log": late_log(times=3),
-    "cut": cut(1 << 20),
-    "gzip": gzipped(times=ALWAYS),
+    "late-log": replace(
+        amend("ListKernelSessionOutput,GetKernelSessionLogsStream", {"log": ""}, times=3),
+        edit_body=lambda body: b"[]" if body.startswith(b"[") else body,
+    ),
+    "cut": Fault("signed", ALWAYS, keep_bytes=1 << 20),
+    "gzip": Fault("signed", ALWAYS, headers={"Content-Encoding": "gzip"}, edit_body=gzip.compress),
+    "middle-part": raw("signed", b"middle", code=206, headers={"Content-Range": "bytes 3-8/20"}, times=2),
     "html-output": html("signed", content_type="TEXT/HTML; Charset=UTF-8"),
     "lagging-list": leave_out("ListSubmissions", "submissions", times=3),
     "cut-stream": Fault("GetKernelSessionLogsStream", cut_after_events=1),

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +79,7 @@ def _with(name: str) -> list[str]:
 
 ODD = ["../../x", "/etc/x", "..\\x", "push.json", "push.json/x", "kernel.log", "kernel.log/x", "x" * 5000,
        "half \ud83d", "a/" * 1000 + "x", "report.html", "__script__.py", "tab\tand \x1b[31m"]  # fmt: skip
+NO_LOG = replace(NAMED["late-log"], times=9999)
 STATUS_FAULTS = {
     "status 403 for a while": faults.status(STATUS, 403, times=30),
     "status 404 always": faults.status(STATUS, 404, times=9999),
@@ -110,15 +111,15 @@ PASSING_FAULTS = {
     "half published": faults.half_published("run.json", "submission.csv", times=4),
     "files are null": faults.answer(LISTING, {"files": None}, times=3),
     "listing 403 for a while": faults.status(LISTING, 403, times=4),
-    "late log": faults.late_log(times=4),
-    "cut every 40 bytes": faults.cut(40, times=60),
-    "cut, no ranges": faults.cut(40, ranges=False, times=8),
-    "another part": faults.middle_part(times=2),
-    "gzipped": faults.gzipped(times=99),
-    "length abc": faults.announce("signed", "abc", times=99),
-    "length 1, 1": faults.announce("signed", "1, 1", times=2),
-    "no length": faults.announce("signed", "", times=99),
-    "drip": faults.drip("signed", 0.001, times=99),
+    "late log": NAMED["late-log"],
+    "cut every 40 bytes": Fault("signed", 60, keep_bytes=40),
+    "cut, no ranges": Fault("signed", 8, keep_bytes=40, ignore_range=True),
+    "another part": NAMED["middle-part"],
+    "gzipped": NAMED["gzip"],
+    "length abc": Fault("signed", 99, headers={"Content-Length": "abc"}),
+    "length 1, 1": Fault("signed", 2, headers={"Content-Length": "1, 1"}),
+    "no length": Fault("signed", 99, headers={"Content-Length": ""}),
+    "drip": Fault("signed", 99, seconds_per_byte=0.001),
 }
 
 CASES = [
@@ -155,8 +156,8 @@ CASES = [
     *(Case(name, "pull", fault, 0, "next: make validate", WHOLE) for name, fault in PASSING_FAULTS.items()),
     *(Case(f"name {name[:14]!a}", "pull", _add(name), 0, "next: make validate", _with(name)) for name in ODD),
     Case("lost file", "pull", _drop("submission.csv"), 1, "lacks submission.csv", PARTIAL),
-    Case("log stays empty", "pull", faults.late_log(times=9999), 0, "log is still empty", WHOLE),
-    Case("endless file", "pull", faults.endless("signed", times=99), 1, "run.json cannot be read", BARE),
+    Case("log stays empty", "pull", NO_LOG, 0, "log is still empty", WHOLE),
+    Case("endless file", "pull", Fault("signed", 99, endless=True), 1, "run.json cannot be read", BARE),
     *(Case(name, "all", fault, 0, "submission.csv: valid", WHOLE) for name, fault in STATUS_FAULTS.items()),
     Case("limit", "submit", NAMED["submission-limit"], 1, "daily Submission allowance", WHOLE),
     Case("403", "submit", faults.status("CreateSubmission", 403, "no"), 1, "submitted by hand", WHOLE),

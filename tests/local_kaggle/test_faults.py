@@ -262,7 +262,7 @@ def test_an_error_has_many_forms(kaggle: Server) -> None:
 def test_a_list_can_be_half_or_strange(kaggle: Server, run: Push) -> None:
     """Without a name and the log, or without a key."""
     run(TWO_FILES + "print('said')")
-    for fault in (faults.half_published("b.txt"), faults.late_log()):
+    for fault in (faults.half_published("b.txt"), replace(faults.NAMED["late-log"], times=1)):
         kaggle.faults.arm(fault)
         assert listed(kaggle)["log"] == ""
         assert "said" in listed(kaggle)["log"]
@@ -275,7 +275,7 @@ def test_a_list_can_be_half_or_strange(kaggle: Server, run: Push) -> None:
 def test_the_stored_log_can_be_late_in_the_stream_too(kaggle: Server, run: Push) -> None:
     """An array without chunks, then the whole one."""
     run()
-    kaggle.faults.arm(faults.late_log())
+    kaggle.faults.arm(replace(faults.NAMED["late-log"], times=1))
     assert rpc(kaggle, "GetKernelSessionLogsStream", LITTLE).json() == []
     assert rpc(kaggle, "GetKernelSessionLogsStream", LITTLE).json()[0]["data"] == "hello\n"
 
@@ -284,7 +284,7 @@ def test_the_stored_log_can_be_late_in_the_stream_too(kaggle: Server, run: Push)
 def test_a_transfer_can_be_cut_again_and_again(kaggle: Server, run: Push, ranges: bool) -> None:
     """Whoever asks for the rest gets on, unless ranges are ignored: then each time starts over."""
     run(TWO_FILES)
-    kaggle.faults.arm(faults.cut(20, ranges=ranges))
+    kaggle.faults.arm(Fault("signed", 99, keep_bytes=20, ignore_range=not ranges))
     url, received = listed(kaggle)["files"][0]["url"], b""
     for _ in range(3):
         with requests.get(url, headers={"Range": f"bytes={len(received)}-"}, stream=True, timeout=9) as part:
@@ -296,19 +296,19 @@ def test_a_body_can_lie_about_itself(kaggle: Server, run: Push) -> None:
     """Compressed unasked, a part nobody wanted, a length of nonsense or none, no end, byte by byte."""
     run(TWO_FILES)
     url, whole = listed(kaggle)["files"][0]["url"], b"0123456789" * 5
-    kaggle.faults.arm(faults.gzipped())
+    kaggle.faults.arm(replace(faults.NAMED["gzip"], times=1))
     packed = requests.get(url, headers={"Accept-Encoding": "identity"}, timeout=9)
     assert (packed.headers["Content-Encoding"], packed.content) == ("gzip", whole)
-    kaggle.faults.arm(faults.middle_part())
+    kaggle.faults.arm(replace(faults.NAMED["middle-part"], times=1))
     assert requests.get(url, timeout=9).status_code == 206
     for length in ("abc", "1, 1", "9" * 5000, ""):
-        kaggle.faults.arm(faults.announce("signed", length))
+        kaggle.faults.arm(Fault("signed", headers={"Content-Length": length}))
         with requests.get(url, stream=True, timeout=9) as answer:
             assert answer.headers.get("Content-Length", "") == length
-    kaggle.faults.arm(faults.endless("signed"))
+    kaggle.faults.arm(Fault("signed", endless=True))
     with requests.get(url, stream=True, timeout=9) as answer:
         assert len(answer.raw.read(len(whole) * 1000)) == len(whole) * 1000
-    kaggle.faults.arm(faults.drip("signed", 0.01))
+    kaggle.faults.arm(Fault("signed", seconds_per_byte=0.01))
     started = time.monotonic()
     assert requests.get(url, timeout=9).content == whole
     assert time.monotonic() - started > 0.4

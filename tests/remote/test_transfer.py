@@ -54,13 +54,13 @@ def fetch(client: Client, finished: Callable[..., Run], tmp_path: Path) -> Calla
 @pytest.mark.parametrize(
     ("fault", "most"),
     [
-        (faults.cut(300_000), 4),
-        (faults.cut(70_000), 15),
-        (faults.cut(300_000, ranges=False, times=3), 4),
-        (faults.gzipped(times=99), 1),
-        (faults.middle_part(times=2), 4),
-        (faults.announce("signed", "abc", times=9), 1),
-        (faults.announce("signed", "", times=9), 1),
+        (Fault("signed", faults.ALWAYS, keep_bytes=300_000), 4),
+        (Fault("signed", faults.ALWAYS, keep_bytes=70_000), 15),
+        (Fault("signed", 3, keep_bytes=300_000, ignore_range=True), 4),
+        (faults.NAMED["gzip"], 1),
+        (faults.NAMED["middle-part"], 4),
+        (Fault("signed", 9, headers={"Content-Length": "abc"}), 1),
+        (Fault("signed", 9, headers={"Content-Length": ""}), 1),
         (Fault("signed", 2, drop="before"), 3),
     ],
     ids=["cut", "cut often", "no ranges", "gzip", "another part", "length abc", "no length", "reset"],
@@ -78,8 +78,8 @@ def test_a_rough_line_brings_the_same_bytes(
 @pytest.mark.parametrize(
     ("fault", "limit", "message"),
     [
-        (faults.endless("signed", times=99), 2 * SIZE, "has more than 2,000,000 bytes"),
-        (faults.cut(9), transfer.LARGEST_BYTES, "broke the connection"),
+        (Fault("signed", 99, endless=True), 2 * SIZE, "has more than 2,000,000 bytes"),
+        (Fault("signed", faults.ALWAYS, keep_bytes=9), transfer.LARGEST_BYTES, "broke the connection"),
         (faults.html("signed", times=99), transfer.LARGEST_BYTES, "web page in its place"),
     ],
     ids=["endless", "no progress", "page"],
@@ -109,7 +109,7 @@ def test_a_line_that_drips_is_given_up(
 ) -> None:
     """Two bytes a second have an end."""
     monkeypatch.setattr(transfer, "WINDOW_SECONDS", 0.3)
-    kaggle.faults.arm(faults.drip("signed", 0.05, times=99))
+    kaggle.faults.arm(Fault("signed", 99, seconds_per_byte=0.05))
     with pytest.raises(Unsettled, match=r"big\.bin comes with [\d,]+ bytes in"):
         fetch()
 
