@@ -214,7 +214,7 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
     assert again.oof is not None
     assert again.predictions.round(6).to_dict() == blended.predictions.round(6).to_dict()
     assert again.oof["probability_Positive"].tolist() == pytest.approx(blended.oof["probability_Positive"])
-    assert again.held_out == record.judged(blended.held_out)
+    assert again.held_out == record.Judged.model_validate(blended.held_out)
     told = json.loads((folder / "made.json").read_text())
     assert [part["run"] for part in told["members"]] == ["slug/v2", "slug/v3"]
     found = runs_of_kaggle.load(folder)

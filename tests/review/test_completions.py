@@ -10,6 +10,7 @@ import pytest
 from kit.errors import InputInvalid
 from kit.review.checks import completions
 from kit.review.checks.facts import Facts
+from kit.review.checks.problems import WARNINGS
 from kit.review.checks.validate import check
 
 HEADER = ["id", "language", "label", "source", "probability_Positive", "probability_Negative", "completion"]
@@ -33,12 +34,12 @@ def test_each_completion_is_counted_once(tmp_path: Path, facts: Facts) -> None:
         ],
     )
     counts = completions.reparse(completions.read(path), facts.labels, {})
-    assert (counts["rows"], counts["completions"], counts["parsed"], counts["disagreements"]) == (4, 4, 2, 1)
-    assert {reason: count for reason, count in counts["unparsed"].items() if count} == {
+    assert (counts.rows, counts.completions, counts.parsed, counts.disagreements) == (4, 4, 2, 1)
+    assert {reason: count for reason, count in counts.unparsed.items() if count} == {
         "negated": 1,
         "empty": 1,
     }
-    assert [(one["id"], one["today"]) for one in counts["examples"]] == [
+    assert [(one.id, one.today) for one in counts.examples] == [
         ("r3", "Negative"),
         ("r2", "negated"),
         ("r4", "empty"),
@@ -52,15 +53,15 @@ def test_configured_synonyms_are_read(tmp_path: Path, facts: Facts) -> None:
     """A word of kit.toml mends a completion that had no label."""
     path = written(tmp_path / "p.csv", [["r1", "hi", "Negative", "score", "0.4", "0.6", "thumbs down"]])
     read = completions.read(path)
-    assert completions.reparse(read, facts.labels, {})["parsed"] == 0
-    assert completions.reparse(read, facts.labels, {"Negative": ["thumbs down"]})["parsed"] == 1
+    assert completions.reparse(read, facts.labels, {}).parsed == 0
+    assert completions.reparse(read, facts.labels, {"Negative": ["thumbs down"]}).parsed == 1
 
 
 def test_a_scored_run_has_nothing_to_read(tmp_path: Path, facts: Facts) -> None:
     """Rows that were only scored have no completion and are not called empty answers."""
     path = written(tmp_path / "p.csv", [["r1", "hi", "Negative", "score", "0.4", "0.6", ""]])
     counts = completions.reparse(completions.read(path), facts.labels, {})
-    assert (counts["completions"], counts["unparsed"]["empty"], counts["examples"]) == (0, 0, [])
+    assert (counts.completions, counts.unparsed["empty"], counts.examples) == (0, 0, [])
     assert completions.table_lines(counts) == ["completions: none, the 1 rows were scored"]
 
 
@@ -69,7 +70,7 @@ def test_at_most_twenty_examples(tmp_path: Path, facts: Facts) -> None:
     path = written(
         tmp_path / "p.csv", [[f"r{at}", "hi", "Positive", "score", "1", "0", "?"] for at in range(30)]
     )
-    assert len(completions.reparse(completions.read(path), facts.labels, {})["examples"]) == 20
+    assert len(completions.reparse(completions.read(path), facts.labels, {}).examples) == 20
 
 
 def test_warnings_of_the_predictions(tmp_path: Path, facts: Facts, rows: list[str]) -> None:
@@ -90,7 +91,7 @@ def test_warnings_of_the_predictions(tmp_path: Path, facts: Facts, rows: list[st
         "parser_differs": "today's parser reads 'Negative' for id 'r2', the run has 'Positive'",
         "predictions_differ": "line 2: id 'r1' is 'Positive', in predictions.csv 'Negative'",
     }
-    assert all(problem.is_warning for problem in problems)
+    assert {problem.code for problem in problems} <= WARNINGS
 
 
 def test_few_unsure_rows_are_no_warning(tmp_path: Path, facts: Facts) -> None:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from kit.config import PROJECT_ROOT
 from kit.errors import InputInvalid
 from kit.review import results
-from kit.review.report import charts, held_out, page, sentences, svg, timeline
+from kit.review.report import charts, held_out, page, sentences, timeline
 from kit.task import metrics
 
 VOID = {"meta", "br", "use", "path", "link", "img", "hr"}
@@ -176,7 +176,7 @@ def test_the_worst_missed_row_comes_first(folder: Path, data: Path) -> None:
         for row in rows
         if row["label"] != row["predicted"]
     }
-    shown = sentences.missed(results.read(folder), {})
+    shown = sentences.to_read(results.read(folder), {})[0]
     assert {row.id for row in shown} == set(wrong)
     assert [wrong[row.id] for row in shown] == sorted(wrong.values())
 
@@ -184,10 +184,9 @@ def test_the_worst_missed_row_comes_first(folder: Path, data: Path) -> None:
 def test_the_least_certain_row_comes_first(folder: Path) -> None:
     """By the probability of its own answer, right or wrong, and none that stands among the missed already."""
     given_by_id = {row["id"]: float(row[f"probability_{row['predicted']}"]) for row in _answers(folder)}
-    run = results.read(folder)
-    for row in sentences.missed(run, {})[: sentences.SHOWN_ROWS]:
+    missed, shown = sentences.to_read(results.read(folder), {})
+    for row in missed[: sentences.SHOWN_ROWS]:
         del given_by_id[row.id]
-    shown = sentences.uncertain(run, {})
     assert [row.id for row in shown] == sorted(given_by_id, key=lambda name: (given_by_id[name], name))
 
 
@@ -199,7 +198,7 @@ def test_thirty_rows_of_each_kind_are_shown_in_their_language(whole: Page, folde
     assert {"brx", "as"} <= {attributes["lang"] for attributes in shown}
     train = csv.DictReader((data / "train.csv").open(encoding="utf-8", newline=""))
     text_by_id = {row["ID"]: row["sentence"] for row in train}
-    worst = sentences.missed(results.read(folder), text_by_id)[0]
+    worst = sentences.to_read(results.read(folder), text_by_id)[0][0]
     assert " ".join(str(worst.text).split()) in whole.says("rows")
 
 
@@ -281,7 +280,7 @@ def test_charts_keep_their_text_and_take_the_colours_of_the_page(whole: Page) ->
         assert "<style" not in drawing
     assert "optimizer step" in whole.says("training")
     defined = set(re.findall(r"--([a-z0-9-]+):", whole.source))
-    assert set(svg.PAINT) <= defined
+    assert set(charts.PAINT) <= defined
 
 
 def test_the_same_run_gives_the_same_bytes(folder: Path, data: Path, whole: Page) -> None:
@@ -634,5 +633,5 @@ def test_the_memory_stays_inside_its_axis(tmp_path: Path, data: Path) -> None:
     assert max(span.end for span in spans) < 200
     drawn = charts.time_line(lanes, spans, [[(100.0, 2**30), (1300.0, 2**31)]])
     ends = [float(x) for x in re.findall(r"[ML] (-?[\d.]+) ", drawn)]
-    assert max(ends) <= svg.WIDTH
+    assert max(ends) <= charts.WIDTH
     assert "minutes since the kernel began" in drawn

@@ -44,7 +44,7 @@ def test_what_a_run_may_lack_is_empty(tmp_path: Path) -> None:
     """A dry run has no push.json and no log, and a run that held nothing out no oof.csv."""
     run = results.read(write(tmp_path / "dry-run-tiny"))
     assert (run.name, run.predictions, run.oof) == ("dry-run-tiny", None, None)
-    assert (run.push, run.submission.public_score, run.events) == (None, None, ())
+    assert (run.push, run.submission.public_score, run.events) == (None, None, [])
 
 
 def test_an_older_table_lacks_columns(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_what_no_run_writes_is_refused(
     folder = write(tmp_path / "run", test=TEST)
     damage(folder)
     with pytest.raises(InputInvalid, match=message.replace("'", ".")) as refused:
-        results.read(folder)
+        _ = results.read(folder).predictions
     assert refused.value.hint
 
 

@@ -5,23 +5,23 @@ It joins by id and trains nothing. The folder that it writes can be read, report
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from kit.errors import InputInvalid, KitError
-from kit.review import made, record, results, tables
-from kit.review.record import Push, Run
+from kit.review import made, results, tables
+from kit.review.record import Judged, Push
 from kit.review.results import Results
-from kit.task import metrics
-from kit.task.submission import Columns
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 PRESET = "blend"
+_WEIGHT = TypeAdapter(Annotated[float, Field(ge=0, allow_inf_nan=False)])
 VOTE = "vote"
 """Source of a row for which every run read its answer out of a text: the share of the weights behind it."""
 
@@ -44,8 +44,8 @@ class Blended:
     @property
     def name(self) -> str:
         """The folder below runs/: `blend-` with the runs, and the weights where they are not equal."""
-        slugs = {run.folder.parent.name for run in self.runs if run.push}
-        if len(slugs) == 1 and all(run.push for run in self.runs):
+        slugs = {run.folder.parent.name if run.push else "" for run in self.runs}
+        if len(slugs) == 1 and "" not in slugs:
             parts = [*slugs, "+".join(run.folder.name for run in self.runs)]
         else:
             parts = ["+".join(run.name.replace("/", "-") for run in self.runs)]
@@ -61,19 +61,14 @@ def normalised(weights: Sequence[str], runs: int) -> tuple[float, ...]:
     example = 'make blend RUNS="v1 v2" WEIGHTS="0.6 0.4"'
     if len(weights) != runs:
         raise KitError(f"{len(weights)} weights for {runs} runs", hint=example)
-    values = []
-    for text in weights:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and value >= 0):
-            raise KitError(f"weight {text!r} is no number from 0 up", hint=example)
-        values.append(value)
-    total = sum(values)
-    if total == 0:
+    try:
+        values = [_WEIGHT.validate_python(text) for text in weights]
+    except ValidationError as error:
+        text = error.errors()[0]["input"]
+        raise KitError(f"weight {text!r} is no number from 0 up", hint=example) from None
+    if not any(values):
         raise KitError("every weight is 0", hint=example)
-    return tuple(value / total for value in values)
+    return tuple(value / sum(values) for value in values)
 
 
 def blend(runs: Sequence[Results], weights: Sequence[float]) -> Blended:
@@ -94,8 +89,8 @@ def blend(runs: Sequence[Results], weights: Sequence[float]) -> Blended:
         oof = _mean(held_out, weights, labels, "predicted")
         folds = zip(*(table["fold"] for table in held_out), strict=True)
         oof["fold"] = [same[0] if len(set(same)) == 1 else "" for same in folds]
-        judged = _judge(oof, labels)
-        figures = {name: _judge(table, labels) for name, table in zip(names, held_out, strict=True)}
+        judged = results.judge(oof, labels)
+        figures = {name: results.judge(table, labels) for name, table in zip(names, held_out, strict=True)}
     return Blended(tuple(runs), tuple(weights), predictions, oof, judged, figures)
 
 
@@ -105,10 +100,6 @@ def write(blended: Blended, root: Path) -> Path:
     pushes = [run.push or Push() for run in blended.runs]
     owners = {push.owner for push in pushes}
     kept = ("seed", "competition", "data", "evaluate")
-    members = [
-        {"run": run.name, "weight": weight, "bundle_hash": run.run.bundle_hash}
-        for run, weight in zip(blended.runs, blended.weights, strict=True)
-    ]
     answers = made.Made(
         name=blended.name,
         competition=blended.runs[0].competition,
@@ -117,8 +108,11 @@ def write(blended: Blended, root: Path) -> Path:
         oof=blended.oof,
         held_out=blended.held_out,
         test_sha256=first.test_sha256,
-        columns=_header(first),
-        members=members,
+        columns=first.submission,
+        members=[
+            {"run": run.name, "weight": weight, "bundle_hash": run.run.bundle_hash}
+            for run, weight in zip(blended.runs, blended.weights, strict=True)
+        ],
         owner=owners.pop() if len(owners) == 1 else "",
         # One that was rehearsed makes it a rehearsal's: an http address sorts before https.
         url=min(push.url for push in pushes),
@@ -134,13 +128,12 @@ def show(blended: Blended) -> None:
         return
     for number, (run, weight) in enumerate(zip(blended.runs, blended.weights, strict=True), start=1):
         out.print(f"[bold]{number}[/] {tables.sentence(run.name)}, weight {weight:.3g}")
-    judged = [record.judged(one) for one in (*blended.figures.values(), blended.held_out)]
+    judged = [Judged.model_validate(one) for one in (*blended.figures.values(), blended.held_out)]
     title = f"on the {len(blended.oof)} rows that all held out, with 95 % intervals"
     table = tables.table(title, "", *map(str, range(1, len(judged))), PRESET)
     tables.add_figures(table, judged, blended.runs[0].metric)
     out.print(table)
-    if len(blended.oof) < results.FEW_ROWS:
-        out.print(tables.few_rows(len(blended.oof)))
+    tables.warn_of_few(out, len(blended.oof))
 
 
 def _aligned(runs: Sequence[Results]) -> list[DataFrame]:
@@ -150,22 +143,19 @@ def _aligned(runs: Sequence[Results]) -> list[DataFrame]:
         if run.predictions is None:
             raise InputInvalid(f"{run.folder / 'predictions.csv'} is missing", hint="make pull")
         found.append(run.predictions.set_index("id", drop=False))
-    ids = found[0]["id"].tolist()
     for run, table in zip(runs[1:], found[1:], strict=True):
-        _require_all(ids, table["id"].tolist(), runs[0].name, run.name)
-        _require_all(table["id"].tolist(), ids, run.name, runs[0].name)
-    return [table.loc[ids].reset_index(drop=True) for table in found]
-
-
-def _require_all(ids: list[str], there: list[str], name: str, other: str) -> None:
-    known = set(there)
-    missing = [one for one in ids if one not in known]
-    if missing:
-        first = ", ".join(map(repr, missing[:3]))
-        raise InputInvalid(
-            f"{other} has no answer for {len(missing)} of the ids of {name}, the first are {first}",
-            hint="runs that answered the same test.csv",
-        )
+        for name, here, other, there in (
+            (runs[0].name, found[0], run.name, table),
+            (run.name, table, runs[0].name, found[0]),
+        ):
+            missing = here["id"][~here["id"].isin(there["id"])].tolist()
+            if missing:
+                first = ", ".join(map(repr, missing[:3]))
+                raise InputInvalid(
+                    f"{other} has no answer for {len(missing)} of the ids of {name}, the first are {first}",
+                    hint="runs that answered the same test.csv",
+                )
+    return [table.loc[found[0]["id"]].reset_index(drop=True) for table in found]
 
 
 def _mean(
@@ -179,26 +169,5 @@ def _mean(
     table = answers[0].copy()
     table[answer] = [labels[index] for index in mean.argmax(axis=1)]
     table["source"] = numpy.where(scored, "score", VOTE)
-    for index, label in enumerate(labels):
-        table[f"probability_{label}"] = mean[:, index]
-    table["completion"] = ""
-    return table
-
-
-def _judge(oof: DataFrame, labels: Sequence[str]) -> dict[str, object]:
-    spoken = oof["language"].tolist()
-    return metrics.evaluate(
-        oof["label"].tolist(),
-        oof["predicted"].tolist(),
-        labels,
-        probability=results.probabilities(oof, labels),
-        language=spoken if any(spoken) else None,
-    )
-
-
-def _header(run: Run) -> Columns | None:
-    """Return the header of the run's own submission, where run.json tells it."""
-    told = run.submission
-    if not told:
-        return None
-    return Columns(str(told.get("id")), str(told.get("label")), bool(told.get("label_first")))
+    table[[f"probability_{label}" for label in labels]] = mean
+    return table.assign(completion="")

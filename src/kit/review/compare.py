@@ -6,7 +6,7 @@ It reads no folder and changes nothing; which run is better is said with how sur
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,17 +50,19 @@ def compare(first: Results, second: Results) -> Compared:
     from pandas import DataFrame
 
     one, other = results.shared_held_out([first, second])
-    changed = DataFrame({"id": []})
+    changed, both = DataFrame({"id": []}), DataFrame({"one": [], "other": []})
     if len(one):
         changed = one[["id", "language", "label"]].assign(first=one["predicted"], second=other["predicted"])
         changed = changed[changed["first"] != changed["second"]].reset_index(drop=True)
-    both = _test_labels(first, second)
+    if first.predictions is not None and second.predictions is not None:
+        labels = (run.set_index("id")["label"] for run in (first.predictions, second.predictions))
+        both = DataFrame(dict(zip(both, labels, strict=True))).dropna()
     return Compared(
         rows=len(one),
         differences=paired(one, other, first.labels, first.metric) if len(one) else {},
         changed=changed,
         test_rows=len(both),
-        test_changed=int((both["label_first"] != both["label_second"]).sum()) if len(both) else 0,
+        test_changed=int((both["one"] != both["other"]).sum()),
     )
 
 
@@ -73,14 +75,10 @@ def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...], metric: st
     import numpy
 
     shares = [results.probabilities(table, labels) for table in (one, other)]
-    with_shares = all(share is not None for share in shares)
+    if any(share is None for share in shares):
+        shares = [None, None]
     sides = [
-        sums.tally(
-            table["label"].tolist(),
-            table["predicted"].tolist(),
-            labels,
-            probability=share if with_shares else None,
-        )
+        sums.tally(table["label"].tolist(), table["predicted"].tolist(), labels, probability=share)
         for table, share in zip((one, other), shares, strict=True)
     ]
     width = sides[0].shape[1]
@@ -89,16 +87,11 @@ def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...], metric: st
     resampled = [metrics.figures(part, labels) for part in (drawn[:, :width], drawn[:, width:])]
     found = {}
     for name in metrics.shown(metric):
-        if name not in estimates[0]:
-            continue
-        gaps = resampled[1][name] - resampled[0][name]
-        better = gaps > 0 if metrics.METRICS[name].higher_is_better else gaps < 0
-        found[name] = Difference(
-            float(estimates[0][name]),
-            float(estimates[1][name]),
-            intervals.interval(gaps),
-            float(better.mean()),
-        )
+        if name in estimates[0]:
+            gaps = resampled[1][name] - resampled[0][name]
+            better = gaps > 0 if metrics.METRICS[name].higher_is_better else gaps < 0
+            first, second = (float(side[name]) for side in estimates)
+            found[name] = Difference(first, second, intervals.interval(gaps), float(better.mean()))
     return found
 
 
@@ -108,10 +101,8 @@ def settings_that_differ(first: Results, second: Results) -> list[tuple[str, str
         {name: json.dumps(value, ensure_ascii=False) for name, value in run.run.settings.items()}
         for run in (first, second)
     )
-    names = [*one, *(name for name in other if name not in one)]
-    return [
-        (name, one.get(name, "–"), other.get(name, "–")) for name in names if one.get(name) != other.get(name)
-    ]
+    told = ((name, one.get(name, "–"), other.get(name, "–")) for name in one | other)
+    return [(name, here, there) for name, here, there in told if here != there]
 
 
 def show(
@@ -125,61 +116,42 @@ def show(
     """Print all of it; `baselines` are figures on the shared rows, `text_by_id` the sentences at hand."""
     out = tables.console()
     out.print(f"[bold]a[/] {tables.sentence(first.name)}\n[bold]b[/] {tables.sentence(second.name)}")
-    out.print(_own_figures(first, second))
-    differing = settings_that_differ(first, second)
-    if differing:
-        out.print(_settings(differing))
+    out.print(_own_figures([first, second]))
+    if differing := settings_that_differ(first, second):
+        out.print(_words("settings that differ", ["", "a", "b"], differing))
     else:
         out.print("the settings are the same")
     if compared.rows:
         out.print(_differences(compared, baselines))
-        if compared.rows < results.FEW_ROWS:
-            out.print(tables.few_rows(compared.rows))
+        tables.warn_of_few(out, compared.rows)
         if "log_loss" not in compared.differences:
             out.print("a run read its answers out of texts, so there are no probabilities to compare")
-        out.print(f"{len(compared.changed)} of {compared.rows} held-out rows have another label in b")
-        if len(compared.changed):
-            out.print(_changed(compared.changed, text_by_id))
+        count = len(compared.changed)
+        out.print(f"{count} of {compared.rows} held-out rows have another label in b")
+        if count:
+            rows = [(*row, text_by_id.get(row[0], "")) for row in compared.changed.head(EXAMPLES).to_numpy()]
+            titles = ["id", "language", "truth", "a", "b", "sentence"]
+            out.print(
+                _words("", titles, rows, f"the first {EXAMPLES} of {count}" if count > EXAMPLES else "")
+            )
+    elif without := [run.name for run in (first, second) if run.oof is None]:
+        name = tables.sentence(without[0])
+        out.print(f"{name} kept no held-out rows (oof.csv), so nothing can be paired")
     else:
-        out.print(_why_not_paired(first, second))
+        out.print("the runs share no held-out rows, so their figures are not of the same rows")
     if compared.test_rows:
         out.print(f"{compared.test_changed} of {compared.test_rows} test rows have another label in b")
     else:
         out.print("the runs answered no test row in common")
 
 
-def _test_labels(first: Results, second: Results) -> DataFrame:
-    from pandas import DataFrame
-
-    left, right = first.predictions, second.predictions
-    if left is None or right is None:
-        return DataFrame({"id": []})
-    return left[["id", "label"]].merge(right[["id", "label"]], on="id", suffixes=("_first", "_second"))
-
-
-def _why_not_paired(first: Results, second: Results) -> str:
-    for run in (first, second):
-        if run.oof is None:
-            return f"{tables.sentence(run.name)} kept no held-out rows (oof.csv), so nothing can be paired"
-    return "the runs share no held-out rows, so their figures are not of the same rows"
-
-
-def _own_figures(first: Results, second: Results) -> Table:
+def _own_figures(runs: Sequence[Results]) -> Table:
     table = tables.table("each on its own held-out rows, with 95 % intervals", "", "a", "b")
-    judged = [run.held_out for run in (first, second)]
+    judged = [run.held_out for run in runs]
     table.add_row("rows", *(str(one.rows) if one else "–" for one in judged))
-    tables.add_figures(table, judged, first.metric)
-    table.add_row(
-        "share of train seen", *(tables.figure(run.run.share_of_train_seen) for run in (first, second))
-    )
-    table.add_row("leaderboard", *(tables.figure(run.submission.public_score) for run in (first, second)))
-    return table
-
-
-def _settings(differing: list[tuple[str, str, str]]) -> Table:
-    table = tables.table("settings that differ", "", "a", "b", words=3)
-    for row in differing:
-        table.add_row(*(tables.sentence(cell) for cell in row))
+    tables.add_figures(table, judged, runs[0].metric)
+    table.add_row("share of train seen", *(tables.figure(run.run.share_of_train_seen) for run in runs))
+    table.add_row("leaderboard", *(tables.figure(run.submission.public_score) for run in runs))
     return table
 
 
@@ -194,11 +166,10 @@ def _differences(compared: Compared, baselines: Mapping[str, Judged]) -> Table:
     return table
 
 
-def _changed(changed: DataFrame, text_by_id: Mapping[str, str]) -> Table:
-    table = tables.table("", "id", "language", "truth", "a", "b", "sentence", words=6)
-    for row in changed.head(EXAMPLES).itertuples():
-        cells = (row.id, row.language, row.label, row.first, row.second, text_by_id.get(str(row.id), ""))
-        table.add_row(*(tables.sentence(cell) for cell in cells))
-    if len(changed) > EXAMPLES:
-        table.caption = f"the first {EXAMPLES} of {len(changed)}"
+def _words(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> Table:
+    """Return a table whose cells are foreign text."""
+    table = tables.table(title, *columns, words=len(columns))
+    table.caption = caption or None
+    for row in rows:
+        table.add_row(*map(tables.sentence, row))
     return table

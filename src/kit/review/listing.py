@@ -6,7 +6,7 @@ It keeps no list of its own and changes nothing. A folder that cannot be read co
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,13 +15,15 @@ from kit import progress
 from kit.errors import InputInvalid
 from kit.outputs import DRY_RUN, LOG_NAME
 from kit.review import record, results, tables
-from kit.review.record import Judged, Push, Run, Submission
+from kit.review.record import Figures, Push, Run, Step, Submission
+from kit.review.results import Results
 from kit.task import metrics
 
 REHEARSALS = "rehearsal"
 MARKS = ("run.json", "push.json", DRY_RUN)
 """A folder with one of them is a run's; what lies inside it is the run's own."""
 DEEPEST = 4
+NOT_PULLED = "not pulled"
 WIDE = 120
 """Columns from which a terminal shows where a run came from as well."""
 TAIL = 65_536
@@ -33,21 +35,32 @@ class Line:
     """One run: what it is, how it did, what it cost."""
 
     name: str
-    competition: str
-    metric: str
-    state: str
-    held_out: Judged | None
-    score: float | None
-    gpu_minutes: float | None
-    push: Push
-    preset: str
+    told: Results
     time: float
     """When its newest record was written, in seconds since 1970."""
 
     @property
+    def state(self) -> str:
+        """How it ended, in a word."""
+        return self.told.run.state[0]
+
+    @property
     def figures(self) -> dict[str, float]:
         """Its held-out figures; empty where nothing was judged."""
-        return self.held_out.figures if self.held_out else {}
+        return self.told.held_out.figures if self.told.held_out else {}
+
+    @property
+    def gpu_minutes(self) -> float:
+        """The minutes of GPU quota: the wall time of the session, once for any number of cards.
+
+        From the log's last event and the install before it, else the sum of the stages; 0 on a CPU.
+        """
+        timings = self.told.run.timings
+        if not self.told.run.cards:
+            return 0.0
+        ended = _last_event(self.told.folder / LOG_NAME)
+        seconds = sum(timings.values()) if ended is None else ended + timings.get("install", 0.0)
+        return round(seconds / 60, 1)
 
 
 def scan(root: Path, *, rehearsals: bool = False) -> tuple[list[Line], list[str]]:
@@ -56,31 +69,19 @@ def scan(root: Path, *, rehearsals: bool = False) -> tuple[list[Line], list[str]
     for folder in _folders(root, rehearsals):
         name = folder.relative_to(root).as_posix()
         try:
-            lines.append(_line(folder, name))
+            time = max((folder / mark).stat().st_mtime for mark in MARKS if (folder / mark).is_file())
+            lines.append(Line(name, _tell(folder), time))
         except (InputInvalid, RecursionError) as error:
             broken.append(f"{name}: {error.message if isinstance(error, InputInvalid) else 'too deep'}")
     return lines, broken
 
 
-def show(lines: list[Line]) -> None:
+def show(lines: Sequence[Line]) -> None:
     """Print a table for each competition, that of the newest run last."""
-    out = tables.console()
-    newest = {one.competition: one.time for one in sorted(lines, key=lambda one: one.time)}
+    lines = sorted(lines, key=lambda one: one.time)
+    newest = {one.told.competition.slug: one.time for one in lines}
     for slug in sorted(newest, key=newest.__getitem__):
-        own = (one for one in lines if one.competition == slug)
-        _show_one(out.width, slug, sorted(own, key=lambda one: one.time))
-
-
-def gpu_minutes(folder: Path, run: Run) -> float:
-    """Return the minutes of GPU quota: the wall time of the session, once for any number of cards.
-
-    From the log's last event and the install before it, else the sum of the stages; 0 on a CPU.
-    """
-    if not run.cards:
-        return 0.0
-    ended = _last_event(folder / LOG_NAME)
-    seconds = sum(run.timings.values()) if ended is None else ended + run.timings.get("install", 0.0)
-    return round(seconds / 60, 1)
+        _show_one(slug, [one for one in lines if one.told.competition.slug == slug])
 
 
 def _folders(root: Path, rehearsals: bool) -> Iterator[Path]:
@@ -97,59 +98,45 @@ def _folders(root: Path, rehearsals: bool) -> Iterator[Path]:
         inside[:] = [name for name in inside if not name.startswith(".")]
 
 
-def _line(folder: Path, name: str) -> Line:
-    time = max((folder / mark).stat().st_mtime for mark in MARKS if (folder / mark).is_file())
-    push = record.read_push(folder)
+def _tell(folder: Path) -> Results:
+    """Return what a run's files say; of one that left nothing, or nothing yet, what was asked."""
     if (folder / "run.json").is_file():
-        told = results.tell(folder)
-        run, competition, held_out = told.run, told.competition, told.held_out
-        state, minutes = run.state[0], gpu_minutes(folder, run)
-    else:  # pushed and not at home yet, or a dry run that left nothing
-        run = Run(config=record.table(push.get("config")))
-        competition = record.read_competition(folder / "push.json", run.config)
-        held_out, state, minutes = None, "failed" if (folder / DRY_RUN).is_file() else "not pulled", None
-    return Line(
-        name,
-        competition.slug,
-        competition.metric,
-        state,
-        held_out,
-        Submission.model_validate(record.read_object(folder / "submission.json")).public_score,
-        minutes,
-        Push.model_validate(push),
-        str(run.config.get("preset", "")),
-        time,
-    )
+        return results.read(folder, whole=False)
+    push = record.read_push(folder) or Push()
+    ended = "failed" if (folder / DRY_RUN).is_file() else NOT_PULLED
+    competition = record.read_competition(folder / "push.json", push.config)
+    return Results(folder, competition, Run(ended=ended, config=push.config), Figures(), push, Submission())
 
 
-def _show_one(width: int, slug: str, lines: list[Line]) -> None:
-    metric = lines[-1].metric  # of the newest: an older kit.toml may have named another
+def _show_one(slug: str, lines: list[Line]) -> None:
+    out = tables.console()
+    metric = lines[-1].told.metric  # of the newest: an older kit.toml may have named another
     lines = sorted(lines, key=lambda one: metrics.order(one.figures, metric))
     named = list(dict.fromkeys([metric, "log_loss"]))
     titles = [metrics.METRICS[name].title for name in named]
     titles = ["run", "rows", *titles, "to best", "leaderboard", "GPU min", "preset", "commit", "time"]
-    shown = len(titles) if width >= WIDE else len(titles) - 3
+    shown = len(titles) if out.width >= WIDE else len(titles) - 3
     table = tables.table(f"{slug}, by held-out {metrics.METRICS[metric].title}", *titles[:shown])
     best = lines[0].figures.get(metric)
     for line in lines:
-        own = line.figures.get(metric)
-        few = "?" if line.held_out and line.held_out.rows < results.FEW_ROWS else ""
+        told, push, own = line.told, line.told.push or Push(), line.figures.get(metric)
         state = "" if line.state == "complete" else f" ({line.state})"
-        cells = [
-            tables.sentence(line.name + state + (f": {line.push.note}" if line.push.note else ""), most=200),
-            f"{line.held_out.rows}{few}" if line.held_out else "–",
-            *(tables.figure(line.figures.get(name)) for name in named),
-            "" if line is lines[0] or own is None or best is None else tables.figure(own - best, signed=True),
-            tables.figure(line.score),
-            "–" if line.gpu_minutes is None else f"{line.gpu_minutes:.0f}",
-            tables.sentence(line.preset),
-            tables.sentence(line.push.commit[:7] or "–") + ("*" if line.push.dirty else ""),
-            f"{datetime.fromtimestamp(line.time):%Y-%m-%d %H:%M}",
-        ]
+        few = "?" if told.held_out and told.held_out.rows < results.FEW_ROWS else ""
         if few:
             table.caption = f"? fewer than {results.FEW_ROWS} held-out rows: chance decides most of it"
+        cells = [
+            tables.sentence(line.name + state + (f": {push.note}" if push.note else ""), most=200),
+            f"{told.held_out.rows}{few}" if told.held_out else "–",
+            *(tables.figure(line.figures.get(name)) for name in named),
+            "" if line is lines[0] or own is None or best is None else tables.figure(own - best, signed=True),
+            tables.figure(told.submission.public_score),
+            "–" if line.state == NOT_PULLED else f"{line.gpu_minutes:.0f}",
+            tables.sentence(told.run.config.get("preset", "")),
+            tables.sentence(push.commit[:7] or "–") + ("*" if push.dirty else ""),
+            f"{datetime.fromtimestamp(line.time):%Y-%m-%d %H:%M}",
+        ]
         table.add_row(*cells[:shown])
-    tables.console().print(table)
+    out.print(table)
 
 
 def _last_event(path: Path) -> float | None:
@@ -161,4 +148,4 @@ def _last_event(path: Path) -> float | None:
     except OSError:
         return None
     ends = [event for line in lines if (event := progress.event(line)) and event["event"] == "end"]
-    return record.number(ends[-1].get("seconds")) if ends else None
+    return Step.model_validate(ends[-1]).seconds if ends else None

@@ -6,147 +6,108 @@ It judges nothing. A value of another kind than a run writes counts as absent: d
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from kit.config import Competition
 from kit.errors import InputInvalid
-from kit.outputs import DRY_RUN
+from kit.outputs import DRY_RUN, SCHEMA
+from kit.task import csv_file
+from kit.task.rows import Left
+from kit.task.submission import Columns
 
-SCHEMA = 1
-LARGEST = 1e15
+LARGEST = 10**15
 """Beyond it nothing that a run measures lies, seconds and bytes included; an axis could not hold it."""
-
-
-def number(value: object) -> float | None:
-    """Return a number that a run can mean, or None for anything else; text counts where it spells one."""
-    try:
-        read = float(value) if isinstance(value, int | float | str) else math.nan
-    except (ValueError, OverflowError):
-        return None
-    return read if abs(read) <= LARGEST else None
-
-
-def _count(value: object) -> int | None:
-    read = number(value)
-    return None if read is None else int(read)
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def items(value: object) -> list[object]:
-    """Return a list's items; nothing for anything else."""
-    return list(value) if isinstance(value, list | tuple) else []
-
-
-def table(value: object) -> dict[str, object]:
-    """Return an object's values by name; nothing for anything else."""
-    return dict(value) if isinstance(value, Mapping) else {}
-
-
-def _texts(value: object) -> list[str]:
-    return [one for one in items(value) if isinstance(one, str)]
-
-
-def _numbers(value: object) -> dict[str, float]:
-    read = {name: number(one) for name, one in table(value).items() if not isinstance(one, str)}
-    return {name: one for name, one in read.items() if one is not None}
-
-
-def _objects(value: object) -> list[object]:
-    return [one for one in items(value) if isinstance(one, Mapping)]
-
-
-def _intervals(value: object) -> dict[str, tuple[float, float]]:
-    read = {name: [number(end) for end in items(ends)] for name, ends in table(value).items()}
-    return {
-        name: (ends[0], ends[1])
-        for name, ends in read.items()
-        if len(ends) == 2 and ends[0] is not None and ends[1] is not None
-    }
-
-
-def _square(value: object) -> list[list[int]]:
-    """Return a matrix of counts, and none where it has rows of several lengths."""
-    rows = [[int(number(cell) or 0) for cell in items(row)] for row in items(value)]
-    return rows if all(len(row) == len(rows) for row in rows) else []
-
-
-Number = Annotated[float | None, BeforeValidator(number)]
-Count = Annotated[int | None, BeforeValidator(_count)]
-Text = Annotated[str, BeforeValidator(_text)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_texts)]
-Numbers = Annotated[dict[str, float], BeforeValidator(_numbers)]
-TextByName = Annotated[
-    dict[str, str], BeforeValidator(lambda value: {name: str(one) for name, one in table(value).items()})
-]
-Table = Annotated[dict[str, object], BeforeValidator(table)]
+Number = Annotated[float, Field(strict=True, ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class Record(BaseModel):
     """Something that a file of a run tells; every field has what stands for its absence."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _keep_what_reads(
+        cls, value: object, read: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> object:
+        """Drop the items of a list or an object that are of another kind; else take the default."""
+        try:
+            return read(value)
+        except ValidationError as error:
+            odd = {one["loc"][0] for one in error.errors(include_url=False) if one["loc"]}
+        if odd and isinstance(value, dict):
+            return read({name: one for name, one in value.items() if name not in odd})
+        if odd and isinstance(value, list):
+            return read([one for at, one in enumerate(value) if at not in odd])
+        return cls.model_fields[info.field_name or ""].get_default()
 
 
 class Card(Record):
     """One GPU."""
 
-    name: Text = ""
+    name: str = ""
 
 
 class Precision(Record):
     """The number format and why it was chosen."""
 
-    dtype: Text = ""
-    reason: Text = ""
+    dtype: str = ""
+    reason: str = ""
 
 
 class Member(Record):
     """One trained model."""
 
-    name: Text = "?"
-    slot: Annotated[int, BeforeValidator(lambda value: _count(value) or 0)] = 0
-    settings: Text = ""
-    stopped: Text = ""
-    notes: Texts = ()
-    step: Count = None
-    train_tokens: Count = None
-    bins: Count = None
-    peak_memory_bytes: Number = None
-    timings: Numbers = {}
+    name: str = "?"
+    slot: Count = 0
+    settings: str = ""
+    stopped: str = ""
+    notes: tuple[str, ...] = ()
+    step: Count | None = None
+    train_tokens: Count | None = None
+    bins: Count | None = None
+    peak_memory_bytes: Number | None = None
+    timings: dict[str, Number] = {}
 
 
 class Run(Record):
     """run.json: the settings, the machine, the members, and how it ended."""
 
-    ended: Text = ""
-    bundle_hash: Text = ""
-    config: Table = {}
-    cards: Annotated[tuple[Card, ...], BeforeValidator(_objects)] = ()
-    precision: Annotated[Precision, BeforeValidator(table)] = Precision()
-    loader: Text = ""
-    timings: Numbers = {}
-    train_rows: Numbers = {}
-    share_of_train_seen: Number = None
-    versions: TextByName = {}
-    ranks: Count = None
-    notes: Texts = ()
-    answered_by: Texts = ()
-    unreached: Texts = ()
-    failed: TextByName = {}
+    ended: str = ""
+    bundle_hash: str = ""
+    config: dict[str, object] = {}
+    cards: tuple[Card, ...] = ()
+    precision: Precision = Precision()
+    loader: str = ""
+    timings: dict[str, Number] = {}
+    train_rows: dict[str, Number] = {}
+    share_of_train_seen: Number | None = None
+    versions: dict[str, str] = {}
+    ranks: Count = 1
+    notes: tuple[str, ...] = ()
+    answered_by: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
+    failed: dict[str, str] = {}
     """Why a member is missing, by its name."""
-    left: Table = {}
+    left: dict[str, Left] = {}
     """Rows of a file that were left out, by the file's name."""
-    members: Annotated[tuple[Member, ...], BeforeValidator(_objects)] = ()
-    test_sha256: Text = ""
-    submission: Table = {}
+    members: tuple[Member, ...] = ()
+    test_sha256: str = ""
+    submission: Columns | None = None
     """The header of the submission."""
 
     @property
@@ -164,32 +125,42 @@ class Run(Record):
 class Bin(Record):
     """One bin of the reliability diagram."""
 
-    rows: Count = None
-    confidence: Number = None
-    accuracy: Number = None
+    rows: Count = 0
+    confidence: Number | None = None
+    accuracy: Number | None = None
+
+
+Intervals = dict[str, tuple[Number, Number]]
 
 
 class Language(Record):
     """The figures of one language's rows."""
 
-    rows: Count = None
-    accuracy: Number = None
-    macro_f1: Number = None
-    log_loss: Number = None
-    intervals: Annotated[dict[str, tuple[float, float]], BeforeValidator(_intervals)] = {}
+    rows: Count = 0
+    accuracy: Number | None = None
+    macro_f1: Number | None = None
+    log_loss: Number | None = None
+    intervals: Intervals = {}
 
 
 class Judged(Record):
-    """Figures of rows that the models had not seen."""
+    """Figures of rows that the models had not seen, as `kit.task.metrics.evaluate` gives them."""
 
-    figures: Numbers
-    intervals: Annotated[dict[str, tuple[float, float]], BeforeValidator(_intervals)] = {}
-    confusion: Annotated[tuple[tuple[int, ...], ...], BeforeValidator(_square)] = ()
-    reliability: Annotated[tuple[Bin, ...], BeforeValidator(_objects)] = ()
-    per_language: Annotated[
-        dict[str, Language],
-        BeforeValidator(lambda value: {code: table(one) for code, one in table(value).items()}),
-    ] = {}
+    figures: dict[str, Number] = {}
+    intervals: Intervals = {}
+    confusion: tuple[tuple[Count, ...], ...] = ()
+    reliability: tuple[Bin, ...] = ()
+    per_language: dict[str, Language] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _figures_stand_beside(cls, told: object) -> object:
+        return {**told, "figures": told} if isinstance(told, dict) else told
+
+    @field_validator("confusion")
+    @classmethod
+    def _square(cls, rows: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+        return rows if all(len(row) == len(rows) for row in rows) else ()
 
     @property
     def rows(self) -> int:
@@ -197,48 +168,72 @@ class Judged(Record):
         return int(self.figures.get("rows", 0))
 
 
-def judged(figures: object) -> Judged | None:
-    """Return what `kit.task.metrics.evaluate` gave, or None where nothing was judged."""
-    told = table(figures)
-    return Judged.model_validate({**told, "figures": told}) if told else None
+class Step(Record):
+    """One optimizer step, in metrics.json or as an event of the log; a loss that is none is None."""
+
+    step: Number | None = None
+    loss: Number | None = None
+    learning_rate: Number | None = None
+    seconds: Number | None = None
+    memory_bytes: Number | None = None
 
 
 class Figures(Record):
     """metrics.json: the held-out figures, and each member's steps."""
 
-    metric: Text = ""
-    held_out: Annotated[Judged | None, BeforeValidator(judged)] = None
-    history: Table = {}
+    metric: str = ""
+    held_out: Judged | None = None
+    history: dict[str, object] = {}
 
 
 class Push(Record):
     """push.json, or dry-run.json: what was pushed or run at home, where, when and why."""
 
-    slug: Text = ""
-    owner: Text = ""
-    version: Count = None
-    url: Text = ""
-    sha256: Text = ""
-    commit: Text = ""
-    dirty: bool | None = None
-    pushed_at: Text = ""
-    note: Text = ""
+    slug: str = ""
+    owner: str = ""
+    version: Count | None = None
+    url: str = ""
+    sha256: str = ""
+    commit: str = ""
+    dirty: bool = False
+    pushed_at: str = ""
+    note: str = ""
+    config: dict[str, object] = {}
 
 
 class Submission(Record):
     """submission.json: what the leaderboard said."""
 
-    public_score: Number = None
+    public_score: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
-def read_object(path: Path, *, needed: bool = False) -> dict[str, object]:
-    """Return the object of a run's file; raises InputInvalid where it is damaged, or `needed` and missing."""
+class Part(Record):
+    """A run behind a blend."""
+
+    run: str = ""
+    weight: Number = 0.0
+
+
+class Origin(Record):
+    """made.json: what a blend was made of."""
+
+    members: tuple[Part, ...] = ()
+
+
+R = TypeVar("R", bound=Record)
+
+
+def read(kind: type[R], path: Path, *, needed: bool = False) -> R | None:
+    """Return what a run's file says, None where there is none.
+
+    Raises InputInvalid where it is damaged, or `needed` and missing.
+    """
     try:
         value = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         if needed:
             raise InputInvalid(f"{path} is missing", hint="make pull, or make dry-run") from None
-        return {}
+        return None
     except (OSError, ValueError, RecursionError) as error:
         raise InputInvalid(f"{path} cannot be read: {str(error)[:200]}", hint="make pull") from None
     if not isinstance(value, dict):
@@ -248,12 +243,12 @@ def read_object(path: Path, *, needed: bool = False) -> dict[str, object]:
             f"{path}: schema {str(value.get('schema'))[:20]}, and this kit reads {SCHEMA}",
             hint="git checkout of the commit that made the run",
         )
-    return value
+    return kind.model_validate(value)
 
 
-def read_push(folder: Path) -> dict[str, object]:
+def read_push(folder: Path) -> Push | None:
     """Return what push.json says of a run, or dry-run.json of one that was made at home."""
-    return read_object(folder / "push.json") or read_object(folder / DRY_RUN)
+    return read(Push, folder / "push.json") or read(Push, folder / DRY_RUN)
 
 
 def read_competition(path: Path, config: Mapping[str, object]) -> Competition:
@@ -263,6 +258,18 @@ def read_competition(path: Path, config: Mapping[str, object]) -> Competition:
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:300]
         raise InputInvalid(f"{path}: no config of a run: {reason}", hint="make pull") from None
+
+
+def table_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the line and the values by column of each row of a run's csv. Raises InputInvalid."""
+    records = csv_file.records(path)
+    _, header = next(records, (0, []))
+    csv_file.positions(path, header, needed)
+    for line, fields in records:
+        if len(fields) != len(header):
+            what = f"{len(fields)} fields under a header of {len(header)}"
+            raise InputInvalid(f"{path}:{line}: {what}", hint="make pull")
+        yield line, dict(zip(header, fields, strict=True))
 
 
 def flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:

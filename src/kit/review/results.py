@@ -5,19 +5,19 @@ It checks that the files are what a run writes, and judges no answer. What a run
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit import files, progress
 from kit.config import Competition
-from kit.errors import InputInvalid, KitError
+from kit.errors import InputInvalid
 from kit.outputs import LOG_NAME
 from kit.review import record
 from kit.review.record import Figures, Judged, Push, Run, Submission
-from kit.task import csv_file, rows
+from kit.task import metrics, rows
 
 if TYPE_CHECKING:
     import numpy
@@ -34,8 +34,11 @@ FEW_ROWS = 30
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the small files of a run's folder say."""
+class Results:
+    """What a run's folder says; its tables and its log are read where they are asked for.
+
+    Asking raises InputInvalid where a csv is not what a run writes.
+    """
 
     folder: Path
     competition: Competition
@@ -64,57 +67,45 @@ class Told:
         """The figures on rows that the models had not seen, or None where the run judged itself on none."""
         return self.metrics.held_out
 
+    @cached_property
+    def predictions(self) -> DataFrame | None:
+        """`id, language, label, source, probability_<label>…, completion` of the test rows."""
+        return _read_table(self.folder / "predictions.csv", self.labels, PREDICTIONS)
 
-@dataclass(frozen=True)
-class Results(Told):
-    """One run's folder with its tables and its log."""
+    @cached_property
+    def oof(self) -> DataFrame | None:
+        """The held-out rows: as `predictions`, but `label` is the truth, beside `predicted` and `fold`."""
+        return _read_table(self.folder / "oof.csv", self.labels, OOF)
 
-    predictions: DataFrame | None
-    """`id, language, label, source, probability_<label>…, completion` of the test rows."""
-    oof: DataFrame | None
-    """The held-out rows: as `predictions`, but `label` is the truth, beside `predicted` and `fold`."""
-    events: tuple[Mapping[str, object], ...]
-    """The event lines of the log, in their order; none where no log was kept."""
+    @cached_property
+    def events(self) -> list[Mapping[str, object]]:
+        """The event lines of the log, in their order; none where no log was kept."""
+        path = self.folder / LOG_NAME
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
+        except OSError as error:
+            raise InputInvalid(f"{path} cannot be read: {error.strerror}", hint="make pull") from None
+        return [event for line in lines if (event := progress.event(line)) is not None]
 
 
-def tell(folder: Path, *, whole: bool = False) -> Told:
-    """Return what the small files of a run say; without `whole` metrics.json may be missing.
+def read(folder: Path, *, whole: bool = True) -> Results:
+    """Return the record of the run in `folder`; without `whole` metrics.json may be missing.
 
     Raises InputInvalid where a file is missing, damaged or of an unknown schema.
     """
-    run = Run.model_validate(record.read_object(folder / "run.json", needed=True))
+    folder = folder.resolve()
+    run = record.read(Run, folder / "run.json", needed=True) or Run()
     competition = record.read_competition(folder / "run.json", run.config)
     try:
-        metrics = Figures.model_validate(record.read_object(folder / "metrics.json", needed=whole))
+        figures = record.read(Figures, folder / "metrics.json", needed=whole)
     except InputInvalid as error:
         if run.ended in ("", "complete"):
             raise
         reason = f"{error.message}; the run {' '.join(run.ended.split())}"
         raise InputInvalid(reason, hint=error.hint) from None
     push = record.read_push(folder)
-    return Told(
-        folder,
-        competition,
-        run,
-        metrics,
-        Push.model_validate(push) if push else None,
-        Submission.model_validate(record.read_object(folder / "submission.json")),
-    )
-
-
-def read(folder: Path, *, whole: bool = True) -> Results:
-    """Return the record of the run in `folder`; without `whole` metrics.json may be missing.
-
-    Raises InputInvalid as `tell` does, and where a csv is not what a run writes.
-    """
-    folder = folder.resolve()
-    told = tell(folder, whole=whole)
-    return Results(
-        **vars(told),
-        predictions=_read_table(folder / "predictions.csv", told.labels, PREDICTIONS),
-        oof=_read_table(folder / "oof.csv", told.labels, OOF),
-        events=tuple(_read_events(folder / LOG_NAME)),
-    )
+    submission = record.read(Submission, folder / "submission.json")
+    return Results(folder, competition, run, figures or Figures(), push, submission or Submission())
 
 
 def probabilities(table: DataFrame, labels: Sequence[str]) -> numpy.ndarray | None:
@@ -176,9 +167,20 @@ def data_folder(results: Results, places: Sequence[Path]) -> Path | None:
 def training_rows(results: Results, data: Path) -> DataFrame:
     """Return the rows of train.csv that the run worked with: `id, text, language?, label`."""
     train, _ = rows.read(data / "train.csv", results.competition, labelled=True)
-    told = results.run.settings
-    count, seed = (record.number(told.get(name)) for name in ("data.train_rows", "evaluate.seed"))
-    return rows.sample(train, int(count or 0), int(seed or 0))
+    told = (results.run.settings.get(name) for name in ("data.train_rows", "evaluate.seed"))
+    return rows.sample(train, *(value if isinstance(value, int) else 0 for value in told))
+
+
+def judge(oof: DataFrame, labels: Sequence[str]) -> dict[str, object]:
+    """Return the metrics of held-out rows, as metrics.json has them."""
+    spoken = oof["language"].tolist()
+    return metrics.evaluate(
+        oof["label"].tolist(),
+        oof["predicted"].tolist(),
+        labels,
+        probability=probabilities(oof, labels),
+        language=spoken if any(spoken) else None,
+    )
 
 
 def _read_table(path: Path, labels: Sequence[str], names: Sequence[str]) -> DataFrame | None:
@@ -187,56 +189,30 @@ def _read_table(path: Path, labels: Sequence[str], names: Sequence[str]) -> Data
 
     if not path.is_file():
         return None
-    probability = [f"probability_{label}" for label in labels]
+    shares = [f"probability_{label}" for label in labels]
     answers = [name for name in names if name in ANSWERS]
-    records = csv_file.records(path)
-    _, header = next(records, (0, []))
-    at = csv_file.positions(path, header, ["id", *answers, *probability])
-    columns: dict[str, list[str]] = {name: [] for name in [*names, *probability, "completion"]}
+    table: list[dict[str, str]] = []
     seen: set[str] = set()
-    for line, fields in records:
-        if len(fields) != len(header):
-            raise InputInvalid(
-                f"{path}:{line}: {len(fields)} fields under a header of {len(header)}", hint="make pull"
-            )
-        row = {name: fields[at[name]] if name in at else "" for name in columns}
-        _check_row(f"{path}:{line}", row, answers, labels, seen)
-        for name, value in row.items():
-            columns[name].append(value)
-    if not seen:
+    for line, row in record.table_rows(path, ["id", *answers, *shares]):
+        wrong = f"id {row['id']!r} stands there twice" if row["id"] in seen else ""
+        for name in answers:
+            if row[name] not in labels:
+                wrong = f"{name} {row[name]!r} is not one of {', '.join(map(repr, labels))}"
+        for name in shares:
+            if not wrong and not _is_share(row[name]):
+                wrong = f"{name} is {row[name]!r}, no probability"
+        if wrong:
+            raise InputInvalid(f"{path}:{line}: {wrong}", hint="make pull")
+        seen.add(row["id"])
+        table.append(row)
+    if not table:
         raise InputInvalid(f"{path}: a header and no rows", hint="make pull")
-    return DataFrame(columns).astype(dict.fromkeys(probability, float))
+    columns = DataFrame(table).reindex(columns=[*names, *shares, "completion"], fill_value="")
+    return columns.astype(dict.fromkeys(shares, float))
 
 
-def _check_row(
-    where: str, row: dict[str, str], answers: Sequence[str], labels: Sequence[str], seen: set[str]
-) -> None:
-    """Raise InputInvalid for an id that was `seen`, a label outside the set, or what is no probability."""
-    if row["id"] in seen:
-        raise InputInvalid(f"{where}: id {row['id']!r} stands there twice", hint="make pull")
-    seen.add(row["id"])
-    for name in answers:
-        if row[name] not in labels:
-            allowed = ", ".join(map(repr, labels))
-            raise InputInvalid(f"{where}: {name} {row[name]!r} is not one of {allowed}", hint="make pull")
-    for label in labels:
-        text = row[f"probability_{label}"]
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not 0 <= value <= 1:
-            raise InputInvalid(f"{where}: probability_{label} is {text!r}, no probability", hint="make pull")
-
-
-def _read_events(path: Path) -> Iterator[Mapping[str, object]]:
+def _is_share(text: str) -> bool:
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise KitError(f"{path} cannot be read: {error.strerror}", hint="make pull") from None
-    for line in lines:
-        event = progress.event(line)
-        if event is not None:
-            yield event
+        return 0 <= float(text) <= 1
+    except ValueError:
+        return False

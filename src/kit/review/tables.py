@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from kit.review import results
 from kit.review.record import Judged
 from kit.task import metrics
 
@@ -70,8 +71,8 @@ def sentence(text: object, most: int = 60) -> str:
     return escape(words if len(words) <= most else f"{words[: most - 1]}…")
 
 
-def few_rows(rows: int) -> str:
-    """Return the warning on figures of so few rows."""
-    return (
-        f"[bold]only {rows} rows[/]: a difference of one row is {1 / rows:.1%}, so chance decides most of it"
-    )
+def warn_of_few(out: Console, rows: int) -> None:
+    """Print the warning on figures of so few rows, where they are few."""
+    if rows < results.FEW_ROWS:
+        part = f"a difference of one row is {1 / rows:.1%}, so chance decides most of it"
+        out.print(f"[bold]only {rows} rows[/]: {part}")

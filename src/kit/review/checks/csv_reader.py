@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from kit.review.checks.facts import Facts
-from kit.review.checks.problems import Problem, Spot, problems_of
+from kit.review.checks.problems import Problem, Spot, cut, problems_of
 from kit.task import csv_file
 
 INVISIBLE = re.compile(
@@ -51,8 +51,6 @@ class Table:
     """Fields and line of the rows that do not have `width` fields or whose label was cut off."""
     headers: list[int] = field(default_factory=list)
     """Lines of headers that stand among the rows."""
-    quoted: list[int] = field(default_factory=list)
-    """Lines with a stray quote; they are read without their quotes."""
 
     @property
     def row_count(self) -> int:
@@ -75,21 +73,20 @@ def read(data: bytes, facts: Facts) -> tuple[Table | None, list[Problem]]:
         lines.pop()
     problems += _cut_lines(lines, facts)
     start = next((number for number, line in enumerate(lines) if line), 0)
-    delimiter, delimiter_problems = _delimiter(lines[start], facts)
-    header, is_clean = split(lines[start], delimiter)
+    delimiter = _delimiter(lines[start], facts)
+    header, is_clean = _split(lines[start], delimiter)
+    first = [Spot(start + 1, value=lines[start])]
     if not is_clean:
-        spot = Spot(start + 1, value=lines[start])
-        problems += problems_of(
-            "open_quote", lambda _: "a quote in the header that opens or closes no field", [spot]
-        )
-    places, named, header_problems = _header(header, start + 1, facts)
-    problems += delimiter_problems + header_problems
+        problems += problems_of("open_quote", "a quote in the header that opens or closes no field", first)
+    if delimiter != ",":
+        words = "fields are separated by {name} instead of commas: {value!r}"
+        problems += problems_of("wrong_delimiter", words, first, name=_DELIMITERS[delimiter])
+    places, is_row, header_problems = _header(header, start + 1, facts)
+    problems += header_problems
     if places is None:
         return None, problems
-    table = Table(header if named else [], places, len(header), lines, start + named + 1, is_whole)
-    table.quoted += [] if is_clean else [start + 1]
-    problems += _fill(table, delimiter, facts)
-    return table, problems
+    table = Table([] if is_row else header, places, len(header), lines, start + 2 - is_row, is_whole)
+    return table, problems + _fill(table, delimiter, facts)
 
 
 def _decode(data: bytes) -> tuple[str, list[Problem]]:
@@ -99,20 +96,19 @@ def _decode(data: bytes) -> tuple[str, list[Problem]]:
         data = data.removeprefix(codecs.BOM_UTF8)
         problems.append(Problem("bom", "the file begins with a byte order mark"))
     if b"\0" in data:
-        spots = [Spot(line) for line, text in enumerate(data.split(b"\n"), 1) if b"\0" in text]
-        problems += problems_of("nul_byte", lambda _: "a NUL byte", spots)
+        nul = [Spot(line) for line, text in enumerate(data.split(b"\n"), 1) if b"\0" in text]
+        problems += problems_of("nul_byte", "a NUL byte", nul)
         data = data.replace(b"\0", b"")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        byte, at = data[error.start : error.start + 1], error.start
         text = data.decode("utf-8", "surrogateescape")
-        spots = [
+        odd = [
             Spot(line, value=part) for line, part in enumerate(text.split("\n"), 1) if UNDECODED.search(part)
         ]
-        problems += problems_of("not_utf8", lambda _: f"byte {byte!r} at offset {at} is not UTF-8", spots)
-    if "\r" in text:
-        count = text.count("\r")
+        told = {"byte": data[error.start : error.start + 1], "at": error.start}
+        problems += problems_of("not_utf8", "byte {byte!r} at offset {at} is not UTF-8", odd, **told)
+    if count := text.count("\r"):
         text = text.replace("\r\n", "\n").replace("\r", "\n")
         problems.append(Problem("crlf", f"{count} lines end in CR or CRLF instead of LF", count))
     return text, problems
@@ -122,85 +118,79 @@ def _cut_lines(lines: list[str], facts: Facts) -> list[Problem]:
     """Cut the lines that are longer than any row can be, and name them."""
     too_long = [at for at, line in enumerate(lines) if len(line) > LONGEST_LINE]
     most = LONGEST_LINE + max(map(len, facts.ids), default=0) if too_long else 0
-    spots = [Spot(at + 1, value=lines[at]) for at in too_long if len(lines[at]) > most]
-    for spot in spots:
-        lines[(spot.line or 1) - 1] = (spot.value or "")[:LONGEST_LINE]
-    return problems_of("long_line", lambda spot: f"more than {most:,} characters: {spot.value!r}", spots)
+    spots = []
+    for at in too_long:
+        if len(lines[at]) > most:
+            lines[at] = lines[at][:LONGEST_LINE]
+            spots.append(Spot(at + 1, value=lines[at]))
+    return problems_of("long_line", "more than {most:,} characters: {value!r}", spots, most=most)
 
 
-def _delimiter(line: str, facts: Facts) -> tuple[str, list[Problem]]:
-    """Return what separates the fields of the first line, and a problem where it is not a comma."""
-    if "," in line:
-        return ",", []
-    for delimiter in _DELIMITERS:
-        fields = [plain(part) for part in line.split(delimiter)]
-        expected = {plain(name) for name in (facts.id, facts.label, *facts.labels)}
-        if len(fields) > 1 and expected & set(fields):
-            name = _DELIMITERS[delimiter]
-            message = f"line 1: fields are separated by {name} instead of commas: {line[:80]!r}"
-            return delimiter, [Problem("wrong_delimiter", message, 1, (Spot(1, value=line),))]
-    return ",", []
+def _delimiter(line: str, facts: Facts) -> str:
+    """Return what separates the fields of the first line: a comma, unless another sign gives known names."""
+    expected = {plain(name) for name in (facts.id, facts.label, *facts.labels)}
+    for delimiter in _DELIMITERS if "," not in line else ():
+        fields = line.split(delimiter)
+        if len(fields) > 1 and expected.intersection(map(plain, fields)):
+            return delimiter
+    return ","
 
 
 def _header(
     header: Sequence[str], line: int, facts: Facts
 ) -> tuple[tuple[int, int] | None, bool, list[Problem]]:
-    """Return where id and label stand, whether the line names columns at all, and what is amiss with it."""
+    """Return where id and label stand, whether the line is a row instead, and what is amiss with it."""
     expected = [facts.id, facts.label]
-    if list(header) == expected:
-        return (0, 1), True, []
-    if list(header) == expected[::-1] and facts.label_first:
-        return (1, 0), True, []
+    problems: list[Problem] = []
     shown = Spot(line, value=",".join(header))
 
-    def wrong(code: str, what: str) -> Problem:
-        return Problem(code, f"line {line}: {what}; expected {','.join(expected)!r}", 1, (shown,))
+    def wrong(code: str, what: str) -> None:
+        words = f"line {line}: {what}; expected {','.join(expected)!r}"
+        problems.append(Problem(code, words, 1, (Spot(line, value=cut(shown.value)),)))
 
-    if _is_row(header, facts):
-        return (0, 1), False, [wrong("header_missing", f"the file begins with a row, {shown.value!r}")]
-    problems = []
+    if sorted(header) != sorted(expected) and _is_row(header, facts):
+        wrong("header_missing", f"the file begins with a row, {shown.value!r}")
+        return (0, 1), True, problems
     folded = [plain(name) for name in header]
     places: list[int | None] = []
     for name in expected:
         same = [at for at, other in enumerate(folded) if other == plain(name)]
         exact = [at for at in same if header[at] == name]
         if len(same) > 1:
-            problems.append(wrong("header_duplicate", f"column {name!r} is there {len(same)} times"))
+            wrong("header_duplicate", f"column {name!r} is there {len(same)} times")
         elif same and not exact:
             other = header[same[0]]
-            is_blank = _visible(other) == _visible(name)
-            code = "header_blanks" if is_blank else "header_case"
-            problems.append(wrong(code, f"column {other!r} should be {name!r}"))
-        places.append(exact[0] if exact else same[0] if same else None)
-    spare = [at for at, name in enumerate(folded) if name not in {plain(name) for name in expected}]
-    index = [at for at in spare if at == 0 and folded[at] in ("", "index", "unnamed:0")]
-    if index and len(header) > 2:
-        problems.append(wrong("index_column", f"the first column {header[0]!r} is an index"))
+            code = "header_blanks" if _visible(other) == _visible(name) else "header_case"
+            wrong(code, f"column {other!r} should be {name!r}")
+        places.append(next(iter(exact or same), None))
+    spare = [at for at, name in enumerate(folded) if name not in map(plain, expected)]
+    has_index = len(header) > 2 and 0 in spare and folded[0] in ("", "index", "unnamed:0")
+    if has_index:
+        wrong("index_column", f"the first column {header[0]!r} is an index")
         spare.remove(0)
     for order, name in enumerate(expected):
         if places[order] is None and spare:
-            at = order if order in spare else spare[0]
+            at = places[order] = order if order in spare else spare[0]
             spare.remove(at)
-            places[order] = at
-            problems.append(wrong("header_renamed", f"column {header[at]!r} should be {name!r}"))
+            wrong("header_renamed", f"column {header[at]!r} should be {name!r}")
         elif places[order] is None:
-            problems.append(wrong("column_missing", f"no column {name!r} in {shown.value!r}"))
+            wrong("column_missing", f"no column {name!r} in {shown.value!r}")
     if spare:
         names = ", ".join(repr(header[at]) for at in spare)
-        problems.append(wrong("extra_column", f"{len(spare)} columns too many: {names}"))
+        wrong("extra_column", f"{len(spare)} columns too many: {names}")
     id_at, label_at = places
     if id_at is None or label_at is None:
-        return None, True, problems
-    if (id_at > label_at) is not facts.label_first and not any(p.code == "index_column" for p in problems):
-        problems.append(wrong("column_order", "the columns are the other way round, which Kaggle takes too"))
-    return (id_at, label_at), True, problems
+        return None, False, problems
+    if (id_at > label_at) is not facts.label_first and not has_index:
+        wrong("column_order", "the columns are the other way round, which Kaggle takes too")
+    return (id_at, label_at), False, problems
 
 
 def _is_row(fields: Sequence[str], facts: Facts) -> bool:
     if len(fields) != 2:
         return False
-    folded = {plain(label) for label in facts.labels}
-    return plain(fields[1]) in folded or (fields[0] in set(facts.ids) and fields[1] != facts.label)
+    is_label = plain(fields[1]) in {plain(label) for label in facts.labels}
+    return is_label or (fields[0] in set(facts.ids) and fields[1] != facts.label)
 
 
 def plain(name: str) -> str:
@@ -215,35 +205,31 @@ def _visible(name: str) -> str:
 def _fill(table: Table, delimiter: str, facts: Facts) -> list[Problem]:
     """Read the rows into the table, and return what is amiss with their form."""
     id_at, label_at = table.places
-    width = table.width
     multi_line = frozenset(name for name in facts.ids if "\n" in name)
     quoted: list[Spot] = []
     for number, fields in _records(table.lines, table.first_row - 1, delimiter, multi_line, quoted):
-        if len(fields) == width:
+        if len(fields) == table.width:
             table.numbers.append(number)
             table.ids.append(fields[id_at])
             table.labels.append(fields[label_at])
         elif table.lines[number - 1].strip():  # pandas drops a line of blanks too
             table.others.append((fields, number))
-    table.quoted += [spot.line for spot in quoted if spot.line]
     problems = _drop_repeated_headers(table)
-    cut = None if table.is_whole else _cut_line(table, facts)
-    if cut is not None:
-        text = table.lines[cut - 1]
-        problems += problems_of(
-            "cut_last_line", lambda _: f"the file ends inside {text!r}", [Spot(cut, value=text)]
-        )
+    cut_at = None if table.is_whole else _cut_line(table, facts)
+    if cut_at is not None:
+        last = [Spot(cut_at, value=table.lines[cut_at - 1])]
+        problems += problems_of("cut_last_line", "the file ends inside {value!r}", last)
     ragged = [
         Spot(number, fields[id_at] if id_at < len(fields) else None, delimiter.join(fields))
         for fields, number in table.others
-        if number != cut
+        if number != cut_at
     ]
-    problems += problems_of("ragged_row", lambda spot: f"{spot.value!r} is not {width} fields", ragged)
-    return problems + problems_of(
-        "open_quote",
-        lambda spot: f"a quote in {spot.value!r} that opens or closes no field",
-        [spot for spot in quoted if spot.line != cut],
-    )
+    quoted = [spot for spot in quoted if spot.line != cut_at]
+    return [
+        *problems,
+        *problems_of("ragged_row", "{value!r} is not {width} fields", ragged, width=table.width),
+        *problems_of("open_quote", "a quote in {value!r} that opens or closes no field", quoted),
+    ]
 
 
 def _records(
@@ -255,9 +241,8 @@ def _records(
     """
     ending = "\n" if multi_line else ""
     while start < len(lines):
-        reader = csv.reader(
-            (lines[at] + ending for at in range(start, len(lines))), delimiter=delimiter, strict=True
-        )
+        rest = (lines[at] + ending for at in range(start, len(lines)))
+        reader = csv.reader(rest, delimiter=delimiter, strict=True)
         used = 0
         try:
             for fields in reader:
@@ -270,13 +255,12 @@ def _records(
                 return
         except csv.Error:
             pass  # an open quote: the line is noted as one
-        broken = start + used
-        quoted.append(Spot(broken + 1, value=lines[broken]))
-        yield broken + 1, split(lines[broken], delimiter)[0]
-        start = broken + 1
+        start += used + 1
+        quoted.append(Spot(start, value=lines[start - 1]))
+        yield start, _split(lines[start - 1], delimiter)[0]
 
 
-def split(line: str, delimiter: str) -> tuple[list[str], bool]:
+def _split(line: str, delimiter: str) -> tuple[list[str], bool]:
     """Return one line's fields, and whether its quotes were in order; stray ones are dropped."""
     try:
         return next(csv.reader([line], delimiter=delimiter, strict=True), []), True
@@ -286,32 +270,28 @@ def split(line: str, delimiter: str) -> tuple[list[str], bool]:
 
 def _drop_repeated_headers(table: Table) -> list[Problem]:
     """Take out the rows that say what the header says."""
-    if not table.header:
+    names = tuple(table.header[place] for place in table.places) if table.header else ("", "")
+    if not table.header or names[0] not in set(table.ids):
         return []
-    names = (table.header[table.places[0]], table.header[table.places[1]])
-    if names[0] not in set(table.ids):
-        return []
-    repeated = {at for at, row in enumerate(zip(table.ids, table.labels, strict=True)) if row == names}
-    spots = [Spot(table.numbers[at], value=",".join(names)) for at in sorted(repeated)]
-    table.headers = [table.numbers[at] for at in sorted(repeated)]
-    kept = [at for at in range(len(table.ids)) if at not in repeated]
-    table.ids = [table.ids[at] for at in kept]
-    table.labels = [table.labels[at] for at in kept]
+    kept = [at for at, row in enumerate(zip(table.ids, table.labels, strict=True)) if row != names]
+    table.headers = sorted(set(table.numbers) - {table.numbers[at] for at in kept})
+    table.ids, table.labels = ([column[at] for at in kept] for column in (table.ids, table.labels))
     table.numbers = [table.numbers[at] for at in kept]
-    return problems_of("header_repeated", lambda spot: f"the header {spot.value!r} once more", spots)
+    spots = [Spot(number, value=",".join(names)) for number in table.headers]
+    return problems_of("header_repeated", "the header {value!r} once more", spots)
 
 
 def _cut_line(table: Table, facts: Facts) -> int | None:
     """Return the number of the last line where the file stops inside it, and set its label aside."""
     last_other = table.others[-1][1] if table.others else 0
-    if table.numbers and table.numbers[-1] > last_other:
-        label, number = table.labels[-1], table.numbers[-1]
-        if label in facts.labels or not any(name.startswith(label) for name in facts.labels):
-            return None
-        if label:
-            fields = [""] * table.width
-            fields[table.places[0]] = table.ids.pop()
-            table.others.append((fields, table.numbers.pop()))
-            table.labels.pop()
-        return number
-    return last_other if table.others and len(table.others[-1][0]) < table.width else None
+    if not table.numbers or table.numbers[-1] < last_other:
+        return last_other if table.others and len(table.others[-1][0]) < table.width else None
+    label, number = table.labels[-1], table.numbers[-1]
+    if label in facts.labels or not any(name.startswith(label) for name in facts.labels):
+        return None
+    if label:
+        fields = [""] * table.width
+        fields[table.places[0]] = table.ids.pop()
+        table.others.append((fields, table.numbers.pop()))
+        table.labels.pop()
+    return number

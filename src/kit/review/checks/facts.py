@@ -5,24 +5,20 @@ It reads the competition's files and a run's run.json, and judges nothing in the
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
 
 from kit import files
 from kit.config import Competition
 from kit.errors import InputInvalid
 from kit.review.checks.problems import Problem
 from kit.task import rows, sample
+from kit.task.sample import Sample
 from kit.task.submission import Columns, columns
-
-if TYPE_CHECKING:
-    from kit.task.sample import Sample
 
 
 @dataclass(frozen=True)
@@ -47,16 +43,17 @@ class Facts:
     """What the files beside the submission give reason to say."""
 
 
-@dataclass(frozen=True)
-class Asked:
+class Asked(BaseModel):
     """What run.json says about the run's settings and the rows that it answered."""
+
+    model_config = ConfigDict(frozen=True)
 
     test_sha256: str | None = None
     test_ids: tuple[str, ...] | None = None
-    competition: Competition | None = None
-    columns: Columns | None = None
-    left: dict[str, str] = field(default_factory=dict)
-    """By file, in words, the rows that were left out or odd."""
+    competition: Competition | None = Field(default=None, validation_alias=AliasPath("config", "competition"))
+    columns: Columns | None = Field(default=None, validation_alias="submission")
+    left: dict[str, rows.Left] = {}
+    """By file, the rows that were left out or odd."""
 
 
 def asked_of(run: Path) -> Asked:
@@ -65,20 +62,9 @@ def asked_of(run: Path) -> Asked:
     if not path.is_file():
         return Asked()
     try:
-        record = json.loads(path.read_bytes())
-        config = record.get("config", {}).get("competition")
-        ids, sha256, header = (record.get(name) for name in ("test_ids", "test_sha256", "submission"))
-        if not isinstance(sha256, str | None) or not (ids is None or _is_text(ids)):
-            raise TypeError("test_sha256 is no text or test_ids no list of texts")
-        return Asked(
-            sha256,
-            None if ids is None else tuple(ids),
-            None if config is None else Competition.model_validate(config),
-            None if header is None else Columns(**header),
-            {name: str(rows.Left(**left)) for name, left in record.get("left", {}).items()},
-        )
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+        return Asked.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
         raise InputInvalid(f"{path}: not the record of a run: {reason}", hint="make pull") from None
 
 
@@ -101,19 +87,23 @@ def gather(
     _check_test(test, asked)
     own, _ = rows.scan(test, competition, labelled=False, text=False)
     ids: Sequence[str] = own["id"]
-    given = (
-        _read_sample(sample_path, ids, competition)
-        if sample_path
-        else sample.find(test, ids, competition, besides=submission)
-    )
+    if sample_path:
+        given = sample.read(sample_path, ids, competition)
+        if given is None:
+            raise InputInvalid(
+                f"{sample_path} is no csv with an id and a label", hint="make data, or --sample"
+            )
+    else:
+        given = sample.find(test, ids, competition, besides=submission)
     if given and not competition.id and not given.is_stale:
         ids = given.ids
     kept = _kept(test, ids, asked)
     header = asked.columns if given is None and asked.columns else columns(competition, given)
     training, notes = _read_training(train, competition)
-    notes += _notes(
-        competition, given, asked, len(ids), len(kept) if kept else len(ids), any_labels=bool(labels)
-    )
+    notes += _notes(given, asked, len(ids), len(kept) if kept else len(ids))
+    if given and not labels and (objection := sample.disagreement(given, competition)):
+        code, words, hint = objection
+        notes.append(Problem(code, f"{words} (try: {hint})"))
     languages = own.get("language", [])
     return Facts(
         id=header.id,
@@ -140,53 +130,24 @@ def _check_test(test: Path, asked: Asked) -> None:
         )
 
 
-def _read_sample(path: Path, ids: Sequence[str], competition: Competition) -> Sample:
-    given = sample.read(path, ids, competition)
-    if given is None:
-        raise InputInvalid(f"{path} is no csv with an id and a label", hint="make data, or --sample")
-    return given
-
-
-def _notes(
-    competition: Competition,
-    given: Sample | None,
-    asked: Asked,
-    count: int,
-    kept: int,
-    *,
-    any_labels: bool,
-) -> list[Problem]:
+def _notes(given: Sample | None, asked: Asked, count: int, kept: int) -> list[Problem]:
     """Return what is worth saying before the submission is looked at."""
-    objection = given and not any_labels and sample.disagreement(given, competition)
-    notes = [
-        (
-            "partial_run",
-            kept < count,
-            f"the run was asked for {kept} of {count} test rows and left {count - kept} out on purpose; "
-            "Kaggle will refuse this file",
-            count - kept,
-        ),
-        (
-            "no_sample",
-            given is None,
-            "no sample submission is beside test.csv, so nothing says which header and values Kaggle wants "
-            "(try: make data)",
-            1,
-        ),
-        (
-            "stale_sample",
-            given is not None and given.is_stale,
-            f"the ids of {given.path.name if given else ''} are not those of test.csv; test.csv was used",
-            1,
-        ),
-        *(
-            (f"{name}_rows", True, f"{name}.csv, as the run read it: {words}", 1)
-            for name, words in asked.left.items()
-        ),
+    notes = []
+    if kept < count:
+        words = f"the run was asked for {kept} of {count} test rows and left {count - kept} out on purpose"
+        notes.append(Problem("partial_run", f"{words}; Kaggle will refuse this file", count - kept))
+    if given is None:
+        words = (
+            "no sample submission is beside test.csv, so nothing says which header and values Kaggle wants"
+        )
+        notes.append(Problem("no_sample", f"{words} (try: make data)"))
+    elif given.is_stale:
+        words = f"the ids of {given.path.name} are not those of test.csv; test.csv was used"
+        notes.append(Problem("stale_sample", words))
+    return notes + [
+        Problem(f"{name}_rows", f"{name}.csv, as the run read it: {left}")
+        for name, left in asked.left.items()
     ]
-    if objection:
-        notes.append((objection[0], True, f"{objection[1]} (try: {objection[2]})", 1))
-    return [Problem(code, message, number) for code, applies, message, number in notes if applies]
 
 
 def _kept(test: Path, ids: Sequence[str], asked: Asked) -> list[int]:
@@ -217,7 +178,3 @@ def _read_training(
         return Counter(), [Problem("train_unread", f"the label counts were not compared: {error}")]
     labels = map(competition.written, own["label"])
     return Counter(zip(own.get("language", [""] * len(own["label"])), labels, strict=True)), []
-
-
-def _is_text(values: Any) -> bool:
-    return isinstance(values, list) and all(isinstance(value, str) for value in values)

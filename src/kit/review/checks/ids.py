@@ -32,17 +32,25 @@ def check(table: Table, facts: Facts) -> list[Problem]:
         meant_by_id = _meant(unique - position_by_id.keys(), facts.ids)
         problems += _strangers(table, position_by_id, meant_by_id)
     if len(unique) < len(table.ids):
-        problems += _duplicates(table, position_by_id)
+        first_line: dict[str, int] = {}
+        twice = [
+            Spot(number, name, str(first_line[name]))
+            for name, number in zip(table.ids, table.numbers, strict=True)
+            if first_line.setdefault(name, number) != number and name in position_by_id
+        ]
+        problems += problems_of("id_duplicate", "id {id!r} is on line {value} already", twice)
     present = unique.union(
         meant_by_id.values(),
         (fields[table.places[0]] for fields, _ in table.others if len(fields) > table.places[0]),
     )
     absent = position_by_id.keys() - present
     missing = [Spot(id=name) for name in facts.ids if name in absent] if absent else []
-    problems += problems_of("id_missing", lambda spot: f"id {spot.id!r} of test.csv has no row", missing)
+    problems += problems_of("id_missing", "id {id!r} of test.csv has no row", missing)
     positions = list(map(position_by_id.__getitem__, known))
     if len(unique) == len(table.ids) and any(map(operator.lt, positions[1:], positions)):
-        problems.append(_disorder(positions, facts))
+        first = next(at for at in range(1, len(positions)) if positions[at] < positions[at - 1])
+        name = facts.ids[positions[first]]
+        problems.append(Problem("order", f"rows are not in the order of test.csv, the first is id {name!r}"))
     return problems
 
 
@@ -56,34 +64,18 @@ def _strangers(table: Table, position_by_id: Collection[str], meant_by_id: dict[
             kind = "retyped" if is_retyped else "unknown" if _bare(name) else "blank"
             spots[kind].append(Spot(number, name, meant))
     return [
-        *problems_of("id_blank", lambda spot: f"id {spot.id!r} is blank", spots["blank"]),
-        *problems_of("id_retyped", _retyped, spots["retyped"]),
-        *problems_of("id_unknown", lambda spot: f"id {spot.id!r} is not in test.csv", spots["unknown"]),
+        *problems_of("id_blank", "id {id!r} is blank", spots["blank"]),
+        *problems_of("id_retyped", _retyped((spots["retyped"] or [Spot()])[0]), spots["retyped"]),
+        *problems_of("id_unknown", "id {id!r} is not in test.csv", spots["unknown"]),
     ]
 
 
-def _retyped(spot: Spot) -> str:
+def _retyped(first: Spot) -> str:
     """Say what an id should be, and what changed it where that leaves a trace."""
-    name = (spot.id or "").strip()
+    name = (first.id or "").strip()
     is_number = _EXPONENT.fullmatch(name) or _NUMBER.fullmatch(name)
-    meant = f" is {spot.value!r} in test.csv" if spot.value is not None else " is not in test.csv"
-    return f"id {spot.id!r}{meant}" + (", re-typed by a spreadsheet or a data frame" if is_number else "")
-
-
-def _duplicates(table: Table, position_by_id: Collection[str]) -> list[Problem]:
-    first_line: dict[str, int] = {}
-    spots = [
-        Spot(number, name, str(first_line[name]))
-        for name, number in zip(table.ids, table.numbers, strict=True)
-        if first_line.setdefault(name, number) != number and name in position_by_id
-    ]
-    return problems_of("id_duplicate", lambda spot: f"id {spot.id!r} is on line {spot.value} already", spots)
-
-
-def _disorder(positions: Sequence[int], facts: Facts) -> Problem:
-    first = next(at for at in range(1, len(positions)) if positions[at] < positions[at - 1])
-    name = facts.ids[positions[first]]
-    return Problem("order", f"rows are not in the order of test.csv, the first is id {name!r}")
+    meant = "{value!r} in test.csv" if first.value is not None else "not in test.csv"
+    return f"id {{id!r}} is {meant}" + (", re-typed by a spreadsheet or a data frame" if is_number else "")
 
 
 def _meant(strangers: Iterable[str], ids: Sequence[str]) -> dict[str, str]:

@@ -24,33 +24,27 @@ def check(table: Table, facts: Facts) -> list[Problem]:
     if facts.training and facts.languages:
         language_by_id = dict(zip(facts.ids, facts.languages, strict=True))
         spoken = (language_by_id.get(name, "") for name in table.ids)
-    here = Counter(zip(spoken, table.labels, strict=False))
-    for key in [key for key in here if key[1] not in facts.labels]:
-        del here[key]
-    problems = _constant(here)
+    counted = Counter(zip(spoken, table.labels, strict=False))
+    here = Counter({key: count for key, count in counted.items() if key[1] in facts.labels})
+    problems = []
+    if len(labels := {label for _, label in here}) == 1 and here.total() > 1:
+        message = f"all {here.total()} rows have the label {labels.pop()!r}"
+        problems.append(Problem("constant_label", message, here.total()))
     if not facts.training or not here:
         return problems
-    overall = _far(_by_label(here), _by_label(facts.training), facts.labels)
-    if overall:
+    if overall := _far(_by_label(here), _by_label(facts.training), facts.labels):
         problems.append(Problem("label_shift", overall))
-    far = {}
-    for language in sorted({language for language, _ in here} & {language for language, _ in facts.training}):
-        words = _far(_by_label(here, language), _by_label(facts.training, language), facts.labels)
-        if words and language:
-            far[language] = words
+    shared = {code for code, _ in here} & {code for code, _ in facts.training} - {""}
+    far = {
+        code: words
+        for code in sorted(shared)
+        if (words := _far(_by_label(here, code), _by_label(facts.training, code), facts.labels))
+    }
     if far:
-        language, words = next(iter(far.items()))
-        also = f"; also {', '.join(map(repr, list(far)[1:]))}" if len(far) > 1 else ""
+        (language, words), *others = far.items()
+        also = f"; also {', '.join(repr(code) for code, _ in others)}" if others else ""
         problems.append(Problem("language_label_shift", f"language {language!r}: {words}{also}", len(far)))
     return problems
-
-
-def _constant(here: Counter[tuple[str, str]]) -> list[Problem]:
-    labels = {label for _, label in here}
-    rows = sum(here.values())
-    if len(labels) != 1 or rows < 2:
-        return []
-    return [Problem("constant_label", f"all {rows} rows have the label {labels.pop()!r}", rows)]
 
 
 def _by_label(counts: Counter[tuple[str, str]], language: str | None = None) -> Counter[str]:
@@ -78,25 +72,25 @@ def _far(here: Counter[str], training: Counter[str], labels: tuple[str, ...]) ->
 def fisher(hits: int, rows: int, other_hits: int, other_rows: int) -> float:
     """Return the two-sided p-value of Fisher's exact test that both samples have one share of hits.
 
-    The tails beyond twelve standard deviations are left out: they hold less than a float can add.
+    SciPy has it too, and takes longer to import than a million rows to check. The tails beyond twelve
+    standard deviations are left out: they hold less than a float can add.
     """
     total, all_hits = rows + other_rows, hits + other_hits
-    if not rows or not other_rows or all_hits in (0, total):
+    if all_hits in (0, total):
         return 1.0
     mean = rows * all_hits / total
-    deviation = math.sqrt(mean * (1 - all_hits / total) * other_rows / max(total - 1, 1))
-    low = max(0, all_hits - other_rows, math.floor(mean - 12 * deviation) - 1)
-    high = min(rows, all_hits, math.ceil(mean + 12 * deviation) + 1)
+    reach = 1 + 12 * math.sqrt(mean * (1 - all_hits / total) * other_rows / max(total - 1, 1))
+    low, high = max(0, all_hits - other_rows, int(mean - reach)), min(rows, all_hits, int(mean + reach) + 1)
     if not low <= hits <= high:
         return 0.0
-
-    def log_ways(number: int, chosen: int) -> float:
-        return math.lgamma(number + 1) - math.lgamma(chosen + 1) - math.lgamma(number - chosen + 1)
-
-    everything = log_ways(total, all_hits)
+    # Up to a factor that all have in common: the probability of each count of hits.
     logs = [
-        log_ways(rows, count) + log_ways(other_rows, all_hits - count) - everything
+        -sum(
+            math.lgamma(cell + 1)
+            for cell in (count, rows - count, all_hits - count, other_rows - all_hits + count)
+        )
         for count in range(low, high + 1)
     ]
-    limit = logs[hits - low] + 1e-7
-    return min(1.0, math.fsum(math.exp(value) for value in logs if value <= limit))
+    most, limit = max(logs), logs[hits - low] + 1e-7
+    as_odd = math.fsum(math.exp(value - most) for value in logs if value <= limit)
+    return as_odd / math.fsum(math.exp(value - most) for value in logs)

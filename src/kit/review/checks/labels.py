@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -16,16 +15,16 @@ _LONGEST = 1000
 """Characters of a label that are looked at; none is as long."""
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?")
 _DEFECTS = {
-    "label_blank": "label {0!r} of id {1!r} is blank",
-    "label_nan": "label {0!r} of id {1!r} is a missing value's spelling",
-    "label_blanks": "label {0!r} of id {1!r} has blanks around it",
-    "label_case": "label {0!r} of id {1!r} is in the wrong case",
-    "label_invisible": "label {0!a} of id {1!r} holds invisible characters",
-    "label_float": "label {0!r} of id {1!r} is a label written as a float",
-    "label_form": "label {0!a} of id {1!r} is a label in another Unicode form (NFC, NFD)",
-    "label_numeric": "label {0!r} of id {1!r} is a number",
-    "label_lookalike": "label {0!a} of id {1!r} only looks like a label",
-    "label_unknown": "label {0!r} of id {1!r} is none of {2}",
+    "label_blank": "label {value!r} of id {id!r} is blank",
+    "label_nan": "label {value!r} of id {id!r} is a missing value's spelling",
+    "label_blanks": "label {value!r} of id {id!r} has blanks around it",
+    "label_case": "label {value!r} of id {id!r} is in the wrong case",
+    "label_invisible": "label {value!a} of id {id!r} holds invisible characters",
+    "label_float": "label {value!r} of id {id!r} is a label written as a float",
+    "label_form": "label {value!a} of id {id!r} is a label in another Unicode form (NFC, NFD)",
+    "label_numeric": "label {value!r} of id {id!r} is a number",
+    "label_lookalike": "label {value!a} of id {id!r} only looks like a label",
+    "label_unknown": "label {value!r} of id {id!r} is none of {labels}",
 }
 
 
@@ -42,45 +41,34 @@ def check(table: Table, facts: Facts) -> list[Problem]:
             code_by_label[label] = label_defect(label, facts.labels)
         spots[code_by_label[label]].append(Spot(table.numbers[at], table.ids[at], label))
     either = ", ".join(map(repr, facts.labels))
-    problems: list[Problem] = []
-    for code, words in _DEFECTS.items():
-        describe = functools.partial(_describe_label, words, either)
-        problems += problems_of(code, describe, spots[code])
-    return problems
-
-
-def _describe_label(words: str, either: str, spot: Spot) -> str:
-    return words.format(spot.value, spot.id, either)
+    return [
+        problem
+        for code, words in _DEFECTS.items()
+        for problem in problems_of(code, words, spots[code], labels=either)
+    ]
 
 
 def label_defect(label: str, labels: Sequence[str]) -> str:
     """Return the code of what is wrong with a label outside the set; the most telling one."""
     label = label[:_LONGEST]
-    seen = INVISIBLE.sub("", label)
-    bare = seen.strip()
-    if not bare:
-        return "label_blank"
-    if label.strip() in labels:
-        return "label_blanks"
-    if bare in labels:
-        return "label_invisible"
-    if unicodedata.normalize("NFC", bare) in {unicodedata.normalize("NFC", name) for name in labels}:
-        return "label_form"
-    if as_whole(bare) in labels:
-        return "label_float"
-    if bare.casefold() in _NAN:
-        return "label_nan"
-    if bare.casefold() in {name.casefold() for name in labels}:
-        return "label_case"
-    if _NUMBER.fullmatch(bare.casefold()):
-        return "label_numeric"
+    bare = INVISIBLE.sub("", label).strip()
+    whole, point, rest = bare.partition(".")
+    is_float = point and rest and whole.lstrip("+-").isdecimal() and not rest.strip("0")
+    composed = unicodedata.normalize("NFC", bare)
+    rules = (
+        ("label_blank", not bare),
+        ("label_blanks", label.strip() in labels),
+        ("label_invisible", bare in labels),
+        ("label_form", composed in {unicodedata.normalize("NFC", name) for name in labels}),
+        ("label_float", is_float and whole in labels),
+        ("label_nan", bare.casefold() in _NAN),
+        ("label_case", bare.casefold() in {name.casefold() for name in labels}),
+        ("label_numeric", _NUMBER.fullmatch(bare.casefold())),
+    )
+    for code, applies in rules:
+        if applies:
+            return code
     return "label_lookalike" if any(_looks_like(bare, name) for name in labels) else "label_unknown"
-
-
-def as_whole(label: str) -> str:
-    """Return `1` for `1.0`, and what is no such float as it is."""
-    whole, point, rest = label.strip().partition(".")
-    return whole if point and rest and whole.lstrip("+-").isdecimal() and not rest.strip("0") else label
 
 
 def _looks_like(text: str, label: str) -> bool:

@@ -5,10 +5,11 @@ It looks at no file itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel
 
 EXAMPLES = 5
 """Spots that a problem shows; its count says how many there are."""
@@ -34,11 +35,6 @@ class Spot:
     id: str | None = None
     value: str | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the parts that apply, long values cut."""
-        parts = {"line": self.line, "id": cut(self.id), "value": cut(self.value)}
-        return {name: part for name, part in parts.items() if part is not None}
-
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -52,20 +48,6 @@ class Problem:
     def __post_init__(self) -> None:
         """Cut the message."""
         object.__setattr__(self, "message", cut(self.message, MESSAGE))
-
-    @property
-    def is_warning(self) -> bool:
-        """Whether a submission with this is still valid."""
-        return self.code in WARNINGS
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what `--json` shows."""
-        return {
-            "code": self.code,
-            "message": self.message,
-            "count": self.count,
-            "examples": [spot.as_json() for spot in self.examples],
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +67,7 @@ class Verdict:
     problems: Sequence[Problem]
     path: Path | None = None
     """The file that was judged: the submission or its mended copy."""
-    completions: dict[str, Any] | None = None
+    completions: BaseModel | None = None
     """What today's parser reads in predictions.csv, where that was looked at."""
     changes: Sequence[Change] | None = None
     """What the copy has otherwise; None where no copy was asked for."""
@@ -100,38 +82,45 @@ class Verdict:
     @property
     def errors(self) -> list[Problem]:
         """The problems that make it invalid."""
-        return [problem for problem in self.problems if not problem.is_warning]
+        return [problem for problem in self.problems if problem.code not in WARNINGS]
 
     @property
     def warnings(self) -> list[Problem]:
         """The problems that deserve a look."""
-        return [problem for problem in self.problems if problem.is_warning]
+        return [problem for problem in self.problems if problem.code in WARNINGS]
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return the one object that `--json` prints."""
-        parts = {
-            "file": None if self.path is None else str(self.path),
-            "completions": self.completions,
-            "changes": None if self.changes is None else [asdict(change) for change in self.changes],
-            "fixed": str(self.path) if self.fixed else None,
+        path = None if self.path is None else str(self.path)
+        optional = {
+            "file": path,
+            "completions": self.completions and self.completions.model_dump(),
+            "changes": None if self.changes is None else _plain(self.changes),
+            "fixed": path if self.fixed else None,
         }
-        return {
-            "valid": self.valid,
-            "rows": self.rows,
-            "errors": [problem.as_json() for problem in self.errors],
-            "warnings": [problem.as_json() for problem in self.warnings],
-            **{name: part for name, part in parts.items() if part is not None},
-        }
+        told = {"errors": _plain(self.errors), "warnings": _plain(self.warnings)}
+        return {"valid": self.valid, "rows": self.rows, **told, **_applying(optional.items())}
 
 
-def problems_of(code: str, describe: Callable[[Spot], str], spots: Sequence[Spot]) -> list[Problem]:
-    """Return one problem that describes the first spot and counts the rest; nothing for no spots."""
+def _plain(found: Sequence[Problem | Change]) -> list[dict[str, object]]:
+    return [asdict(one, dict_factory=_applying) for one in found]
+
+
+def _applying(parts: Iterable[tuple[str, object]]) -> dict[str, object]:
+    return {name: part for name, part in parts if part is not None}
+
+
+def problems_of(code: str, words: str, spots: Sequence[Spot], **also: object) -> list[Problem]:
+    """Return one problem that describes the first spot and counts the rest; nothing for no spots.
+
+    `words` is a format for the `id` and the `value` of that spot, and for `also`.
+    """
     if not spots:
         return []
-    first = spots[0]
-    where = f"line {first.line}: " if first.line is not None else ""
-    short = Spot(first.line, cut(first.id), cut(first.value))
-    return [Problem(code, where + describe(short), len(spots), tuple(spots[:EXAMPLES]))]
+    shown = tuple(Spot(one.line, cut(one.id), cut(one.value)) for one in spots[:EXAMPLES])
+    where = f"line {shown[0].line}: " if shown[0].line is not None else ""
+    said = words.format(id=shown[0].id, value=shown[0].value, **also)
+    return [Problem(code, where + said, len(spots), shown)]
 
 
 def cut(text: str | None, most: int = 80) -> str | None:

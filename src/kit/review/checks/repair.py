@@ -11,8 +11,7 @@ import io
 from collections import Counter
 
 from kit.config import spelling_key
-from kit.review.checks import csv_reader
-from kit.review.checks.csv_reader import Table
+from kit.review.checks.csv_reader import Table, plain
 from kit.review.checks.facts import Facts
 from kit.review.checks.problems import Change, Verdict
 
@@ -27,7 +26,7 @@ def repair(verdict: Verdict, table: Table | None, facts: Facts) -> tuple[str, li
         return None
     names = (facts.id, facts.label)
     own = [table.header[place] for place in table.places]
-    if list(map(csv_reader.plain, own)) != list(map(csv_reader.plain, names)):
+    if list(map(plain, own)) != list(map(plain, names)):
         return None
     rows = _rows(table, facts)
     order = -1 if facts.label_first else 1
@@ -38,8 +37,8 @@ def repair(verdict: Verdict, table: Table | None, facts: Facts) -> tuple[str, li
     quotes = sum(line.count('"') for line in table.lines)
     moved = sum(one[0] != other[0] for one, other in zip(rows, sorted(rows), strict=True))
     turned = list(table.places) != sorted(table.places, reverse=facts.label_first)
-    respelled = Counter(a != b for a, (_, _, b) in zip(table.labels, rows, strict=True))
-    renamed = Counter(a != b for a, (_, b, _) in zip(table.ids, rows, strict=True))
+    respelled = sum(label != own for label, (_, _, own) in zip(table.labels, rows, strict=True))
+    renamed = sum(name != own for name, (_, own, _) in zip(table.ids, rows, strict=True))
     changes = (
         ("bom", "dropped the byte order mark", count_by_code.get("bom", 0)),
         ("crlf", "ended lines in LF", count_by_code.get("crlf", 0)),
@@ -50,8 +49,8 @@ def repair(verdict: Verdict, table: Table | None, facts: Facts) -> tuple[str, li
         ("header_repeated", "dropped the header among the rows", len(table.headers)),
         ("index_column", "dropped the index column", count_by_code.get("index_column", 0)),
         ("column_order", "put the columns into the order of the sample submission", turned),
-        ("id_blanks", "took blanks off ids", renamed[True]),
-        ("label", "put labels into their exact spelling (blanks, case, form, 1.0)", respelled[True]),
+        ("id_blanks", "took blanks off ids", renamed),
+        ("label", "put labels into their exact spelling (blanks, case, form, 1.0)", respelled),
         ("order", "put rows into the order of test.csv", moved),
     )
     return text.getvalue(), [Change(code, words, int(count)) for code, words, count in changes if count]

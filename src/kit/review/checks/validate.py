@@ -5,13 +5,14 @@ One pass finds all of them, by the settings of the run that wrote the file. Mend
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kit import files
 from kit.config import Competition
 from kit.review.checks import completions, csv_reader, facts, ids, label_shift, labels, repair
+from kit.review.checks.completions import Reread
 from kit.review.checks.csv_reader import Table
 from kit.review.checks.facts import Asked, Facts
 from kit.review.checks.problems import Problem, Verdict
@@ -20,7 +21,7 @@ Places = Callable[[str], Sequence[Path]]
 """Gives the folders that may hold a competition's files, by its slug."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass(frozen=True)
 class Instead:
     """What to take in place of the files that belong to a run, and where to write a mended copy."""
 
@@ -34,13 +35,12 @@ class Instead:
 
 
 def validate(
-    run: Path | None, places: Places, competition: Competition, instead: Instead | None = None
+    run: Path | None, places: Places, competition: Competition, instead: Instead = Instead()
 ) -> Verdict:
     """Judge the submission of a run by the run's own settings; `competition` is for where there are none.
 
     Raises InputInvalid where it cannot be judged: no test.csv, or not the one that the run answered.
     """
-    instead = instead or Instead()
     asked = facts.asked_of(run) if run else Asked()
     competition = asked.competition or competition
     path = instead.submission or (run or Path()) / "submission.csv"
@@ -61,10 +61,10 @@ def validate(
     if predictions is None:
         return verdict
     read = completions.read(predictions)
-    counts = completions.reparse(read, instead.labels or competition.labels, competition.synonyms)
-    written = [dataclasses.replace(one, label=competition.written(one.label)) for one in read]
-    problems = [*verdict.problems, *completions.check(written, counts, table)]
-    return dataclasses.replace(verdict, problems=problems, completions=counts)
+    reread = completions.reparse(read, instead.labels or competition.labels, competition.synonyms)
+    written = [one._replace(label=competition.written(one.label)) for one in read]
+    problems = [*verdict.problems, *completions.check(written, reread, table)]
+    return replace(verdict, problems=problems, completions=reread)
 
 
 def judge(path: Path, known: Facts) -> tuple[Verdict, Table | None]:
@@ -75,7 +75,7 @@ def judge(path: Path, known: Facts) -> tuple[Verdict, Table | None]:
         message = f"{path} cannot be read: {error.strerror} (try: make dry-run, or make pull)"
         return Verdict(0, [Problem("file_missing", message)], path), None
     verdict, table = check(data, known)
-    return dataclasses.replace(verdict, path=path), table
+    return replace(verdict, path=path), table
 
 
 def check(data: bytes, known: Facts) -> tuple[Verdict, Table | None]:
@@ -87,9 +87,8 @@ def check(data: bytes, known: Facts) -> tuple[Verdict, Table | None]:
     if table.row_count != len(known.ids):
         message = f"{table.row_count} rows, but {len(known.ids)} ids to answer"
         problems.append(Problem("row_count", message, abs(table.row_count - len(known.ids))))
-    problems += ids.check(table, known)
-    problems += labels.check(table, known)
-    problems += label_shift.check(table, known)
+    for part in (ids, labels, label_shift):
+        problems += part.check(table, known)
     return Verdict(table.row_count, problems), table
 
 
@@ -97,22 +96,21 @@ def lines(verdict: Verdict) -> list[str]:
     """Return what a person reads: each problem with a few of its spots, then the verdict."""
     shown = []
     for kind, problems in (("error", verdict.errors), ("warning", verdict.warnings)):
-        for problem in problems:
-            shown.append(f"{kind:<7}  {problem.code} ({problem.count:,})  {problem.message}")
-            for spot in problem.examples[1:]:
-                parts = ", ".join(f"{name} {value!r}" for name, value in spot.as_json().items())
-                shown.append(" " * 9 + parts)
+        for one in problems:
+            shown.append(f"{kind:<7}  {one.code} ({one.count:,})  {one.message}")
+            for spot in one.examples[1:]:
+                parts = (("line", spot.line), ("id", spot.id), ("value", spot.value))
+                told = (f"{name} {value!r}" for name, value in parts if value is not None)
+                shown.append(" " * 9 + ", ".join(told))
     shown += [f"changed  {one.code} ({one.count:,})  {one.message}" for one in verdict.changes or ()]
-    shown += completions.table_lines(verdict.completions) if verdict.completions else []
+    if isinstance(verdict.completions, Reread):
+        shown += completions.table_lines(verdict.completions)
     if verdict.changes is not None and not verdict.fixed:
         shown.append("no copy was written: it would be invalid as well")
     word = "valid" if verdict.valid else "invalid"
-    counts = (_count(len(verdict.errors), "error"), _count(len(verdict.warnings), "warning"))
-    return [*shown, f"{verdict.path}: {word}, {verdict.rows:,} rows, {', '.join(counts)}"]
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number} {name}{'' if number == 1 else 's'}"
+    counted = ((len(verdict.errors), "error"), (len(verdict.warnings), "warning"))
+    counts = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counted)
+    return [*shown, f"{verdict.path}: {word}, {verdict.rows:,} rows, {counts}"]
 
 
 def _mended(verdict: Verdict, table: Table | None, known: Facts, path: Path) -> tuple[Verdict, Table | None]:
@@ -123,8 +121,8 @@ def _mended(verdict: Verdict, table: Table | None, known: Facts, path: Path) -> 
         again, table_again = check(text.encode(), known)
         if again.valid:
             files.write_whole(path, text)
-            return dataclasses.replace(again, path=path, fixed=True, changes=changes), table_again
-    return dataclasses.replace(verdict, changes=[]), table
+            return replace(again, path=path, fixed=True, changes=changes), table_again
+    return replace(verdict, changes=[]), table
 
 
 def _test(folders: Sequence[Path], asked: Asked) -> Path:

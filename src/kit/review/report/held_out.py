@@ -1,15 +1,17 @@
-"""Say how a run did on rows that its models had not seen: figures, labels, languages, lengths.
+"""Say how a run did on rows that its models had not seen: labels, languages, lengths, and what to know first.
 
 It computes what the page shows and draws nothing.
 """
 
 from __future__ import annotations
 
+import itertools
+from bisect import bisect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kit.review import results
-from kit.review.record import Judged
+from kit.review.record import Judged, Language
 from kit.review.results import Results
 from kit.task import languages, metrics
 
@@ -22,104 +24,51 @@ MISJUDGED = 0.03
 """Gap between mean probability and accuracy that is worth a remark."""
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One headline figure, written out."""
-
-    name: str
-    meaning: str
-    value: str
-    interval: str
-    is_ranked: bool
-    """Whether the competition ranks by it."""
-
-
-@dataclass(frozen=True)
-class Language:
-    """How the rows of one language went; `low` and `high` bound the accuracy."""
-
-    code: str
-    name: str
-    rows: int
-    accuracy: float
-    low: float
-    high: float
-    macro_f1: float | None
-    log_loss: float | None
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell of the confusion matrix; `share` is of its row."""
-
-    count: int
-    share: float
-    is_hit: bool
-
-
-@dataclass(frozen=True)
-class Label:
+class Label(NamedTuple):
     """How the rows of one label went; None where a figure is undefined."""
 
     label: str
-    cells: Sequence[Cell]
+    counts: Sequence[int]
+    """Of its rows, by the label that was answered."""
     rows: int
     recall: float | None
     precision: float | None
     f1: float | None
 
 
-def figures(run: Results) -> list[Figure]:
-    """Return the headline figures, the one that the competition ranks by first."""
-    if run.held_out is None:
-        return []
-    told, bounds = run.held_out.figures, run.held_out.intervals
-    return [
-        Figure(
-            metrics.METRICS[name].title,
-            metrics.METRICS[name].meaning
-            + ("; runs are ranked by it (competition.metric)" if name == run.metric else ""),
-            value=f"{told[name]:.3f}",
-            interval="{:.3f} to {:.3f}".format(*bounds[name]) if name in bounds else "",
-            is_ranked=name == run.metric,
-        )
-        for name in metrics.shown(run.metric)
-        if name in told
-    ]
+class Spoken(NamedTuple):
+    """How the rows of one language went; `low` and `high` bound the accuracy."""
+
+    code: str
+    name: str
+    told: Language
+    accuracy: float
+    low: float
+    high: float
 
 
-def by_language(run: Results) -> list[Language]:
+def by_language(run: Results) -> list[Spoken]:
     """Return the languages, the weakest first; nothing where the rows name none."""
     spoken = []
     for code, one in run.held_out.per_language.items() if run.held_out else ():
         if code and one.rows and one.accuracy is not None:
-            low, high = one.intervals.get("accuracy", (one.accuracy, one.accuracy))
-            name = languages.name(code) or code
-            spoken.append(Language(code, name, one.rows, one.accuracy, low, high, one.macro_f1, one.log_loss))
+            bounds = one.intervals.get("accuracy", (one.accuracy, one.accuracy))
+            spoken.append(Spoken(code, languages.name(code) or code, one, one.accuracy, *bounds))
     return sorted(spoken, key=lambda one: (one.accuracy, one.code))
 
 
 def by_label(run: Results) -> list[Label]:
     """Return each label's row of the confusion matrix, recall, precision and F1."""
     confusion = run.held_out.confusion if run.held_out else ()
-    rows = []
-    for place, label in enumerate(run.labels[: len(confusion)]):
-        hits, count = confusion[place][place], sum(confusion[place])
-        answers = sum(line[place] for line in confusion)
-        rows.append(
-            Label(
-                label,
-                [
-                    Cell(one, one / count if count else 0.0, at == place)
-                    for at, one in enumerate(confusion[place])
-                ],
-                count,
-                recall=hits / count if count else None,
-                precision=hits / answers if answers else None,
-                f1=2 * hits / (count + answers) if count + answers else None,
-            )
+    found = []
+    for place, (label, counts) in enumerate(zip(run.labels, confusion, strict=False)):
+        hits, rows, answers = counts[place], sum(counts), sum(line[place] for line in confusion)
+        recall, precision, f1 = (
+            part / whole if whole else None
+            for part, whole in ((hits, rows), (hits, answers), (2 * hits, rows + answers))
         )
-    return rows
+        found.append(Label(label, counts, rows, recall, precision, f1))
+    return found
 
 
 def chosen(run: Results, *, test: bool = False) -> dict[bool, list[float]]:
@@ -144,11 +93,8 @@ def by_length(run: Results, text_by_id: Mapping[str, str]) -> list[tuple[int, in
     if run.oof is None:
         return []
     answers = zip(run.oof["id"], run.oof["predicted"], run.oof["label"], strict=True)
-    return grouped(
-        sorted(
-            (len(text_by_id[name]), guess != truth) for name, guess, truth in answers if name in text_by_id
-        )
-    )
+    known = ((text_by_id.get(name), guess != truth) for name, guess, truth in answers)
+    return grouped(sorted((len(text), is_error) for text, is_error in known if text is not None))
 
 
 def grouped(measured: Sequence[tuple[int, bool]]) -> list[tuple[int, int, int, int]]:
@@ -157,26 +103,21 @@ def grouped(measured: Sequence[tuple[int, bool]]) -> list[tuple[int, int, int, i
     Nothing where there are too few rows for a single group.
     """
     count = min(GROUPS, len(measured) // GROUP_ROWS)
-    groups: list[list[tuple[int, bool]]] = []
-    for place, one in enumerate(measured if count else ()):
-        is_due = place * count // len(measured) >= len(groups)
-        if is_due and not (groups and groups[-1][-1][0] == one[0]):
-            groups.append([])
-        groups[-1].append(one)
-    return [
-        (group[0][0], group[-1][0], len(group), sum(is_error for _, is_error in group)) for group in groups
-    ]
+    if not count:
+        return []
+    edges = [measured[place * len(measured) // count][0] for place in range(1, count)]
+    groups = [list(group) for _, group in itertools.groupby(measured, lambda one: bisect(edges, one[0]))]
+    return [(group[0][0], group[-1][0], len(group), sum(wrong for _, wrong in group)) for group in groups]
 
 
 def remarks(run: Results, baselines: Mapping[str, Judged]) -> list[str]:
     """Return what a reader should know first, one sentence each, in order of weight."""
-    judged = run.held_out
-    if judged is None:
+    if run.held_out is None:
         return []
     said = [
-        _against_baselines(run.metric, judged, baselines),
-        _against_leaderboard(run, judged),
-        _weakest(judged, by_language(run)),
+        _against_baselines(run.metric, run.held_out, baselines),
+        _against_leaderboard(run, run.held_out),
+        _weakest(run.held_out, by_language(run)),
         *_sureness(chosen(run)),
     ]
     return [sentence for sentence in said if sentence]
@@ -188,16 +129,18 @@ def _against_baselines(metric: str, judged: Judged, baselines: Mapping[str, Judg
         return ""
     best = min(rivals, key=lambda name: metrics.order(rivals[name], metric))
     sign = 1 if metrics.METRICS[metric].higher_is_better else -1
+    value = sign * rivals[best][metric]
     low, high = sorted(sign * end for end in judged.intervals[metric])
     told = f"{metrics.METRICS[metric].title} of the best, {best}, is {rivals[best][metric]:.3f}"
-    if low > sign * rivals[best][metric]:
+    if low > value:
         return f"Its whole interval is better than every baseline; {told}."
-    if high < sign * rivals[best][metric]:
+    if high < value:
         return f"Its whole interval is worse than a baseline; {told}."
     return f"{judged.rows:,} rows cannot tell it from the baselines; {told}, inside its interval."
 
 
 def _against_leaderboard(run: Results, judged: Judged) -> str:
+    """Say why the public score and the held-out one differ: the rows they are of, and chance."""
     score, bounds = run.submission.public_score, judged.intervals.get(run.metric)
     if score is None or run.metric not in judged.figures:
         return ""
@@ -210,15 +153,14 @@ def _against_leaderboard(run: Results, judged: Judged) -> str:
     return f"{told}, outside its interval: look whether test rows differ from training rows, or repeat them."
 
 
-def _weakest(judged: Judged, spoken: Sequence[Language]) -> str:
+def _weakest(judged: Judged, spoken: Sequence[Spoken]) -> str:
     if len(spoken) < 2:
         return ""
     weak = [one for one in spoken if one.high < judged.figures.get("accuracy", 0.0)]
     if weak:
-        named = ", ".join(f"{one.name} ({one.accuracy:.0%} of {one.rows})" for one in weak[:4])
+        named = ", ".join(f"{one.name} ({one.accuracy:.0%} of {one.told.rows})" for one in weak[:4])
         return f"Weak languages, their whole interval below the accuracy over all: {named}."
-    one = spoken[0]
-    named = f"{one.name} is lowest, {one.accuracy:.0%} of {one.rows} rows"
+    named = f"{spoken[0].name} is lowest, {spoken[0].accuracy:.0%} of {spoken[0].told.rows} rows"
     return f"No language stands out as weak: {named}, but its interval reaches the accuracy over all."
 
 
@@ -232,8 +174,7 @@ def _sureness(chosen: Mapping[bool, Sequence[float]]) -> list[str]:
     if abs(mean - accuracy) > MISJUDGED:
         how = "surer" if mean > accuracy else "less sure"
         said.append(f"It is {how} than it is right: {mean:.0%} sure on average, {accuracy:.0%} right.")
-    sure = sum(probability >= SURE for probability in wrong)
-    if sure:
+    if sure := sum(probability >= SURE for probability in wrong):
         said.append(
             f"{sure:,} of {len(wrong):,} mistakes were made with a probability of {SURE:.0%} or more."
         )

@@ -6,14 +6,13 @@ Every value reaches the page escaped; the only markup that passes as it is are o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 from kit import files
 from kit.errors import InputInvalid
 from kit.review import baselines, results
 from kit.review.record import Judged
-from kit.review.report import charts, held_out, provenance, sentences, svg, timeline
+from kit.review.report import charts, held_out, provenance, sentences, timeline
 from kit.review.results import Results
 from kit.task import metrics
 
@@ -23,7 +22,6 @@ NO_ROWS = "This run kept no oof.csv, so its held-out rows cannot be told apart."
 _NONE = {True: "No row was held out.", False: "The run ended before it answered a held-out row."}
 """By whether the run ended well."""
 SHOWN_MEMBERS = 60
-CHARTS = ("loss", "learning_rate", "reliability", "probabilities", "length", "time_line")
 
 
 def write(folder: Path, places: Sequence[Path]) -> Path:
@@ -56,82 +54,72 @@ def _contents(run: Results, data: Path | None) -> dict[str, object]:
     text_by_id, rivals, without_rows = _beside(run, data)
     word, reason = run.run.state
     ended_well = word == "complete"
-    judged = run.held_out
+    judged = run.held_out or Judged()
     histories, members = timeline.histories(run, SHOWN_MEMBERS)
+    missed, uncertain = sentences.to_read(run, text_by_id)
+    groups = held_out.by_length(run, text_by_id)
     return {
-        "name": run.name,
+        "run": run,
         "word": word,
         "why_ended": reason,
         "ended_well": ended_well,
-        "score": run.submission.public_score,
-        "address": provenance.address(run),
-        "slug": run.competition.slug,
-        "preset": run.run.settings.get("preset", ""),
-        "model": run.run.settings.get("model.name", ""),
-        "labels": run.labels,
-        "held_out_rows": judged.rows if judged else 0,
-        "test_rows": 0 if run.predictions is None else len(run.predictions),
-        "figures": held_out.figures(run),
+        # The server of a rehearsal is gone.
+        "address": run.push.url if run.push and run.push.url.startswith("https://") else "",
+        "judged": judged,
+        "figures": [name for name in metrics.shown(run.metric) if name in judged.figures],
+        "metrics": metrics.METRICS,
         "remarks": held_out.remarks(run, rivals),
         "baselines": _compared(run, rivals),
-        "named": [(name, metrics.METRICS[name].title) for name in _columns(run.metric)],
-        "has_bar": metrics.METRICS[run.metric].higher_is_better,
+        "named": list(dict.fromkeys([run.metric, "macro_f1", "accuracy", "log_loss"])),
         "by_label": held_out.by_label(run),
         "by_language": held_out.by_language(run),
-        "by_length": held_out.by_length(run, text_by_id),
-        "accuracy": judged.figures.get("accuracy", 0.0) if judged else 0.0,
+        "by_length": groups,
         "members": histories,
         "more_members": members - len(histories),
         "drawn": charts.DRAWN,
         "member_notes": timeline.notes(run),
         "lane_name": lambda slot: timeline.lane_name(run, slot),
-        "stages": timeline.stages(run),
+        "stages": charts.STAGES,
         "answers": timeline.answers(run),
         "label_shares": timeline.label_shares(run),
-        "missed": sentences.missed(run, text_by_id),
-        "uncertain": sentences.uncertain(run, text_by_id),
+        "missed": missed,
+        "uncertain": uncertain,
         "shown_rows": sentences.SHOWN_ROWS,
         "differences": provenance.differences(run),
         "newer_settings": provenance.newer_settings(run),
         "facts": provenance.facts(run),
-        "versions": sorted(run.run.versions.items()),
-        "charts": _charts(run, text_by_id, histories),
+        "charts": _charts(run, groups, histories),
         "without": {
             "reason": _why_not_judged(run, ended_well),
             "held_out": _NONE[ended_well],
             "rows": NO_ROWS if run.held_out else _NONE[ended_well],
             "texts": without_rows,
         },
-        "series": svg.SERIES,
+        "series": charts.SERIES,
     }
 
 
 def _charts(
-    run: Results, text_by_id: Mapping[str, str], members: Sequence[timeline.History]
+    run: Results, groups: Sequence[tuple[int, int, int, int]], members: Sequence[timeline.History]
 ) -> dict[str, str]:
     """Return each chart as SVG, empty where there is nothing to draw."""
     from markupsafe import Markup
 
-    drawn = dict.fromkeys(CHARTS, "")
-    histories = [member.points for member in members[: charts.DRAWN]]
-    if any(histories):
-        drawn["loss"] = charts.loss(histories)
-        drawn["learning_rate"] = charts.learning_rate(histories)
-    bins = run.held_out.reliability if run.held_out else ()
-    if any(one.rows for one in bins):
-        drawn["reliability"] = charts.reliability(bins, len(run.labels))
-    chosen, test = held_out.chosen(run), held_out.chosen(run, test=True)[True]
-    if chosen[True] or chosen[False] or test:
-        drawn["probabilities"] = charts.probabilities(chosen[True], chosen[False], test, len(run.labels))
-    groups = held_out.by_length(run, text_by_id)
-    if len(groups) > 1:
-        drawn["length"] = charts.length(groups)
+    labels = len(run.labels)
+    drawn = members[: charts.DRAWN]
+    histories = [member.points for member in drawn] if any(member.points for member in drawn) else []
+    bins = [one for one in run.held_out.reliability if one.rows] if run.held_out else []
+    chosen = [*held_out.chosen(run).values(), held_out.chosen(run, test=True)[True]]
     lanes, spans = timeline.spans(run)
-    if spans:
-        drawn["time_line"] = charts.time_line(
-            lanes, spans, [member.memory for member in members[: charts.DRAWN]]
-        )
-    return {name: Markup(svg) for name, svg in drawn.items()}  # noqa: S704 - drawn from numbers alone
+    found = {
+        "loss": histories and charts.loss(histories),
+        "learning_rate": histories and charts.learning_rate(histories),
+        "reliability": bins and charts.reliability(bins, labels),
+        "probabilities": any(chosen) and charts.probabilities(chosen, labels),
+        "length": len(groups) > 1 and charts.length(groups),
+        "time_line": spans and charts.time_line(lanes, spans, [member.memory for member in drawn]),
+    }
+    return {name: Markup(svg or "") for name, svg in found.items()}  # noqa: S704 - drawn from numbers alone
 
 
 def _beside(run: Results, data: Path | None) -> tuple[dict[str, str], dict[str, Judged], str]:
@@ -140,22 +128,17 @@ def _beside(run: Results, data: Path | None) -> tuple[dict[str, str], dict[str, 
         return {}, {}, ""
     if data is None or not (data / "train.csv").is_file():
         return {}, {}, "The train.csv of this run is not at hand; make data brings it."
+    import sklearn.linear_model  # noqa: F401 - only a library that is loaded can be limited
+    from threadpoolctl import threadpool_limits
+
     try:
         train = results.training_rows(run, data)
-        with _one_thread():
+        # OpenBLAS's threads wait by spinning, which took four times as long on a busy machine.
+        with threadpool_limits(limits=1, user_api="blas"):
             rivals = baselines.held_out_baselines(train, run.oof)
     except InputInvalid as error:
         return {}, {}, f"{error.message}."
     return dict(zip(train["id"], train["text"], strict=True)), rivals, ""
-
-
-def _one_thread() -> AbstractContextManager[object]:
-    """Keep OpenBLAS from threads that wait by spinning, which took four times as long on a busy machine."""
-    import sklearn.linear_model  # noqa: F401 - only a library that is loaded can be limited
-    from threadpoolctl import threadpool_limits
-
-    limits: AbstractContextManager[object] = threadpool_limits(limits=1, user_api="blas")
-    return limits
 
 
 def _compared(run: Results, rivals: Mapping[str, Judged]) -> list[tuple[str, Judged]]:
@@ -164,10 +147,6 @@ def _compared(run: Results, rivals: Mapping[str, Judged]) -> list[tuple[str, Jud
         return []
     all_of_them = {THIS_RUN: run.held_out, **rivals}
     return sorted(all_of_them.items(), key=lambda one: metrics.order(one[1].figures, run.metric))
-
-
-def _columns(metric: str) -> list[str]:
-    return list(dict.fromkeys([metric, "macro_f1", "accuracy", "log_loss"]))
 
 
 def _why_not_judged(run: Results, ended_well: bool) -> str:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kit.config import Config, schema_names
 from kit.outputs import MADE
 from kit.review import record
-from kit.review.record import Push
+from kit.review.record import Origin, Push
 from kit.review.results import Results
 
 VALUE_LIMIT = 160
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """One setting that is not at its default."""
 
     name: str
@@ -45,17 +44,17 @@ def newer_settings(run: Results) -> list[str]:
 def facts(run: Results) -> list[tuple[str, str]]:
     """Return what identifies the run, each with its name, empty values left out."""
     push, told = run.push or Push(), run.run
-    seen = told.share_of_train_seen
+    seen, number = told.share_of_train_seen, told.precision
+    rows = (f"{count:,.0f} {name.replace('_', ' ')}" for name, count in told.train_rows.items())
+    parts = (record.read(Origin, run.folder / MADE) or Origin()).members
     shown = {
         "preset": str(told.settings.get("preset", "")),
         "why": push.note,
         "model": str(told.settings.get("model.name", "")),
         "loader": told.loader,
-        "number format": f"{told.precision.dtype} ({told.precision.reason})" if told.precision.dtype else "",
+        "number format": f"{number.dtype} ({number.reason})" if number.dtype else "",
         "cards": ", ".join(card.name for card in told.cards) or "none, it ran on the CPU",
-        "training rows": ", ".join(
-            f"{count:,.0f} {name.replace('_', ' ')}" for name, count in told.train_rows.items()
-        ),
+        "training rows": ", ".join(rows),
         "share of them that the models saw": "" if seen is None else f"{seen:.0%}",
         "competition": run.competition.slug,
         "pushed": push.pushed_at,
@@ -63,17 +62,9 @@ def facts(run: Results) -> list[tuple[str, str]]:
         "bundle hash": told.bundle_hash,
         "script sha256": push.sha256,
         "test.csv sha256": told.test_sha256,
+        "blend of": ", ".join(f"{one.run} ({one.weight:.3g})" for one in parts),
     }
-    parts = record.items(record.read_object(run.folder / MADE).get("members"))
-    shown["blend of"] = ", ".join(
-        f"{one.get('run')} ({record.number(one.get('weight')) or 0:.3g})" for one in map(record.table, parts)
-    )
     return [(name, value) for name, value in shown.items() if value]
-
-
-def address(run: Results) -> str:
-    """Return the run's page on Kaggle; empty for a rehearsal, whose server is gone."""
-    return run.push.url if run.push and run.push.url.startswith("https://") else ""
 
 
 def _shown(value: object) -> str:

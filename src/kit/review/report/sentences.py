@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from kit.review import results
 from kit.review.results import Results
 from kit.task import languages
 
@@ -18,8 +17,7 @@ TEXT_LIMIT = 600
 COMPLETION_LIMIT = 200
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One held-out row to read."""
 
     id: str
@@ -37,23 +35,18 @@ class Row:
     at_truth: float | None
     completion: str
 
-    @property
-    def is_right(self) -> bool:
-        """Whether the answer is the truth."""
-        return self.truth == self.predicted
 
+def to_read(run: Results, text_by_id: Mapping[str, str]) -> tuple[list[Row], list[Row]]:
+    """Return the wrong answers, those first that gave the truth the least, and the scored rows.
 
-def missed(run: Results, text_by_id: Mapping[str, str]) -> list[Row]:
-    """Return the wrong answers, those first that gave the truth the least."""
-    wrong = [row for row in _rows(run, text_by_id) if not row.is_right]
-    return sorted(wrong, key=lambda row: (row.at_truth if row.at_truth is not None else 2.0, row.id))
-
-
-def uncertain(run: Results, text_by_id: Mapping[str, str]) -> list[Row]:
-    """Return the scored rows, the least certain first, without those that `missed` shows already."""
-    shown = {row.id for row in missed(run, text_by_id)[:SHOWN_ROWS]}
-    scored = [row for row in _rows(run, text_by_id) if row.probability is not None and row.id not in shown]
-    return sorted(scored, key=lambda row: (row.probability, row.id))
+    Of these the least certain come first, and those that are shown among the wrong ones are left out.
+    """
+    rows = _rows(run, text_by_id)
+    missed = [row for row in rows if row.truth != row.predicted]
+    missed.sort(key=lambda row: (2.0 if row.at_truth is None else row.at_truth, row.id))
+    shown = {row.id for row in missed[:SHOWN_ROWS]}
+    scored = [row for row in rows if row.probability is not None and row.id not in shown]
+    return missed, sorted(scored, key=lambda row: (row.probability, row.id))
 
 
 def tag(language: str) -> str:
@@ -66,14 +59,11 @@ def tag(language: str) -> str:
 
 
 def _rows(run: Results, text_by_id: Mapping[str, str]) -> list[Row]:
-    if run.oof is None:
-        return []
-    votes = results.votes(run.oof, run.labels)
     found = []
-    for told, vote in zip(run.oof.to_dict("records"), votes, strict=True):
+    for told in run.oof.to_dict("records") if run.oof is not None else ():
         text = text_by_id.get(told["id"])
         is_scored = told["source"] != "parse"
-        shares = dict(zip(run.labels, map(float, vote), strict=True))
+        probability, at_truth = (told[f"probability_{told[name]}"] for name in ("predicted", "label"))
         found.append(
             Row(
                 id=told["id"],
@@ -84,8 +74,8 @@ def _rows(run: Results, text_by_id: Mapping[str, str]) -> list[Row]:
                 fold=told["fold"],
                 truth=told["label"],
                 predicted=told["predicted"],
-                probability=shares[told["predicted"]] if is_scored else None,
-                at_truth=shares[told["label"]] if is_scored else None,
+                probability=probability if is_scored else None,
+                at_truth=at_truth if is_scored else None,
                 completion=told["completion"][:COMPLETION_LIMIT],
             )
         )

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from kit.review import record
-from kit.review.record import Member
-from kit.review.report.charts import STAGES, Point, Span
+from kit.review.record import Member, Step
+from kit.review.report.charts import STAGES, Span
 from kit.review.results import Results
 from kit.task.parse import Unparsed, parse
-from kit.task.rows import Left
 
 LANE_STAGES = 60
 """Stages of one lane that are drawn singly; of more, each stage is drawn as one."""
+LANES = 16
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class History:
     """One trained model, with its steps. What the files do not tell is None or empty."""
 
     name: str
-    points: Sequence[Point]
+    points: Sequence[Step]
     memory: Sequence[tuple[float, float]]
     """Seconds since the kernel began, and bytes."""
     member: Member
@@ -41,32 +41,15 @@ class History:
         """The first step whose loss was not a number."""
         return next((point.step for point in self.points if point.loss is None), None)
 
-    @property
-    def last(self) -> Point | None:
-        """Its last step."""
-        return self.points[-1] if self.points else None
 
-
-@dataclass(frozen=True)
-class Answers:
+class Answers(NamedTuple):
     """How the labels of some rows came about. In generate mode a scored row's text held no clear label."""
 
     kind: str
-    rows: int
     scored: int
     parsed: int
     refused: Mapping[str, int]
     has_text: bool
-
-
-@dataclass(frozen=True)
-class LabelShares:
-    """A label's share of the held-out truth, of the held-out answers and of the test answers."""
-
-    label: str
-    truth: float | None
-    held_out: float | None
-    test: float | None
 
 
 def histories(run: Results, most: int) -> tuple[list[History], int]:
@@ -79,70 +62,57 @@ def histories(run: Results, most: int) -> tuple[list[History], int]:
             logged.setdefault(str(event["member"]), []).append(event)
     before = sum(max(0.0, run.run.timings.get(stage, 0.0)) for stage in STAGES[:2])
     names = list(dict.fromkeys([*members, *kept, *logged]))
-    shown = [
-        History(
-            name,
-            _points(record.items(kept.get(name)) or logged.get(name, [])),
-            _memory(logged.get(name, []), before),
-            members.get(name, Member(name=name)),
-        )
-        for name in names[:most]
-    ]
+    shown = []
+    for name in names[:most]:
+        events = _steps(logged.get(name))
+        memory = [
+            (before + one.seconds, one.memory_bytes)
+            for one in events
+            if one.seconds is not None and one.memory_bytes
+        ]
+        points = [one for one in _steps(kept.get(name)) or events if one.step is not None]
+        shown.append(History(name, points, memory, members.get(name, Member(name=name))))
     return shown, len(names)
 
 
 def notes(run: Results) -> list[str]:
     """Return what a reader of the members' table must know of the run as a whole, one sentence each."""
-    said = [f"{note}." for note in run.run.notes]
-    trained = [member.name for member in run.run.members]
-    behind = run.run.answered_by or trained
-    if set(behind) != set(trained):
-        said.append(f"The answers are those of {_some(behind)}.")
-    if run.run.unreached:
-        said.append(f"Not reached in the time: {_some(run.run.unreached)}.")
+    told = run.run
+    trained = {member.name for member in told.members}
+    said = [f"{note}." for note in told.notes]
+    if told.answered_by and set(told.answered_by) != trained:
+        said.append(f"The answers are those of {_some(told.answered_by)}.")
+    if told.unreached:
+        said.append(f"Not reached in the time: {_some(told.unreached)}.")
     said += [
-        f"{name} failed and has no part in the answers: {reason}" for name, reason in run.run.failed.items()
+        f"{name} failed and has no part in the answers: {reason}" for name, reason in told.failed.items()
     ]
-    for file, left in run.run.left.items():
-        counts = Left(_counts(record.table(left).get("out")), _counts(record.table(left).get("odd")))
-        if counts:
-            said.append(f"{file}: {counts}.")
-    return said
+    return said + [f"{file}: {left}." for file, left in told.left.items() if left]
 
 
-def spans(run: Results, lanes_at_most: int = 16) -> tuple[list[str], list[Span]]:
+def spans(run: Results) -> tuple[list[str], list[Span]]:
     """Return the lanes of the time line and the stages on them.
 
     run.json keeps durations, so stages follow one another, as they run on one card.
     """
-    by_slot: dict[int, list[dict[str, float]]] = {}
+    by_slot: dict[int, list[Mapping[str, float]]] = {}
     for member in run.run.members:
         by_slot.setdefault(member.slot, []).append(member.timings)
-    slots = sorted(by_slot)[:lanes_at_most]
-    laid: list[Span] = []
-    now = _lay(laid, 0, STAGES[:2], 0.0, run.run.timings)
+    slots = sorted(by_slot)[:LANES]
+    laid = _laid(0, STAGES[:2], 0.0, [run.run.timings])
+    begun = laid[-1].end if laid else 0.0
     for lane, slot in enumerate(slots, start=1):
         timings = by_slot[slot]
         if len(timings) * len(STAGES[2:]) > LANE_STAGES:
             timings = [{stage: sum(one.get(stage, 0.0) for one in timings) for stage in STAGES}]
-        at = now
-        for one in timings:
-            at = _lay(laid, lane, STAGES[2:], at, one)
+        laid += _laid(lane, STAGES[2:], begun, timings)
     return ["kernel", *(lane_name(run, slot) for slot in slots)], laid
 
 
 def lane_name(run: Results, slot: int) -> str:
     """Return what a slot of the schedule is called."""
-    kind, ranks = "card" if run.run.cards else "CPU", run.run.ranks or 1
+    kind, ranks = "card" if run.run.cards else "CPU", run.run.ranks
     return f"{kind} {slot}" if ranks == 1 else f"{kind}s 0–{ranks - 1}"
-
-
-def stages(run: Results) -> list[tuple[int, str, float]]:
-    """Return number, name and seconds of each stage that run.json tells of, the slowest member's."""
-    timings = run.run.timings
-    return [
-        (number, stage, timings[stage]) for number, stage in enumerate(STAGES, start=1) if stage in timings
-    ]
 
 
 def answers(run: Results) -> list[Answers]:
@@ -150,61 +120,47 @@ def answers(run: Results) -> list[Answers]:
     told = []
     has_text = run.run.settings.get("predict.mode") == "generate"
     for kind, table in (("held-out rows", run.oof), ("test rows", run.predictions)):
-        if table is None:
-            continue
-        scored = int((table["source"] == "score").sum())
-        refused = Counter[str]()
-        for text in table.loc[table["source"] == "score", "completion"] if has_text else ():
-            outcome = parse(text, run.labels, run.competition.synonyms)
-            # An average over members may be scored although the text kept here reads well.
-            refused[outcome.reason if isinstance(outcome, Unparsed) else "another member's"] += 1
-        told.append(
-            Answers(kind, len(table), scored, len(table) - scored, dict(refused.most_common()), has_text)
-        )
+        if table is not None:
+            scored = table[table["source"] == "score"]
+            refused = Counter[str]()
+            for text in scored["completion"] if has_text else ():
+                outcome = parse(text, run.labels, run.competition.synonyms)
+                # An average over members may be scored although the text kept here reads well.
+                refused[outcome.reason if isinstance(outcome, Unparsed) else "another member's"] += 1
+            parsed = len(table) - len(scored)
+            told.append(Answers(kind, len(scored), parsed, dict(refused.most_common()), has_text))
     return told
 
 
-def label_shares(run: Results) -> list[LabelShares]:
-    """Return the shares of each label, None where there are no such rows."""
+def label_shares(run: Results) -> list[tuple[str, list[float | None]]]:
+    """Return each label's share of held-out truth, held-out and test answers; None without such rows."""
     confusion = run.held_out.confusion if run.held_out else ()
     rows = sum(map(sum, confusion))
-    test = None if run.predictions is None else run.predictions["label"]
+    test = [] if run.predictions is None else run.predictions["label"].tolist()
+    told = []
+    for place, label in enumerate(run.labels[: len(confusion) or None]):
+        counts = (sum(confusion[place]), sum(line[place] for line in confusion)) if rows else (0, 0)
+        parts = ((counts[0], rows), (counts[1], rows), (test.count(label), len(test)))
+        told.append((label, [part / whole if whole else None for part, whole in parts]))
+    return told
+
+
+def _steps(told: object) -> list[Step]:
     return [
-        LabelShares(
-            label,
-            truth=sum(confusion[place]) / rows if rows else None,
-            held_out=sum(line[place] for line in confusion) / rows if rows else None,
-            test=None if test is None else float((test == label).mean()),
-        )
-        for place, label in enumerate(run.labels[: len(confusion) or None])
+        Step.model_validate(one) for one in (told if isinstance(told, list) else ()) if isinstance(one, dict)
     ]
 
 
-def _lay(
-    laid: list[Span], lane: int, stages: Sequence[str], at: float, timings: Mapping[str, float]
-) -> float:
-    for stage in stages:
-        end = at + max(0.0, timings.get(stage, 0.0))
-        if end > at:
-            laid.append(Span(lane, stage, at, end))
-        at = end
-    return at
-
-
-def _points(steps: Sequence[object]) -> list[Point]:
-    told = (record.table(step) for step in steps)
-    read = (Point(*(record.number(one.get(name)) for name in Point._fields)) for one in told)
-    return [point for point in read if point.step is not None]
-
-
-def _memory(steps: Sequence[object], before: float) -> list[tuple[float, float]]:
-    told = (record.table(step) for step in steps)
-    read = ((record.number(one.get("seconds")), record.number(one.get("memory_bytes"))) for one in told)
-    return [(before + seconds, size) for seconds, size in read if seconds is not None and size]
-
-
-def _counts(by_reason: object) -> dict[str, int]:
-    return {why: int(record.number(count) or 0) for why, count in record.table(by_reason).items()}
+def _laid(lane: int, stages: Sequence[str], at: float, timings: Sequence[Mapping[str, float]]) -> list[Span]:
+    """Return the stages of one lane, one behind the other from `at` on."""
+    laid = []
+    for one in timings:
+        for stage in stages:
+            seconds = max(0.0, one.get(stage, 0.0))
+            if seconds:
+                laid.append(Span(lane, stage, at, at + seconds))
+            at += seconds
+    return laid
 
 
 def _some(names: Sequence[str], most: int = 12) -> str:
