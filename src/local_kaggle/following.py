@@ -29,7 +29,7 @@ def follow(
     process: subprocess.Popen[bytes],
     marker: str,
     timeout_seconds: float,
-    on_output: OutputCallback | None,
+    on_output: OutputCallback,
     stop: threading.Event,
 ) -> int:
     """Give the exit status; a time-out, `stop` or an exception here ends every marked process."""
@@ -38,7 +38,7 @@ def follow(
     timed_out = False
 
     def emit(name: str, text: str) -> None:
-        if text and on_output is not None:
+        if text:
             on_output(name, time.monotonic() - started, text)
 
     with selectors.DefaultSelector() as selector:
@@ -86,23 +86,14 @@ def _signal(process: subprocess.Popen[bytes], marker: str, number: signal.Signal
     """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
-    if number == signal.SIGTERM:
-        return
-    for _ in range(20):
-        left = _marked(marker)
-        if not left:
-            return
-        for number_of_process in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(number_of_process, number)
-        time.sleep(0.02)
-
-
-def _marked(marker: str) -> list[int]:
     wanted = f"{MARKER}={marker}".encode()
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                found.append(int(entry.name))
-    return found
+    for _ in range(20 if number == signal.SIGKILL else 0):
+        found = False
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    found = True
+                    os.kill(int(entry.name), number)
+        if not found:
+            return
+        time.sleep(0.02)

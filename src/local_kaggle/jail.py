@@ -43,14 +43,12 @@ class Plan(NamedTuple):
     command: list[str]
     folder: str
     """Where the command starts."""
+    root: str
+    """Holds kaggle/src, kaggle/input and the empty `view`, where the command's file system is built."""
     writable: list[str]
-    """The only folders that the command may write, besides /tmp."""
-    view: str
-    """An empty folder below the first writable one, on which the command's file system is built."""
-    source: str
-    input: str
+    """The only folders that the command may write, besides `root` and /tmp."""
     mounts: list[tuple[str, str]]
-    """Folders to show below `input`, each with its place."""
+    """Folders to show below kaggle/input, each with its place."""
     visible: list[str]
     """Files and folders to show read-only."""
 
@@ -66,7 +64,6 @@ def main(plan: Plan) -> None:
     Path("/proc/self/uid_map").write_text(f"0 {user} 1")
     Path("/proc/self/gid_map").write_text(f"0 {group} 1")
     reading, writing = os.pipe()
-    here = os.getpid()
     if os.fork() == 0:
         _be_init(plan, writing)
     os.close(writing)
@@ -76,8 +73,9 @@ def main(plan: Plan) -> None:
     os.wait()
     status = int(os.read(reading, 16) or b"256")
     if os.WIFSIGNALED(status):
-        signal.signal(os.WTERMSIG(status), signal.SIG_DFL) if os.WTERMSIG(status) != signal.SIGKILL else None
-        os.kill(here, os.WTERMSIG(status))
+        if os.WTERMSIG(status) != signal.SIGKILL:
+            signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+        os.kill(os.getpid(), os.WTERMSIG(status))
     os._exit(os.waitstatus_to_exitcode(status))
 
 
@@ -96,7 +94,7 @@ def _be_init(plan: Plan, writing: int) -> None:
             os.chdir(plan.folder)
             os.execvp(plan.command[0], plan.command)  # noqa: S606 - no shell is wanted
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        ended, status = os.wait()
+        ended = 0
         while ended != command:
             ended, status = os.wait()
         os.write(writing, str(status).encode())
@@ -107,33 +105,31 @@ def _be_init(plan: Plan, writing: int) -> None:
 
 def _show(plan: Plan) -> None:
     """Build the file system that the command sees, and move into it."""
-    view = Path(plan.view)
+    view = Path(plan.root, "view")
     _mount(None, "/", None, _RECURSIVE | _PRIVATE)
     _mount("tmpfs", str(view), "tmpfs", 0)
-    for name in SYSTEM:
-        if os.path.islink(f"/{name}"):  # noqa: PTH114 - a path that stays as it is
-            (view / name).symlink_to(os.readlink(f"/{name}"))  # noqa: PTH115
+    for path in (Path("/", name) for name in SYSTEM):
+        if path.is_symlink():
+            (view / path.name).symlink_to(path.readlink())
         else:
-            _bind(view, f"/{name}")
+            _bind(view, str(path))
     for device in (device for pattern in DEVICES for device in Path("/dev").glob(pattern)):
         _bind(view, str(device), read_only=False)
     for name, target in (("fd", ""), ("stdin", "/0"), ("stdout", "/1"), ("stderr", "/2")):
         (view / "dev" / name).symlink_to(f"/proc/self/fd{target}")
-    for name in ("dev/shm", "tmp"):
+    for kind, name in (("tmpfs", "dev/shm"), ("tmpfs", "tmp"), ("proc", "proc")):
         (view / name).mkdir(parents=True, exist_ok=True)
-        _mount("tmpfs", str(view / name), "tmpfs", 0)
-    (view / "proc").mkdir()
-    _mount("proc", str(view / "proc"), "proc", 0)
-    for path in (*(f"/etc/{name}" for name in SETTINGS), *plan.visible):
-        _bind(view, path)
-    for path in plan.writable:
-        _bind(view, path, read_only=False)
-    _bind(view, plan.source)
-    _bind(view, plan.input, read_only=False)
+        _mount(kind, str(view / name), kind, 0)
+    for shown in (*(f"/etc/{name}" for name in SETTINGS), *plan.visible):
+        _bind(view, shown)
+    for folder in (plan.root, *plan.writable):
+        _bind(view, folder, read_only=False)
+    _bind(view, f"{plan.root}/kaggle/src")
+    _bind(view, f"{plan.root}/kaggle/input", read_only=False)
     for folder, place in plan.mounts:
         _bind(view, folder, place, read_only=False)
-    _write_protect(f"{view}{plan.input}")
-    _link_interpreter(view, plan.command[0])
+    _write_protect(f"{view}{plan.root}/kaggle/input")
+    _link_interpreter(view, Path(plan.command[0]))
     os.chdir(view)
     _check(LIBC.pivot_root(b".", b"."))
     _check(LIBC.umount2(b".", _DETACH))
@@ -145,18 +141,18 @@ def _bind(view: Path, source: str, target: str = "", *, read_only: bool = True) 
 
     A writable folder at its own place comes without its submounts: the view itself lies in one.
     """
-    place = f"{view}{target or source}"
-    if os.path.isdir(source):  # noqa: PTH112 - a path that stays as it is
-        os.makedirs(place, exist_ok=True)  # noqa: PTH103
-    elif os.path.exists(source):  # noqa: PTH110
-        os.makedirs(os.path.dirname(place), exist_ok=True)  # noqa: PTH103, PTH120
-        if not os.path.exists(place):  # noqa: PTH110 - it may lie in a folder that is shown already
-            Path(place).touch()
+    place = Path(f"{view}{target or source}")
+    if Path(source).is_dir():
+        place.mkdir(parents=True, exist_ok=True)
+    elif Path(source).exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if not place.exists():  # it may lie in a folder that is shown already
+            place.touch()
     else:
         return
-    _mount(source, place, None, _BIND | (_RECURSIVE if read_only or target else 0))
+    _mount(source, str(place), None, _BIND | (_RECURSIVE if read_only or target else 0))
     if read_only:
-        _write_protect(place)
+        _write_protect(str(place))
 
 
 def _write_protect(path: str, *, submounts: bool = True) -> None:
@@ -165,14 +161,14 @@ def _write_protect(path: str, *, submounts: bool = True) -> None:
     _check(LIBC.syscall(_MOUNT_SETATTR, _HERE, os.fsencode(path), depth, read_only, len(read_only)))
 
 
-def _link_interpreter(view: Path, program: str) -> None:
+def _link_interpreter(view: Path, program: Path) -> None:
     """Repeat the links that lead to the interpreter, which may lie outside of its own installation."""
-    while os.path.islink(program):  # noqa: PTH114 - resolved one by one
+    while program.is_symlink():
         place = Path(f"{view}{program}")
         if not os.path.lexists(place):
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.symlink_to(os.readlink(program))  # noqa: PTH115
-        program = os.path.join(os.path.dirname(program), os.readlink(program))  # noqa: PTH115, PTH118, PTH120
+            place.symlink_to(program.readlink())
+        program = program.parent / program.readlink()
 
 
 def _mount(source: str | None, target: str, kind: str | None, flags: int) -> None:

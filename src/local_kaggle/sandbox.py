@@ -8,7 +8,6 @@ business.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import json
 import os
@@ -18,7 +17,7 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,7 +31,6 @@ _NOT_ISOLATED = (
     "local_kaggle: user namespaces are not allowed here: the script can read and write what you can, its"
     " inputs are links, its network is only discouraged by dead proxies, a child may outlive a killed server"
 )
-_LONGEST_TEMPORARY_FOLDER = 70
 _CREDENTIALS = frozenset({"KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN"})
 _THREAD_SETTINGS = ("OMP_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _NETWORK_SETTINGS = ("PIP_", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
@@ -66,48 +64,45 @@ def run(
     *,
     layout: Layout = "2026",
     starts_in: Literal["src", "working"] = "src",
-    child_env: Mapping[str, str] | None = None,
+    child_env: Mapping[str, str],
     network: bool = False,
     python: Path | None = None,
     visible: Sequence[Path] = (),
     timeout_seconds: float,
-    on_output: OutputCallback | None = None,
+    on_output: OutputCallback,
     stop: threading.Event | None = None,
 ) -> int:
     """Run `script` to its end below `root` and return its exit status, negative for a signal, or TIMED_OUT.
 
-    `root/kaggle` is made anew, an earlier one is removed. The script starts in `root/kaggle/<starts_in>`:
-    Kaggle has done both. In the values of `child_env`, `{input}` and `{working}` stand for those folders.
-    `python` is the interpreter to use, by default this one; `visible` are files and folders that the script
-    may read besides its own. Output arrives in the calling thread. Setting `stop`, a time-out or an exception
-    here (Ctrl-C) ends every process of the script: SIGTERM first, SIGKILL five seconds later. Raises
-    FileNotFoundError for a missing mount folder, and ValueError for credentials in `child_env` or a `root`
-    inside a mount folder.
+    `root/kaggle` is made anew. In the values of `child_env`, `{input}` and `{working}` stand for its folders.
+    `python` is the interpreter to use, by default this one; `visible` is what the script may read besides its
+    own. Output arrives in the calling thread. Setting `stop`, a time-out or an exception here (Ctrl-C) ends
+    every process of the script: SIGTERM first, SIGKILL five seconds later. Raises FileNotFoundError for a
+    missing mount folder, and ValueError for credentials in `child_env` or a `root` inside a mount folder.
     """
     root = root.resolve()
     isolated = namespaces_allowed()
-    source, inputs, working = _lay_out(script, root, mounts, layout, links=not isolated)
-    marker = uuid.uuid4().hex
     # absolute(), not resolve(): the link of a virtual environment is what makes it one.
     interpreter = (python or Path(sys.executable)).absolute()
-    environment = _environment(root, interpreter, network) | _filled(child_env or {}, inputs, working)
+    environment = _environment(root, interpreter, network) | _filled(child_env, root / "kaggle")
     if not isolated:
         print(_NOT_ISOLATED, file=sys.stderr)
         environment |= {} if network else _dead_proxies()
+    places = _lay_out(script, root, mounts, layout, links=not isolated)
+    source, marker = root / "kaggle" / "src", uuid.uuid4().hex
     try:
-        with _short_temporary_folder(root / "tmp") as temporary:
+        # Not below root: a Unix socket's path holds 107 bytes, and torch adds two names of its own.
+        with tempfile.TemporaryDirectory(prefix="kaggle-", ignore_cleanup_errors=True) as temporary:
             plan = jail.Plan(
                 caller=os.getpid(),
                 isolate=isolated,
                 network=network,
                 command=[str(interpreter), str(source / "script.py")],
-                folder=str(source if starts_in == "src" else working),
+                folder=str(root / "kaggle" / starts_in),
+                root=str(root),
                 # An image's packages may be upgraded by the script, as on Kaggle; this project's may not.
-                writable=[str(root), temporary, *([str(interpreter.parents[1])] if python else [])],
-                view=str(root / "view"),
-                source=str(source),
-                input=str(inputs),
-                mounts=_places(mounts, inputs, layout),
+                writable=[temporary, *([str(interpreter.parents[1])] if python else [])],
+                mounts=places,
                 visible=_visible(interpreter, environment, visible),
             )
             variables = {"TMPDIR": temporary} | environment | {MARKER: marker}
@@ -129,17 +124,10 @@ def _start(plan: jail.Plan, variables: Mapping[str, str]) -> subprocess.Popen[by
     )
 
 
-def _places(mounts: Sequence[Mount], inputs: Path, layout: Layout) -> list[tuple[str, str]]:
-    """Pair each mount's folder with the places where it is shown."""
-    return [
-        (str(mount.folder.resolve()), str(inputs / path)) for mount in mounts for path in mount.paths(layout)
-    ]
-
-
 def _lay_out(
     script: str, root: Path, mounts: Sequence[Mount], layout: Layout, *, links: bool
-) -> tuple[Path, Path, Path]:
-    """Make the folders of a fresh Kaggle machine and give src, input and working."""
+) -> list[tuple[str, str]]:
+    """Make the folders of a fresh Kaggle machine and pair each mount's folder with where it is shown."""
     if root.parent == root:
         raise ValueError(f"the sandbox needs a folder of its own, not {str(root)!r}")
     for mount in mounts:
@@ -150,22 +138,23 @@ def _lay_out(
         if root.is_relative_to(mount.folder.resolve()):
             raise ValueError(f"the sandbox {str(root)!r} lies inside the folder of {mount.handle!r}")
     machine = root / "kaggle"
-    source, inputs, working = (machine / name for name in ("src", "input", "working"))
-    if source.exists():
-        source.chmod(0o755)
-    if machine.exists():
-        shutil.rmtree(machine)
-    for folder in (source, inputs, working, root / "home", root / "tmp", root / "view"):
-        folder.mkdir(parents=True, exist_ok=True)
-    for original, place in _places(mounts, inputs, layout):
-        Path(place).mkdir(parents=True, exist_ok=True)
+    if (machine / "src").exists():
+        (machine / "src").chmod(0o755)
+    shutil.rmtree(machine, ignore_errors=True)
+    for name in ("kaggle/src", "kaggle/input", "kaggle/working", "home", "view"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    places = [
+        (mount.folder.resolve(), machine / "input" / path) for mount in mounts for path in mount.paths(layout)
+    ]
+    for folder, place in places:
+        place.mkdir(parents=True, exist_ok=True)
         if links:
-            _mirror(Path(original), Path(place))
-    program = source / "script.py"
+            _mirror(folder, place)
+    program = machine / "src" / "script.py"
     program.write_text(script, encoding="utf-8", newline="")
     program.chmod(0o444)
-    source.chmod(0o555)
-    return source, inputs, working
+    program.parent.chmod(0o555)
+    return [(str(folder), str(place)) for folder, place in places]
 
 
 def _mirror(folder: Path, target: Path) -> None:
@@ -195,31 +184,14 @@ def _environment(root: Path, interpreter: Path, network: bool) -> dict[str, str]
     }
 
 
-def _filled(child_env: Mapping[str, str], inputs: Path, working: Path) -> dict[str, str]:
+def _filled(child_env: Mapping[str, str], machine: Path) -> dict[str, str]:
     refused = _CREDENTIALS & child_env.keys()
     if refused:
         raise ValueError(f"credentials never enter the sandbox: {sorted(refused)!r}")
     return {
-        name: value.replace("{input}", str(inputs)).replace("{working}", str(working))
+        name: value.replace("{input}", f"{machine}/input").replace("{working}", f"{machine}/working")
         for name, value in child_env.items()
     }
-
-
-@contextlib.contextmanager
-def _short_temporary_folder(preferred: Path) -> Iterator[str]:
-    """Give `preferred`, or a passing folder elsewhere if sockets in it would have too long a name.
-
-    A Unix socket's path holds 107 bytes, and multiprocessing and torch put two names of their own below
-    TMPDIR. On Kaggle that is /tmp, where they fit.
-    """
-    if len(os.fsencode(preferred)) <= _LONGEST_TEMPORARY_FOLDER:
-        try:
-            yield str(preferred)
-        finally:
-            shutil.rmtree(preferred, ignore_errors=True)
-    else:
-        with tempfile.TemporaryDirectory(prefix="kaggle-", ignore_cleanup_errors=True) as elsewhere:
-            yield elsewhere
 
 
 def _dead_proxies() -> dict[str, str]:
@@ -234,11 +206,11 @@ def namespaces_allowed() -> bool:
     if sys.platform != "linux":
         return False
     with tempfile.TemporaryDirectory(prefix="kaggle-") as folder:
-        for name in ("view", "input", "source"):
-            Path(folder, name).mkdir()
-        view, source, inputs = (f"{folder}/{name}" for name in ("view", "source", "input"))
-        places = (folder, [folder], view, source, inputs)
-        plan = jail.Plan(os.getpid(), True, False, ["true"], *places, mounts=[], visible=[])
+        for name in ("view", "kaggle/src", "kaggle/input"):
+            Path(folder, name).mkdir(parents=True)
+        plan = jail.Plan(
+            os.getpid(), True, False, ["true"], folder, folder, writable=[], mounts=[], visible=[]
+        )
         with _start(plan, os.environ) as probe:
             probe.communicate(timeout=30)
     return probe.returncode == 0

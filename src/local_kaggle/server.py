@@ -10,9 +10,9 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import AbstractContextManager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from local_kaggle.faults import Faults
@@ -21,7 +21,7 @@ from local_kaggle.sessions import Sessions
 from local_kaggle.state import Settings, State
 
 
-class Server:
+class Server(AbstractContextManager["Server"]):
     """A running local Kaggle; `close` it, or use it as a context manager."""
 
     def __init__(self, state: State, port: int) -> None:
@@ -56,12 +56,7 @@ class Server:
                 self._throttled_until = now + profile.throttle_seconds
             return now < self._throttled_until
 
-    def __enter__(self) -> Server:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -83,9 +78,8 @@ def start(root: Path, settings: Settings | None = None, *, port: int = 0) -> Ser
 class _Http(ThreadingHTTPServer):
     crashes: list[str]
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's
+    def handle_error(self, *_: Any) -> None:
         """Keep the traceback where a test finds it and a person sees it; a client that left is no crash."""
-        if isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
-            return
-        self.crashes.append(traceback.format_exc())
-        print(self.crashes[-1], file=sys.stderr)
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
+            self.crashes.append(traceback.format_exc())
+            print(self.crashes[-1], file=sys.stderr)
