@@ -1,7 +1,5 @@
 """Keep a run's adapters as a private dataset of one's own, which runs without internet attach."""
 
-from __future__ import annotations
-
 from kit.command import options, run
 
 

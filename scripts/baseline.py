@@ -1,7 +1,5 @@
 """Answer the test rows with what any model must beat: character n-grams, and the majority label."""
 
-from __future__ import annotations
-
 from kit.command import options, run
 
 

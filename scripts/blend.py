@@ -1,7 +1,5 @@
 """Average the predictions of runs into one submission, score it on shared held-out rows, validate it."""
 
-from __future__ import annotations
-
 from kit.command import options, run
 
 

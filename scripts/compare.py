@@ -1,7 +1,5 @@
 """Put two runs side by side: figures, settings, and what differs on the rows that both held out."""
 
-from __future__ import annotations
-
 from kit.command import options, run
 
 

@@ -1,7 +1,5 @@
 """Fetch the competition's train.csv, test.csv and sample submission into data/<slug>/."""
 
-from __future__ import annotations
-
 from kit.command import options, run
 
 

@@ -1,7 +1,5 @@
 """Look at everything that can be seen before a push, one line each; exit 1 if a push would fail."""
 
-from __future__ import annotations
-
 from kit.command import options, run
 
 

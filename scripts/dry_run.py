@@ -97,19 +97,15 @@ def _run(
     from local_kaggle import sandbox
 
     lines = progress.Lines()
-    explained = False
-    with (folder / LOG_NAME).open("w", encoding="utf-8", errors="replace") as log:
+    said: list[str] = []
 
-        def say(line: str, stream: str) -> None:
-            nonlocal explained
-            explained = explained or line.startswith("error: ")
+    def say(stream: str, whole: list[str]) -> None:
+        for line in whole:
+            said.append(line)
             print(line, file=log, flush=True)
             print(progress.show(line), file=sys.stderr if stream == "stderr" else sys.stdout, flush=True)
 
-        def on_output(stream: str, _seconds: float, chunk: str) -> None:
-            for line in lines.feed(stream, chunk):
-                say(line, stream)
-
+    with (folder / LOG_NAME).open("w", encoding="utf-8", errors="replace") as log:
         status = sandbox.run(
             script,
             root,
@@ -118,11 +114,10 @@ def _run(
             child_env={"KIT_INPUT_DIR": "{input}", "KIT_WORKING_DIR": "{working}"},
             network=arguments.network,
             timeout_seconds=arguments.timeout,
-            on_output=on_output,
+            on_output=lambda stream, _seconds, chunk: say(stream, lines.feed(stream, chunk)),
         )
-        for line in lines.end():
-            say(line, "stdout")
-    return status, explained
+        say("stdout", lines.end())
+    return status, any(line.startswith("error: ") for line in said)
 
 
 def _judge(resolved: Config, data: Path, folder: Path) -> int:

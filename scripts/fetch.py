@@ -1,7 +1,5 @@
 """Make or fetch what rehearsals and tests need at home, unless it is there: models, tokenizer, real text."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

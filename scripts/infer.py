@@ -1,7 +1,5 @@
 """Answer for a code competition with the adapters of an earlier run: push, watch, pull and validate."""
 
-from __future__ import annotations
-
 from all import to_valid
 
 from kit.command import options, run

@@ -1,7 +1,5 @@
 """Write kit.toml and kernel-metadata.json for a competition, from what its files show."""
 
-from __future__ import annotations
-
 import re
 import sys
 

@@ -1,7 +1,5 @@
 """Start a Kaggle on this machine for the verbs of another terminal; it runs until Ctrl-C."""
 
-from __future__ import annotations
-
 import secrets
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """Push a CPU kernel that downloads the wheels and the model which runs without internet attach."""
 
-from __future__ import annotations
-
 from kit.command import options, run
 
 

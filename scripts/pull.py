@@ -1,7 +1,5 @@
 """Bring a run's log and outputs home, whole or not at all; exit 1 if the run itself had failed."""
 
-from __future__ import annotations
-
 import sys
 
 from kit.command import options, run

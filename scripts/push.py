@@ -1,7 +1,5 @@
 """Look, then push the preset's build to Kaggle, where it starts to run."""
 
-from __future__ import annotations
-
 from functools import partial
 
 from kit.command import options, run

@@ -1,7 +1,5 @@
 """Run the whole loop against a Kaggle on this machine: push, watch, pull, validate, submit, score."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import subprocess

@@ -1,7 +1,5 @@
 """Draw a run on one page, report.html in its folder: figures, charts and the rows to read."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from kit.command import options, run

@@ -1,7 +1,5 @@
 """Hold kernel/requirements.txt against Kaggle's images: wheels for each Python, and torch as it is."""
 
-from __future__ import annotations
-
 from kit.command import options, run
 
 

@@ -1,7 +1,5 @@
 """List the runs below runs/, one table a competition, the best first by its own metric."""
 
-from __future__ import annotations
-
 import sys
 
 from kit.command import options, run

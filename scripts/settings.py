@@ -1,7 +1,5 @@
 """List every setting of a preset with its value, type and meaning."""
 
-from __future__ import annotations
-
 from kit.command import options, run
 
 

@@ -1,7 +1,5 @@
 """Cancel a run and bring home what it wrote; one that cannot be cancelled is deleted, after a question."""
 
-from __future__ import annotations
-
 import sys
 
 from kit.command import options, run

@@ -1,7 +1,5 @@
 """Submit a run's submission.csv if it is valid, and wait for its score."""
 
-from __future__ import annotations
-
 import sys
 
 from kit.command import options, run

@@ -1,7 +1,5 @@
 """Try every combination of settings in one run, on Kaggle or, with a preset of the CPU, on this machine."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from kit.command import run
 from kit.environment import take_variables
-from kit.errors import KitError
+from kit.errors import InputInvalid, KitError
 
 if TYPE_CHECKING:
     from kit.review.checks.problems import Verdict
@@ -22,7 +22,7 @@ class _Parser(argparse.ArgumentParser):
     """Says wrong usage in JSON too where that was asked for."""
 
     def error(self, message: str) -> NoReturn:
-        sys.exit(_cannot_check("usage", message, as_json="--json" in sys.argv))
+        sys.exit(_cannot_check("usage", message))
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
     try:
         verdict = _check(arguments)
     except KitError as error:
-        return _cannot_check("cannot_check", str(error), as_json=arguments.json)
+        return _cannot_check("cannot_check", str(error))
 
     from kit.review.checks import validate
 
@@ -50,77 +50,42 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sample", type=Path, help="sample submission (default: the one beside test.csv)")
     parser.add_argument("--train", type=Path, help="train.csv (default: beside test.csv)")
     parser.add_argument(
-        "--labels",
-        action="append",
-        default=[],
-        metavar="LABELS",
-        help='the labels as the submission writes them: A,B, or \'["A, a","B"]\', or one flag for each',
+        "--labels", default="", help="the labels as the submission writes them: A,B or a JSON list"
     )
     parser.add_argument("--predictions", type=Path, metavar="FILE", help="predictions.csv, to read it again")
     parser.add_argument("--fix", type=Path, metavar="OUT", help="write a copy with mechanical defects mended")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    arguments = parser.parse_args()
-    arguments.labels = _labels(parser, arguments.labels)
-    if arguments.submission is None or arguments.run:
-        try:
-            arguments.run = _run_folder(arguments.run or "latest")
-        except KitError as error:
-            sys.exit(_cannot_check("usage", str(error), as_json=arguments.json))
-    judged = arguments.submission or arguments.run / "submission.csv"
-    if arguments.fix and arguments.fix.absolute() == judged.absolute():
-        parser.error("--fix OUT must not be the submission itself")
-    return arguments
-
-
-def _labels(parser: argparse.ArgumentParser, given: list[str]) -> tuple[str, ...]:
-    """Return the labels of one flag, by commas or as JSON, or of several flags, which may hold commas."""
-    if len(given) != 1:
-        return tuple(given)
-    if not given[0].startswith("["):
-        return tuple(label.strip() for label in given[0].split(",") if label.strip())
-    try:
-        labels = json.loads(given[0])
-    except ValueError as error:
-        parser.error(f"--labels: {error}")
-    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-        parser.error("--labels: not a list of texts")
-    return tuple(labels)
-
-
-def _run_folder(name: str) -> Path:
-    """Return a folder as it is, or the run that a name like `v3` means; `latest` may be missing."""
-    from kit.errors import InputInvalid
-    from kit.remote import runs
-
-    if Path(name).is_dir():
-        return Path(name)
-    try:
-        return runs.folder_of(name)
-    except InputInvalid:
-        if name != "latest":
-            raise
-        return runs.RUNS / "latest"
+    return parser.parse_args()
 
 
 def _check(arguments: argparse.Namespace) -> Verdict:
-    from kit.config import resolve
+    from kit.config import resolve, words
     from kit.fetch import inputs
+    from kit.remote import runs
     from kit.review.checks.validate import Instead, validate
 
+    is_list = arguments.labels.startswith("[")
+    labels = json.loads(arguments.labels) if is_list else words(arguments.labels, ",")
+    folder = None
+    if arguments.submission is None or arguments.run:
+        folder = runs.folder_of(arguments.run or "latest")
+    judged = arguments.submission or (folder and folder / "submission.csv")
+    if arguments.fix and judged and arguments.fix.absolute() == judged.absolute():
+        raise InputInvalid("--fix OUT is the submission itself", hint="another file")
     instead = Instead(
         submission=arguments.submission,
         test=arguments.test,
         sample=arguments.sample,
         train=arguments.train,
         predictions=arguments.predictions,
-        labels=arguments.labels,
+        labels=tuple(label.strip() for label in labels if label.strip()),
         fix=arguments.fix,
     )
-    return validate(arguments.run, inputs.places, resolve("t4x2").competition, instead)
+    return validate(folder, inputs.places, resolve("t4x2").competition, instead)
 
 
-def _cannot_check(code: str, message: str, *, as_json: bool) -> int:
-    if as_json:
+def _cannot_check(code: str, message: str) -> int:
+    if "--json" in sys.argv:
         error = {"code": code, "message": message, "count": 1, "examples": []}
         print(json.dumps({"valid": False, "rows": 0, "errors": [error], "warnings": []}))
     else:

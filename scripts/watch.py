@@ -1,7 +1,5 @@
 """Follow a run's log to its end; a run that fails is pulled and exits 1, Ctrl-C leaves it running."""
 
-from __future__ import annotations
-
 from kit.command import options, run
 
 

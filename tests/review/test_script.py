@@ -86,7 +86,7 @@ def test_invalid_is_one(folder: Path) -> None:
         (("submission.csv", "--test", "test.csv", "--sample", "none.csv"), "cannot_check"),
         (("submission.csv", "--test", "test.csv", "--predictions", "none.csv"), "cannot_check"),
         (("submission.csv", "--test", "submission.csv", "--fix", "test.csv/out.csv"), "cannot_check"),
-        (("submission.csv", "--test", "test.csv", "--fix", "submission.csv"), "usage"),
+        (("submission.csv", "--test", "test.csv", "--fix", "submission.csv"), "cannot_check"),
         (("submission.csv", "--tset", "test.csv"), "usage"),
         (("submission.csv", "more.csv"), "usage"),
     ],
