@@ -42,6 +42,8 @@ class Profile:
     """The session stays RUNNING for this long after the script has ended."""
     log_after_seconds: float = 1.5
     """The log is empty for this long after the end."""
+    dataset_after_seconds: float = 2.0
+    """A new dataset is denied for this long."""
     names_container: bool = True
     """Whether the kernel's environment holds KAGGLE_CONTAINER_NAME, which ends in the session's number."""
     attaches_pages: bool = True
@@ -56,8 +58,9 @@ class Profile:
     def without_waiting(self) -> Profile:
         """Give the same behaviour with every time at zero and no throttling."""
         return replace(
-            self, status_after_seconds=0, trailing_seconds=0, log_after_seconds=0, quick_calls=1 << 30
-        )
+            self, status_after_seconds=0, trailing_seconds=0, log_after_seconds=0, dataset_after_seconds=0,
+            quick_calls=1 << 30,
+        )  # fmt: skip
 
 
 OBSERVED = Profile()

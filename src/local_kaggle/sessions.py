@@ -161,7 +161,7 @@ class Sessions:
             output, attached = (self._state.folder(complete[-1]) / name for name in ("output", "attached"))
             return Mount("notebooks", handle, attached if attached.exists() else output)
         if kind == "dataset":
-            folder = below(settings.datasets, handle, parts=2)
+            folder = dataset_folder(self._state, handle)
             return Mount("datasets", handle, folder) if folder else None
         versions = below(settings.models, handle, parts=4)
         if versions:
@@ -292,6 +292,11 @@ def below(root: Path | None, handle: str, parts: int) -> Path | None:
         return None
     folder = root.joinpath(*names)
     return folder if folder.is_dir() else None
+
+
+def dataset_folder(state: State, handle: str) -> Path | None:
+    """Give the folder of a dataset that this Kaggle was started with, or that was uploaded since."""
+    return below(state.settings.datasets, handle, parts=2) or below(state.root / "datasets", handle, parts=2)
 
 
 def _check(push: Push, text: str, user: str) -> None:

@@ -1,30 +1,63 @@
-"""The datasets' methods that tell whether one is there. Nobody uploads here: they are folders."""
+"""The datasets' methods: whether one is there, what it holds, and a private one made of uploads."""
 
 from __future__ import annotations
 
+import re
+import shutil
+import time
+from pathlib import Path
 from typing import Any
 
+from kagglesdk.blobs.types import blob_api_service as b
 from kagglesdk.datasets.types import dataset_api_service as d
 from kagglesdk.datasets.types.dataset_enums import DatabundleVersionStatus
 
 from local_kaggle.routes.answers import fill, moment, page, table
-from local_kaggle.sessions import Sessions, below
+from local_kaggle.sessions import Sessions, dataset_folder
 from local_kaggle.state import Refused, State
+
+_NAME = re.compile(r"\w[\w.-]*")
+
+
+def start_blob_upload(state: State, _: Sessions, request: Any) -> Any:
+    token = state.start_upload(request.name, request.content_length)
+    return fill(b.ApiStartBlobUploadResponse(), token=token, create_url=f"{state.base_url}/upload/{token}")
+
+
+def create_dataset(state: State, _: Sessions, request: Any) -> Any:
+    """Make a dataset of uploads; like Kaggle, say what is wrong in the body of a successful answer."""
+    handle = f"{request.owner_slug}/{request.slug}"
+    if request.owner_slug != state.settings.user or not re.fullmatch(r"[a-z0-9-]{6,50}", request.slug):
+        raise Refused(403, "Permission 'datasets.create' was denied")
+    stage, folder = state.root / "datasets" / ".part", state.root / "datasets" / handle
+    answer = d.ApiCreateDatasetResponse()
+    if dataset_folder(state, handle) or state.kernel(request.owner_slug, request.slug):
+        error = f"The requested title {request.title!r} is already in use by a dataset."
+        return fill(answer, status="error", error=error)
+    shutil.rmtree(stage, ignore_errors=True)
+    if not _place(state, stage, request):
+        return fill(answer, status="error", error="An uploaded file is missing or incomplete.")
+    folder.parent.mkdir(exist_ok=True)
+    stage.rename(folder)
+    return fill(answer, status="ok", ref=f"/{handle}", url=f"{state.base_url}/datasets/{handle}")
+
+
+def get_dataset(state: State, _: Sessions, request: Any) -> Any:
+    _folder(state, request)
+    ref = f"{request.owner_slug}/{request.dataset_slug}"
+    return fill(d.ApiDataset(), ref=ref, is_private=True, current_version_number=1)
 
 
 def get_dataset_status(state: State, _: Sessions, request: Any) -> Any:
     """Answer for the user's own datasets only, as Kaggle was seen to do."""
-    if not below(state.settings.datasets, f"{request.owner_slug}/{request.dataset_slug}", parts=2):
-        raise Refused(403, "Permission 'datasets.get' was denied")
+    _folder(state, request)
     if request.owner_slug != state.settings.user:
         raise Refused(404, "Dataset was not found")
     return fill(d.ApiGetDatasetStatusResponse(), status=DatabundleVersionStatus.READY)
 
 
 def list_dataset_files(state: State, _: Sessions, request: Any) -> Any:
-    folder = below(state.settings.datasets, f"{request.owner_slug}/{request.dataset_slug}", parts=2)
-    if not folder:
-        raise Refused(403, "Permission 'datasets.get' was denied")
+    folder = _folder(state, request)
     shown, token = page(state, sorted(path for path in folder.rglob("*") if path.is_file()), request)
     files = [
         fill(
@@ -39,4 +72,32 @@ def list_dataset_files(state: State, _: Sessions, request: Any) -> Any:
     return fill(d.ApiListDatasetFilesResponse(), dataset_files=files, next_page_token=token)
 
 
-ROUTES = table("datasets.DatasetApiService", d, get_dataset_status, list_dataset_files)
+def _place(state: State, folder: Path, listed: Any) -> bool:
+    """Put the uploads of a folder and of those in it in their places; False where one is not whole."""
+    folder.mkdir(parents=True)
+    for token in (file.token for file in listed.files):
+        name, size = state.uploads.get(token, ("", -1))
+        if not _NAME.fullmatch(name) or state.upload_path(token).stat().st_size != size:
+            return False
+        shutil.copy(state.upload_path(token), folder / name)
+    return all(
+        _NAME.fullmatch(inner.name) and _place(state, folder / inner.name, inner)
+        for inner in listed.directories
+    )
+
+
+def _folder(state: State, request: Any) -> Path:
+    """Give a dataset's folder; raises Refused where there is none, or it was made a moment ago."""
+    folder = dataset_folder(state, f"{request.owner_slug}/{request.dataset_slug}")
+    if not folder or time.time() - folder.stat().st_ctime < state.settings.profile.dataset_after_seconds:
+        raise Refused(403, "Permission 'datasets.get' was denied")
+    return folder
+
+
+ROUTES = {
+    **table("blobs.BlobApiService", b, start_blob_upload),
+    **table(
+        *("datasets.DatasetApiService", d),
+        *(create_dataset, get_dataset, get_dataset_status, list_dataset_files),
+    ),
+}

@@ -1,0 +1,115 @@
+"""A run's adapters become a private dataset once, and a run without internet is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from kaggle_fixtures import USER
+
+from kit import config as settings
+from kit.config import Config
+from kit.errors import KitError
+from kit.remote import runs
+from kit.remote.pulling import pull
+from kit.remote.pushing import adapters, resume
+from kit.remote.pushing.adapters import AdaptersRefused
+from kit.remote.runs import Run
+from kit.remote.wire.client import Client
+from local_kaggle import faults
+from local_kaggle.faults import Fault
+from local_kaggle.server import Server
+
+GPU = 'kernel.accelerator="NvidiaTeslaT4"'
+
+
+@pytest.fixture
+def trained(client: Client, finished: Callable[..., Run]) -> Run:
+    """A pulled run with one adapter file of 10,240 bytes."""
+    run = finished()
+    pull.pull(client, run)
+    return run
+
+
+def keep(client: Client, run: Run) -> str:
+    return adapters.keep(client, run, tell=lambda _: None)
+
+
+def test_adapters_travel_with_the_record_that_names_them(
+    kaggle: Server, client: Client, trained: Run
+) -> None:
+    """In their folders, private, recorded in the run, and sent once."""
+    handle = keep(client, trained)
+    folder = kaggle.state.root / "datasets" / handle
+    sent = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert sent == {"run.json", "adapter/weights.bin"}
+    told = runs.read_json(trained.folder / "adapters.json")
+    assert (told["dataset"], told["version"]) == (handle, 1)
+    assert keep(client, trained) == handle
+    assert kaggle.requests.count("CreateDataset") == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("CreateDataset", drop="after"),
+        Fault("CreateDataset", drop="before"),
+        Fault("upload", drop="before"),
+        faults.status("upload", 503, times=2),
+        faults.status("GetDatasetStatus", 403, times=3),
+        faults.answer("ListDatasetFiles", {}, times=4),
+    ],
+    ids=["lost answer", "lost request", "cut", "busy", "late", "late list"],
+)
+def test_a_dataset_is_made_and_waited_for_whatever_happens(
+    kaggle: Server, client: Client, trained: Run, fault: Fault
+) -> None:
+    """A kernel would bind what is there at its push."""
+    kaggle.faults.arm(fault)
+    assert keep(client, trained).startswith(f"{USER}/little-kernel-tiny-v1-")
+    assert kaggle.faults.struck(fault)
+
+
+def test_a_dataset_of_other_sizes_is_never_used(kaggle: Server, client: Client, trained: Run) -> None:
+    """After half an hour it is refused; nothing is recorded."""
+    file = {"name": "weights.bin", "totalBytes": 7}
+    kaggle.faults.arm(faults.answer("ListDatasetFiles", {"datasetFiles": [file]}, times=9999))
+    with pytest.raises(AdaptersRefused, match="does not list the files that were sent"):
+        keep(client, trained)
+    assert not (trained.folder / adapters.RECORD).exists()
+
+
+def test_only_what_the_run_wrote_is_sent(kaggle: Server, client: Client, trained: Run) -> None:
+    """A changed file is refused before anything is sent."""
+    (trained.folder / "adapter" / "weights.bin").write_bytes(b"other")
+    with pytest.raises(KitError, match=r"weights\.bin is not what the run wrote") as caught:
+        keep(client, trained)
+    assert caught.value.hint == "make pull RUN=little-kernel-tiny/v1 FORCE=1"
+    assert "StartBlobUpload" not in kaggle.requests
+
+
+def test_infer_is_the_same_run_without_internet(client: Client, trained: Run) -> None:
+    """Its adapters are attached, every test row is asked, and the host's time is kept."""
+    with pytest.raises(KitError, match="are no dataset yet") as caught:
+        resume.infer(trained)
+    assert caught.value.hint == "make adapters RUN=little-kernel-tiny/v1"
+    handle = keep(client, trained)
+    made = resume.infer(trained, ["competition.rerun_minutes=60", "data.test_rows=5", "kernel.internet=true"])
+    assert (made.kernel.internet, made.kernel.dataset_sources) == (False, (handle,))
+    assert (made.data.test_rows, made.run.adapters_from) == (0, trained.bundle_hash)
+    assert (made.competition.kind, made.run.time_limit_minutes) == ("code", 48.0)
+
+
+def test_infer_on_a_gpu_attaches_what_prepare_left(config: Config, trained: Run) -> None:
+    """Packages and model come from its kernel, made for today's requirements, or it is named."""
+    with pytest.raises(KitError, match="nothing holds the packages") as caught:
+        resume.infer(trained, [GPU], dataset="me/adapters")
+    assert caught.value.hint == "make prepare PRESET=tiny"
+    told = runs.read_json(trained.folder / "push.json")
+    prepared = trained.folder.parents[1] / "little-kernel-prepare" / "v1"
+    prepared.mkdir(parents=True)
+    told |= {"slug": "little-kernel-prepare", "config": settings.override(config, []).model_dump(mode="json")}
+    told["config"]["preset"] = "prepare"
+    runs.write_json(prepared / "push.json", told)
+    made = resume.infer(trained, [GPU], dataset="me/adapters")
+    assert made.kernel.kernel_sources == (f"{USER}/little-kernel-prepare",)
