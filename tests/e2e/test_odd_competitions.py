@@ -33,12 +33,15 @@ class Odd:
     train: bytes
     test: bytes
     sample: tuple[str, bytes]
-    solution: Sequence[tuple[str, str]]
+    solution: Sequence[tuple[str, ...]]
     """Header first, as the submission must be."""
     left: dict[str, dict[str, int]]
     """Of run.json: rows left out or odd, by file and reason."""
     decide: str = ""
     """What init asks to write into kit.toml."""
+    metric: str = "macro_f1"
+    settings: tuple[tuple[str, object], ...] = ()
+    """What init must find of it, as kit.toml has it."""
 
 
 def written(rows: Sequence[Sequence[str]], encoding: str = "utf-8", **form: object) -> bytes:
@@ -53,10 +56,11 @@ def pairs(first: str, second: str, count: int = 12) -> list[list[str]]:
 
 
 def imperfect() -> Odd:
-    """cp1252, semicolons, backslash quotes; no train ids; blank, huge, unlabelled rows; a zipped sample."""
+    """Three labels; cp1252, semicolons, backslash quotes; no train ids; blank, huge rows; a zipped sample."""
     train = [
         ["Phrase", "Mood"],
         *pairs("Tr\u00e8s bien", "Mixed feelings"),
+        *([f"{GOOD} or {BAD} {at}", "So so"] for at in range(10)),
         ["  ", "Tr\u00e8s bien"],
         ["x", ""],
     ]
@@ -80,15 +84,56 @@ def imperfect() -> Odd:
 
 
 def without_ids() -> Odd:
-    """UTF-16 with tabs, no ids at all, labels as floats; the sample is known by its rows, the label first."""
-    train = [["review", "score"], *pairs("1.0", "0.0")]
-    solution = [("Predicted", "Row"), ("1", "1"), ("0", "2"), ("1", "3")]
+    """Eight topics, UTF-16 with tabs, no ids, labels as floats; the sample is known by its rows."""
+    train = [["review", "score"], *([f"{GOOD} {at % 8} {at}", f"{at % 8}.0"] for at in range(64))]
+    solution = [("Predicted", "Row"), ("1", "1"), ("0", "2"), ("7", "3")]
     return Odd(
         written(train, "utf-16", delimiter="\t"),
         written([["review"], [GOOD], [BAD], [GOOD]], "utf-16", delimiter="\t"),
         ("gender.csv", written(solution)),
         solution,
-        {"train": {"label in another spelling": 24}},
+        {"train": {"label in another spelling": 64}},
+    )
+
+
+def pair() -> Odd:
+    """Which of two answers to a prompt is better: three texts, three probabilities, log loss."""
+    rows = [["id", "prompt", "answer_a", "answer_b", "winner"]]
+    rows += [
+        [f"t{at}", f"is it so, number {at}", *((GOOD, BAD) if at % 3 else (BAD, GOOD)), "bat"[at % 3]]
+        for at in range(36)
+    ]
+    header = ("id", "winner_b", "winner_a", "winner_t")
+    return Odd(
+        written(rows),
+        written([rows[0][:4], *(["q" + row[0], *row[1:4]] for row in rows[1:4])]),
+        ("sample_submission.csv", written([header, *((f"qt{at}", "0.3", "0.3", "0.4") for at in range(3))])),
+        [header, ("qt0", "1", "0", "0"), ("qt1", "0", "1", "0"), ("qt2", "0", "0", "1")],
+        {},
+        metric="log_loss",
+        settings=(
+            *(("text", ["prompt", "answer_a", "answer_b"]), ("metric", "log_loss")),
+            *(
+                ("submission", "probabilities"),
+                ("submission_values", {"a": "winner_a", "b": "winner_b", "t": "winner_t"}),
+            ),
+        ),
+    )
+
+
+def ranking() -> Odd:
+    """The three likeliest of five topics in one field."""
+    topics = ("sport", "law", "art", "sea", "sport_law")
+    rows = [["id", "text", "topic"], *([f"t{at}", f"{GOOD} {at}", topics[at % 5]] for at in range(50))]
+    solution = [("id", "topic"), ("q1", "law"), ("q2", "art")]
+    return Odd(
+        written(rows),
+        written([rows[0][:2], ["q1", GOOD], ["q2", BAD]]),
+        ("sample_submission.csv", written([solution[0], ("q1", "sport law art"), ("q2", "sport law art")])),
+        solution,
+        {},
+        metric="map@3",
+        settings=(("submission", "ranking"), ("metric", "map@3")),
     )
 
 
@@ -123,7 +168,9 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
-@pytest.mark.parametrize("make", [imperfect, without_ids, undecided], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [imperfect, without_ids, undecided, pair, ranking], ids=lambda make: make.__name__
+)
 def test_an_odd_competition_is_scored(tmp_path: Path, project: Project, make: Callable[[], Odd]) -> None:
     """init, doctor, all, submit: every test row has an answer under the sample's header, and a score."""
     odd = make()
@@ -136,6 +183,7 @@ def test_an_odd_competition_is_scored(tmp_path: Path, project: Project, make: Ca
         slug=SLUG,
         token=TOKEN,
         competition=folder,
+        metric=odd.metric,
         models=project.root / "models",
         child_env={"KIT_INPUT_DIR": "{input}", "KIT_WORKING_DIR": "{working}"},
     )
@@ -154,6 +202,8 @@ def test_an_odd_competition_is_scored(tmp_path: Path, project: Project, make: Ca
             path.write_text(f'[competition]\nslug = "{SLUG}"\n{odd.decide}labels = ["Yes", "No"]\n')
             first = verb("init", "--competition", SLUG)
         assert first.status == 0, first
+        found = tomllib.loads((project.root / "kit.toml").read_text())["competition"]
+        assert {**found, **dict(odd.settings)} == found
         looked = verb("doctor", "--preset", "tiny")
         assert "pass  data" in looked.out or "warn  data" in looked.out, looked
         ran = verb("all", "--preset", "tiny", "--set", "train.epochs=1")

@@ -2,7 +2,7 @@
 
 A bare label is read, and a label among words that are known to change nothing; whatever else is written is
 Unparsed, for a score by probability costs little and a wrong label is silent. It reads the completion alone,
-never the prompt, in time linear in its length. The rules are in the tables CUTS, REFUSALS and DOUBTS.
+never the prompt, in time linear in its length. The rules are in the tables CUTS and RULES.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+from kit.task.reading import words
 from kit.task.reading.cuts import CUTS
-from kit.task.reading.refusals import DOUBTS, REFUSALS
-from kit.task.reading.sentences import Reason, Sentence, sentences
+from kit.task.reading.sentences import MARKERS, Reason, Sentence, has, is_known, is_plain, sentences
 from kit.task.reading.vocabulary import TRIM, Vocabulary, compose, cut_off, fold, vocabulary_of
 
 LONGEST = 100_000
 """Characters; more is no answer to a question for a label, and takes long to read."""
+SHORT = 5
+"""Words of a sentence that, beside an answer, can take it back: `No, that is not it`."""
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
@@ -60,9 +62,6 @@ def _read(text: str, vocabulary: Vocabulary) -> tuple[str, Reason | None]:
     if not shown.strip(TRIM + "#"):
         return "", "empty"
     read = list(sentences(shown, vocabulary))
-    for one in read:
-        if one.labels:
-            one.reason = next(filter(None, (rule.apply(one, vocabulary) for rule in REFUSALS)), None)
     chosen = _choose(read)
     unfinished = cut_off(shown, vocabulary)
     if not isinstance(chosen, Sentence):
@@ -70,7 +69,9 @@ def _read(text: str, vocabulary: Vocabulary) -> tuple[str, Reason | None]:
     label, *_ = chosen.labels
     if unfinished - {label}:
         return "", "truncated"
-    return label, next(filter(None, (rule.apply(read, chosen) for rule in DOUBTS)), None)
+    at = next(at for at, one in enumerate(read) if one is chosen)
+    doubts = (_doubt(one, chosen, is_later=place > at) for place, one in enumerate(read) if place != at)
+    return label, next(filter(None, doubts), None)
 
 
 _read_short = functools.lru_cache(maxsize=1 << 14)(_read)
@@ -88,3 +89,30 @@ def _choose(cut: Sequence[Sentence]) -> Sentence | Reason:
     if not others:
         return max(stated, key=lambda one: one.strength)
     return last if last.strength > max(1, *others) else "both-labels"
+
+
+def _doubt(one: Sentence, chosen: Sentence, *, is_later: bool) -> Reason | None:
+    """Return why another sentence does not bear out the chosen one, or None where it does."""
+    is_marked, is_short = has(one.tokens, *MARKERS), len(one.tokens) <= SHORT
+    if one.labels - chosen.labels:
+        is_rival = is_later or (one.strength >= chosen.strength and has(one.core, "colon"))
+        is_aside = one.reason and one.explains and is_later and not is_plain(one.tokens[2:])
+        return None if is_aside or (chosen.strength >= 2 and not is_rival) else "both-labels"
+    if any(word == "0%" for word, _ in one.tokens):
+        return "value"
+    if not is_later:
+        if chosen.strength >= 2 or one.strength >= chosen.strength:
+            return None
+        if one.labels or (is_marked and has(one.tokens, "colon")):
+            return one.reason or "hedged"
+        is_own = len(one.tokens) <= 3 or one.tokens[0][0] in ("i", "i'm", "we") or is_marked
+        return "hedged" if is_own and has(one.tokens, "denies", "hedges") else None
+    if one.reason in ("negated", "value", "hedged"):
+        return one.reason
+    if any(word in words.RETRACTS for word, _ in one.tokens):
+        return "negated"
+    if (is_short or is_marked or has(one.tokens[:1], "denies")) and has(one.tokens, "denies", "cross"):
+        return "negated"
+    if is_short and one.asks:
+        return "hedged"
+    return None if is_known(one.tokens) else "unfamiliar"
