@@ -86,7 +86,7 @@ def imperfect() -> Odd:
 def without_ids() -> Odd:
     """Eight topics, UTF-16 with tabs, no ids, labels as floats; the sample is known by its rows."""
     train = [["review", "score"], *([f"{GOOD} {at % 8} {at}", f"{at % 8}.0"] for at in range(64))]
-    solution = [("Predicted", "Row"), ("1", "1"), ("0", "2"), ("7", "3")]
+    solution = [("Predicted", "Row"), ("1", "1"), ("0", "2"), ("1", "3")]
     return Odd(
         written(train, "utf-16", delimiter="\t"),
         written([["review"], [GOOD], [BAD], [GOOD]], "utf-16", delimiter="\t"),
