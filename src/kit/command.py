@@ -7,6 +7,7 @@ What a verb does with its options is its script's business.
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from kit.environment import take_variables
 from kit.errors import KitError
 from kit.files import PROJECT_ROOT
 
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
+"""What a disk says that is full or not ours: the user's to mend, wherever it is met."""
 _RUN_HELP = "latest, v3, or a folder below runs/"
 
 
@@ -114,6 +117,11 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         status = main() or 0
     except KitError as error:
         print(f"error: {progress.visible(' '.join(str(error).split()))}", file=sys.stderr)
+        status = 1
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+        print(f"error: {error.filename}: {error.strerror} (try: df -h, ls -l)", file=sys.stderr)
         status = 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

@@ -48,11 +48,24 @@ def replace_folder(staged: Path, folder: Path) -> None:
         return
     exchange = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if exchange is None or exchange(_HERE, bytes(staged), _HERE, bytes(folder), _EXCHANGE) != 0:
-        aside = staged.with_name(f"{staged.name}.old")
-        folder.rename(aside)
+        folder.rename(beside := aside(folder))
         staged.rename(folder)
-        staged = aside
+        staged = beside
     shutil.rmtree(staged)
+
+
+def restore(folder: Path) -> None:
+    """Finish or undo a `replace_folder` that was killed half-way."""
+    if (beside := aside(folder)).is_dir():
+        if folder.exists():
+            shutil.rmtree(beside)
+        else:
+            beside.rename(folder)
+
+
+def aside(folder: Path) -> Path:
+    """Return where an earlier folder stands for the moment in which it is replaced."""
+    return folder.with_name(f".{folder.name}.old")
 
 
 def write_json(path: Path, value: object) -> None:

@@ -17,6 +17,7 @@ from kaggle_fixtures import StartKaggle
 from quick_clock import QuickClock
 from tiny_kernels import FILES, GOOD_SCRIPT, MANIFEST
 
+from kit import files as home
 from kit.errors import KitError
 from kit.files import sha256_of
 from kit.remote import runs
@@ -389,20 +390,20 @@ def test_a_kill_between_the_renames_is_mended(
     """The folder is put in place by two renames; dying after either leaves a run that can be found."""
     run = finished()
 
-    def dying(folder: Path, staged: Path) -> None:
-        folder.rename(runs._aside(folder))
+    def dying(staged: Path, folder: Path) -> None:
+        folder.rename(home.aside(folder))
         if step == "gone":
             staged.rename(folder)
         raise _Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "replace", dying)
+        patch.setattr(pull, "replace_folder", dying)
         with pytest.raises(_Killed):
             pull.pull(client, run, tell=quiet)
     found = runs.find("latest", runs_root)
     pull.pull(client, found, tell=quiet)
     assert is_right(found)
-    assert not runs._aside(run.folder).exists()
+    assert not home.aside(run.folder).exists()
 
 
 def test_a_stage_of_another_pull_is_not_mixed_in(client: Client, finished: Callable[..., Run]) -> None:

@@ -42,7 +42,6 @@ def preparation(config: Config) -> Config:
 def build(config: Config, *, owner: str = metadata.PLACEHOLDER_OWNER) -> Built:
     """Bundle the sources with `config` into build/<preset>/ and return what was written."""
     folder = PROJECT_ROOT / "build" / config.preset
-    folder.mkdir(parents=True, exist_ok=True)
     entry = PREPARE_ENTRY if metadata.is_preparation(config) else None
     made = bundle_project(config.model_dump(mode="json"), entry=entry)
     script = folder / "kernel.py"

@@ -19,7 +19,7 @@ from kit.bundle import origin
 from kit.config import PROJECT_ROOT
 from kit.errors import InputInvalid, KitError
 from kit.files import read_json as read_json
-from kit.files import sha256_of
+from kit.files import restore, sha256_of
 from kit.files import write_json as write_json
 from kit.outputs import MADE
 
@@ -196,32 +196,6 @@ def passed_with(requirements_sha256: str, preset: str, root: Path = RUNS) -> boo
 def requirements_sha256(path: Path = REQUIREMENTS) -> str:
     """Return the hash by which two pushes are known to install the same packages."""
     return sha256_of(path)
-
-
-def replace(folder: Path, staged: Path) -> None:
-    """Put the folder `staged` in the place of `folder`; `restore` mends what a kill in between leaves."""
-    aside = _aside(folder)
-    folder.rename(aside)
-    staged.rename(folder)
-    _remove(aside)
-
-
-def restore(folder: Path) -> None:
-    """Finish or undo a `replace` that was killed half-way."""
-    aside = _aside(folder)
-    if aside.is_dir():
-        if folder.exists():
-            _remove(aside)
-        else:
-            aside.rename(folder)
-
-
-def _aside(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
-
-
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder)
 
 
 def _unused(folder: Path) -> Path:

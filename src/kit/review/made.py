@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from kit import files
 from kit.config import Competition
-from kit.errors import KitError
 from kit.outputs import MADE, SCHEMA
 from kit.task import submission
 from kit.task.submission import Columns
@@ -48,7 +47,7 @@ class Made:
 def write(made: Made, root: Path) -> Path:
     """Write the folder below `root`, in the place of an earlier one in one step; return it.
 
-    Raises KitError where the disk refuses; nothing is left then, and an earlier folder is as it was.
+    Raises KitError or OSError where the disk refuses; an earlier folder is then as it was.
     """
     folder, staged = root / made.name, root / f".{made.name}.part"
     table = made.predictions
@@ -88,8 +87,6 @@ def write(made: Made, root: Path) -> Path:
         for name, values in told.items():
             files.write_json(staged / name, {"schema": SCHEMA, **values, **(proof if name == MADE else {})})
         files.replace_folder(staged, folder)
-    except OSError as error:
-        raise KitError(f"{folder} cannot be written: {error.strerror}", hint="df -h") from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
     return folder

@@ -16,7 +16,7 @@ from typing import Literal, NoReturn
 
 from kit.config import Competition
 from kit.errors import InputInvalid, KitError
-from kit.remote import runs
+from kit.files import replace_folder, restore
 from kit.remote.wire import transfer
 from kit.remote.wire.client import Client
 from kit.remote.wire.transfer import LinkStale
@@ -50,12 +50,7 @@ def fetch(client: Client, slug: str, folder: Path) -> list[Path]:
             for path in folder.iterdir() if folder.is_dir() else ():
                 if path.name not in size_by_name and path.is_file():
                     shutil.copy2(path, stage)
-            if folder.is_dir():
-                runs.replace(folder, stage)
-            else:
-                stage.rename(folder)
-        except OSError as error:
-            raise KitError(f"{folder} cannot be written: {error.strerror}", hint="df -h") from error
+            replace_folder(stage, folder)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
     return [folder / name for name in size_by_name]
@@ -64,14 +59,10 @@ def fetch(client: Client, slug: str, folder: Path) -> list[Path]:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Wait until no other process fetches the folder, and mend what a killed one left."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = folder.with_name(f".{folder.name}.lock").open("w")
-    except OSError as error:
-        raise KitError(f"{folder} cannot be written: {error.strerror}", hint="df -h") from error
-    with lock:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        runs.restore(folder)
+        restore(folder)
         yield
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kit import progress
 from kit.errors import KitError
-from kit.files import read_json, sha256_of, write_json, write_whole
+from kit.files import read_json, replace_folder, sha256_of, write_json, write_whole
 from kit.outputs import LOG_NAME, Output
 from kit.remote import runs
 from kit.remote.pulling import naming, published
@@ -68,14 +68,12 @@ def pull(client: Client, run: Run, *, again: bool = False, tell: Tell = print) -
     Raises PullRefused where files are of another version, or are missing after all others came home; KitError
     before the end. A kill leaves what was finished in a hidden folder, from which the next pull goes on.
     """
-    try:
-        with _alone(run):
-            here = None if again else _already_here(run)
-            if here is not None:
-                return here
-            pulled = _bring(client, run, again=again, tell=tell)
-    except OSError as error:
-        raise KitError(f"{error.filename} cannot be written: {error.strerror}", hint="df -h") from error
+    with _alone(run):
+        here = None if again else _already_here(run)
+        if here is not None:
+            shutil.rmtree(_stage(run), ignore_errors=True)  # of a pull that was killed after its last step
+            return here
+        pulled = _bring(client, run, again=again, tell=tell)
     for note in pulled.notes:
         tell(note)
     lost = [name for name in pulled.missing if name != LOG_NAME]
@@ -93,7 +91,7 @@ def pull(client: Client, run: Run, *, again: bool = False, tell: Tell = print) -
 def _bring(client: Client, run: Run, *, again: bool, tell: Tell) -> Pulled:
     """Fetch every output into a hidden stage, then put the stage in the place of the run's folder."""
     status = _end(client, run)
-    stage = run.folder.with_name(f".{run.folder.name}.pull")
+    stage = _stage(run)
     if again:
         shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(exist_ok=True)
@@ -128,9 +126,13 @@ def _bring(client: Client, run: Run, *, again: bool, tell: Tell) -> Pulled:
     write_whole(files / LOG_NAME, log.text(found.log).encode("utf-8", "replace"))
     _sweep(files, {*given, "pull.json", LOG_NAME})
     _keep_ours(run.folder, files)
-    runs.replace(run.folder, files)
+    replace_folder(files, run.folder)
     shutil.rmtree(stage, ignore_errors=True)
     return pulled
+
+
+def _stage(run: Run) -> Path:
+    return run.folder.with_name(f".{run.folder.name}.pull")
 
 
 def _end(client: Client, run: Run) -> Status:
