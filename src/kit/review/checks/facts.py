@@ -37,6 +37,12 @@ class Facts:
     """Language of each of those, or empty."""
     label_first: bool = False
     """Whether the sample submission has the label before the id."""
+    kind: str = "label"
+    """What a row gives, as `competition.submission` has it."""
+    probabilities: Sequence[str] = ()
+    """The columns of a submission that has one for each label; `label` is all of them, apart by blanks."""
+    places: int = 1
+    """How many labels a ranking may name."""
     training: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Training rows by language and label; empty where train.csv is not at hand."""
     notes: tuple[Problem, ...] = ()
@@ -107,7 +113,10 @@ def gather(
     languages = own.get("language", [])
     return Facts(
         id=header.id,
-        label=header.label,
+        label=" ".join(header.probabilities) or header.label,
+        kind=competition.submission,
+        probabilities=header.probabilities,
+        places=competition.places,
         label_first=header.label_first,
         labels=tuple(labels) or tuple(map(competition.written, competition.labels)),
         ids=[ids[at] for at in kept] if kept else ids,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kit import files
 from kit.config import Competition
-from kit.review.checks import completions, csv_reader, facts, ids, label_shift, labels, repair
+from kit.review.checks import completions, csv_reader, facts, ids, label_shift, labels, repair, values
 from kit.review.checks.completions import Reread
 from kit.review.checks.csv_reader import Table
 from kit.review.checks.facts import Asked, Facts
@@ -80,13 +80,15 @@ def judge(path: Path, known: Facts) -> tuple[Verdict, Table | None]:
 
 def check(data: bytes, known: Facts) -> tuple[Verdict, Table | None]:
     """Return everything that is wrong with a submission's bytes, and the table that was read from them."""
-    table, problems = csv_reader.read(data, known)
+    table, problems = csv_reader.read(values.projected(data, known), known)
     problems += known.notes
     if table is None:
         return Verdict(0, problems), None
     if table.row_count != len(known.ids):
         message = f"{table.row_count} rows, but {len(known.ids)} ids to answer"
         problems.append(Problem("row_count", message, abs(table.row_count - len(known.ids))))
+    if known.kind != "label":
+        problems += values.check(table, known)
     for part in (ids, labels, label_shift):
         problems += part.check(table, known)
     return Verdict(table.row_count, problems), table
@@ -115,7 +117,7 @@ def lines(verdict: Verdict) -> list[str]:
 
 def _mended(verdict: Verdict, table: Table | None, known: Facts, path: Path) -> tuple[Verdict, Table | None]:
     """Write the corrected copy if it is valid, and judge it; else leave everything as it was."""
-    mended = repair.repair(verdict, table, known)
+    mended = repair.repair(verdict, table, known) if known.kind == "label" else None
     if mended is not None:
         text, changes = mended
         again, table_again = check(text.encode(), known)
