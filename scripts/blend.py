@@ -9,7 +9,7 @@ def main() -> int:
     from kit.errors import KitError
     from kit.fetch import inputs
     from kit.remote import runs
-    from kit.review import blend, results
+    from kit.review import blend, made, results
     from kit.review.checks.validate import lines, validate
 
     if len(arguments.runs) < 2:
@@ -19,7 +19,7 @@ def main() -> int:
     weights = blend.normalised(arguments.weights, len(arguments.runs))
     blended = blend.blend([results.read(runs.folder_of(name)) for name in arguments.runs], weights)
     rehearsed = any(one.push and one.push.url.startswith("http://") for one in blended.runs)
-    folder = blend.write(blended, runs.home(is_local=rehearsed))
+    folder = made.write(blended, runs.home(is_local=rehearsed))
     blend.show(blended)
     verdict = validate(folder, inputs.places, blended.runs[0].competition)
     print("\n".join(lines(verdict)), flush=True)

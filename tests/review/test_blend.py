@@ -20,7 +20,7 @@ from kit import files
 from kit.errors import InputInvalid, KitError
 from kit.fetch.inputs import SAMPLE
 from kit.remote import runs as runs_of_kaggle
-from kit.review import blend, record, results
+from kit.review import blend, made, record, results
 from kit.review.blend import Blended
 from kit.review.checks import validate
 from kit.review.checks.facts import Facts
@@ -130,7 +130,7 @@ def test_without_shared_rows_there_is_no_score(tmp_path: Path, capsys: pytest.Ca
     assert (blended.held_out, blended.figures, len(blended.oof)) == (None, {}, 0)
     blend.show(blended)
     assert "share no held-out rows" in capsys.readouterr().out
-    folder = blend.write(blended, tmp_path)
+    folder = made.write(blended, tmp_path)
     assert not (folder / "oof.csv").exists()
     assert results.read(folder).held_out is None
 
@@ -207,7 +207,7 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
         for at, share in ((2, 0.9), (3, 0.7))
     ]
     blended = blend_of(runs, "0.6", "0.4")
-    folder = blend.write(blended, tmp_path)
+    folder = made.write(blended, tmp_path)
     assert folder == tmp_path / "blend-slug-v2+v3-0.6+0.4"
     again = results.read(folder)
     assert again.predictions is not None
@@ -238,7 +238,7 @@ def test_a_blend_with_a_rehearsed_run_is_a_rehearsals(tmp_path: Path) -> None:
         for at, url in enumerate(urls, start=1)
     ]
     for ordered in (runs, runs[::-1]):
-        assert runs_of_kaggle.load(blend.write(blend_of(ordered), tmp_path)).is_rehearsal
+        assert runs_of_kaggle.load(made.write(blend_of(ordered), tmp_path)).is_rehearsal
 
 
 def test_equal_weights_stay_out_of_the_name(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_an_earlier_blend_is_replaced_whole(tmp_path: Path) -> None:
     blended = blend_of(pair(tmp_path / "runs", answers([0.5]), answers([0.5])))
     (tmp_path / "out" / blended.name).mkdir(parents=True)
     (tmp_path / "out" / blended.name / "report.html").write_text("of yesterday")
-    folder = blend.write(blended, tmp_path / "out")
+    folder = made.write(blended, tmp_path / "out")
     assert sorted(path.name for path in folder.iterdir()) == [
         "made.json", "metrics.json", "predictions.csv", "run.json", "submission.csv",
     ]  # fmt: skip
@@ -286,7 +286,7 @@ def test_a_disk_that_refuses_leaves_nothing(tmp_path: Path) -> None:
     blended = blend_of(pair(tmp_path / "runs", answers([0.5]), answers([0.5])))
     (tmp_path / "out").write_text("a file where the folder should be")
     with pytest.raises((KitError, OSError), match=r"cannot be written|not a directory|exists"):
-        blend.write(blended, tmp_path / "out")
+        made.write(blended, tmp_path / "out")
     assert (tmp_path / "out").is_file()
 
 

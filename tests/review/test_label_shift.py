@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
-from kit.review.checks.label_shift import fisher
+from kit.review.checks.labels import fisher
 
 
 @given(st.integers(0, 60), st.integers(1, 60), st.integers(0, 90), st.integers(1, 90))

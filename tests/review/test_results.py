@@ -94,12 +94,12 @@ ROW = "id,label,probability_Positive,probability_Negative\nx,Positive,"
         (_put("predictions.csv", ROW + "1"), "predictions.csv:2: 3 fields under a header of 4"),
         (
             _put("predictions.csv", ROW + "1,0\nx,Positive,1,0"),
-            "predictions.csv:3: id 'x' stands there twice",
+            "predictions.csv:3: id is 'x', and stands there twice",
         ),
         (_put("predictions.csv", ROW + "1,nan"), "predictions.csv:2: probability_Negative is 'nan'"),
         (_put("predictions.csv", ROW + "2,-1"), "predictions.csv:2: probability_Positive is '2'"),
         (_put("predictions.csv", ROW + "1,"), "probability_Negative is '', no probability"),
-        (_put("predictions.csv", ROW.replace("x,P", "x,p") + "1,0"), "label 'positive' is not one of"),
+        (_put("predictions.csv", ROW.replace("x,P", "x,p") + "1,0"), "label is 'positive', not one of"),
     ],
 )
 def test_what_no_run_writes_is_refused(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from kit.errors import InputInvalid, KitError
-from kit.review import made, results, tables
+from kit.review import results, tables
+from kit.review.made import Made
 from kit.review.record import Judged, Push
 from kit.review.results import Results
 
@@ -26,32 +26,15 @@ VOTE = "vote"
 """Source of a row for which every run read its answer out of a text: the share of the weights behind it."""
 
 
-@dataclass(frozen=True)
-class Blended:
+@dataclass(frozen=True, kw_only=True)
+class Blended(Made):
     """Several runs as one, and how they do on the rows that all of them held out."""
 
     runs: tuple[Results, ...]
     weights: tuple[float, ...]
     """They sum to 1."""
-    predictions: DataFrame
-    oof: DataFrame
-    """Empty where the runs share no held-out row; then nothing is judged either."""
-    held_out: Mapping[str, object] | None
-    """The metrics of the blend."""
     figures: Mapping[str, Mapping[str, object]]
-    """The metrics of each run, by its name."""
-
-    @property
-    def name(self) -> str:
-        """The folder below runs/: `blend-` with the runs, and the weights where they are not equal."""
-        slugs = {run.folder.parent.name if run.push else "" for run in self.runs}
-        if len(slugs) == 1 and "" not in slugs:
-            parts = [*slugs, "+".join(run.folder.name for run in self.runs)]
-        else:
-            parts = ["+".join(run.name.replace("/", "-") for run in self.runs)]
-        if len(set(self.weights)) > 1:
-            parts.append("+".join(f"{weight:.3g}" for weight in self.weights))
-        return "-".join([PRESET, *parts])
+    """The metrics of each run, by its name, on the rows of `oof`."""
 
 
 def normalised(weights: Sequence[str], runs: int) -> tuple[float, ...]:
@@ -81,9 +64,8 @@ def blend(runs: Sequence[Results], weights: Sequence[float]) -> Blended:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputInvalid(f"{twice[0]} is named twice", hint="a weight instead")
-    labels = runs[0].labels
+    labels, first = runs[0].labels, runs[0].run
     held_out = results.shared_held_out(runs)
-    predictions = _mean(_aligned(runs), weights, labels, "label")
     oof, judged, figures = held_out[0], None, {}
     if len(oof):
         oof = _mean(held_out, weights, labels, "predicted")
@@ -91,33 +73,41 @@ def blend(runs: Sequence[Results], weights: Sequence[float]) -> Blended:
         oof["fold"] = [same[0] if len(set(same)) == 1 else "" for same in folds]
         judged = results.judge(oof, labels)
         figures = {name: results.judge(table, labels) for name, table in zip(names, held_out, strict=True)}
-    return Blended(tuple(runs), tuple(weights), predictions, oof, judged, figures)
-
-
-def write(blended: Blended, root: Path) -> Path:
-    """Write the blend as a run's folder below `root`, in the place of an earlier one; return the folder."""
-    first = blended.runs[0].run
-    pushes = [run.push or Push() for run in blended.runs]
+    pushes = [run.push or Push() for run in runs]
     owners = {push.owner for push in pushes}
     kept = ("seed", "competition", "data", "evaluate")
-    answers = made.Made(
-        name=blended.name,
-        competition=blended.runs[0].competition,
+    return Blended(
+        name=_name(runs, weights),
+        competition=runs[0].competition,
         config={"preset": PRESET, **{name: first.config[name] for name in kept if name in first.config}},
-        predictions=blended.predictions,
-        oof=blended.oof,
-        held_out=blended.held_out,
+        predictions=_mean(_aligned(runs), weights, labels, "label"),
+        oof=oof,
+        held_out=judged,
         test_sha256=first.test_sha256,
         columns=first.submission,
         members=[
             {"run": run.name, "weight": weight, "bundle_hash": run.run.bundle_hash}
-            for run, weight in zip(blended.runs, blended.weights, strict=True)
+            for run, weight in zip(runs, weights, strict=True)
         ],
         owner=owners.pop() if len(owners) == 1 else "",
         # One that was rehearsed makes it a rehearsal's: an http address sorts before https.
         url=min(push.url for push in pushes),
+        runs=tuple(runs),
+        weights=tuple(weights),
+        figures=figures,
     )
-    return made.write(answers, root)
+
+
+def _name(runs: Sequence[Results], weights: Sequence[float]) -> str:
+    """Return the folder below runs/: `blend-` with the runs, and the weights where they are not equal."""
+    slugs = {run.folder.parent.name if run.push else "" for run in runs}
+    if len(slugs) == 1 and "" not in slugs:
+        parts = [*slugs, "+".join(run.folder.name for run in runs)]
+    else:
+        parts = ["+".join(run.name.replace("/", "-") for run in runs)]
+    if len(set(weights)) > 1:
+        parts.append("+".join(f"{weight:.3g}" for weight in weights))
+    return "-".join([PRESET, *parts])
 
 
 def show(blended: Blended) -> None:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Made:
-    """Answers and how they do on held-out rows."""
+    """Answers and how they do on held-out rows; a blend without shared ones has an empty `oof`."""
 
     name: str
     """The folder's name."""

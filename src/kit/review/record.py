@@ -6,20 +6,11 @@ It judges nothing. A value of another kind than a run writes counts as absent: d
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from kit.config import Competition
 from kit.errors import InputInvalid
@@ -37,12 +28,12 @@ Count = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
 class Record(BaseModel):
     """Something that a file of a run tells; every field has what stands for its absence."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = {"frozen": True}
 
     @field_validator("*", mode="wrap")
     @classmethod
     def _keep_what_reads(
-        cls, value: object, read: ValidatorFunctionWrapHandler, info: ValidationInfo
+        cls, value: object, read: Callable[[object], object], info: ValidationInfo
     ) -> object:
         """Drop the items of a list or an object that are of another kind; else take the default."""
         try:
@@ -60,13 +51,6 @@ class Card(Record):
     """One GPU."""
 
     name: str = ""
-
-
-class Precision(Record):
-    """The number format and why it was chosen."""
-
-    dtype: str = ""
-    reason: str = ""
 
 
 class Member(Record):
@@ -91,7 +75,8 @@ class Run(Record):
     bundle_hash: str = ""
     config: dict[str, object] = {}
     cards: tuple[Card, ...] = ()
-    precision: Precision = Precision()
+    precision: dict[str, str] = {}
+    """The number format, `dtype`, and the `reason` for it."""
     loader: str = ""
     timings: dict[str, Number] = {}
     train_rows: dict[str, Number] = {}
@@ -181,7 +166,6 @@ class Step(Record):
 class Figures(Record):
     """metrics.json: the held-out figures, and each member's steps."""
 
-    metric: str = ""
     held_out: Judged | None = None
     history: dict[str, object] = {}
 

@@ -185,34 +185,26 @@ def judge(oof: DataFrame, labels: Sequence[str]) -> dict[str, object]:
 
 def _read_table(path: Path, labels: Sequence[str], names: Sequence[str]) -> DataFrame | None:
     """Return a csv of answers, or None where there is none; of `names` only id and labels must be there."""
-    from pandas import DataFrame
+    from pandas import DataFrame, to_numeric
 
     if not path.is_file():
         return None
     shares = [f"probability_{label}" for label in labels]
     answers = [name for name in names if name in ANSWERS]
-    table: list[dict[str, str]] = []
-    seen: set[str] = set()
-    for line, row in record.table_rows(path, ["id", *answers, *shares]):
-        wrong = f"id {row['id']!r} stands there twice" if row["id"] in seen else ""
-        for name in answers:
-            if row[name] not in labels:
-                wrong = f"{name} {row[name]!r} is not one of {', '.join(map(repr, labels))}"
-        for name in shares:
-            if not wrong and not _is_share(row[name]):
-                wrong = f"{name} is {row[name]!r}, no probability"
-        if wrong:
-            raise InputInvalid(f"{path}:{line}: {wrong}", hint="make pull")
-        seen.add(row["id"])
-        table.append(row)
-    if not table:
+    told = list(record.table_rows(path, ["id", *answers, *shares]))
+    if not told:
         raise InputInvalid(f"{path}: a header and no rows", hint="make pull")
-    columns = DataFrame(table).reindex(columns=[*names, *shares, "completion"], fill_value="")
-    return columns.astype(dict.fromkeys(shares, float))
-
-
-def _is_share(text: str) -> bool:
-    try:
-        return 0 <= float(text) <= 1
-    except ValueError:
-        return False
+    table = DataFrame([row for _, row in told])
+    odd = [("id", table["id"].duplicated(), "and stands there twice")]
+    odd += [
+        (name, ~table[name].isin(labels), f"not one of {', '.join(map(repr, labels))}") for name in answers
+    ]
+    for name in shares:
+        odd.append((name, ~to_numeric(table[name], errors="coerce").between(0, 1), "no probability"))
+    for name, is_odd, words in odd:
+        if is_odd.any():
+            at = int(is_odd.argmax())
+            what = f"{name} is {table[name][at]!r}, {words}"
+            raise InputInvalid(f"{path}:{told[at][0]}: {what}", hint="make pull")
+    table = table.reindex(columns=[*names, *shares, "completion"], fill_value="")
+    return table.astype(dict.fromkeys(shares, float))

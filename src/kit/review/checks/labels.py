@@ -1,10 +1,13 @@
-"""Say which labels of a submission are not exactly of the set, and in which way."""
+"""Say which labels of a submission are not exactly of the set, and whether they are spread as in training."""
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 
 from kit.review.checks.csv_reader import INVISIBLE, UNDECODED, Table
 from kit.review.checks.facts import Facts
@@ -13,6 +16,8 @@ from kit.review.checks.problems import Problem, Spot, problems_of
 _NAN = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nil", "nat", "-nan", "#na"})
 _LONGEST = 1000
 """Characters of a label that are looked at; none is as long."""
+FAR = 0.01
+"""Below this two-sided probability a share is called far from training."""
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:e[+-]?\d+)?")
 _DEFECTS = {
     "label_blank": "label {value!r} of id {id!r} is blank",
@@ -29,7 +34,7 @@ _DEFECTS = {
 
 
 def check(table: Table, facts: Facts) -> list[Problem]:
-    """Return one problem for each way in which labels are not exactly of the set."""
+    """Return one problem for each way in which labels are not of the set, or not spread as in training."""
     allowed = frozenset(facts.labels)
     code_by_label: dict[str, str] = {}
     spots: dict[str, list[Spot]] = {code: [] for code in _DEFECTS}
@@ -41,11 +46,10 @@ def check(table: Table, facts: Facts) -> list[Problem]:
             code_by_label[label] = label_defect(label, facts.labels)
         spots[code_by_label[label]].append(Spot(table.numbers[at], table.ids[at], label))
     either = ", ".join(map(repr, facts.labels))
-    return [
-        problem
-        for code, words in _DEFECTS.items()
-        for problem in problems_of(code, words, spots[code], labels=either)
-    ]
+    problems: list[Problem] = []
+    for code, words in _DEFECTS.items():
+        problems += problems_of(code, words, spots[code], labels=either)
+    return problems + _spread(table, facts)
 
 
 def label_defect(label: str, labels: Sequence[str]) -> str:
@@ -82,3 +86,73 @@ def _looks_like(text: str, label: str) -> bool:
     same = sum(one == other for one, other in pairs)
     foreign = sum(one != other and (not one.isascii() or one.isdigit()) for one, other in pairs)
     return len(composed) == len(label) and same + foreign == len(pairs) and same > 0
+
+
+def _spread(table: Table, facts: Facts) -> list[Problem]:
+    """Return the warnings on a constant label and on shares far from training; a test set may differ."""
+    spoken: Iterable[str] = repeat("")
+    if facts.training and facts.languages:
+        language_by_id = dict(zip(facts.ids, facts.languages, strict=True))
+        spoken = (language_by_id.get(name, "") for name in table.ids)
+    counted = Counter(zip(spoken, table.labels, strict=False))
+    here = Counter({key: count for key, count in counted.items() if key[1] in facts.labels})
+    problems = []
+    if len(labels := {label for _, label in here}) == 1 and here.total() > 1:
+        message = f"all {here.total()} rows have the label {labels.pop()!r}"
+        problems.append(Problem("constant_label", message, here.total()))
+    if not facts.training or not here:
+        return problems
+    if overall := _far(here, facts):
+        problems.append(Problem("label_shift", overall))
+    shared = {code for code, _ in here} & {code for code, _ in facts.training} - {""}
+    far = [(code, words) for code in sorted(shared) if (words := _far(here, facts, code))]
+    if far:
+        also = f"; also {', '.join(repr(code) for code, _ in far[1:])}" if len(far) > 1 else ""
+        message = f"language {far[0][0]!r}: {far[0][1]}{also}"
+        problems.append(Problem("language_label_shift", message, len(far)))
+    return problems
+
+
+def _far(here: Counter[tuple[str, str]], facts: Facts, language: str | None = None) -> str:
+    """Describe the label whose share differs most beyond chance from training's, or return nothing."""
+    mine, theirs = Counter[str](), Counter[str]()
+    for counts, by_label in ((here, mine), (facts.training, theirs)):
+        for (code, label), count in counts.items():
+            by_label[label] += count if language in (None, code) else 0
+    rows, training_rows = mine.total(), theirs.total()
+    probability, label = min(
+        (fisher(mine[label], rows, theirs[label], training_rows), label) for label in facts.labels
+    )
+    if probability >= FAR:
+        return ""
+    return (
+        f"{mine[label]} of {rows} rows are {label!r}, in training {theirs[label]} of {training_rows} "
+        f"(Fisher's exact test, p = {probability:.2g})"
+    )
+
+
+def fisher(hits: int, rows: int, other_hits: int, other_rows: int) -> float:
+    """Return the two-sided p-value of Fisher's exact test that both samples have one share of hits.
+
+    SciPy has it too, and takes longer to import than a million rows to check. The tails beyond twelve
+    standard deviations are left out: they hold less than a float can add.
+    """
+    total, all_hits = rows + other_rows, hits + other_hits
+    if all_hits in (0, total):
+        return 1.0
+    mean = rows * all_hits / total
+    reach = 1 + 12 * math.sqrt(mean * (1 - all_hits / total) * other_rows / max(total - 1, 1))
+    low, high = max(0, all_hits - other_rows, int(mean - reach)), min(rows, all_hits, int(mean + reach) + 1)
+    if not low <= hits <= high:
+        return 0.0
+    # Up to a factor that all have in common: the probability of each count of hits.
+    logs = [
+        -sum(
+            math.lgamma(cell + 1)
+            for cell in (count, rows - count, all_hits - count, other_rows - all_hits + count)
+        )
+        for count in range(low, high + 1)
+    ]
+    most, limit = max(logs), logs[hits - low] + 1e-7
+    as_odd = math.fsum(math.exp(value - most) for value in logs if value <= limit)
+    return as_odd / math.fsum(math.exp(value - most) for value in logs)

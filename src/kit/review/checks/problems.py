@@ -51,15 +51,6 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """One kind of correction and how often it was made."""
-
-    code: str
-    message: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
 class Verdict:
     """What is wrong with a file of `rows` rows, in the order of reading."""
 
@@ -69,8 +60,8 @@ class Verdict:
     """The file that was judged: the submission or its mended copy."""
     completions: BaseModel | None = None
     """What today's parser reads in predictions.csv, where that was looked at."""
-    changes: Sequence[Change] | None = None
-    """What the copy has otherwise; None where no copy was asked for."""
+    changes: Sequence[Problem] | None = None
+    """What the copy has otherwise, and how often; None where no copy was asked for."""
     fixed: bool = False
     """Whether the copy was written."""
 
@@ -102,7 +93,7 @@ class Verdict:
         return {"valid": self.valid, "rows": self.rows, **told, **_applying(optional.items())}
 
 
-def _plain(found: Sequence[Problem | Change]) -> list[dict[str, object]]:
+def _plain(found: Sequence[Problem]) -> list[dict[str, object]]:
     return [asdict(one, dict_factory=_applying) for one in found]
 
 

@@ -13,13 +13,13 @@ from collections import Counter
 from kit.config import spelling_key
 from kit.review.checks.csv_reader import Table, plain
 from kit.review.checks.facts import Facts
-from kit.review.checks.problems import Change, Verdict
+from kit.review.checks.problems import Problem, Verdict
 
 BEYOND_REPAIR = frozenset({"utf16", "not_utf8", "nul_byte", "wrong_delimiter", "long_line", "extra_column"})
 """Defects that leave it open what was meant, beside those that leave no table at all."""
 
 
-def repair(verdict: Verdict, table: Table | None, facts: Facts) -> tuple[str, list[Change]] | None:
+def repair(verdict: Verdict, table: Table | None, facts: Facts) -> tuple[str, list[Problem]] | None:
     """Return the corrected text and what was changed, or None where something is not mechanical."""
     count_by_code = {problem.code: problem.count for problem in verdict.problems}
     if table is None or not table.header or table.others or BEYOND_REPAIR & count_by_code.keys():
@@ -53,7 +53,7 @@ def repair(verdict: Verdict, table: Table | None, facts: Facts) -> tuple[str, li
         ("label", "put labels into their exact spelling (blanks, case, form, 1.0)", respelled),
         ("order", "put rows into the order of test.csv", moved),
     )
-    return text.getvalue(), [Change(code, words, int(count)) for code, words, count in changes if count]
+    return text.getvalue(), [Problem(code, words, int(count)) for code, words, count in changes if count]
 
 
 def _rows(table: Table, facts: Facts) -> list[tuple[int, str, str]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kit import files
 from kit.config import Competition
-from kit.review.checks import completions, csv_reader, facts, ids, label_shift, labels, repair, values
+from kit.review.checks import completions, csv_reader, facts, ids, labels, repair, values
 from kit.review.checks.completions import Reread
 from kit.review.checks.csv_reader import Table
 from kit.review.checks.facts import Asked, Facts
@@ -89,8 +89,7 @@ def check(data: bytes, known: Facts) -> tuple[Verdict, Table | None]:
         problems.append(Problem("row_count", message, abs(table.row_count - len(known.ids))))
     if known.kind != "label":
         problems += values.check(table, known)
-    for part in (ids, labels, label_shift):
-        problems += part.check(table, known)
+    problems += [*ids.check(table, known), *labels.check(table, known)]
     return Verdict(table.row_count, problems), table
 
 

@@ -52,17 +52,18 @@ def render(run: Results, data: Path | None) -> str:
 
 def _contents(run: Results, data: Path | None) -> dict[str, object]:
     text_by_id, rivals, without_rows = _beside(run, data)
-    word, reason = run.run.state
-    ended_well = word == "complete"
+    ended_well = run.run.state[0] == "complete"
     judged = run.held_out or Judged()
     histories, members = timeline.histories(run, SHOWN_MEMBERS)
     missed, uncertain = sentences.to_read(run, text_by_id)
     groups = held_out.by_length(run, text_by_id)
     return {
         "run": run,
-        "word": word,
-        "why_ended": reason,
-        "ended_well": ended_well,
+        "held_out": held_out,
+        "provenance": provenance,
+        "timeline": timeline,
+        "sentences": sentences,
+        "marks": charts,
         # The server of a rehearsal is gone.
         "address": run.push.url if run.push and run.push.url.startswith("https://") else "",
         "judged": judged,
@@ -71,23 +72,11 @@ def _contents(run: Results, data: Path | None) -> dict[str, object]:
         "remarks": held_out.remarks(run, rivals),
         "baselines": _compared(run, rivals),
         "named": list(dict.fromkeys([run.metric, "macro_f1", "accuracy", "log_loss"])),
-        "by_label": held_out.by_label(run),
-        "by_language": held_out.by_language(run),
         "by_length": groups,
         "members": histories,
         "more_members": members - len(histories),
-        "drawn": charts.DRAWN,
-        "member_notes": timeline.notes(run),
-        "lane_name": lambda slot: timeline.lane_name(run, slot),
-        "stages": charts.STAGES,
-        "answers": timeline.answers(run),
-        "label_shares": timeline.label_shares(run),
         "missed": missed,
         "uncertain": uncertain,
-        "shown_rows": sentences.SHOWN_ROWS,
-        "differences": provenance.differences(run),
-        "newer_settings": provenance.newer_settings(run),
-        "facts": provenance.facts(run),
         "charts": _charts(run, groups, histories),
         "without": {
             "reason": _why_not_judged(run, ended_well),
@@ -95,7 +84,6 @@ def _contents(run: Results, data: Path | None) -> dict[str, object]:
             "rows": NO_ROWS if run.held_out else _NONE[ended_well],
             "texts": without_rows,
         },
-        "series": charts.SERIES,
     }
 
 

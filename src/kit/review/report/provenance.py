@@ -44,7 +44,7 @@ def newer_settings(run: Results) -> list[str]:
 def facts(run: Results) -> list[tuple[str, str]]:
     """Return what identifies the run, each with its name, empty values left out."""
     push, told = run.push or Push(), run.run
-    seen, number = told.share_of_train_seen, told.precision
+    seen, dtype = told.share_of_train_seen, told.precision.get("dtype", "")
     rows = (f"{count:,.0f} {name.replace('_', ' ')}" for name, count in told.train_rows.items())
     parts = (record.read(Origin, run.folder / MADE) or Origin()).members
     shown = {
@@ -52,7 +52,7 @@ def facts(run: Results) -> list[tuple[str, str]]:
         "why": push.note,
         "model": str(told.settings.get("model.name", "")),
         "loader": told.loader,
-        "number format": f"{number.dtype} ({number.reason})" if number.dtype else "",
+        "number format": dtype and f"{dtype} ({told.precision.get('reason')})",
         "cards": ", ".join(card.name for card in told.cards) or "none, it ran on the CPU",
         "training rows": ", ".join(rows),
         "share of them that the models saw": "" if seen is None else f"{seen:.0%}",
