@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from local_kaggle import server
-from local_kaggle.profile import OBSERVED, Profile
+from local_kaggle.profile import OBSERVED, Profile, Settings
 from local_kaggle.server import Server
-from local_kaggle.state import Settings
 
 USER = "tester"
 TOKEN = "0" * 32

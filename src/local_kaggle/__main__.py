@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from local_kaggle import faults, server
-from local_kaggle.profile import DEFAULT_PROFILE, PROFILES, Profile
+from local_kaggle.profile import OBSERVED, PROFILES, Profile, Settings
 from local_kaggle.scoring import METRICS
-from local_kaggle.state import Settings
+
+_CHILD_ENV = "a variable of every kernel; {input} and {working} stand for its folders"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -74,30 +75,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--metric", choices=tuple(METRICS))
     add("--models", type=_folder, help="OWNER/MODEL/FRAMEWORK/VARIATION/VERSION folders")
     add("--datasets", type=_folder, help="OWNER/SLUG folders")
-    add(
-        "--child-env",
-        type=_variable,
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a variable of every kernel; {input} and {working} stand for its folders",
-    )
+    add("--child-env", type=_variable, action="append", default=[], metavar="NAME=VALUE", help=_CHILD_ENV)
     add("--network", action="store_true", help="kernels that ask for the internet get it")
-    add("--profile", choices=tuple(PROFILES), default=DEFAULT_PROFILE.name)
+    add("--profile", choices=tuple(PROFILES), default=OBSERVED.name)
     add("--layout", choices=("2026", "old", "mixed"), help="where inputs are mounted")
     add("--starts-in", choices=("working", "src"), help="the kernels' first folder")
-    add(
-        "--replace-earlier",
-        action="store_true",
-        dest="replaces_earlier_session",
-        help="a second push stops the first run",
-    )
-    add(
-        "--no-status-labels",
-        action="store_false",
-        dest="labels_on_status",
-        help="the status call takes no version",
-    )
+    add("--replace-earlier", action="store_true", dest="replaces_earlier_session", help="at a second push")
+    add("--no-status-labels", action="store_false", dest="labels_on_status", help="refuse them")
     add("--python", type=Path, help="the kernels' interpreter; by default this one")
     add("--wheels", type=_folder, help="each kernel starts in an empty environment whose pip reads here")
     add("--parent", type=int, default=0, metavar="PID", help="stop when this process, the parent, ends")
@@ -114,8 +98,7 @@ def _given(options: argparse.Namespace, kind: type[Settings | Profile]) -> dict[
 
 def _ends_with(parent: int) -> bool:
     """Ask the kernel for a SIGTERM when the parent ends; False if it has ended already."""
-    parent_death = 1
-    ctypes.CDLL(None).prctl(parent_death, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
     return os.getppid() == parent
 
 

@@ -114,6 +114,8 @@ class Connection(BaseHTTPRequestHandler):
         body: dict[str, object] = {"code": refused.status, "message": refused.message}
         if self.kaggle.state.settings.profile.error_envelope:
             body = {"error": body | {"status": refused.reason}}
+        if refused.status == 200:
+            body = {"error": refused.message}
         self.send(refused.status, json.dumps(body).encode() if refused.message else b"")
 
     def strike(self, route: str) -> bool:

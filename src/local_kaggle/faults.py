@@ -69,14 +69,12 @@ class Faults:
 
     def arm(self, fault: Fault) -> Fault:
         """Arm a fault and give it back, to ask `struck` about it later."""
-        with self._lock:
-            self._armed.append((fault, [0]))
+        self._armed.append((fault, [0]))
         return fault
 
     def clear(self) -> None:
         """Disarm everything."""
-        with self._lock:
-            self._armed.clear()
+        self._armed.clear()
 
     def take(self, route: str) -> list[Fault]:
         """Give the faults that strike this request and count it for each."""
@@ -91,8 +89,7 @@ class Faults:
 
     def struck(self, fault: Fault) -> int:
         """Count the requests that this very fault has spoiled."""
-        with self._lock:
-            seen = next(count[0] for armed, count in self._armed if armed is fault)
+        seen = next(count[0] for armed, count in self._armed if armed is fault)
         return max(0, min(seen - fault.skip, fault.times))
 
 
@@ -155,20 +152,24 @@ def judge(changes: Json) -> Fault:
     """Overwrite fields of every submission that is looked at, alone or in a list."""
 
     def edit(_: Json, payload: Json) -> Json:
-        entries = payload.get("submissions")
-        return payload | (changes if entries is None else {"submissions": [one | changes for one in entries]})
+        listed = [one | changes for one in payload.get("submissions", [])]
+        return payload | changes | {"submissions": listed}
 
     return Fault("GetSubmission,ListSubmissions", ALWAYS, edit_answer=edit)
 
 
+def of_files(edit: Callable[[Json], list[Json]], *, times: int = ALWAYS, **changes: Any) -> Fault:
+    """Put others in the place of each output that is listed, and overwrite fields of the answer."""
+
+    def edit_all(_: Json, payload: Json) -> Json:
+        return payload | {"files": [new for file in payload.get("files", []) for new in edit(file)]} | changes
+
+    return Fault("ListKernelSessionOutput", times, edit_answer=edit_all)
+
+
 def half_published(*names: str, times: int = 1) -> Fault:
     """List the outputs without these, and without a log, for some looks."""
-
-    def edit(_: Json, payload: Json) -> Json:
-        files = [file for file in payload.get("files", []) if file["fileName"] not in names]
-        return payload | {"files": files, "log": ""}
-
-    return Fault("ListKernelSessionOutput", times, edit_answer=edit)
+    return of_files(lambda file: [file] if file["fileName"] not in names else [], times=times, log="")
 
 
 def drop_source(kind: Literal["dataset", "competition", "kernel", "model"]) -> Fault:
@@ -188,11 +189,6 @@ def run_instead(script: str) -> Fault:
 
 def _without(fields: Json, names: Collection[str]) -> Json:
     return {key: value for key, value in fields.items() if key not in names}
-
-
-def _climb_out(_: Json, payload: Json) -> Json:
-    files = payload.get("files", [])
-    return payload | {"files": [file | {"fileName": f"../../{file['fileName']}"} for file in files]}
 
 
 _ONE_RANK_DIED = """import sys
@@ -245,7 +241,7 @@ NAMED: Mapping[str, Fault] = {
     "expire-signed-links": html("signed", 403),
     "truncate": Fault("signed", keep_bytes=10),
     "wrong-length": Fault("signed", edit_body=lambda body: body[: len(body) // 2]),
-    "traversal": Fault("ListKernelSessionOutput", times=ALWAYS, edit_answer=_climb_out),
+    "traversal": of_files(lambda file: [file | {"fileName": f"../../{file['fileName']}"}]),
     "repeat-page": forget("ListKernelSessionOutput", "pageToken"),
     "small-pages": Fault("*", ALWAYS, edit_request=lambda request: request | {"pageSize": 1}),
     "error-run": run_instead("raise SystemExit('injected failure')\n"),

@@ -1,13 +1,15 @@
-"""How this Kaggle behaves where sources describe Kaggle as kind or as unkind: one frozen record of values.
+"""How this Kaggle behaves, as frozen records of values: what it serves and its limits, and how kind it is.
 
-OBSERVED holds what public transcripts show, with times scaled down; GENTLE what the documentation lets one
-expect. docs/fidelity.md names the source of each value. What goes wrong only sometimes is a fault instead.
+The profile OBSERVED holds what public transcripts show, with times scaled down; GENTLE what the documentation
+lets one expect. docs/fidelity.md names the source of each value. What goes wrong only sometimes is a fault.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Literal
 
 
@@ -78,5 +80,51 @@ GENTLE = Profile(
     layout="2026",
 ).without_waiting()
 PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in (OBSERVED, GENTLE)}
-DEFAULT_PROFILE = OBSERVED
-"""The profile of a server that is not told another."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How one local Kaggle behaves; the defaults are Kaggle's own limits where those are known."""
+
+    user: str = "rehearsal"
+    token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    """Accepted as API token and as key; random, because every user of this machine reaches the port."""
+    profile: Profile = OBSERVED
+    slug: str = "sample-sentiment"
+    competition: Path = Path(__file__).parent / "competition"
+    """Folder of the competition's files; its solution.csv is used for scoring and never served."""
+    joined: bool = True
+    """Whether the user has accepted the competition's rules."""
+    notebooks_only: bool = False
+    """Whether this is a code competition, which takes no files and runs versions again."""
+    hidden: Path | None = None
+    """Folder of the files that take the public ones' place in a rerun, and of the solution that scores it."""
+    rerun_limit_seconds: float = 9 * 3600
+    metric: str = "macro_f1"
+    """A name of scoring.METRICS."""
+    models: Path | None = None
+    """Folder `<owner>/<model>/<framework>/<variation>/<version>` of the models that exist here."""
+    datasets: Path | None = None
+    """Folder `<owner>/<slug>` of the datasets that exist here."""
+    child_env: Mapping[str, str] = field(default_factory=dict)
+    network: bool = False
+    """Whether a kernel that asks for the internet gets it."""
+    visible: Sequence[Path] = ()
+    """Folders of this machine that kernels may read besides their own."""
+    python: Path | None = None
+    wheels: Path | None = None
+    """Folder of wheels: every session starts in an empty environment whose pip installs from here only."""
+    time_limit_seconds: float = 12 * 3600
+    parallel_sessions: int = 2
+    """Sessions that run at once on this machine; more wait as QUEUED."""
+    gpu_quota_seconds: int = 30 * 3600
+    gpu_seconds_used: int = 0
+    """GPU time that counts as used this week before any session of this server."""
+    max_daily_submissions: int = 5
+    pending_polls: int = 1
+    """Polls that still see a submission as PENDING."""
+    page_size: int = 100
+    """Most entries of one page, whatever the client asks for."""
+    link_seconds: int = 600
+    stream_idle_seconds: float = 180.0
+    """A log stream without news is cut after this time, as Kaggle's load balancer does."""

@@ -35,7 +35,9 @@ _CREDENTIALS = frozenset({"KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "
 _THREAD_SETTINGS = ("OMP_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _NETWORK_SETTINGS = ("PIP_", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 # Port 9 is "discard": nothing listens there, so a request fails at once instead of hanging.
-_DEAD_PROXY = "http://127.0.0.1:9"
+_DEAD_PROXIES = {f"{kind}_proxy": "http://127.0.0.1:9" for kind in ("http", "https", "all")}
+_DEAD_PROXIES |= {"no_proxy": "localhost,127.0.0.1"}
+_DEAD_PROXIES |= {name.upper(): value for name, value in _DEAD_PROXIES.items()}
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def run(
     environment = _environment(root, interpreter, network) | _filled(child_env, root / "kaggle")
     if not isolated:
         print(_NOT_ISOLATED, file=sys.stderr)
-        environment |= {} if network else _dead_proxies()
+        environment |= {} if network else _DEAD_PROXIES
     places = _lay_out(script, root, mounts, layout, links=not isolated)
     source, marker = root / "kaggle" / "src", uuid.uuid4().hex
     try:
@@ -192,12 +194,6 @@ def _filled(child_env: Mapping[str, str], machine: Path) -> dict[str, str]:
         name: value.replace("{input}", f"{machine}/input").replace("{working}", f"{machine}/working")
         for name, value in child_env.items()
     }
-
-
-def _dead_proxies() -> dict[str, str]:
-    proxies = dict.fromkeys(("http_proxy", "https_proxy", "all_proxy"), _DEAD_PROXY)
-    proxies["no_proxy"] = "localhost,127.0.0.1"
-    return proxies | {name.upper(): value for name, value in proxies.items()}
 
 
 @functools.cache

@@ -8,9 +8,9 @@ column a label. Nothing here knows about uploads, limits or who submitted.
 from __future__ import annotations
 
 import csv
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,13 +53,14 @@ def score(submission: Path, solution: Path, metric: str = "macro_f1") -> float:
     return compare(_numbers(wanted), _numbers(given))
 
 
-def mean_average_precision(truth: Sequence[str], predicted: Sequence[str], *, most: int) -> float:
+def _average_precision(most: int) -> Callable[[Any, Any], float]:
     """Average 1 / rank of the one right label among the first `most`, separated by blanks; 0 if absent."""
-    total = 0.0
-    for label, answer in zip(truth, predicted, strict=True):
-        given = answer.split()[:most]
-        total += 1 / (given.index(label) + 1) if label in given else 0
-    return total / len(truth)
+
+    def compare(truth: Sequence[str], predicted: Sequence[str]) -> float:
+        rows = [(label, given.split()[:most]) for label, given in zip(truth, predicted, strict=True)]
+        return fmean(1 / (given.index(label) + 1) if label in given else 0 for label, given in rows)
+
+    return compare
 
 
 def _sklearn(name: str, **options: Any) -> Callable[[Any, Any], float]:
@@ -97,9 +98,7 @@ METRICS: Mapping[str, Metric] = {
     "log_loss": Metric("Log Loss", False, _log_loss),
     "auc": Metric("Area Under Receiver Operating Characteristic Curve", False, _auc),
 } | {
-    f"map@{most}": Metric(
-        f"Mean Average Precision @ {most}", True, functools.partial(mean_average_precision, most=most)
-    )
+    f"map@{most}": Metric(f"Mean Average Precision @ {most}", True, _average_precision(most))
     for most in range(1, 10)
 }
 """By the name that a server is given."""

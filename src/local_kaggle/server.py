@@ -17,8 +17,9 @@ from typing import Any
 
 from local_kaggle.faults import Faults
 from local_kaggle.handler import Handler
+from local_kaggle.profile import Settings
 from local_kaggle.sessions import Sessions
-from local_kaggle.state import Settings, State
+from local_kaggle.state import State
 
 
 class Server(AbstractContextManager["Server"]):

@@ -17,7 +17,6 @@ import threading
 import time
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -42,17 +41,6 @@ _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 _NOT_RUN = "The local Kaggle could not run the script; its own output says why."
 
 
-@dataclass(frozen=True)
-class Pushed:
-    """Kaggle's answer to a push: a version or an error, and the sources that were dropped in silence."""
-
-    kernel: Kernel | None = None
-    version: Version | None = None
-    error: str = ""
-    invalid: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Handles by the word of the push's field: `competition`, `dataset`, `kernel`, `model`."""
-
-
 class Sessions:
     """The machines of the local Kaggle. Sessions run in threads until `close`."""
 
@@ -62,26 +50,30 @@ class Sessions:
         self._stops: dict[int, threading.Event] = {}
         self._threads: dict[int, threading.Thread] = {}
 
-    def push(self, push: Push, text: str) -> Pushed:
-        """Save a version and queue its session; raises Refused for what Kaggle answers with an HTTP error."""
-        state = self._state
+    def push(self, push: Push, text: str) -> tuple[Kernel, Version, dict[str, list[str]]]:
+        """Save a version, queue its session, and list the sources that were dropped in silence, by kind.
+
+        Raises Refused, with the status 200 where Kaggle answers with a successful error.
+        """
+        state, profile = self._state, self._state.settings.profile
         _check(push, text, state.settings.user)
         with state.changed:
             slug = slug_of(push.title) if push.title else push.slug
             known = next((k for k in state.kernels if k.id == push.id), None)
             kernel = known or state.kernel(push.owner, slug)
             if kernel and not kernel.versions:
-                return Pushed(error="Notebook not found")
-            error = _objection(push) or self._shortage(push.uses_gpu)
-            if kernel is None and (not error or state.settings.profile.refusal_leaves_shell):
+                raise Refused(200, "Notebook not found")
+            objection = self._objection(push)
+            if objection and not profile.refusal_leaves_shell:
+                raise Refused(200, objection)
+            if kernel is None:
                 kernel = Kernel(state.next_id(), push.owner, slug, slug)
                 state.kernels.append(kernel)
-            if error or kernel is None:
                 state.save()
-                return Pushed(error=error)
-            if state.settings.profile.replaces_earlier_session:
-                for earlier in kernel.versions:
-                    self.cancel(earlier.session_id)
+            if objection:
+                raise Refused(200, objection)
+            for earlier in kernel.versions if profile.replaces_earlier_session else ():
+                self.cancel(earlier.session_id)
             kernel.title = push.title or kernel.title
             number = kernel.versions[-1].number + 1 if kernel.versions else 1
             version = Version(kernel.owner, kernel.slug, number, state.next_id(), push, time.time())
@@ -91,7 +83,7 @@ class Sessions:
             kernel.versions.append(version)
             self.start(version.session_id, lambda: self._run(version, mounts))
             state.save()
-        return Pushed(kernel, version, invalid=invalid)
+        return kernel, version, invalid
 
     def cancel(self, session_id: int) -> None:
         """Ask one session to stop; raises Refused for an unknown one."""
@@ -123,13 +115,18 @@ class Sessions:
         for thread in self._threads.values():
             thread.join()
 
-    def _shortage(self, gpu: bool) -> str:
-        """Name the limit that keeps one more session from starting."""
-        kind, limit = ("GPU", GPU_SESSION_LIMIT) if gpu else ("CPU", CPU_SESSION_LIMIT)
-        if sum(not v.is_terminal and v.push.uses_gpu == gpu for v in self._state.versions()) >= limit:
-            return f"Maximum batch {kind} session count of {limit} reached."
+    def _objection(self, push: Push) -> str:
+        """Say why a push is refused in the body of a successful answer, or nothing."""
+        kind, limit = ("GPU", GPU_SESSION_LIMIT) if push.uses_gpu else ("CPU", CPU_SESSION_LIMIT)
+        alike = [v for v in self._state.versions() if v.push.uses_gpu == push.uses_gpu and not v.is_terminal]
         quota = self._state.settings.gpu_quota_seconds
-        if gpu and self._state.gpu_seconds_used() >= quota:
+        if push.title and (len(push.title) < 5 or not _SLUG.fullmatch(slug_of(push.title))):
+            return "Title must be at least five characters."
+        if (push.kernel_type, push.language) != ("script", "python"):
+            return f"The local Kaggle runs Python scripts only, not a {push.language} {push.kernel_type}."
+        if len(alike) >= limit:
+            return f"Maximum batch {kind} session count of {limit} reached."
+        if push.uses_gpu and self._state.gpu_seconds_used() >= quota:
             return f"Maximum weekly GPU quota of {quota / 3600:.2f} hours reached."
         return ""
 
@@ -269,11 +266,11 @@ class Sessions:
                 version.status = "CANCEL_ACKNOWLEDGED"
             elif exit_status == following.TIMED_OUT:
                 version.status, version.failure = "CANCEL_ACKNOWLEDGED", _TIMED_OUT
-            elif exit_status is None:
-                version.status, version.failure = "ERROR", _NOT_RUN
-            elif exit_status != 0:
+            elif exit_status:
                 version.status = "ERROR"
                 version.failure = f"Your notebook failed with exit status {exit_status}."
+            elif exit_status is None:
+                version.status, version.failure = "ERROR", _NOT_RUN
             else:
                 version.status = "COMPLETE"
             state.save()
@@ -301,10 +298,8 @@ def dataset_folder(state: State, handle: str) -> Path | None:
 
 def _check(push: Push, text: str, user: str) -> None:
     """Refuse what is too large, another's, could lead out of a folder or never end; raises Refused."""
-    handles = [
-        *(*push.competition_data_sources, *push.dataset_data_sources),
-        *(*push.kernel_data_sources, *push.model_data_sources),
-    ]
+    handles = [*push.competition_data_sources, *push.dataset_data_sources]
+    handles += [*push.kernel_data_sources, *push.model_data_sources]
     if len(text.encode()) > SOURCE_LIMIT_BYTES:
         raise Refused(400, "")
     if push.owner != user:
@@ -315,15 +310,6 @@ def _check(push: Push, text: str, user: str) -> None:
         raise Refused(400, "Invalid data source.")
     if push.session_timeout_seconds < 0:
         raise Refused(400, f"Invalid session timeout {push.session_timeout_seconds}.")
-
-
-def _objection(push: Push) -> str:
-    """Say why a push is refused in the body of a successful answer, or nothing."""
-    if push.title and (len(push.title) < 5 or not _SLUG.fullmatch(slug_of(push.title))):
-        return "Title must be at least five characters."
-    if (push.kernel_type, push.language) != ("script", "python"):
-        return f"The local Kaggle runs Python scripts only, not a {push.language} {push.kernel_type}."
-    return ""
 
 
 def _attach(folder: Path) -> None:

@@ -20,9 +20,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from local_kaggle.profile import DEFAULT_PROFILE, Profile
-
-TERMINAL = frozenset({"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED"})
+from local_kaggle.profile import Settings
 
 REASONS = {
     400: "INVALID_ARGUMENT",
@@ -37,54 +35,6 @@ REASONS = {
 """Kaggle's word for each HTTP status in an error of the observed profile."""
 
 _NEVER_SERVED = "solution.csv"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How one local Kaggle behaves; the defaults are Kaggle's own limits where those are known."""
-
-    user: str = "rehearsal"
-    token: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
-    """Accepted as API token and as key; random, because every user of this machine reaches the port."""
-    profile: Profile = DEFAULT_PROFILE
-    slug: str = "sample-sentiment"
-    competition: Path = Path(__file__).parent / "competition"
-    """Folder of the competition's files; its solution.csv is used for scoring and never served."""
-    joined: bool = True
-    """Whether the user has accepted the competition's rules."""
-    notebooks_only: bool = False
-    """Whether this is a code competition, which takes no files and runs versions again."""
-    hidden: Path | None = None
-    """Folder of the files that take the public ones' place in a rerun, and of the solution that scores it."""
-    rerun_limit_seconds: float = 9 * 3600
-    metric: str = "macro_f1"
-    """A name of scoring.METRICS."""
-    models: Path | None = None
-    """Folder `<owner>/<model>/<framework>/<variation>/<version>` of the models that exist here."""
-    datasets: Path | None = None
-    """Folder `<owner>/<slug>` of the datasets that exist here."""
-    child_env: Mapping[str, str] = field(default_factory=dict)
-    network: bool = False
-    """Whether a kernel that asks for the internet gets it."""
-    visible: Sequence[Path] = ()
-    """Folders of this machine that kernels may read besides their own."""
-    python: Path | None = None
-    wheels: Path | None = None
-    """Folder of wheels: every session starts in an empty environment whose pip installs from here only."""
-    time_limit_seconds: float = 12 * 3600
-    parallel_sessions: int = 2
-    """Sessions that run at once on this machine; more wait as QUEUED."""
-    gpu_quota_seconds: int = 30 * 3600
-    gpu_seconds_used: int = 0
-    """GPU time that counts as used this week before any session of this server."""
-    max_daily_submissions: int = 5
-    pending_polls: int = 1
-    """Polls that still see a submission as PENDING."""
-    page_size: int = 100
-    """Most entries of one page, whatever the client asks for."""
-    link_seconds: int = 600
-    stream_idle_seconds: float = 180.0
-    """A log stream without news is cut after this time, as Kaggle's load balancer does."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +62,7 @@ class Push:
     @property
     def uses_gpu(self) -> bool:
         """Whether it is given two T4, as for every shape that is not known: the P100 is retired."""
-        return self.machine_shape not in ("None", "Tpu1VmV38", "") or (
+        return self.machine_shape not in ("", "None", "Tpu1VmV38") or (
             self.enable_gpu and not self.machine_shape
         )
 
@@ -134,7 +84,7 @@ class Version:
 
     @property
     def is_terminal(self) -> bool:
-        return self.status in TERMINAL
+        return self.status in ("COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED")
 
 
 @dataclass
@@ -199,7 +149,6 @@ class State:
         self.live_logs: dict[int, list[dict[str, Any]]] = {}
         self.competition_folder = self.root / "competition"
         self.rerun_folder = self.root / "competition-rerun"
-        """The competition's files with the hidden ones in the public ones' place."""
         self.solution = (settings.hidden or settings.competition) / _NEVER_SERVED
         self._last_id = 0
         self._secret = secrets.token_bytes(32)
@@ -284,24 +233,20 @@ class State:
             if version.session_id in self.live_logs:
                 return list(self.live_logs[version.session_id])
         path = self.folder(version) / "log.json"
-        chunks: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-        return chunks
+        return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
 
     def published_log(self, version: Version) -> str:
         """Give the log as JSON once the session has ended and the profile lets it out; else nothing."""
         delay = self.settings.profile.log_after_seconds
-        if version.ended is None or time.time() - version.ended < delay:
-            return ""
-        return json.dumps(self.log(version))
+        is_out = version.ended is not None and time.time() - version.ended >= delay
+        return json.dumps(self.log(version)) if is_out else ""
 
     def gpu_seconds_used(self) -> float:
         """Add up the GPU time since the quota's last refresh, wall-clock once for a pair of cards."""
         since = (quota_refresh(datetime.now(UTC)) - timedelta(days=7)).timestamp()
-        return self.settings.gpu_seconds_used + sum(
-            (version.ended or time.time()) - version.started
-            for version in self.versions()
-            if version.push.uses_gpu and version.started is not None and version.started >= since
-        )
+        started = [(v, v.started) for v in self.versions() if v.push.uses_gpu and v.started is not None]
+        own = sum((version.ended or time.time()) - start for version, start in started if start >= since)
+        return self.settings.gpu_seconds_used + own
 
     def wait(self, owner: str, slug: str, number: int, timeout_seconds: float = 60.0) -> Version:
         """Block until that version has ended; raises TimeoutError."""
@@ -350,6 +295,5 @@ def _publish(target: Path, *sources: Path | None) -> None:
 
 def quota_refresh(now: datetime) -> datetime:
     """Give the next Saturday 00:00 UTC, when the weekly GPU quota starts anew."""
-    saturday = 5
-    days = (saturday - now.weekday() - 1) % 7 + 1
+    days = (5 - now.weekday() - 1) % 7 + 1
     return (now + timedelta(days=days)).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -8,9 +8,8 @@ import pytest
 from loop_project import SLUG, Project
 
 from local_kaggle import server
-from local_kaggle.profile import OBSERVED
+from local_kaggle.profile import OBSERVED, Settings
 from local_kaggle.server import Server
-from local_kaggle.state import Settings
 
 
 @pytest.fixture(scope="module")

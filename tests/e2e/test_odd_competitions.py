@@ -18,7 +18,7 @@ from loop_project import ROOT, SLUG, Project, Said
 from kit.fetch import tiny_model
 from kit.fetch.inputs import TINY
 from local_kaggle import server
-from local_kaggle.state import Settings
+from local_kaggle.profile import Settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.train, pytest.mark.timeout(600)]
 

@@ -20,9 +20,9 @@ from sdk_client import connect, left, push_fields, rpc, wait_for
 
 from local_kaggle import __main__ as command
 from local_kaggle import sandbox
+from local_kaggle.profile import Settings
 from local_kaggle.routes import ROUTES
 from local_kaggle.server import Server
-from local_kaggle.state import Settings
 
 QUOTA = "/api/v1/kernels.KernelsApiService/GetAcceleratorQuotaStatistics"
 

@@ -12,7 +12,7 @@ from local_kaggle.state import Refused, State, Version
 
 Item = TypeVar("Item")
 Handler = Callable[[State, Sessions, Any], Any]
-Routes = Mapping[str, tuple[Any, Handler]]
+Routes = dict[str, tuple[Any, Handler]]
 
 
 @dataclass(frozen=True)

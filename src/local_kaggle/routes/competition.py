@@ -94,10 +94,10 @@ def create_code_submission(state: State, sessions: Sessions, request: Any) -> An
 
 
 def get_submission(state: State, _: Sessions, request: Any) -> Any:
-    for submission in state.submissions:
-        if submission.ref == request.ref:
-            return _submission(state, submission)
-    raise Refused(404, f"Submission {request.ref} was not found")
+    submission = next((one for one in state.submissions if one.ref == request.ref), None)
+    if submission is None:
+        raise Refused(404, f"Submission {request.ref} was not found")
+    return _submission(state, submission)
 
 
 def list_submissions(state: State, _: Sessions, request: Any) -> Any:
@@ -131,20 +131,10 @@ def _check_competition(state: State, request: Any, *, joined: bool = False) -> N
 
 
 def _submission(state: State, submission: Submission) -> Answer:
-    seen = submissions.poll(state, submission)
-    user = state.settings.user
-    entry = fill(
-        c.ApiSubmission(),
-        ref=seen.ref,
-        file_name=seen.file_name,
-        description=seen.description,
-        total_bytes=seen.total_bytes,
-        date=moment(seen.date),
-        submitted_by=user,
-        submitted_by_ref=user,
-        team_name=user,
-        status=SubmissionStatus[seen.status],
-    )
+    seen, user = submissions.poll(state, submission), state.settings.user
+    same = {name: getattr(seen, name) for name in ("ref", "file_name", "description", "total_bytes")}
+    entry = fill(c.ApiSubmission(), **same, submitted_by=user, submitted_by_ref=user, team_name=user)
+    fill(entry, date=moment(seen.date), status=SubmissionStatus[seen.status])
     if seen.status == "COMPLETE":
         entry.public_score = f"{seen.score:.5f}"
     if seen.status == "ERROR":
@@ -153,16 +143,7 @@ def _submission(state: State, submission: Submission) -> Answer:
 
 
 ROUTES = table(
-    "competitions.CompetitionApiService",
-    c,
-    get_competition,
-    list_data_files,
-    download_data_file,
-    download_data_files,
-    start_submission_upload,
-    create_submission,
-    create_code_submission,
-    get_submission,
-    list_submissions,
-    get_submission_limits,
-)
+    "competitions.CompetitionApiService", c, get_competition, list_data_files, download_data_file,
+    download_data_files, start_submission_upload, create_submission, create_code_submission,
+    get_submission, list_submissions, get_submission_limits,
+)  # fmt: skip

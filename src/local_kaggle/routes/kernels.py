@@ -15,7 +15,7 @@ from kagglesdk.kernels.types.kernels_enums import KernelWorkerStatus
 
 from local_kaggle.routes.answers import Answer, LogOf, fill, moment, page, table
 from local_kaggle.sessions import Sessions
-from local_kaggle.state import Push, Refused, State, Version, quota_refresh
+from local_kaggle.state import Kernel, Push, Refused, State, Version, quota_refresh
 
 _NOT_IN_METADATA = ("owner", "session_timeout_seconds")
 _IMAGE = "gcr.io/kaggle-gpu-images/python"
@@ -30,18 +30,15 @@ def save_kernel(state: State, sessions: Sessions, request: Any) -> Any:
         "is_private": request.is_private or "is_private" not in request,
     }
     copied = {field.name: getattr(request, field.name) for field in fields(Push) if field.name not in own}
-    pushed = sessions.push(Push(**own, **copied), request.text)
-    response = k.ApiSaveKernelResponse()
-    if pushed.kernel is None or pushed.version is None:
-        return fill(response, error=pushed.error)
-    ref = f"/code/{pushed.kernel.owner}/{pushed.kernel.slug}"
+    kernel, version, invalid = sessions.push(Push(**own, **copied), request.text)
+    ref = f"/code/{kernel.owner}/{kernel.slug}"
     return fill(
-        response,
+        k.ApiSaveKernelResponse(),
         ref=ref,
         url=f"{state.base_url}{ref}",
-        version_number=pushed.version.number,
-        kernel_id=pushed.kernel.id,
-        **{f"invalid_{kind}_sources": handles for kind, handles in pushed.invalid.items()},
+        version_number=version.number,
+        kernel_id=kernel.id,
+        **{f"invalid_{kind}_sources": handles for kind, handles in invalid.items()},
     )
 
 
@@ -62,14 +59,11 @@ def get_kernel(state: State, _: Sessions, request: Any) -> Any:
 
 
 def list_kernels(state: State, _: Sessions, request: Any) -> Any:
-    with state.changed:
-        kernels = [
-            kernel
-            for kernel in reversed(state.kernels)
-            if request.user in ("", kernel.owner)
-            and request.search.lower() in kernel.title.lower()
-            and kernel.versions
-        ]
+    def is_wanted(kernel: Kernel) -> bool:
+        found = request.search.lower() in kernel.title.lower()
+        return found and bool(kernel.versions) and request.user in ("", kernel.owner)
+
+    kernels = [kernel for kernel in reversed(state.kernels) if is_wanted(kernel)]
     shown, token = page(state, kernels, request)
     listed = [_metadata(state, kernel.versions[-1]) for kernel in shown]
     return fill(k.ApiListKernelsResponse(), kernels=listed, next_page_token=token)
@@ -177,16 +171,7 @@ def _in_english(when: datetime) -> str:
 
 
 ROUTES = table(
-    "kernels.KernelsApiService",
-    k,
-    save_kernel,
-    get_kernel,
-    list_kernels,
-    get_kernel_session_status,
-    list_kernel_session_output,
-    list_kernel_files,
-    get_kernel_session_logs_stream,
-    get_accelerator_quota_statistics,
-    delete_kernel,
-    cancel_kernel_session,
-)
+    "kernels.KernelsApiService", k, save_kernel, get_kernel, list_kernels, get_kernel_session_status,
+    list_kernel_session_output, list_kernel_files, get_kernel_session_logs_stream,
+    get_accelerator_quota_statistics, delete_kernel, cancel_kernel_session,
+)  # fmt: skip
