@@ -76,14 +76,46 @@ def submit(
         raise InputInvalid(
             f"{path} cannot be read: {error.strerror}", hint=f"make pull RUN={run.name}"
         ) from None
+    rules = run.config["competition"]
+    is_code = rules.get("kind") == "code"
+    record, earlier = _made(client, run, path, body, message, tell, is_code=is_code)
+    seconds = SCORE_SECONDS
+    if is_code:
+        seconds += 60 * rules["rerun_minutes"]
+        tell(
+            f"Kaggle runs {run.name} again on the hidden rows, for {seconds / 60:.0f} min at most; Ctrl-C "
+            f"leaves that going, make submit RUN={run.name} comes back to it"
+        )
+    verdict = _wait(client, rules["slug"], record["ref"], deadline_seconds or seconds, tell)
+    score = (verdict.public_score or "").strip()
+    record |= {"status": verdict.status.name, "public_score": score}
+    record["error"] = verdict.error_description or ""
+    write_json(run.folder / RECORD, record)
+    if verdict.status.name == "ERROR":
+        said, hint = record["error"] or "no reason given", f"make validate RUN={run.name}"
+        before = f"Kaggle cannot score {run.name if is_code else path}: "
+        raise explained(said, run, client.web, hint=hint, before=before)
+    return Submitted(record["ref"], score, earlier)
+
+
+def _made(
+    client: Client,
+    run: Run,
+    path: Path,
+    body: bytes,
+    message: str,
+    tell: Callable[[str], None],
+    *,
+    is_code: bool,
+) -> tuple[dict[str, Any], bool]:
+    """Return the record of the run's submission, made now unless it was before, and whether it was."""
     slug = run.config["competition"]["slug"]
-    is_code = run.config["competition"].get("kind") == "code"
     # What is submitted: the bytes of a file, or a version, whose bytes on the hidden rows nobody knows.
-    sha256 = sha256_of(f"{run.owner}/{run.slug}/v{run.version}" if is_code else body)
+    version = f"{run.owner}/{run.slug}/v{run.version} {run.bundle_hash}"
+    sha256 = sha256_of(version if is_code else body)
     record = read_json(run.folder / RECORD)
     if record.get("sha256") != sha256 or (record.get("status") == "ERROR" and not is_code):
         record = {}
-    earlier = bool(record)
     try:
         if record and not record.get("ref"):
             record["ref"] = _search(client, slug, record, tell)
@@ -95,8 +127,8 @@ def submit(
             if is_code:
                 _require_version(client, run, body)
                 record["ref"] = _look_up(client, slug, sha256[:8])  # by another checkout
-            earlier = bool(record.get("ref"))
-        if not record.get("ref"):
+        is_earlier = bool(record.get("ref"))
+        if not is_earlier:
             tell(_allowance(client, slug))
             record["ref"] = _create(client, slug, path, body, record, run if is_code else None)
     except Refused as refused:
@@ -104,22 +136,7 @@ def submit(
         raise explained(refused.message, run, client.web, hint=hint) from None
     if record.get("status") != "ERROR":
         write_json(run.folder / RECORD, record | {"status": "PENDING"})
-    seconds = SCORE_SECONDS + (60 * run.config["competition"]["rerun_minutes"] if is_code else 0)
-    if is_code:
-        tell(
-            f"Kaggle runs {run.name} again on the hidden rows, for {seconds / 60:.0f} min at most; Ctrl-C "
-            f"leaves that going, make submit RUN={run.name} comes back to it"
-        )
-    verdict = _wait(client, slug, record["ref"], deadline_seconds or seconds, tell)
-    score = (verdict.public_score or "").strip()
-    record |= {"status": verdict.status.name, "public_score": score}
-    record["error"] = verdict.error_description or ""
-    write_json(run.folder / RECORD, record)
-    if verdict.status.name == "ERROR":
-        said, hint = record["error"] or "no reason given", f"make validate RUN={run.name}"
-        before = f"Kaggle cannot score {run.name if is_code else path}: "
-        raise explained(said, run, client.web, hint=hint, before=before)
-    return Submitted(record["ref"], score, earlier)
+    return record, is_earlier
 
 
 def _require_whole(run: Run) -> None:

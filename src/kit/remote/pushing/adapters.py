@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kit.errors import InputInvalid, KitError
@@ -22,7 +22,7 @@ from kit.remote.wire.upload import upload
 RECORD = "adapters.json"
 LONGEST_SLUG = 50
 READY_SECONDS = 1800.0
-"""How long Kaggle may take to show a new dataset whole."""
+"""How long Kaggle may take to show a new dataset whole; seconds were seen."""
 
 
 class AdaptersRefused(KitError):
@@ -37,38 +37,33 @@ def keep(client: Client, run: Run, *, tell: Callable[[str], None] = print) -> st
     """
     files = _proved(run)
     suffix = f"-v{run.version}-{sha256_of(repr(sorted(files.items())))[:8]}"
-    slug = run.slug[: LONGEST_SLUG - len(suffix)] + suffix
-    own: dict[str, Any] = {"owner_slug": client.user(), "dataset_slug": slug}
-    handle = f"{client.user()}/{slug}"
+    slug, owner = run.slug[: LONGEST_SLUG - len(suffix)] + suffix, client.user()
+    own: dict[str, Any] = {"owner_slug": owner, "dataset_slug": slug}
     sizes = sorted((PurePosixPath(name).name, output.bytes) for name, output in files.items())
     if _listed(client, own) != sizes:
-        tokens = {}
-        for name, output in files.items():
-            tell(f"uploading {name}, {output.bytes:,} bytes")
-            tokens[name] = _upload(client, run, name, output.bytes)
+        tree = _tree({name: _uploaded(client, run.folder / name, tell) for name in files})
+        described = {"title": slug, "license_name": "other", "is_private": True, **tree}
         # A second attempt, after an answer that was lost, finds its own name in use.
-        answer = client.call(
-            "CreateDataset",
-            owner_slug=client.user(),
-            slug=slug,
-            title=slug,
-            license_name="other",
-            is_private=True,
-            **_tree(tokens),
-        )
+        answer = client.call("CreateDataset", owner_slug=owner, slug=slug, **described)
         if answer.error and "already in use" not in answer.error:
-            raise AdaptersRefused(f"Kaggle refuses the dataset {handle}: {answer.error}", hint="make doctor")
-    _await_whole(client, own, sizes, handle, tell)
+            raise AdaptersRefused(f"Kaggle refuses the dataset {slug}: {answer.error}", hint="make doctor")
+    started, pause = client.clock.now(), 2.0
+    while _listed(client, own) != sizes:
+        if client.clock.now() - started > READY_SECONDS:
+            raise AdaptersRefused(
+                f"Kaggle does not list the files that were sent in dataset {owner}/{slug}",
+                hint=f"{client.web}/datasets/{owner}/{slug}, or make adapters again",
+            )
+        tell(f"dataset {owner}/{slug} is not whole yet; looking again in {pause:.0f} s")
+        client.clock.sleep(pause)
+        pause = min(pause * 1.5, 60.0)
     version = client.call("GetDataset", **own).current_version_number
-    write_json(
-        run.folder / RECORD, {"schema": SCHEMA, "dataset": handle, "version": version, "files": len(files)}
-    )
-    return handle
+    write_json(run.folder / RECORD, {"schema": SCHEMA, "dataset": f"{owner}/{slug}", "version": version})
+    return f"{owner}/{slug}"
 
 
 def _proved(run: Run) -> dict[str, Output]:
     """Return the run's record and adapters by name; raises InputInvalid for a file that it did not write."""
-    hint = f"make pull RUN={run.name} FORCE=1"
     listed = read_manifest(run.folder / MANIFEST)
     files = {name: output for name, output in listed.items() if name.startswith("adapter/")}
     if not files:
@@ -77,19 +72,18 @@ def _proved(run: Run) -> dict[str, Output]:
     for name, output in files.items():
         path = run.folder / name
         if not path.is_file() or sha256_of(path) != output.sha256:
-            raise InputInvalid(f"{path} is not what the run wrote", hint=hint)
+            raise InputInvalid(f"{path} is not what the run wrote", hint=f"make pull RUN={run.name} FORCE=1")
     return files
 
 
-def _upload(client: Client, run: Run, name: str, size: int) -> str:
-    path = run.folder / name
+def _uploaded(client: Client, path: Path, tell: Callable[[str], None]) -> str:
+    """Bring a file to Kaggle and return the token that stands for it."""
+    size = path.stat().st_size
+    tell(f"uploading {path.name}, {size:,} bytes")
+    of_file: dict[str, Any] = {"name": path.name, "content_length": size, "type": "DATASET"}
+    changed = int(path.stat().st_mtime)
     started = client.call(
-        "StartBlobUpload",
-        needs="createUrl",
-        type="DATASET",
-        name=path.name,
-        content_length=size,
-        last_modified_epoch_seconds=int(path.stat().st_mtime),
+        "StartBlobUpload", needs="createUrl", last_modified_epoch_seconds=changed, **of_file
     )
     with path.open("rb") as body:
         upload(client, started.create_url, body, size)
@@ -113,34 +107,10 @@ def _tree(tokens: dict[str, str]) -> dict[str, Any]:
 
 
 def _listed(client: Client, own: dict[str, Any]) -> list[tuple[str, int]]:
-    """Return names and sizes of what Kaggle lists, nothing where it shows no such dataset (yet)."""
+    """Return names and sizes of what a dataset holds; nothing until it is ready and Kaggle shows it."""
     with suppress(Refused, Unsettled):
-        pages = client.pages("ListDatasetFiles", "dataset_files", **own)
-        found = [file for page in pages for file in page.dataset_files or ()]
-        return sorted((PurePosixPath(file.name).name, file.total_bytes) for file in found)
+        if client.call("GetDatasetStatus", **own).status.name == "READY":
+            pages = client.pages("ListDatasetFiles", "dataset_files", **own)
+            found = [file for page in pages for file in page.dataset_files or ()]
+            return sorted((PurePosixPath(file.name).name, file.total_bytes) for file in found)
     return []
-
-
-def _await_whole(
-    client: Client,
-    own: dict[str, Any],
-    sizes: list[tuple[str, int]],
-    handle: str,
-    tell: Callable[[str], None],
-) -> None:
-    """Wait until the dataset is ready and lists these names and sizes; before, a kernel would get less."""
-    started, pause = client.clock.now(), 2.0
-    while True:
-        state = "not seen"
-        with suppress(Refused, Unsettled):
-            state = client.call("GetDatasetStatus", **own).status.name
-        if state == "READY" and _listed(client, own) == sizes:
-            return
-        if state == "FAILED" or client.clock.now() - started > READY_SECONDS:
-            raise AdaptersRefused(
-                f"dataset {handle} is {state}, and Kaggle does not list the files that were sent",
-                hint=f"{client.web}/datasets/{handle}, or make adapters again",
-            )
-        tell(f"dataset {handle} is {state}; looking again in {pause:.0f} s")
-        client.clock.sleep(pause)
-        pause = min(pause * 1.5, 60.0)
