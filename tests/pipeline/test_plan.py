@@ -91,6 +91,8 @@ def test_members_are_dealt_out_in_turn(names: str, slots: int, dealt: list[list[
         ("run.time_limit_minutes=5", ""),
         ("train.checkpoint_minutes=5", ""),
         ("kernel.internet=false", ""),
+        ("competition.kind=code", ""),
+        ("model.layers=1", ""),
     ],
 )
 def test_what_makes_a_run_another_one(change: str, reason: str) -> None:

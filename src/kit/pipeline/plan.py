@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
+NOT_DECIDING = (
+    *("competition.kind", "competition.rerun_minutes", "train.checkpoint_"),
+    *("model.layers", "model.width"),  # of the weights, which have a revision
+)
+"""Settings that change no answer, by how their names begin."""
+
+
 @dataclass(frozen=True)
 class Member:
     """One model that is trained and answers; `fold` and `point` (of a sweep) are None where there is none."""
@@ -91,7 +98,7 @@ def _deciding(config: Config) -> dict[str, object]:
         f"{section}.{name}": value
         for section in sections
         for name, value in values[section].items()
-        if not name.startswith(("checkpoint_", "kind", "rerun_"))
+        if not f"{section}.{name}".startswith(NOT_DECIDING)
     }
 
 
