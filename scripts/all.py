@@ -32,9 +32,7 @@ def to_valid(kaggle: Client, resolved: Config, timeout: float, note: str = "") -
     pushed = workflow.look_and_push(kaggle, resolved, note)
     workflow.watch_to_end(kaggle, pushed, timeout)
     pulled = pull.pull(kaggle, pushed)
-    print(
-        f"{len(pulled.files)} files, {sum(pulled.files.values()):,} bytes, are in {pulled.folder}", flush=True
-    )
+    print(pulled, flush=True)
     verdict = validate(pulled.folder, inputs.places, resolved.competition)
     print("\n".join(lines(verdict)), flush=True)
     if pulled.status.has_succeeded:

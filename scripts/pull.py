@@ -17,7 +17,7 @@ def main() -> int:
     kaggle = client.connect()
     found = workflow.find(kaggle, arguments.run)
     pulled = pull.pull(kaggle, found, again=arguments.again)
-    print(f"{len(pulled.files)} files, {sum(pulled.files.values()):,} bytes, are in {pulled.folder}")
+    print(pulled)
     if not pulled.status.has_succeeded:
         print(
             f"error: {found.name} ended as {pulled.status} (try: {pulled.folder / LOG_NAME})",

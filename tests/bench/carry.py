@@ -23,7 +23,7 @@ from kit.remote.following import watch
 from kit.remote.following.screen import Screen
 from kit.remote.pulling import naming, pull
 from kit.remote.runs import Run
-from kit.remote.wire import listing, log
+from kit.remote.wire import log, session
 from kit.remote.wire.client import Clock
 
 AIM_SECONDS = 1.0
@@ -97,7 +97,7 @@ def _pull(root: Path) -> tuple[float, float]:
     pull.pull(client, run, tell=lambda _: None)
     moments.append(os.times().user)
     pull.pull(client, run, tell=lambda _: None)
-    found = listing.outputs(client, run)
+    found = session.outputs(client, run)
     naming.places(found.links, listed)
     moments.append(os.times().user)
     return moments[2] - moments[1], moments[1] - moments[0]

@@ -19,6 +19,7 @@ from kit.bundle.script import Bundle
 from kit.config import PROJECT_ROOT
 from kit.remote.looking import doctor
 from kit.remote.pushing import objections
+from kit.remote.pushing.objections import Facts
 from kit.remote.wire import client
 
 pytestmark = pytest.mark.loop
@@ -38,7 +39,7 @@ def test_preparing_asks_for_internet_and_for_no_gpu() -> None:
 
 def test_preparing_is_the_one_cpu_kernel_that_is_pushed_to_kaggle() -> None:
     """Any other would train for hours on the wrong machine."""
-    told = metadata.build(build.preparation(FULL), owner="ada")
+    told = Facts.model_validate(metadata.build(build.preparation(FULL), owner="ada"))
     assert not objections.objections(told, "", is_local=False, is_preparation=True)
     assert "accelerator" in objections.objections(told, "", is_local=False)
 

@@ -254,11 +254,7 @@ def test_causes_in_the_network_are_named(
 @pytest.mark.parametrize(
     ("error", "message", "is_lasting"),
     [
-        (
-            "SSLError('certificate verify failed: self-signed')",
-            "not trusted",
-            True,
-        ),
+        ("SSLError('certificate verify failed: self-signed')", "not trusted", True),
         ("ProxyError('Tunnel connection failed: 407 Proxy Authentication Required')", "407", True),
         ("ConnectionError(NameResolutionError(\"Failed to resolve 'api.kaggle.com'\"))", "by name", False),
         ("ConnectionError(NewConnectionError('[Errno 111] Connection refused'))", "refuses", False),

@@ -124,7 +124,7 @@ def test_a_fault_names_its_origin_and_never_the_value(
     """One line, before anything is sent."""
     only(variables, files)
     with pytest.raises(CredentialsInvalid, match=message) as caught:
-        Client(None)
+        _ = Client(None).credentials
     assert "https://www.kaggle.com/settings/api" in str(caught.value)
     assert "sesam" not in "".join(traceback.format_exception(caught.value))
 
@@ -150,7 +150,7 @@ def test_a_log_in_is_renewed_before_its_file_says_that_it_ends(
     assert renewals == ["r"]
     assert json.loads((folder / "credentials.json").read_text())["access_token"] == "old"
     with pytest.raises(CredentialsInvalid, match="no Kaggle credentials"):
-        Client(kaggle.url)
+        _ = Client(kaggle.url).credentials
 
 
 @pytest.mark.parametrize("expiry", ["[1]", '"soon"', "5", "null"])

@@ -22,7 +22,8 @@ from kit.config import Config
 from kit.fetch.inputs import SAMPLE, SAMPLE_SLUG
 from kit.remote import runs
 from kit.remote.looking import at_home, at_kaggle, doctor
-from kit.remote.looking.check import Check
+from kit.remote.looking.at_home import Check
+from kit.remote.pushing.objections import Facts
 from kit.remote.runs import Run
 from kit.remote.wire.client import TOKEN_PAGE, Client
 from local_kaggle import faults, routes
@@ -186,7 +187,7 @@ def test_a_dataset_to_attach_must_be_ready(
     key = "datasets.DatasetApiService/GetDatasetStatus"
     monkeypatch.setitem(routes.ROUTES, key, (d.ApiGetDatasetStatusRequest, status))  # type: ignore[arg-type]
     monkeypatch.setattr(Client, "is_local", False)
-    told = {"kernel_sources": [], "dataset_sources": ["tester/rows"], "model_sources": []}
+    told = Facts(id="tester/x", title="X", dataset_sources=["tester/rows"])
     assert [check.verdict for check in at_kaggle.sources(client, told)] == [verdict]
 
 
@@ -238,16 +239,11 @@ def test_a_full_push_asks_for_a_smoke_run_with_the_same_requirements(
     assert (found.verdict if found else None) == verdict
 
 
-def test_rows_that_stand_in_both_files_are_named(
-    client: Client, config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_that_stand_in_both_files_are_named(config: Config, tmp_path: Path) -> None:
     """With their share and one example; what is learned there says little of other rows."""
-    monkeypatch.setattr(at_home, "PROJECT_ROOT", tmp_path)
-    folder = tmp_path / "data" / SLUG
-    folder.mkdir(parents=True)
-    (folder / "train.csv").write_text("ID,sentence,label\n1,It works well.,Positive\n2,bad,Negative\n")
-    (folder / "test.csv").write_text("ID,sentence\n7,nothing alike\n8,It works WELL\n")
-    (found,) = at_home.training(config)
+    (tmp_path / "train.csv").write_text("ID,sentence,label\n1,It works well.,Positive\n2,bad,Negative\n")
+    (tmp_path / "test.csv").write_text("ID,sentence\n7,nothing alike\n8,It works WELL\n")
+    (found,) = at_home.training(config, tmp_path)
     assert (found.name, found.verdict) == ("duplicates", "warn")
     assert found.text.startswith("1 of 2 test rows")
     assert found.text.endswith("'8' like '1'")
@@ -320,14 +316,29 @@ def test_an_index_that_cannot_be_asked_is_no_fail(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(("limit", "verdict"), [(690.0, "pass"), (3.0, "warn")])
-def test_the_plan_of_a_training_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: float, verdict: str
-) -> None:
+def test_the_plan_of_a_training_is_one_line(limit: float, verdict: str) -> None:
     """Rows, bins, steps and minutes, from the data at home; more than the time limit is a warning."""
-    shutil.copytree(SAMPLE, tmp_path / "data" / SAMPLE_SLUG)
-    monkeypatch.setattr(at_home, "PROJECT_ROOT", tmp_path)
     chosen = [f"competition.slug={SAMPLE_SLUG}", f"run.time_limit_minutes={limit}"]
-    _, check = at_home.training(settings.resolve("t4x2", chosen))
+    _, check = at_home.training(settings.resolve("t4x2", chosen), SAMPLE)
     assert (check.name, check.verdict) == ("plan", verdict)
     assert re.match(r"\d+ rows in \d+ bins, \d+ steps .* min on two T4", check.text)
-    assert [check.name for check in at_home.training(settings.resolve("tiny", chosen))] == ["duplicates"]
+    assert [check.name for check in at_home.training(settings.resolve("tiny", chosen), SAMPLE)] == [
+        "duplicates"
+    ]
+
+
+def test_the_files_are_read_as_the_kernel_does(competition_folder: Path, config: Config) -> None:
+    """One verdict: nothing there, rows left out, a sample that wants other values, a broken file."""
+    said = at_home.files(competition_folder, config.competition)
+    assert said == Check("data", "pass", "6 training and 4 test rows, header ID,label")
+    assert at_home.files(competition_folder / "none", config.competition).verdict == "warn"
+    for name, text, verdict, words in (
+        ("train.csv", "ID,sentence,label\n1,x,Positive\n2,,Negative\n3,y,Negative\n", "warn", "1 blank text"),
+        ("sample_submission.csv", "ID,label\nt0,1\nt1,1\nt2,0\nt3,0\n", "fail", "holds '1', '0'"),
+        ("train.csv", "ID,sentence,label\n1,x,Positive\n", "fail", "holds '1', '0'"),
+        ("test.csv", "<html>", "fail", "not a csv but an HTML"),
+    ):
+        (competition_folder / name).write_text(text)
+        said = at_home.files(competition_folder, config.competition)
+        assert said.verdict == verdict
+        assert words in said.text

@@ -99,11 +99,7 @@ def test_columns_and_labels_are_found(
         ("<html>", "id,text\n1,x\n", "is not a csv but an HTML"),
         ("id,text\n1,x\n", "id,text\n1,x\n", "has every column of train.csv"),
         ("id,text,label\n1,x,A\n2,y,A\n", "id,text\n1,x\n", "column 'label'.* has 1 values"),
-        (
-            rows("id,text,label", "{n},x,{n}", times=60),
-            "id,text\n1,x\n",
-            "'label'.* has 60 values",
-        ),
+        (rows("id,text,label", "{n},x,{n}", times=60), "id,text\n1,x\n", "'label'.* has 60 values"),
         ("id,label\n1,A\n2,B\n", "id\n1\n", "no column is left for the text"),
         ("id,text,label\n1,x,yes\n2,y,Yes\n", "id,text\n1,x\n", "column 'label' has one label, 'Yes'"),
         ("id,text,grade\n1,x,0.25\n2,y,0.75\n", "id,text\n1,x\n", "fractions such as '0.25'"),

@@ -48,7 +48,7 @@ def _follow(body: bytes, piece: int) -> tuple[watch._Log, bool]:
         headers={"Content-Type": "text/event-stream"},
     )
     client: Any = SimpleNamespace(explained=lambda _: nullcontext())
-    seen = watch._Log(lambda *_: None)
+    seen = watch._Log(lambda *_: None, lambda *_: None)
     return seen, seen._take(log.live(client, answer), lambda: False)
 
 

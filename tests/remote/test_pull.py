@@ -65,7 +65,7 @@ def test_a_pull_is_whole(
     assert is_right(run)
     assert pulled.folder == run.folder
     assert pulled.status.has_succeeded
-    assert pulled.files["adapter/weights.bin"] == len(WEIGHTS)
+    assert pulled.files["adapter/weights.bin"].bytes == len(WEIGHTS)
     assert (run.folder / "kernel.log").read_text().startswith("hello\n")
 
 
@@ -319,7 +319,7 @@ def test_a_failed_run_is_pulled_too(client: Client, finished: Callable[..., Run]
     )
     pulled = pull.pull(client, run, tell=quiet)
     assert pulled.status.name == "ERROR"
-    assert pulled.files == {"part.txt": 1}
+    assert pulled.files["part.txt"].bytes == 1
     assert pulled.unproved == ("part.txt",)
     assert pulled.notes == ["unproved, for the run left no list of its outputs: part.txt"]
     assert "KeyError: 'y'" in (run.folder / "kernel.log").read_text()
@@ -363,16 +363,16 @@ def test_a_killed_pull_goes_on_where_it_was(
 ) -> None:
     """Finished files are not fetched again, the unfinished one goes on; the folder was bare in between."""
     run = finished()
-    proved, calls = transfer._proved, []
+    proved, calls = transfer._Transfer._proved, []
 
     def dying(*arguments: Any) -> Any:
         calls.append(arguments)
         if len(calls) == at:
-            os.truncate(arguments[1].path, 20)
+            os.truncate(arguments[0].part, 20)
             raise _Killed
         return proved(*arguments)
 
-    monkeypatch.setattr(transfer, "_proved", dying)
+    monkeypatch.setattr(transfer._Transfer, "_proved", dying)
     with pytest.raises(_Killed):
         pull.pull(client, run, tell=quiet)
     assert [name for name in files() if "/." not in name] == BARE

@@ -14,7 +14,7 @@ from kit.errors import KitError
 from kit.files import sha256_of
 from kit.outputs import Output
 from kit.remote.runs import Run
-from kit.remote.wire import listing, transfer
+from kit.remote.wire import session, transfer
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import KaggleError, Unsettled
 from local_kaggle import faults
@@ -33,7 +33,7 @@ PROOF = Output(SIZE, sha256_of(BYTES))
 @pytest.fixture
 def fetch(client: Client, finished: Callable[..., Run], tmp_path: Path) -> Callable[..., Path]:
     """Fetch a file of a megabyte, proved by its hash unless `expected` is None."""
-    url = listing.outputs(client, finished(SCRIPT)).links["big.bin"]
+    url = session.outputs(client, finished(SCRIPT)).links["big.bin"]
 
     def run(expected: Output | None = PROOF, limit: int = transfer.LARGEST_BYTES) -> Path:
         path = tmp_path / "here" / "big.bin"

@@ -83,7 +83,7 @@ def test_who_asks_is_no_condition_where_kaggle_does_not_say(
     run = workflow.look_and_push(client, config)
     kaggle.faults.arm(faults.status("IntrospectToken", 500, times=99))
     monkeypatch.setattr(client, "_user", "")
-    monkeypatch.setattr(client, "credentials", replace(client.credentials, user="", token="0" * 32))
+    monkeypatch.setattr(client, "_credentials", replace(client.credentials, user="", token="0" * 32))
     assert workflow.find(client, "latest") == run
 
 
@@ -98,10 +98,7 @@ def test_the_next_step_is_a_true_one(client: Client, config: Config) -> None:
 
 
 def test_a_rehearsal_that_is_left_is_not_said_to_go_on(
-    client: Client,
-    config: Config,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    client: Client, config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its Kaggle ends with it."""
 

@@ -6,9 +6,13 @@ It writes what was pushed; what came back is written by pull.py. Talks to nobody
 from __future__ import annotations
 
 import dataclasses
+import fcntl
+import itertools
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +38,7 @@ REQUIREMENTS = PROJECT_ROOT / "kernel" / "requirements.txt"
 
 @dataclass(frozen=True)
 class Run:
-    """One pushed version, as push.json tells it."""
+    """One pushed version, as push.json tells it, or answers made at home: version 0."""
 
     folder: Path
     owner: str
@@ -145,23 +149,18 @@ def find(name: str = "latest", root: Path = RUNS) -> Run:
     """
     name = name.removeprefix("runs/").rstrip("/")
     name = name.removeprefix(f"{REHEARSALS}/") if root.name == REHEARSALS else name
+    pushed = [path.parent for path in known_pushes(root)]
     if re.fullmatch(r"v\d+", name):
-        folders = sorted(root.glob(f"*/{name}/push.json"))
+        folders = [folder for folder in pushed if folder.name == name]
         latest = (root / "latest").resolve().parent
-        chosen = [path for path in folders if path.parent.parent == latest] or folders
+        chosen = [folder for folder in folders if folder.parent == latest] or folders
         if len(chosen) != 1:
-            found = ", ".join(f"{path.parent.parent.name}/{name}" for path in chosen) or "none"
-            raise InputInvalid(f"which {name}? There is {found}", hint=f"RUN=<slug>/{name}")
-        return load(chosen[0].parent)
-    folder = Path(name) if Path(name).is_absolute() else root / name
-    folder = folder.resolve()
+            raise InputInvalid(f"which {name}? There is {_named(chosen)}", hint=f"RUN=<slug>/{name}")
+        return load(chosen[0])
+    folder = (root / name).resolve()  # an absolute name is itself
     restore(folder)
     if not folder.is_dir():
-        known = (
-            ", ".join(f"{path.parent.parent.name}/{path.parent.name}" for path in known_pushes(root))
-            or "none"
-        )
-        raise InputInvalid(f"no run {name!r} in {root}; there is {known}", hint="make push")
+        raise InputInvalid(f"no run {name!r} in {root}; there is {_named(pushed)}", hint="make push")
     return load(folder)
 
 
@@ -184,31 +183,46 @@ def known_pushes(root: Path = RUNS) -> list[Path]:
 
 def passed_with(requirements_sha256: str, preset: str, root: Path = RUNS) -> bool:
     """Tell whether a run of `preset` with these requirements was pulled whole and had succeeded."""
-    for path in known_pushes(root):
-        run = load(path.parent)
-        if run.config.get("preset") == preset and run.requirements_sha256 == requirements_sha256:
-            pulled = read_json(run.folder / "pull.json")
-            if pulled.get("status") == "COMPLETE":
-                return True
-    return False
+    runs = [load(path.parent) for path in known_pushes(root)]
+    return any(
+        read_json(run.folder / "pull.json").get("status") == "COMPLETE"
+        for run in runs
+        if run.config.get("preset") == preset and run.requirements_sha256 == requirements_sha256
+    )
 
 
-def requirements_sha256(path: Path = REQUIREMENTS) -> str:
+def requirements_sha256() -> str:
     """Return the hash by which two pushes are known to install the same packages."""
-    return sha256_of(path)
+    return sha256_of(REQUIREMENTS)
+
+
+@contextmanager
+def alone(folder: Path, *, waits: bool = False) -> Iterator[None]:
+    """Keep other processes out of `folder`, or wait for them, and mend what a killed one left."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise KitError(f"another pull is at work in {folder}", hint="wait for it") from None
+        restore(folder)
+        yield
+
+
+def _named(folders: list[Path]) -> str:
+    return ", ".join(f"{folder.parent.name}/{folder.name}" for folder in folders) or "none"
 
 
 def _unused(folder: Path) -> Path:
     """Return a name for an older folder, of the time it was pushed."""
-    pushed = str(read_json(folder / "push.json").get("pushed_at", "unknown"))
-    stem = f"{folder.name}-{re.sub(r'[^0-9T]', '', pushed.partition('+')[0]) or 'unknown'}"
-    names = (folder.with_name(stem if count == 0 else f"{stem}-{count}") for count in range(1_000_000))
+    pushed = str(read_json(folder / "push.json").get("pushed_at", "")).partition("+")[0]
+    stem = f"{folder.name}-{re.sub(r'[^0-9T]', '', pushed) or 'unknown'}"
+    names = (folder.with_name(f"{stem}-{count}".removesuffix("-0")) for count in itertools.count())
     return next(path for path in names if not path.exists())
 
 
 def _point_latest(root: Path, folder: Path) -> None:
-    link = root / "latest"
     beside = root / ".latest.part"
     beside.unlink(missing_ok=True)
     beside.symlink_to(folder.relative_to(root), target_is_directory=True)
-    beside.replace(link)
+    beside.replace(root / "latest")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kit.errors import InputInvalid
 from kit.files import read_json, sha256_of, write_json
@@ -17,7 +18,7 @@ from kit.remote import runs
 from kit.remote.refusals import SubmissionRefused as SubmissionRefused
 from kit.remote.refusals import explained
 from kit.remote.runs import Run
-from kit.remote.wire import listing, transfer
+from kit.remote.wire import session, transfer
 from kit.remote.wire.client import Client
 from kit.remote.wire.transfer import LinkStale
 from kit.remote.wire.transport import KaggleError, Refused, Unsettled
@@ -35,6 +36,32 @@ LAG_SECONDS = 180.0
 """How long a submission may stay unseen in Kaggle's list."""
 SCORED = ("COMPLETE", "ERROR")
 RECORD = "submission.json"
+
+Tell = Callable[[str], None]
+
+
+class Record(BaseModel):
+    """What submission.json keeps of one submission, from before it is made."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: int = Field(default=runs.SCHEMA, alias="schema")
+    competition: str
+    sha256: str
+    """Of the bytes of a file, or of a version's name, whose answers to the hidden rows nobody knows."""
+    message: str
+    submitted_at: datetime = datetime.fromtimestamp(0, UTC)
+    ref: int = 0
+    """Kaggle's number, 0 as long as its answer has not come."""
+    status: str = "UNKNOWN"
+    public_score: str = ""
+    error: str = ""
+
+    def kept(self, folder: Path, **changes: object) -> Record:
+        """Write submission.json with these changes, and return it."""
+        record = self.model_copy(update=changes)
+        write_json(folder / RECORD, record.model_dump(mode="json", by_alias=True))
+        return record
 
 
 @dataclass(frozen=True)
@@ -62,143 +89,130 @@ def submit(
     message: str = "",
     *,
     deadline_seconds: float | None = None,
-    tell: Callable[[str], None] = print,
+    tell: Tell = print,
 ) -> Submitted:
     """Submit the run and return its score; the same file, or the same version, is never submitted twice.
 
     `message` is put before the run's name. submission.json is written before Kaggle is asked, and again with
     the verdict: what got no answer is looked for by the next submit. Raises SubmissionRefused.
     """
-    path = run.folder / "submission.csv"
+    path, competition = run.folder / "submission.csv", run.config["competition"]
+    is_code = competition.get("kind") == "code"
     try:
         body = path.read_bytes()
     except OSError as error:
-        raise InputInvalid(
-            f"{path} cannot be read: {error.strerror}", hint=f"make pull RUN={run.name}"
-        ) from None
-    rules = run.config["competition"]
-    is_code = rules.get("kind") == "code"
-    record, earlier = _made(client, run, path, body, message, tell, is_code=is_code)
-    seconds = SCORE_SECONDS
+        hint = f"make pull RUN={run.name}"
+        raise InputInvalid(f"{path} cannot be read: {error.strerror}", hint=hint) from None
+    record, is_earlier = _made(client, run, path, body, message, tell, is_code=is_code)
+    seconds = SCORE_SECONDS + (60 * competition["rerun_minutes"] if is_code else 0)
     if is_code:
-        seconds += 60 * rules["rerun_minutes"]
         tell(
             f"Kaggle runs {run.name} again on the hidden rows, for {seconds / 60:.0f} min at most; Ctrl-C "
             f"leaves that going, make submit RUN={run.name} comes back to it"
         )
-    verdict = _wait(client, rules["slug"], record["ref"], deadline_seconds or seconds, tell)
-    score = (verdict.public_score or "").strip()
-    record |= {"status": verdict.status.name, "public_score": score}
-    record["error"] = verdict.error_description or ""
-    write_json(run.folder / RECORD, record)
-    if verdict.status.name == "ERROR":
-        said, hint = record["error"] or "no reason given", f"make validate RUN={run.name}"
+    found = _wait(client, competition["slug"], record.ref, deadline_seconds or seconds, tell)
+    record = record.kept(run.folder, **found)
+    if record.status == "ERROR":
         before = f"Kaggle cannot score {run.name if is_code else path}: "
-        raise explained(said, run, client.web, hint=hint, before=before)
-    return Submitted(record["ref"], score, earlier)
+        hint = f"make validate RUN={run.name}"
+        raise explained(record.error or "no reason given", run, client.web, hint=hint, before=before)
+    return Submitted(record.ref, record.public_score, is_earlier)
 
 
 def _made(
-    client: Client,
-    run: Run,
-    path: Path,
-    body: bytes,
-    message: str,
-    tell: Callable[[str], None],
-    *,
-    is_code: bool,
-) -> tuple[dict[str, Any], bool]:
+    client: Client, run: Run, path: Path, body: bytes, message: str, tell: Tell, *, is_code: bool
+) -> tuple[Record, bool]:
     """Return the record of the run's submission, made now unless it was before, and whether it was."""
     slug = run.config["competition"]["slug"]
-    # What is submitted: the bytes of a file, or a version, whose bytes on the hidden rows nobody knows.
     version = f"{run.owner}/{run.slug}/v{run.version} {run.bundle_hash}"
     sha256 = sha256_of(version if is_code else body)
-    record = read_json(run.folder / RECORD)
-    if record.get("sha256") != sha256 or (record.get("status") == "ERROR" and not is_code):
-        record = {}
+    record = _earlier(run.folder, sha256, is_code=is_code)
     try:
-        if record and not record.get("ref"):
-            record["ref"] = _search(client, slug, record, tell)
-        if not record.get("ref"):
-            _require_whole(run)
+        ref = record.ref or _search(client, record, tell) if record else 0
+        if not record or not ref:
             # The hash comes first and makes the words unique: Kaggle may trim what follows.
-            words = " ".join([sha256[:8], *([message] if message else []), run.name])
-            record = {"schema": runs.SCHEMA, "competition": slug, "sha256": sha256, "message": words}
-            if is_code:
-                _require_version(client, run, body)
-                record["ref"] = _look_up(client, slug, sha256[:8])  # by another checkout
-        is_earlier = bool(record.get("ref"))
-        if not is_earlier:
+            words = " ".join(filter(None, [sha256[:8], message, run.name]))
+            now = datetime.fromtimestamp(client.clock.wall(), UTC).replace(microsecond=0)
+            record = Record(competition=slug, sha256=sha256, message=words, submitted_at=now)
+            _require_whole(client, run, body, is_code=is_code)
+            ref = _look_up(client, record) if is_code else 0  # by another checkout
+        is_earlier = ref > 0
+        if not ref:
             tell(_allowance(client, slug))
-            record["ref"] = _create(client, slug, path, body, record, run if is_code else None)
+            ref = _create(client, path, body, record, run if is_code else None)
     except Refused as refused:
         hint = f"{client.web}/competitions/{slug}/submissions"
         raise explained(refused.message, run, client.web, hint=hint) from None
-    if record.get("status") != "ERROR":
-        write_json(run.folder / RECORD, record | {"status": "PENDING"})
-    return record, is_earlier
+    if record.status == "ERROR":
+        return record, is_earlier
+    return record.kept(run.folder, ref=ref, status="PENDING"), is_earlier
 
 
-def _require_whole(run: Run) -> None:
-    asked = run.config["data"]["test_rows"]
-    if asked:
-        raise SubmissionRefused(
-            f"{run.name} answered {asked} test rows on purpose", hint="make all PRESET=t4x2"
-        )
+def _earlier(folder: Path, sha256: str, *, is_code: bool) -> Record | None:
+    """Return what was begun or made of the same; a file that Kaggle could not score may be sent again."""
+    try:
+        record = Record.model_validate(read_json(folder / RECORD))
+    except ValidationError:
+        return None
+    return record if record.sha256 == sha256 and (record.status != "ERROR" or is_code) else None
 
 
-def _require_version(client: Client, run: Run, body: bytes) -> None:
-    """Hold the run against what a code competition takes, and wait until Kaggle lists its file as pulled."""
-    if not run.version:
-        raise SubmissionRefused(
-            f"{run.name} was made at home, and a code competition takes kernel versions",
-            hint="make infer FROM=v3",
-        )
-    if run.config["kernel"]["internet"]:
-        raise SubmissionRefused(
-            f"{run.name} ran with internet, which a code competition forbids",
-            hint=f"make adapters RUN={run.name}, then make infer FROM={run.name}",
-        )
-    started = client.clock.now()
-    while client.clock.now() - started < LATE_SECONDS:
+def _require_whole(client: Client, run: Run, body: bytes, *, is_code: bool) -> None:
+    """Hold the run against what is taken; a version's file must be listed by Kaggle as it was pulled."""
+    infer = f"make adapters RUN={run.name}, then make infer FROM={run.name}"
+    for applies, objection, hint in (
+        (
+            run.config["data"]["test_rows"],
+            f"answered {run.config['data']['test_rows']} test rows on purpose",
+            "make all PRESET=t4x2",
+        ),
+        (
+            is_code and not run.version,
+            "was made at home, and a code competition takes kernel versions",
+            "make infer FROM=v3",
+        ),
+        (
+            is_code and run.config["kernel"]["internet"],
+            "ran with internet, which a code competition forbids",
+            infer,
+        ),
+    ):
+        if applies:
+            raise SubmissionRefused(f"{run.name} {objection}", hint=hint)
+    for _ in client.clock.rounds(LATE_SECONDS) if is_code else ():
         with suppress(Unsettled, LinkStale):
-            link = listing.outputs(client, run).links.get("submission.csv", "")
+            link = session.outputs(client, run).links.get("submission.csv", "")
             if link and transfer.read(client, link, "submission.csv") == body:
                 return
-        client.clock.sleep(POLL_SECONDS[0])
-    raise SubmissionRefused(
-        f"Kaggle does not list submission.csv of {run.name} as it was pulled",
-        hint=f"make pull RUN={run.name} FORCE=1",
-    )
+    if is_code:
+        text = f"Kaggle does not list submission.csv of {run.name} as it was pulled"
+        raise SubmissionRefused(text, hint=f"make pull RUN={run.name} FORCE=1")
 
 
 def _allowance(client: Client, slug: str) -> str:
     """Return how many submissions are left today in words; raises SubmissionRefused for none."""
     left = client.call("GetSubmissionLimits", competition_name=slug)
     if left.num_allowed_now <= 0:
-        raise SubmissionRefused(
-            f"no submission to {slug} is left today, after {left.num_today}", hint="tomorrow, after 00:00 UTC"
-        )
+        text = f"no submission to {slug} is left today, after {left.num_today}"
+        raise SubmissionRefused(text, hint="tomorrow, after 00:00 UTC")
     return f"{left.num_allowed_now} submissions to {slug} are left today"
 
 
-def _create(
-    client: Client, slug: str, path: Path, body: bytes, record: dict[str, Any], version: Run | None
-) -> int:
+def _create(client: Client, path: Path, body: bytes, record: Record, version: Run | None) -> int:
     """Make one submission, of the bytes or of a `version`, and return its number; `record` is kept first.
 
     Raises SubmissionRefused where the answer got lost and the submission is not seen: it is not made again.
     """
-    fields: dict[str, Any] = {"competition_name": slug, "submission_description": record["message"]}
+    fields: dict[str, str | int]
     if version:
         method = "CreateCodeSubmission"
-        fields |= {"kernel_owner": version.owner, "kernel_slug": version.slug}
+        fields = {"kernel_owner": version.owner, "kernel_slug": version.slug}
         fields |= {"kernel_version": version.version, "file_name": path.name}
     else:
         method = "CreateSubmission"
-        fields |= {"blob_file_tokens": _uploaded(client, slug, path, body)}
-    now = datetime.fromtimestamp(client.clock.wall(), UTC).isoformat(timespec="seconds")
-    write_json(path.with_name(RECORD), record | {"status": "UNKNOWN", "submitted_at": now})
+        fields = {"blob_file_tokens": _uploaded(client, record.competition, path, body)}
+    fields |= {"competition_name": record.competition, "submission_description": record.message}
+    record.kept(path.parent)
 
     def attempt() -> int:
         try:
@@ -213,7 +227,7 @@ def _create(
         for seconds in LOOKS_AFTER_SECONDS:
             client.clock.sleep(seconds)
             with suppress(KaggleError):
-                if ref := _look_up(client, slug, record["sha256"][:8]):
+                if ref := _look_up(client, record):
                     return ref
         raise SubmissionRefused(
             f"the submission may have been made, Kaggle does not show it yet: {cause}",
@@ -237,34 +251,37 @@ def _uploaded(client: Client, slug: str, path: Path, body: bytes) -> str:
     return str(started.token)
 
 
-def _search(client: Client, slug: str, record: dict[str, Any], tell: Callable[[str], None]) -> int | None:
-    """Return the submission that an earlier command may have made; None once it would have been seen."""
-    try:
-        age = client.clock.wall() - datetime.fromisoformat(record["submitted_at"]).timestamp()
-    except (KeyError, TypeError, ValueError):
-        age = 0.0
-    if ref := _look_up(client, slug, record["sha256"][:8]):
+def _search(client: Client, record: Record, tell: Tell) -> int:
+    """Return the submission that an earlier command may have made; 0 once it would have been seen."""
+    if ref := _look_up(client, record):
         return ref
-    if age < LAG_SECONDS:
-        tell(f"an earlier submission may still appear, looking again in {LAG_SECONDS - age:.0f} s")
-        client.clock.sleep(min(LAG_SECONDS, LAG_SECONDS - age))
-    return _look_up(client, slug, record["sha256"][:8])
+    left = LAG_SECONDS - (client.clock.wall() - record.submitted_at.timestamp())
+    if left > 0:
+        tell(f"an earlier submission may still appear, looking again in {left:.0f} s")
+        client.clock.sleep(min(LAG_SECONDS, left))
+    return _look_up(client, record)
 
 
-def _look_up(client: Client, slug: str, mark: str) -> int | None:
-    """Return the submission whose words hold this hash, None where Kaggle shows none."""
-    listed = client.call("ListSubmissions", competition_name=slug, page_size=100).submissions
-    return next((entry.ref for entry in listed if mark in (entry.description or "") and entry.ref), None)
+def _look_up(client: Client, record: Record) -> int:
+    """Return the submission whose words begin with this hash, 0 where Kaggle shows none."""
+    listed = client.call("ListSubmissions", competition_name=record.competition, page_size=100).submissions
+    mark = record.sha256[:8]
+    return next((one.ref for one in listed if mark in (one.description or "") and one.ref), 0)
 
 
-def _wait(client: Client, slug: str, ref: int, deadline_seconds: float, tell: Callable[[str], None]) -> Any:
-    """Return the submission once it is scored or in error; any other state, known or not, is waited for."""
+def _wait(client: Client, slug: str, ref: int, deadline_seconds: float, tell: Tell) -> dict[str, str]:
+    """Return status, score and error once it is scored; any other state, known or not, is waited for."""
     started = told = client.clock.now()
     shortest, longest = POLL_SECONDS
     while True:
-        entry = _look(client, slug, ref)
+        try:
+            entry = client.call("GetSubmission", needs="ref", patient=False, ref=ref)
+        except (Refused, Unsettled):
+            listed = client.call("ListSubmissions", competition_name=slug, page_size=100).submissions
+            entry = next((one for one in listed if one.ref == ref), None)
         if entry is not None and entry.status.name in SCORED:
-            return entry
+            score, error = (entry.public_score or "").strip(), entry.error_description or ""
+            return {"status": entry.status.name, "public_score": score, "error": error}
         waited = client.clock.now() - started
         if waited > deadline_seconds:
             raise SubmissionRefused(
@@ -275,12 +292,3 @@ def _wait(client: Client, slug: str, ref: int, deadline_seconds: float, tell: Ca
             told = client.clock.now()
             tell(f"submission {ref} has no score yet, after {waited / 60:.0f} min")
         client.clock.sleep(min(max(shortest, waited / 20), longest))
-
-
-def _look(client: Client, slug: str, ref: int) -> Any | None:
-    """Return one submission, from the list where Kaggle does not give it alone; None where it is not seen."""
-    try:
-        return client.call("GetSubmission", needs="ref", patient=False, ref=ref)
-    except (Refused, Unsettled):
-        listed = client.call("ListSubmissions", competition_name=slug, page_size=100)
-        return next((entry for entry in listed.submissions if entry.ref == ref), None)

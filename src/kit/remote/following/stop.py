@@ -44,7 +44,26 @@ def stop(
             pulled = pull.pull(client, run, tell=tell)
             tell(f"{len(pulled.files)} files that it had written are in {pulled.folder}")
             return "cancelled"
-    return _delete(client, run, str(status), confirm=confirm, discard=discard, tell=tell)
+    folders = [path.parent for path in runs.known_pushes(run.folder.parent.parent)]
+    versions = [runs.load(folder) for folder in folders if folder.parent == run.folder.parent]
+    lost = [version.name for version in versions if not _is_saved(client, version, tell)]
+    kernel = f"{run.owner}/{run.slug}"
+    if lost and not discard:
+        raise KitError(
+            f"deleting {kernel} would lose the outputs of {', '.join(lost)}, "
+            "which could not be saved; nothing was deleted",
+            hint=f"make pull RUN={lost[0]}, or make stop RUN={run.name} DISCARD=1, which loses them",
+        )
+    question = (
+        f"{run.name} is {status}. Deleting {kernel} ends it and removes all versions, "
+        f"{len(versions)} pushed from here, with the outputs that Kaggle holds. Delete?"
+    )
+    if not confirm(progress.visible(question)):
+        return "kept"
+    answer = client.call("DeleteKernel", user_name=run.owner, kernel_slug=run.slug)
+    if answer.error_message:
+        raise KitError(f"Kaggle does not delete {kernel}: {answer.error_message}", hint=run.url)
+    return "deleted"
 
 
 def _session_number(lines: list[str]) -> int | None:
@@ -59,49 +78,21 @@ def _session_number(lines: list[str]) -> int | None:
 def _cancel(client: Client, run: Run, number: int, tell: Tell) -> bool:
     """Cancel a session and wait for its end; False where Kaggle does not cancel it."""
     try:
-        answer = client.call("CancelKernelSession", kernel_session_id=number)
+        objection = client.call("CancelKernelSession", kernel_session_id=number).error_message
     except Refused as refused:
-        tell(f"Kaggle does not cancel session {number}: {refused.reason or refused.status}")
+        objection = refused.reason or str(refused.status)
+    if objection:
+        tell(f"Kaggle does not cancel session {number}: {objection}")
         return False
-    if answer.error_message:
-        tell(f"Kaggle does not cancel session {number}: {answer.error_message}")
-        return False
-    started, pause = client.clock.now(), 2.0
-    while not (status := session.status(client, run)).has_ended:
-        if client.clock.now() - started > CANCEL_SECONDS:
-            raise KitError(
-                f"{run.name} was cancelled {CANCEL_SECONDS:.0f} s ago and is still {status}",
-                hint=f"make stop RUN={run.name} again, or {run.url}",
-            )
-        client.clock.sleep(pause)
-        pause = min(pause * 1.5, 15.0)
-    tell(f"{run.name} ended as {status}")
-    return True
-
-
-def _delete(
-    client: Client, run: Run, status: str, *, confirm: Callable[[str], bool], discard: bool, tell: Tell
-) -> Stopped:
-    """Save every version that can be saved, ask, and delete the kernel, which ends its sessions too."""
-    folders = [path.parent for path in runs.known_pushes(run.folder.parent.parent)]
-    versions = [runs.load(folder) for folder in folders if folder.parent == run.folder.parent]
-    lost = [version.name for version in versions if not _is_saved(client, version, tell)]
-    if lost and not discard:
-        raise KitError(
-            f"deleting {run.owner}/{run.slug} would lose the outputs of {', '.join(lost)}, "
-            "which could not be saved; nothing was deleted",
-            hint=f"make pull RUN={lost[0]}, or make stop RUN={run.name} DISCARD=1, which loses them",
-        )
-    question = (
-        f"{run.name} is {status}. Deleting {run.owner}/{run.slug} ends it and removes all versions, "
-        f"{len(versions)} pushed from here, with the outputs that Kaggle holds. Delete?"
+    for _ in client.clock.rounds(CANCEL_SECONDS, first=2.0, longest=15.0):
+        status = session.status(client, run)
+        if status.has_ended:
+            tell(f"{run.name} ended as {status}")
+            return True
+    raise KitError(
+        f"{run.name} was cancelled {CANCEL_SECONDS:.0f} s ago and is still {status}",
+        hint=f"make stop RUN={run.name} again, or {run.url}",
     )
-    if not confirm(progress.visible(question)):
-        return "kept"
-    answer = client.call("DeleteKernel", user_name=run.owner, kernel_slug=run.slug)
-    if answer.error_message:
-        raise KitError(f"Kaggle does not delete {run.owner}/{run.slug}: {answer.error_message}", hint=run.url)
-    return "deleted"
 
 
 def _is_saved(client: Client, run: Run, tell: Tell) -> bool:

@@ -1,4 +1,4 @@
-"""Find in a run's log what each of its processes died of. Reads text, asks nobody."""
+"""Find in a run's log what each of its processes died of, and what is only noise. Reads text, asks nobody."""
 
 from __future__ import annotations
 
@@ -11,11 +11,27 @@ _HEAD = "Traceback (most recent call last):"
 _BETWEEN = ("During handling of the above exception", "The above exception was the direct cause")
 _BUNDLED = re.compile(r'File "/[^"]*?/(src/kit/[^"]+|kernel/(?:main|prepare)\.py)"')
 """A file of the bundle, which was unpacked to a folder that nobody knows."""
-_KAGGLES = re.compile(
+_NOISE = re.compile(
+    # What making a page of a finished script adds to its log.
     r"\[NbConvertApp\]|Writing \d+ bytes to \S*__results__\.html"
     r"|\S*/(?:mistune|nbconvert)\S*:\d+: \w*Warning:"
+    # What libraries say of speed-ups that nobody asked for.
+    r"|.{0,80}Failed to load CPU \w+ from |.{0,80}Unable to register cu\w+ factory"
+    r"|WARNING: All log messages before absl::InitializeLog"
 )
-"""What making a page of a finished script adds to its log."""
+
+
+class Noise:
+    """Tell the lines that say nothing of the run, with the line that a warning quotes."""
+
+    def __init__(self) -> None:
+        self._may_quote = False
+
+    def hides(self, line: str) -> bool:
+        is_noise = _NOISE.match(line[:400]) is not None
+        is_quoted = self._may_quote and line[:1] in (" ", "\t")
+        self._may_quote = is_noise
+        return is_noise or is_quoted
 
 
 class Newest:
@@ -63,8 +79,8 @@ class Newest:
 
 
 def last(lines: Iterable[str]) -> dict[str, str]:
-    """Return the last traceback of each rank that left one, without its mark; the unmarked one, of a launcher
-    or the only process, stands last under "".
+    """Return the last traceback of each rank that left one, without its mark; last the unmarked one, of a
+    launcher or the only process, under "".
     """
     newest = Newest()
     for line in lines:
@@ -74,12 +90,6 @@ def last(lines: Iterable[str]) -> dict[str, str]:
 
 
 def own(lines: Iterable[str]) -> list[str]:
-    """Return the lines without those that Kaggle adds when it makes a page of a finished script."""
-    found: list[str] = []
-    is_quoted = False
-    for line in lines:
-        is_kaggles = _KAGGLES.match(line[:400]) is not None
-        if not is_kaggles and not (is_quoted and line[:1] in (" ", "\t")):
-            found.append(line)
-        is_quoted = is_kaggles
-    return found
+    """Return the lines of a log that are no noise."""
+    noise = Noise()
+    return [line for line in lines if not noise.hides(line)]

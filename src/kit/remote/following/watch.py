@@ -5,6 +5,7 @@ It draws nothing (screen.py does) and fetches no file (pull.py does). Stopping i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from kit.errors import KitError
 from kit.remote.following import tracebacks
 from kit.remote.pulling.published import LATE_SECONDS
 from kit.remote.runs import Run
-from kit.remote.wire import listing, log, session
+from kit.remote.wire import log, session
 from kit.remote.wire.client import Client
 from kit.remote.wire.session import Status
 from kit.remote.wire.transfer import LinkStale
@@ -33,7 +34,6 @@ LONG_QUEUE_SECONDS = 600.0
 """How long a session is QUEUED before that is said, and said again."""
 SO_FAR_SECONDS = 5.0
 """Silence after which a log that is still written counts as read."""
-
 _SOON_OVER = ("CANCEL_REQUESTED", "NEW_SCRIPT")
 """States that should not last: a cancelled session that lingers, a version for which none was started."""
 
@@ -54,8 +54,6 @@ class RunFailed(KitError):
 
     def __init__(self, run: Run, status: Status, lines: list[str]) -> None:
         super().__init__(f"{run.name} ended as {status}", hint=f"{run.url}, or make pull RUN={run.name}")
-        self.run = run
-        self.status = status
         self.tracebacks = tracebacks.last(lines)
         self.last_lines = tracebacks.own(lines)[-20:]
 
@@ -115,7 +113,7 @@ def watch(
 
 def log_so_far(client: Client, run: Run) -> list[str]:
     """Return the lines that a session has written until now, without waiting for more."""
-    seen = _Log(lambda *_: None)
+    seen = _Log(lambda *_: None, lambda *_: None)
     seen.follow(client.with_silence(SO_FAR_SECONDS), run, until=client.clock.now() + 3 * SO_FAR_SECONDS)
     return seen.lines
 
@@ -139,23 +137,22 @@ def _long_queue(run: Run, minutes: float) -> str:
 
 def _unwatched(run: Run, what: str) -> StillRunning:
     if run.is_rehearsal:
-        return StillRunning(
-            f"{what}; it ends with the Kaggle on this machine", hint="make rehearse TIMEOUT=7200"
-        )
+        hint = "make rehearse TIMEOUT=7200"
+        return StillRunning(f"{what}; it ends with the Kaggle on this machine", hint=hint)
     return StillRunning(f"{what}; the run goes on", hint=f"make watch RUN={run.name}")
 
 
 class _Log:
     """The log so far. Every connection sends it from the start, cut to chunks in another way perhaps."""
 
-    def __init__(self, on_line: OnLine, on_update: OnLine = lambda *_: None) -> None:
+    def __init__(self, on_line: OnLine, on_update: OnLine) -> None:
         self.lines: list[str] = []
         self.length = 0
         self.said_end = False
         """Whether the kernel has said that its run is over."""
         self._on_line, self._on_update = on_line, on_update
         self._joined = progress.Lines()
-        self._characters: dict[str, int] = {}
+        self._characters: Counter[str] = Counter()
 
     def follow(self, client: Client, run: Run, until: float) -> bool:
         """Read the log until it ends, breaks, or `until` passes; True for its end. Nothing is shown twice."""
@@ -172,38 +169,34 @@ class _Log:
 
         Where `is_over`, what the kernel said last is enough.
         """
-        started, pause = client.clock.now(), POLL_SECONDS
-        while not self._read_whole(client, run):
-            if (is_over and self.said_end) or client.clock.now() - started > LATE_SECONDS:
+        for _ in client.clock.rounds(LATE_SECONDS, longest=LONGEST_PAUSE_SECONDS):
+            if self._read_whole(client, run) or (is_over and self.said_end):
                 break
-            client.clock.sleep(pause)
-            pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
         for line in self._joined.end():
             self._show("stdout", line)
 
     def _read_whole(self, client: Client, run: Run) -> bool:
         """Read an ended session's log to its end, where the stream fails from the listing of its output."""
-        is_whole = self.follow(client, run, until=client.clock.now() + STUCK_SECONDS)
-        if not (is_whole and self.length):
-            try:
-                stored = listing.outputs(client, run).log
-            except (Refused, Unsettled):
-                return False
-            self._take(log.stored(stored), lambda: False)
-            is_whole = stored.strip() not in ("", "[]")
-        return is_whole
+        if self.follow(client, run, until=client.clock.now() + STUCK_SECONDS) and self.length:
+            return True
+        try:
+            listed = session.outputs(client, run)
+        except (Refused, Unsettled):
+            return False
+        self._take(log.stored(listed.log), lambda: False)
+        return listed.has_log
 
     def _take(self, chunks: Iterable[log.Chunk | None], is_late: Callable[[], bool]) -> bool:
         """Show the lines that these chunks complete; True if they went on to the end of the log."""
-        skip = dict(self._characters)
+        skip = self._characters.copy()
         for chunk in log.paired(chunks):
             if chunk is None:
                 return True
-            stream, text = chunk.stream, chunk.text
-            seen = min(skip.get(stream, 0), len(text))
-            skip[stream] = skip.get(stream, 0) - seen
-            new = text[seen:]
-            self._characters[stream] = self._characters.get(stream, 0) + len(new)
+            stream = chunk.stream
+            seen = min(skip[stream], len(chunk.text))
+            skip[stream] -= seen
+            new = chunk.text[seen:]
+            self._characters[stream] += len(new)
             self.length += len(new)
             for line in self._joined.feed(stream, new):
                 self._show(stream, line)

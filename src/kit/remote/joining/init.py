@@ -177,10 +177,7 @@ def _notes(looked: list[Column], choices: Mapping[str, Choice], train: Table, te
             not names["id"],
             "no column names the rows; they are numbered from 0, or as in the sample submission",
         ),
-        (
-            names["id"] and names["id"] not in train,
-            "train.csv has no such id; its rows are numbered",
-        ),
+        (names["id"] and names["id"] not in train, "train.csv has no such id; its rows are numbered"),
         (
             len(set(own_ids)) < len(own_ids),
             f"{len(own_ids) - len(set(own_ids))} ids of test.csv come twice; each is answered once",

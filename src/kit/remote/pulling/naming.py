@@ -15,15 +15,11 @@ from kit.outputs import LOG_NAME
 
 ASIDE = "kaggle"
 """Folder of what Kaggle adds to a kernel's outputs, and of outputs with odd names."""
-OURS = frozenset(
-    (
-        *("push.json", "pull.json", LOG_NAME, "submission.json", "report.html", "dataset-metadata.json"),
-        *(SCRIPT, PATCH, ASIDE),
-    )
+OURS = (
+    *("push.json", "pull.json", LOG_NAME, "submission.json", "report.html", "dataset-metadata.json"),
+    *(SCRIPT, PATCH, ASIDE),
 )
-KAGGLES = frozenset(
-    {"__script__.py", "__script__.ipynb", "__results__.html", "__output__.json", "custom.css"}
-)
+KAGGLES = ("__script__.py", "__script__.ipynb", "__results__.html", "__output__.json", "custom.css")
 LONGEST_NAME, LONGEST_PATH, DEEPEST = 255, 1000, 100
 
 
@@ -38,10 +34,13 @@ def places(names: Iterable[str], promised: Collection[str] | None) -> dict[str, 
     for name in sorted(names, key=lambda name: (promised is not None and name not in promised, name)):
         ours = name not in KAGGLES if promised is None else name in promised
         path = name if ours else f"{ASIDE}/{name}"
-        above = {path[:end] for end, letter in enumerate(path) if letter == "/"} if _is_plain(name) else set()
-        is_free = path not in folders and not above & files
-        if not _is_plain(name) or not is_free or (ours and name.partition("/")[0].casefold() in OURS):
-            path, above = f"{ASIDE}/{_safe(name)}", {ASIDE}
+        is_plain = _is_plain(name)
+        above = {path[:end] for end, letter in enumerate(path) if letter == "/"} if is_plain else set()
+        is_taken = path in folders or above & files
+        if not is_plain or is_taken or (ours and name.partition("/")[0].casefold() in OURS):
+            # Another name, which tells two odd ones apart and shows what they were.
+            plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-60:].lstrip(".")
+            path, above = f"{ASIDE}/{plain}-{sha256_of(readable(name))[:8]}", {ASIDE}
         found[name] = path
         files.add(path)
         folders |= above
@@ -56,20 +55,8 @@ def readable(name: str) -> str:
 def _is_plain(name: str) -> bool:
     parts = name.split("/")
     try:
-        is_short = (
-            len(name.encode()) <= LONGEST_PATH and max(map(len, map(str.encode, parts))) <= LONGEST_NAME
-        )
+        longest = max(len(part.encode()) for part in parts)
     except UnicodeEncodeError:
         return False
-    return (
-        is_short
-        and len(parts) <= DEEPEST
-        and not {"", ".", ".."} & set(parts)
-        and not {"\\", "\0"} & set(name)
-    )
-
-
-def _safe(name: str) -> str:
-    """Return another name that tells two odd names apart and shows what they were."""
-    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-60:].lstrip(".")
-    return f"{plain}-{sha256_of(readable(name))[:8]}"
+    is_short = longest <= LONGEST_NAME and len(name.encode()) <= LONGEST_PATH and len(parts) <= DEEPEST
+    return is_short and not {"", ".", ".."} & set(parts) and not {"\\", "\0"} & set(name)

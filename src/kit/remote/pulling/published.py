@@ -15,10 +15,9 @@ from kit.files import sha256_of, write_whole
 from kit.outputs import LOG_NAME, MANIFEST, Output, read_manifest
 from kit.remote import runs
 from kit.remote.runs import Run
-from kit.remote.wire import listing, log, transfer
+from kit.remote.wire import log, session, transfer
 from kit.remote.wire.client import Client
-from kit.remote.wire.listing import RECORD
-from kit.remote.wire.session import Status
+from kit.remote.wire.session import RECORD, Status
 from kit.remote.wire.transfer import LinkStale
 from kit.remote.wire.transport import Refused, Unsettled
 
@@ -47,40 +46,38 @@ def wait(client: Client, run: Run, status: Status, folder: Path, tell: Callable[
 
     run.json and the manifest are written to `folder`. Raises PullRefused for another run's.
     """
-    started, pause = client.clock.now(), 5.0
-    while True:
-        is_late = client.clock.now() - started > LATE_SECONDS
+    found: Published | None = None
+    for pause in client.clock.rounds(LATE_SECONDS):
         try:
             found = _look(client, run, status, folder)
-            if is_late or not found.lacking:
+            if not found.lacking:
                 return found
             reason = f"Kaggle has not published {', '.join(map(progress.visible, found.lacking[:3]))}"
         except (Refused, Unsettled, LinkStale) as error:
-            if is_late:
-                hint = f"make pull RUN={run.name}, or {run.url}"
-                raise PullRefused(f"{run.name}: {error.message}", hint=hint) from None
-            reason = error.message
-        tell(f"{run.name}: {reason}; asking again in {pause:.0f} s")
-        client.clock.sleep(pause)
-        pause = min(pause * 1.5, 60.0)
+            found, reason = None, error.message
+        if pause:
+            tell(f"{run.name}: {reason}; asking again in {pause:.0f} s")
+    if found is None:
+        raise PullRefused(f"{run.name}: {reason}", hint=f"make pull RUN={run.name}, or {run.url}")
+    return found
 
 
 def _look(client: Client, run: Run, status: Status, folder: Path) -> Published:
     """List the outputs once, and read what proves them."""
-    found = listing.outputs(client, run)
+    listed = session.outputs(client, run)
     for name in (RECORD, MANIFEST):
         (folder / name).unlink(missing_ok=True)
-        if name in found.links:
-            write_whole(folder / name, transfer.read(client, found.links[name], name))
-    manifest = _manifest(folder) if MANIFEST in found.links else None
-    if RECORD in found.links:
-        _check_owner(run, folder / RECORD)
-    lacking = [] if found.log.strip() not in ("", "[]") else [LOG_NAME]
+        if name in listed.links:
+            write_whole(folder / name, transfer.read(client, listed.links[name], name))
+    manifest = _manifest(folder) if MANIFEST in listed.links else None
+    if RECORD in listed.links:
+        _check_owner(run, (folder / RECORD).read_bytes())
+    lacking = [] if listed.has_log else [LOG_NAME]
     if manifest is not None:
-        lacking += sorted(manifest.keys() - found.links.keys())
-    elif MANIFEST in found.links or status.has_succeeded or _said_end(found.log):
-        lacking += [RECORD, MANIFEST] if RECORD not in found.links else [MANIFEST]
-    return Published(found.links, found.log, manifest, tuple(lacking))
+        lacking += sorted(manifest.keys() - listed.links.keys())
+    elif MANIFEST in listed.links or status.has_succeeded or _said_end(listed.log):
+        lacking += [name for name in (RECORD, MANIFEST) if name == MANIFEST or name not in listed.links]
+    return Published(listed.links, listed.log, manifest, tuple(lacking))
 
 
 def _manifest(folder: Path) -> dict[str, Output] | None:
@@ -88,14 +85,13 @@ def _manifest(folder: Path) -> dict[str, Output] | None:
 
     Raises Unsettled where it is of another run than run.json.
     """
+    own, record = folder / MANIFEST, folder / RECORD
     try:
-        manifest = read_manifest(folder / MANIFEST)
+        manifest = read_manifest(own)
     except InputInvalid:
         return None
-    record = folder / RECORD
     if record.is_file() and RECORD in manifest and manifest[RECORD].sha256 != sha256_of(record):
         raise Unsettled(f"{RECORD} and {MANIFEST} are not of one run")
-    own = folder / MANIFEST
     return {**manifest, MANIFEST: Output(own.stat().st_size, sha256_of(own))}
 
 
@@ -105,19 +101,16 @@ def _said_end(stored: str) -> bool:
     return any(event is not None and event["event"] == "end" for event in events)
 
 
-def _check_owner(run: Run, record: Path) -> None:
+def _check_owner(run: Run, record: bytes) -> None:
     """Refuse outputs whose run.json was written by another bundle; raises Unsettled where it names none."""
-    found = listing.parsed(record.read_bytes()).get("bundle_hash")
-    if found == run.bundle_hash:
-        return
-    if not isinstance(found, str):
+    found = session.record_of(record).bundle_hash
+    if not found:
         raise Unsettled(f"{RECORD} names no bundle")
-    others = [runs.load(path.parent) for path in runs.known_pushes(run.folder.parent.parent)]
-    owner = next(
-        (other.name for other in others if other.bundle_hash == found), "a push that is not recorded here"
-    )
-    raise PullRefused(
-        f"Kaggle gave the output of {owner} for {run.name}: run.json carries bundle_hash "
-        f"{found[:12]!r}, push.json {run.bundle_hash[:12]!r}",
-        hint=f"make pull RUN={run.name} again later, or {run.url}",
-    )
+    if found != run.bundle_hash:
+        others = [runs.load(path.parent) for path in runs.known_pushes(run.folder.parent.parent)]
+        names = [other.name for other in others if other.bundle_hash == found]
+        raise PullRefused(
+            f"Kaggle gave the output of {(names or ['a push that is not recorded here'])[0]} for {run.name}: "
+            f"run.json carries bundle_hash {found[:12]!r}, push.json {run.bundle_hash[:12]!r}",
+            hint=f"make pull RUN={run.name} again later, or {run.url}",
+        )

@@ -6,13 +6,13 @@ files say is judged elsewhere.
 
 from __future__ import annotations
 
-import fcntl
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kit import progress
 from kit.errors import KitError
@@ -22,7 +22,7 @@ from kit.remote import runs
 from kit.remote.pulling import naming, published
 from kit.remote.pulling.published import Published, PullRefused
 from kit.remote.runs import Run
-from kit.remote.wire import listing, log, session, transfer
+from kit.remote.wire import log, session, transfer
 from kit.remote.wire.client import Client
 from kit.remote.wire.session import Status
 from kit.remote.wire.transfer import LinkStale
@@ -36,19 +36,33 @@ EXTRA_BYTES = 256 << 20
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Pulled:
-    """A run's folder with its outputs; `files` gives their sizes by their paths in it."""
+class Pulled(BaseModel):
+    """What came home of a run, as pull.json keeps it."""
 
-    folder: Path
-    status: Status
-    files: dict[str, int]
-    unproved: tuple[str, ...] = ()
+    model_config = ConfigDict(frozen=True)
+
+    version: int = Field(default=runs.SCHEMA, alias="schema")
+    folder: Path = Field(exclude=True)
+    ended: str = Field(alias="status")
+    failure: str
+    pulled_at: str
+    unproved: tuple[str, ...]
     """Files of a run that left no list of its outputs: nothing shows whether they are whole."""
-    set_aside: dict[str, str] = field(default_factory=dict)
+    set_aside: dict[str, str]
     """Where outputs stand that could not keep their names."""
-    missing: tuple[str, ...] = ()
+    missing: tuple[str, ...]
     """What the run promised and Kaggle does not give."""
+    files: dict[str, Output]
+    """The outputs, by their paths in the folder."""
+
+    @property
+    def status(self) -> Status:
+        """How the run ended."""
+        return Status(self.ended, self.failure)
+
+    def __str__(self) -> str:
+        size = sum(output.bytes for output in self.files.values())
+        return f"{len(self.files)} files, {size:,} bytes, are in {self.folder}"
 
     @property
     def notes(self) -> list[str]:
@@ -68,9 +82,8 @@ def pull(client: Client, run: Run, *, again: bool = False, tell: Tell = print) -
     Raises PullRefused where files are of another version, or are missing after all others came home; KitError
     before the end. A kill leaves what was finished in a hidden folder, from which the next pull goes on.
     """
-    with _alone(run):
-        here = None if again else _already_here(run)
-        if here is not None:
+    with runs.alone(run.folder):
+        if not again and (here := _already_here(run)):
             shutil.rmtree(_stage(run), ignore_errors=True)  # of a pull that was killed after its last step
             return here
         pulled = _bring(client, run, again=again, tell=tell)
@@ -110,21 +123,24 @@ def _bring(client: Client, run: Run, *, again: bool, tell: Tell) -> Pulled:
         if name in paths and _keep(name, paths[name], expected, files, homes)
     }
     _fetch_all(client, run, found, paths, brought, stage, tell)
-    given = {paths[name]: brought[name] for name in sorted(brought)}
     promised = found.links.keys() if found.manifest is None else found.manifest.keys()
+    lacking = dict.fromkeys([*found.lacking, *sorted(promised - brought.keys())])
+    moved = [name for name in sorted(brought) if not paths[name].endswith(name)]
     pulled = Pulled(
-        run.folder,
-        status,
-        {path: output.bytes for path, output in given.items()},
-        unproved=tuple(given) if found.manifest is None else (),
-        set_aside={
-            naming.readable(name): paths[name] for name in sorted(brought) if not paths[name].endswith(name)
-        },
-        missing=tuple(dict.fromkeys([*found.lacking, *sorted(promised - brought.keys())])),
+        folder=run.folder,
+        status=status.name,
+        failure=status.failure,
+        pulled_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        unproved=tuple(paths[name] for name in sorted(brought) if found.manifest is None),
+        set_aside={naming.readable(name): paths[name] for name in moved},
+        missing=tuple(map(naming.readable, lacking)),
+        files={paths[name]: brought[name] for name in sorted(brought)},
     )
-    _write_record(files / "pull.json", pulled, given)
+    for path in files.rglob("*"):  # an earlier, killed pull of another listing may have left some
+        if not path.is_dir() and path.relative_to(files).as_posix() not in pulled.files:
+            path.unlink()
+    write_json(files / "pull.json", pulled.model_dump(mode="json", by_alias=True))
     write_whole(files / LOG_NAME, log.text(found.log).encode("utf-8", "replace"))
-    _sweep(files, {*given, "pull.json", LOG_NAME})
     _keep_ours(run.folder, files)
     replace_folder(files, run.folder)
     shutil.rmtree(stage, ignore_errors=True)
@@ -141,8 +157,7 @@ def _end(client: Client, run: Run) -> Status:
     if status.has_ended:
         return status
     with suppress(Refused, Unsettled, LinkStale):
-        found = session.by_outputs(client, run)
-        if found is not None:
+        if found := session.by_outputs(client, run):
             return found
     raise KitError(f"{run.name} is still {status}", hint=f"make watch RUN={run.name}")
 
@@ -190,78 +205,33 @@ def _fetch_all(
             except (Refused, LinkStale, Unsettled) as error:
                 spent = LISTINGS if isinstance(error, Unsettled) else 1
                 tries, in_a_row = tries + spent, in_a_row + spent
-                if tries < LISTINGS:
-                    links |= _fresh_links(client, run)
-                else:
+                if tries >= LISTINGS:
                     tell(progress.visible(f"{paths[name]} does not come: {error.message}"))
-
-
-def _fresh_links(client: Client, run: Run) -> dict[str, str]:
-    try:
-        return listing.outputs(client, run).links
-    except (Refused, Unsettled):
-        return {}
-
-
-def _write_record(path: Path, pulled: Pulled, outputs: dict[str, Output]) -> None:
-    """Write pull.json."""
-    record = {
-        "schema": runs.SCHEMA,
-        "status": pulled.status.name,
-        "failure": pulled.status.failure,
-        "pulled_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "unproved": pulled.unproved,
-        "set_aside": pulled.set_aside,
-        "missing": [naming.readable(name) for name in pulled.missing],
-        "files": {name: asdict(output) for name, output in outputs.items()},
-    }
-    write_json(path, record)
+                    continue
+                with suppress(Refused, Unsettled):
+                    links |= session.outputs(client, run).links
 
 
 def _already_here(run: Run) -> Pulled | None:
     """Return what an earlier pull brought, if it lacks nothing and all of it still has its size."""
-    record = read_json(run.folder / "pull.json")
     try:
-        sizes = {str(name): int(output["bytes"]) for name, output in record["files"].items()}
-        status = Status(str(record["status"]), str(record["failure"]))
-        pulled = Pulled(run.folder, status, sizes, tuple(record["unproved"]), dict(record["set_aside"]))
-        is_whole = not record["missing"]
-    except (KeyError, TypeError, ValueError, AttributeError):
+        pulled = Pulled.model_validate({**read_json(run.folder / "pull.json"), "folder": run.folder})
+    except ValidationError:
         return None
-    return pulled if is_whole and all(_has_size(run.folder / name, sizes[name]) for name in sizes) else None
+    whole = (_has_size(run.folder / name, output.bytes) for name, output in pulled.files.items())
+    return pulled if not pulled.missing and all(whole) else None
 
 
 def _has_size(path: Path, size: int) -> bool:
     return path.is_file() and path.stat().st_size == size
 
 
-def _sweep(folder: Path, kept: set[str]) -> None:
-    """Remove what an earlier, killed pull of another listing left in the stage."""
-    for path in folder.rglob("*"):
-        if not path.is_dir() and path.relative_to(folder).as_posix() not in kept:
-            path.unlink()
-
-
 def _keep_ours(folder: Path, staged: Path) -> None:
     """Copy what stands beside the outputs (push.json, what a submission scored) into the stage."""
-    for path in folder.rglob("*"):
-        beside = staged / path.relative_to(folder)
-        if path.is_dir() or beside.exists():
-            continue
-        try:
-            beside.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(path, beside, follow_symlinks=False)
-        except (FileExistsError, NotADirectoryError):
-            continue
 
+    def there(above: str, names: list[str]) -> list[str]:
+        own, beside = Path(above), staged / Path(above).relative_to(folder)
+        both = [name for name in names if (beside / name).exists()]
+        return [name for name in both if not ((own / name).is_dir() and (beside / name).is_dir())]
 
-@contextmanager
-def _alone(run: Run) -> Iterator[None]:
-    """Keep a second pull of the same run out."""
-    run.folder.parent.mkdir(parents=True, exist_ok=True)
-    with run.folder.with_name(f".{run.folder.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise KitError(f"another pull of {run.name} is at work", hint="wait for it") from None
-        yield
+    shutil.copytree(folder, staged, symlinks=True, ignore=there, dirs_exist_ok=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from kit.files import sha256_of
 from kit.remote import runs
-from kit.remote.pushing.objections import PushRefused
+from kit.remote.pushing.objections import SOURCES, PushRefused
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import KaggleError, Refused, Unsettled
@@ -20,6 +20,17 @@ LOOKS_AFTER_SECONDS = (2.0, 5.0, 13.0, 30.0, 40.0)
 SESSION_LOOKS_SECONDS = (5.0, 10.0, 15.0, 30.0, 30.0)
 """When to look whether a session has opened."""
 _PREFIXES = re.compile(r"^/*(?:competitions|datasets|code|kernels|models)/|/+$")
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The newest version of a kernel as Kaggle keeps it."""
+
+    version: int
+    """0 where Kaggle gives no number."""
+    source_sha256: str
+    sources: dict[str, list[str]]
+    """What it has attached, by kind."""
 
 
 @dataclass(frozen=True)
@@ -44,29 +55,31 @@ class GpuHours:
 def gpu_hours(client: Client) -> GpuHours | None:
     """Return how many GPU hours are left, None where Kaggle does not say."""
     answer = client.call("GetAcceleratorQuotaStatistics")
-    quota = answer.gpu_quota
+    quota, renewal = answer.gpu_quota, answer.quota_refresh_time
     if quota is None or quota.total_time_allowed is None:
         return None
-    spent = [part.total_seconds() for part in (quota.time_used, quota.time_reserved) if part is not None]
+    spent = [part.total_seconds() / 3600 for part in (quota.time_used, quota.time_reserved) if part]
     whole = quota.total_time_allowed.total_seconds() / 3600
-    renewal = answer.quota_refresh_time
     return GpuHours(
-        whole - sum(spent) / 3600, whole, f", renewed on {renewal:%a %d %b %H:%M} UTC" if renewal else ""
+        whole - sum(spent), whole, f", renewed on {renewal:%a %d %b %H:%M} UTC" if renewal else ""
     )
 
 
-def newest(client: Client, ref: str) -> Any | None:
-    """Return the newest version's GetKernel answer, or None where there is no such kernel yet."""
+def newest(client: Client, ref: str) -> Newest | None:
+    """Return the newest version, or None where there is no such kernel yet."""
     owner, _, slug = ref.partition("/")
     try:
-        return client.call("GetKernel", needs="metadata", patient=False, user_name=owner, kernel_slug=slug)
+        kernel = client.call("GetKernel", needs="metadata", patient=False, user_name=owner, kernel_slug=slug)
     except Refused as refused:
         if refused.status == 404:
             return None
         raise
+    source = by_lines(kernel.blob.source) if kernel.blob is not None else ""
+    sources = {kind: getattr(kernel.metadata, f"{kind}_data_sources") for kind in SOURCES}
+    return Newest(kernel.metadata.current_version_number or 0, source, sources)
 
 
-def seen(client: Client, ref: str) -> Any | None:
+def seen(client: Client, ref: str) -> Newest | None:
     """Return the newest version, None where there is none; raises KaggleError where that cannot be known."""
     try:
         return newest(client, ref)
@@ -75,14 +88,6 @@ def seen(client: Client, ref: str) -> Any | None:
         pages = client.pages("ListKernels", "kernels", user=ref.partition("/")[0])
         if any(kernel.ref.lower() == ref.lower() for page in pages for kernel in page.kernels):
             raise refused from None
-        return None
-
-
-def newest_or_none(client: Client, ref: str) -> Any | None:
-    """Return the newest version, None also where Kaggle does not say: before a push that is no hindrance."""
-    try:
-        return newest(client, ref)
-    except (Refused, Unsettled):
         return None
 
 
@@ -110,24 +115,18 @@ def look_up(client: Client, ref: str, intent: Run, asked: dict[str, list[str]]) 
     for seconds in LOOKS_AFTER_SECONDS:
         client.clock.sleep(seconds)
         try:
-            kernel, unknown = seen(client, ref), None
+            found, unknown = seen(client, ref), None
         except KaggleError as error:
             unknown = error
             continue
-        version = version_of(kernel)
-        if kernel is None or version <= intent.known:
+        if found is None or found.version <= intent.known:
             continue
-        if not _is_of(intent, kernel):
-            raise PushRefused(
-                f"the answer was lost, and version {version} of {ref} holds another script", hint="make push"
-            )
-        held = {
-            kind: {_bare(name) for name in getattr(kernel.metadata, f"{kind}_data_sources")} for kind in asked
-        }
-        dropped = {
-            kind: [name for name in names if _bare(name) not in held[kind]] for kind, names in asked.items()
-        }
-        return Saved(version, intent.owner, intent.slug, named(dropped, asked))
+        if found.source_sha256 != intent.source_sha256:
+            text = f"the answer was lost, and version {found.version} of {ref} holds another script"
+            raise PushRefused(text, hint="make push")
+        held = {kind: set(bare(names)) for kind, names in found.sources.items()}
+        dropped = {kind: [name for name in bare(asked[kind]) if name not in held[kind]] for kind in asked}
+        return Saved(found.version, intent.owner, intent.slug, named(dropped, asked))
     if unknown:
         raise KaggleError(
             f"the push of {ref} may have arrived, Kaggle does not say: {unknown.message}",
@@ -140,43 +139,30 @@ def earlier(client: Client, folder: Path) -> tuple[Run, int] | None:
     """Return an earlier push from here whose answer was lost, and its version, if it made one."""
     if not (folder / "push.json").is_file():
         return None
-    intent = runs.load(folder)
+    intent, longest = runs.load(folder), sum(LOOKS_AFTER_SECONDS)
     try:
         age = (datetime.now(UTC) - datetime.fromisoformat(intent.pushed_at)).total_seconds()
-        client.clock.sleep(min(max(0.0, sum(LOOKS_AFTER_SECONDS) - age), sum(LOOKS_AFTER_SECONDS)))
-        kernel = client.patiently(lambda: seen(client, f"{intent.owner}/{intent.slug}"))
+        client.clock.sleep(min(max(0.0, longest - age), longest))
+        found = client.patiently(lambda: seen(client, f"{intent.owner}/{intent.slug}"))
     except KaggleError as error:
         raise PushRefused(
             f"an earlier push of {intent.slug} may have arrived, Kaggle does not say: {error.message}",
             hint=f"{intent.url}; where it is not there, rm -r {folder}",
         ) from None
-    return (
-        (intent, version_of(kernel)) if version_of(kernel) > intent.known and _is_of(intent, kernel) else None
-    )
-
-
-def version_of(kernel: Any | None) -> int:
-    return 0 if kernel is None else kernel.metadata.current_version_number or 0
-
-
-def _is_of(intent: Run, kernel: Any) -> bool:
-    return kernel.blob is not None and by_lines(kernel.blob.source) == intent.source_sha256
+    is_its = found and found.version > intent.known and found.source_sha256 == intent.source_sha256
+    return (intent, found.version) if found and is_its else None
 
 
 def by_lines(text: str) -> str:
+    """Return the hash of a script by its lines: a server may change how they end."""
     return sha256_of("\n".join(text.splitlines()))
 
 
-def _bare(name: str) -> str:
-    """Return a source as it is asked for, from the other ways in which Kaggle writes it."""
-    return _PREFIXES.sub("", name).lower()
+def bare(names: Iterable[str]) -> list[str]:
+    """Return sources as they are asked for, from the other ways in which Kaggle writes them."""
+    return [_PREFIXES.sub("", name).lower() for name in names if name.strip()]
 
 
 def named(dropped: dict[str, list[str]], asked: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Leave out what was never asked for."""
-    names = {
-        kind: [_bare(name) for name in listed if name.strip()]
-        for kind, listed in dropped.items()
-        if asked[kind]
-    }
-    return {kind: listed for kind, listed in names.items() if listed}
+    """Return what was dropped, without what was never asked for."""
+    return {kind: bare(names) for kind, names in dropped.items() if asked[kind] and bare(names)}

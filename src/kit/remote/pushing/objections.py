@@ -5,7 +5,10 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from typing import Any
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from kit.bundle import metadata
 from kit.bundle.tree import LIMIT_BYTES
@@ -23,47 +26,74 @@ SOURCES = {
     ),
 }
 """How a source of each kind is written, and why Kaggle may drop one."""
+_Names = Annotated[list[str], Field(default_factory=list)]
 
 
 class PushRefused(KitError):
     """A push that made no version, or one that cannot do its work."""
 
 
+class Facts(BaseModel):
+    """What kernel-metadata.json says of a push."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    title: str
+    language: str = "python"
+    kernel_type: str = "script"
+    is_private: bool = True
+    enable_gpu: bool = False
+    enable_internet: bool = True
+    machine_shape: str | None = None
+    docker_image: str | None = None
+    docker_image_pinning_type: str | None = None
+    competition_sources: _Names
+    dataset_sources: _Names
+    kernel_sources: _Names
+    model_sources: _Names
+
+    @property
+    def sources(self) -> dict[str, list[str]]:
+        """What is to be attached, by kind."""
+        return {kind: getattr(self, f"{kind}_sources") for kind in SOURCES}
+
+
+def read(path: Path) -> Facts:
+    """Return the metadata of a build, which metadata.py has checked as it wrote them."""
+    return Facts.model_validate_json(path.read_text(encoding="utf-8"))
+
+
 def objections(
-    facts: dict[str, Any], text: str, *, is_local: bool, is_preparation: bool = False
+    facts: Facts, text: str, *, is_local: bool, is_preparation: bool = False
 ) -> dict[str, PushRefused]:
     """Return, by subject, what Kaggle would refuse without a reason or run wrongly; empty is good."""
     refusals: dict[str, PushRefused] = {}
-    owner, _, slug = facts["id"].partition("/")
-    if owner in ("", metadata.PLACEHOLDER_OWNER):
-        refusals["owner"] = PushRefused(
-            f"kernel id {facts['id']!r} names no owner", hint="credentials, from which make push takes it"
-        )
-    title = facts["title"]
+    owner, _, slug = facts.id.partition("/")
+    title = facts.title
     # Not the library's rule that made the slug: what two rules file differently, Kaggle may as well.
     filed = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
     if filed != slug or not title.isascii() or len(title) < SHORTEST_TITLE:
         letters = unicodedata.normalize("NFKD", html.unescape(title)).encode("ascii", "ignore").decode()
         plain = " ".join(re.findall(r"[A-Za-z0-9]+", letters))
+        plain = plain if len(plain) >= SHORTEST_TITLE else f"Kernel {plain}".strip()
         refusals["slug"] = PushRefused(
             f"title {title!r} would be filed as {filed!r} and not as {slug!r}",
-            hint=f"a kernel.title in kit.toml of {SHORTEST_TITLE} plain letters or more, such as "
-            f"{plain if len(plain) >= SHORTEST_TITLE else f'Kernel {plain}'.strip()!r}",
+            hint=f"a kernel.title in kit.toml of {SHORTEST_TITLE} plain letters or more, such as {plain!r}",
         )
-    size = len(text.encode())
-    if size > LIMIT_BYTES:
+    if owner in ("", metadata.PLACEHOLDER_OWNER):
+        hint = "credentials, from which make push takes it"
+        refusals["slug"] = PushRefused(f"kernel id {facts.id!r} names no owner", hint=hint)
+    if (size := len(text.encode())) > LIMIT_BYTES:
         refusals["size"] = PushRefused(
             f"the script has {size:,} bytes, Kaggle takes {LIMIT_BYTES:,}", hint="make bundle"
         )
-    if not facts["enable_gpu"] and not is_local and not is_preparation:
-        refusals["accelerator"] = PushRefused(
-            "this preset runs on the CPU and is for rehearsals", hint="make push PRESET=smoke"
-        )
-    for kind, (pattern, _) in SOURCES.items():
-        for name in facts.get(f"{kind}_sources", ()):
-            if not re.fullmatch(pattern, name):
-                refusals["sources"] = PushRefused(
-                    f"{kind} {name!r} is not written as Kaggle writes one",
-                    hint="the last parts of its address",
-                )
+    if not facts.enable_gpu and not is_local and not is_preparation:
+        text = "this preset runs on the CPU and is for rehearsals"
+        refusals["accelerator"] = PushRefused(text, hint="make push PRESET=smoke")
+    for kind, names in facts.sources.items():
+        for name in names:
+            if not re.fullmatch(SOURCES[kind][0], name):
+                text = f"{kind} {name!r} is not written as Kaggle writes one"
+                refusals["source"] = PushRefused(text, hint="the last parts of its address")
     return refusals

@@ -1,25 +1,26 @@
 """Push a build to Kaggle and hold its answer to account: a version that runs with everything it asked for.
 
-Builds nothing and waits for no end; doctor.py looks at what can be seen before a push.
+Builds nothing and waits for no end; looking/ sees what can be seen before a push.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from kit.bundle import metadata, origin
 from kit.bundle.build import Built
 from kit.config import Config
 from kit.remote import runs
 from kit.remote.pushing import lookup
-from kit.remote.pushing.objections import SOURCES, PushRefused, objections
+from kit.remote.pushing import objections as before
+from kit.remote.pushing.lookup import Saved
+from kit.remote.pushing.objections import SOURCES, Facts, PushRefused
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
-from kit.remote.wire.transport import Refused, Unsettled
+from kit.remote.wire.transport import KaggleError, Refused, Unsettled
 
 SESSION_SPARE_SECONDS = 600
 """What a session may take beyond the pipeline's own time limit, to install and to save."""
@@ -27,16 +28,13 @@ LONGEST_SESSION_SECONDS = 12 * 3600 - 1
 
 _TITLE = "another kernel.title in kit.toml"
 _HINTS = {
-    "session count": "make watch for the run that is on, or make stop to end it",
-    "still running": "make watch for the run that is on, or make stop to end it",
-    "already running": "make watch for the run that is on, or make stop to end it",
+    "session count|(still|already) running": "make watch for the run that is on, or make stop to end it",
     "quota": "make doctor, which tells when the quota is renewed",
     "phone": "https://www.kaggle.com/settings to verify your phone number",
     "notebook not found": f"kaggle kernels delete {{ref}}, which an earlier refusal left empty, or {_TITLE}",
     "dataset": f"{_TITLE}: kernels and datasets share their names",
-    "already_exists": _TITLE,
-    "title": _TITLE,
-    "slug": _TITLE,
+    "already_exists|title|slug": _TITLE,
+    "": "make doctor",
 }
 """What to do about a refusal, by words in it; the first that fits."""
 
@@ -55,32 +53,34 @@ def push(
     The record is begun before anything is sent. An answer that gets lost is looked up, by the next push too,
     before anything is sent again. Raises PushRefused where Kaggle takes it not at all, or not whole.
     """
-    facts = json.loads(built.metadata.read_text(encoding="utf-8"))
-    text = built.bundle.text
+    facts, text = before.read(built.metadata), built.bundle.text
     is_preparation = metadata.is_preparation(config)
-    for objection in objections(
+    for objection in before.objections(
         facts, text, is_local=client.is_local, is_preparation=is_preparation
     ).values():
         raise objection
-    owner, _, slug = facts["id"].partition("/")
-    known = 0
+    owner, _, slug = facts.id.partition("/")
+    source_sha256, known = lookup.by_lines(text), 0
     if earlier := lookup.earlier(client, root / slug / runs.INTENT):
         run = runs.settle(root, *earlier, owner=owner, slug=slug, is_latest=not is_preparation)
         tell(f"{run.name} of an earlier push, whose answer was lost, is there")
-        if run.source_sha256 == lookup.by_lines(text):
+        if run.source_sha256 == source_sha256:
             return run
         known = run.version
+    with suppress(Refused, Unsettled):  # what Kaggle does not say before a push is no hindrance
+        if newest := lookup.newest(client, facts.id):
+            known = max(known, newest.version)
     run = Run(
         root / slug / runs.INTENT,
         owner,
         slug,
         version=0,
-        url=f"{client.web}/code/{facts['id']}",
+        url=f"{client.web}/code/{facts.id}",
         bundle_hash=built.bundle.bundle_hash,
         config=config.model_dump(mode="json"),
         requirements_sha256=runs.requirements_sha256(),
-        source_sha256=lookup.by_lines(text),
-        known=max(known, lookup.version_of(lookup.newest_or_none(client, facts["id"]))),
+        source_sha256=source_sha256,
+        known=known,
         note=note,
     )
     intent = runs.intend(root, run, sha256=built.bundle.sha256)
@@ -90,74 +90,65 @@ def push(
     except PushRefused:
         runs.forget(intent)
         raise
-    is_whole = not saved.dropped and f"{saved.owner}/{saved.slug}" == facts["id"].lower()
+    is_whole = not saved.dropped and f"{saved.owner}/{saved.slug}" == facts.id.lower()
     run = runs.settle(
         root, intent, saved.version, owner=owner, slug=saved.slug, is_latest=is_whole and not is_preparation
     )  # the latest run is one with a submission to come
     if not is_whole:
-        raise _incomplete(run, facts["id"], saved.dropped)
+        raise _incomplete(run, facts.id, saved.dropped)
     return run
 
 
-def _save(client: Client, facts: dict[str, Any], text: str, config: Config, intent: Run) -> lookup.Saved:
+def _save(client: Client, facts: Facts, text: str, config: Config, intent: Run) -> Saved:
     """Send the push until an answer settles it, and never while an earlier attempt may have arrived."""
-    asked = {kind: list(facts[f"{kind}_sources"]) for kind in SOURCES}
-    minutes = config.run.time_limit_minutes
-    names = ("language", "kernel_type", "is_private", "enable_gpu", "enable_internet", "machine_shape")
+    asked = facts.sources
+    others = {"id", "title", *(f"{kind}_sources" for kind in asked)}
+    seconds = int(config.run.time_limit_minutes * 60) + SESSION_SPARE_SECONDS
     fields = {
-        "slug": facts["id"],
-        "new_title": facts["title"],
+        **facts.model_dump(exclude=others, exclude_none=True),
+        **{f"{kind}_data_sources": names for kind, names in asked.items()},
+        "slug": facts.id,
+        "new_title": facts.title,
         "text": text,
-        "session_timeout_seconds": min(int(minutes * 60) + SESSION_SPARE_SECONDS, LONGEST_SESSION_SECONDS),
-        **{
-            name: facts[name]
-            for name in (*names, "docker_image", "docker_image_pinning_type")
-            if facts.get(name) is not None
-        },
-        **{f"{kind}_data_sources": sources for kind, sources in asked.items()},
+        "session_timeout_seconds": min(seconds, LONGEST_SESSION_SECONDS),
     }
 
-    def attempt() -> lookup.Saved:
+    def found(otherwise: KaggleError | PushRefused) -> Saved:
+        if saved := lookup.look_up(client, facts.id, intent, asked):
+            return saved
+        raise otherwise
+
+    def attempt() -> Saved:
         try:
             answer = client.call("SaveKernel", patient=False, **fields)
         except Unsettled as error:
             if error.is_busy:
                 raise
-            saved = lookup.look_up(client, facts["id"], intent, asked)
-            if saved is None:
-                raise
-            return saved
+            return found(error)
         except Refused as refused:
-            raise _explained(
-                f"{refused.reason or refused.message} {refused.kind}".strip(), facts["id"]
-            ) from None
+            reason = f"{refused.reason or refused.message} {refused.kind}".strip()
+            raise _explained(reason, facts.id) from None
         if answer.error:
-            raise _explained(answer.error, facts["id"])
-        dropped = {kind: getattr(answer, f"invalid_{kind}_sources") for kind in asked}
-        ref = re.search(r"([a-z0-9-]+)/([a-z0-9-]+)$", answer.ref.strip("/").lower())
-        owner, slug = ref.groups() if ref else facts["id"].lower().split("/")
+            raise _explained(answer.error, facts.id)
         if (answer.version_number or 0) < 1:
-            saved = lookup.look_up(client, facts["id"], intent, asked)
-            if saved is None:
-                raise PushRefused("Kaggle's answer names no version", hint=intent.url)
-            return saved
-        return lookup.Saved(answer.version_number, owner, slug, lookup.named(dropped, asked))
+            return found(PushRefused("Kaggle's answer names no version", hint=intent.url))
+        ref = re.search(r"([a-z0-9-]+)/([a-z0-9-]+)$", answer.ref.strip("/").lower())
+        owner, slug = ref.groups() if ref else facts.id.lower().split("/")
+        dropped = {kind: getattr(answer, f"invalid_{kind}_sources") for kind in asked}
+        return Saved(answer.version_number, owner, slug, lookup.named(dropped, asked))
 
     return client.patiently(attempt)
 
 
 def _explained(reason: str, ref: str) -> PushRefused:
-    hint = next((hint for word, hint in _HINTS.items() if word in reason.lower()), "make doctor")
+    hint = next(hint for words, hint in _HINTS.items() if re.search(words, reason.lower()))
     return PushRefused(f"Kaggle refuses the push of {ref}: {reason}", hint=hint.replace("{ref}", ref))
 
 
 def _incomplete(run: Run, wanted: str, dropped: dict[str, list[str]]) -> PushRefused:
     """Return the refusal of a version that runs, but not as it was asked to."""
     causes = [
-        f"{kind} {name!r} was dropped ({SOURCES[kind][1]})"
-        for kind, names in dropped.items()
-        for name in names
+        f"{kind} {name!r} was dropped ({SOURCES[kind][1]})" for kind in dropped for name in dropped[kind]
     ] or [f"Kaggle filed it as {run.owner}/{run.slug} and not as {wanted}"]
-    return PushRefused(
-        f"{run.name} runs, but {'; '.join(causes)}", hint=f"make stop RUN={run.name}, then make doctor"
-    )
+    hint = f"make stop RUN={run.name}, then make doctor"
+    return PushRefused(f"{run.name} runs, but {'; '.join(causes)}", hint=hint)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 from kit.bundle import metadata
 from kit.config import Config, load, override
@@ -24,8 +23,7 @@ RERUN_SPARE_MINUTES, RERUN_SPARE_PART = 15.0, 0.2
 def resume(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Config:
     """Return the settings of `run` going on where it stopped; `dataset` holds its output instead of Kaggle.
 
-    Raises InputInvalid where the pulled output says that nothing is left to do, or that Kaggle cannot attach
-    it.
+    Raises InputInvalid where nothing is left to do, or Kaggle cannot attach the pulled output.
     """
     ended = runs.read_json(run.folder / "run.json").get("ended", "")
     if ended and not (run.folder / "members").is_dir():
@@ -33,12 +31,15 @@ def resume(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Con
             f"{run.name} ended as {ended!r} and left nothing to go on from",
             hint=f"make push FROM={run.name}, which only answers",
         )
-    if not dataset and _has_failed(run.folder):
-        handle = _describe_dataset(run)
+    if not dataset and runs.read_json(run.folder / "pull.json").get("status", "COMPLETE") != "COMPLETE":
+        # What `kaggle datasets create` asks for is left beside the pulled output.
+        slug = f"{run.slug}-v{run.version}-output"
+        description = {"id": f"{run.owner}/{slug}", "title": slug, "licenses": [{"name": "other"}]}
+        runs.write_json(run.folder / "dataset-metadata.json", description)
         raise InputInvalid(
             f"{run.name} failed, and Kaggle attaches the output of finished runs only",
             hint=f"kaggle datasets create --dir-mode zip -p {run.folder}, then "
-            f"make push RESUME={run.name} DATASET={handle}",
+            f"make push RESUME={run.name} DATASET={run.owner}/{slug}",
         )
     return _continued(run, "resume", overrides, dataset)
 
@@ -94,26 +95,12 @@ def _prepared(run: Run) -> list[str]:
 def _continued(run: Run, how: str, overrides: Sequence[str], dataset: str) -> Config:
     config = load(run.config, where=f"{run.folder / 'push.json'}")
     section, own = ("dataset_sources", dataset) if dataset else ("kernel_sources", f"{run.owner}/{run.slug}")
-    attached = [*getattr(config.kernel, section), own]
     settings = {
         "run.resume": "",
         "run.adapters_from": "",
         f"run.{how}": run.bundle_hash,
-        f"kernel.{section}": list(dict.fromkeys(attached)),
+        f"kernel.{section}": list(dict.fromkeys([*getattr(config.kernel, section), own])),
     }
     return override(
         config, [*(f"{name}={json.dumps(value)}" for name, value in settings.items()), *overrides]
     )
-
-
-def _has_failed(folder: Path) -> bool:
-    return str(runs.read_json(folder / "pull.json").get("status", "COMPLETE")) != "COMPLETE"
-
-
-def _describe_dataset(run: Run) -> str:
-    """Leave what `kaggle datasets create` asks for beside the pulled output; return the dataset's handle."""
-    slug = f"{run.slug}-v{run.version}-output"
-    handle = f"{run.owner}/{slug}"
-    description = {"id": handle, "title": slug, "licenses": [{"name": "other"}]}
-    runs.write_json(run.folder / "dataset-metadata.json", description)
-    return handle

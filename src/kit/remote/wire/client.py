@@ -9,7 +9,7 @@ import random
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -65,6 +65,15 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
     wall: Callable[[], float] = time.time
     """Seconds since 1970, for what Kaggle dates."""
+
+    def rounds(self, seconds: float, *, first: float = 5.0, longest: float = 60.0) -> Iterator[float]:
+        """Yield how long the pause after this round is, growing; 0 for the last, once `seconds` are over."""
+        started, pause = self.now(), first
+        while self.now() - started <= seconds:
+            yield pause
+            self.sleep(pause)
+            pause = min(pause * 1.5, longest)
+        yield 0.0
 
 
 class Client:
@@ -214,10 +223,7 @@ class Client:
         request = kind.from_dict({names[name]: value for name, value in fields.items()})
         with self.explained(method):
             return self._session.post(
-                f"{self._api}/v1/{service}/{method}",
-                json=request.to_dict(),
-                auth=sign,
-                stream=True,
+                f"{self._api}/v1/{service}/{method}", json=request.to_dict(), auth=sign, stream=True
             )
 
     def _object(self, method: str, response: requests.Response, needs: str = "") -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import requests
 
@@ -34,27 +33,28 @@ def live(client: Client, answer: requests.Response) -> Iterator[Chunk | None]:
 
     Raises Unsettled where it is cut.
     """
-    if "text/event-stream" not in answer.headers.get("Content-Type", ""):
-        body = b"".join(_bounded(client, answer))
-        if not body.strip() or transfer.is_page(body):
-            return
-        yield from stored(_text(body))
-        yield None
-        return
+    is_stream = "text/event-stream" in answer.headers.get("Content-Type", "")
     data: list[bytes] = []
-    for line in _lines(client, answer):
+    for line in _lines(client, answer, is_whole=not is_stream):
+        if not is_stream:
+            data.append(line)
+            continue
         name, _, value = line.partition(b":")
         if name == b"data":
             data.append(value.removeprefix(b" "))
         if line or not data:
             yield Chunk("", "")
             continue
-        text = _text(b"\n".join(data))
+        text = _text(data)
         data.clear()
         if text == END_OF_LOG:
             yield None
             return
         yield _chunk(_parsed(text), text)
+    text = _text(data)
+    if not is_stream and text.strip() and not transfer.is_page(text[:1024].encode()):
+        yield from stored(text)
+        yield None
 
 
 def stored(log: str) -> Iterator[Chunk]:
@@ -85,12 +85,12 @@ def text(log: str) -> str:
     return "".join(chunk.text for chunk in paired(stored(log)) if chunk is not None)
 
 
-def _lines(client: Client, answer: requests.Response) -> Iterator[bytes]:
-    """Yield the lines of a stream as soon as they are whole."""
+def _lines(client: Client, answer: requests.Response, *, is_whole: bool) -> Iterator[bytes]:
+    """Yield the lines of a body as soon as they have come, or all of it at once where `is_whole`."""
     rest: list[bytes] = []
     size = 0
     for piece in transfer.pieces(client, answer, "the log"):
-        *whole, last = piece.split(b"\n")
+        *whole, last = [piece] if is_whole else piece.split(b"\n")
         for line in whole:
             yield b"".join((*rest, line)).rstrip(b"\r")
             rest.clear()
@@ -98,19 +98,12 @@ def _lines(client: Client, answer: requests.Response) -> Iterator[bytes]:
         rest.append(last)
         size += len(last)
         if size > LARGEST_BYTES:
-            raise Unsettled("Kaggle sends a line of the log without an end")
-
-
-def _bounded(client: Client, answer: requests.Response) -> Iterator[bytes]:
-    size = 0
-    for piece in transfer.pieces(client, answer, "the log"):
-        size += len(piece)
-        if size > LARGEST_BYTES:
             raise Unsettled("Kaggle sends a log without an end")
-        yield piece
+    if size:
+        yield b"".join(rest)
 
 
-def _chunk(found: Any, otherwise: str) -> Chunk:
+def _chunk(found: object, otherwise: str) -> Chunk:
     """Return what an entry of the log says, whatever its shape; `otherwise` where it is no entry."""
     if not isinstance(found, dict):
         return Chunk("stdout", found if isinstance(found, str) else otherwise)
@@ -118,12 +111,12 @@ def _chunk(found: Any, otherwise: str) -> Chunk:
     return Chunk(str(found.get("stream_name", "stdout")), data if isinstance(data, str) else json.dumps(data))
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
 
-def _text(body: bytes) -> str:
-    return body.decode("utf-8", "replace")
+def _text(lines: list[bytes]) -> str:
+    return b"\n".join(lines).decode("utf-8", "replace")

@@ -1,12 +1,17 @@
-"""Ask how the session of one version stands. It neither waits nor reads logs."""
+"""Ask how the session of one version stands and what it left, with fresh links. It neither waits nor saves.
+
+What Kaggle lists is a hint; what the kernel wrote is proof.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
+from kit.outputs import MANIFEST
 from kit.remote.runs import Run
-from kit.remote.wire import listing, transfer
+from kit.remote.wire import transfer
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused
 
@@ -14,6 +19,7 @@ ENDED = frozenset({"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED"})
 """States that never change again."""
 _ON = frozenset({"QUEUED", "RUNNING", "CANCEL_REQUESTED", "NEW_SCRIPT"})
 UNKNOWN = "UNKNOWN"
+RECORD = "run.json"
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,25 @@ class Status:
         return f"{word}: {self.failure}" if self.failure else word
 
 
+@dataclass(frozen=True)
+class Listing:
+    """What Kaggle holds of a version now: links by name, and the log as it is stored."""
+
+    links: dict[str, str]
+    log: str
+
+    @property
+    def has_log(self) -> bool:
+        return self.log.strip() not in ("", "[]")
+
+
+class Record(BaseModel):
+    """What a run.json says of its run, as far as the way home needs it."""
+
+    bundle_hash: str = ""
+    ended: str = ""
+
+
 def status(client: Client, run: Run, *, patient: bool = True) -> Status:
     """Return how this version stands: UNKNOWN, with the reason, where Kaggle does not say.
 
@@ -53,14 +78,28 @@ def status(client: Client, run: Run, *, patient: bool = True) -> Status:
                 raise
             # Some say that this call takes no version: then its answer is about the newest one.
             newest = {name: value for name, value in run.pinned.items() if name != "version_label"}
-            found = _ask_newest(client, run, newest)
-            if found is None:
-                raise
-            return found
+            found = _ask(client, newest, patient=False)
+            kernel = client.call("GetKernel", needs="metadata", patient=False, **newest)
+            return found if kernel.metadata.current_version_number == run.version else _unknown(refused)
     except CredentialsInvalid:
         raise
     except KaggleError as error:
-        return Status(UNKNOWN, error.message)
+        return _unknown(error)
+
+
+def outputs(client: Client, run: Run) -> Listing:
+    """Return every output's newest link and the log; raises Refused and Unsettled."""
+    pages = client.pages("ListKernelSessionOutput", "files", **run.pinned)
+    files = [file for page in pages for file in page.files or () if file.file_name]
+    return Listing({str(file.file_name): str(file.url) for file in files}, str(pages[0].log or ""))
+
+
+def record_of(body: bytes) -> Record:
+    """Return what the bytes of a run.json say; nothing where they are none."""
+    try:
+        return Record.model_validate_json(body)
+    except ValidationError:
+        return Record()
 
 
 def by_outputs(client: Client, run: Run) -> Status | None:
@@ -68,16 +107,16 @@ def by_outputs(client: Client, run: Run) -> Status | None:
 
     Raises Refused, Unsettled and LinkStale.
     """
-    found = listing.outputs(client, run)
-    if not found.is_proved:
+    links = outputs(client, run).links
+    if RECORD not in links or MANIFEST not in links:
         return None
-    record = listing.parsed(transfer.read(client, found.links[listing.RECORD], listing.RECORD))
-    if record.get("bundle_hash") != run.bundle_hash or not (ended := str(record.get("ended", ""))):
+    record = record_of(transfer.read(client, links[RECORD], RECORD))
+    if record.bundle_hash != run.bundle_hash or not record.ended:
         return None
-    return Status("COMPLETE") if ended == "complete" else Status("ERROR", ended)
+    return Status("COMPLETE") if record.ended == "complete" else Status("ERROR", record.ended)
 
 
-def _ask(client: Client, fields: dict[str, Any], *, patient: bool) -> Status:
+def _ask(client: Client, fields: dict[str, str], *, patient: bool) -> Status:
     answer = client.call("GetKernelSessionStatus", patient=patient, **fields)
     name = str(getattr(answer.status, "name", ""))
     if name not in ENDED | _ON:
@@ -85,13 +124,5 @@ def _ask(client: Client, fields: dict[str, Any], *, patient: bool) -> Status:
     return Status(name, str(answer.failure_message or ""))
 
 
-def _ask_newest(client: Client, run: Run, newest: dict[str, Any]) -> Status | None:
-    """Return how the newest version stands, None where that is not `run` or cannot be known."""
-    try:
-        found = _ask(client, newest, patient=False)
-        kernel = client.call("GetKernel", patient=False, **newest)
-        return found if kernel.metadata.current_version_number == run.version else None
-    except CredentialsInvalid:
-        raise
-    except (KaggleError, AttributeError):
-        return None
+def _unknown(error: KaggleError) -> Status:
+    return Status(UNKNOWN, error.message)

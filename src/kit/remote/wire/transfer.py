@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,36 +40,6 @@ class LinkStale(KaggleError):
     """A link gives a page or an error where a file is due; a new listing may give a link that works."""
 
 
-class _Part:
-    """An unfinished file and what a server must still agree to before it is continued."""
-
-    def __init__(self, path: Path, expected: Output | None) -> None:
-        self.path = path
-        self.validator = ""
-        # Without a hash to hold it against, a beginning that an earlier command left is of unknown origin.
-        if expected is None:
-            path.unlink(missing_ok=True)
-
-    @property
-    def size(self) -> int:
-        try:
-            return self.path.stat().st_size
-        except FileNotFoundError:
-            return 0
-
-    def headers(self) -> dict[str, str]:
-        # Packed on the way, a body would have another length than the file.
-        headers = {"Accept-Encoding": "identity"}
-        if size := self.size:
-            headers |= {"Range": f"bytes={size}-"}
-            headers |= {"If-Range": self.validator} if self.validator else {}
-        return headers
-
-    def forget(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self.validator = ""
-
-
 def fetch(
     client: Client,
     open_link: Open,
@@ -85,17 +56,16 @@ def fetch(
     continued as long as it gains ground. Raises Unsettled where it does not or has other bytes, LinkStale for
     a web page, Refused for a link that is refused, KitError for a disk that refuses.
     """
-    unfinished = _Part(part, expected)
-
-    def attempt() -> Output:
-        return _attempt(client, open_link, path, unfinished, expected, limit, tell)
-
+    # Without a hash to hold it against, a beginning that an earlier command left is of unknown origin.
+    if expected is None:
+        part.unlink(missing_ok=True)
+    transfer = _Transfer(client, path, part, expected, expected.bytes if expected else limit, tell)
     while True:
-        before = unfinished.size
+        before = transfer.size
         try:
-            return client.patiently(attempt)
+            return client.patiently(lambda: transfer.attempt(open_link))
         except Unsettled:
-            if unfinished.size - before < SLOWEST_BYTES:
+            if transfer.size - before < SLOWEST_BYTES:
                 raise
 
 
@@ -130,120 +100,123 @@ def require_space(folder: Path, wanted: int) -> None:
         raise KitError(f"{folder}: {wanted:,} bytes are to come, {free:,} are free", hint="df -h")
 
 
-def _attempt(
-    client: Client,
-    open_link: Open,
-    path: Path,
-    part: _Part,
-    expected: Output | None,
-    limit: int,
-    tell: Callable[[str], None],
-) -> Output:
-    try:
-        answer = open_link(part.headers())
-    except Refused as refused:
-        if refused.status != 416:
-            raise
-        part.forget()
-        raise Unsettled(f"{path.name} cannot be continued") from None
-    with closing(answer):
-        start, announced = _start(answer, part), _announced(answer)
-        # A file that is itself packed may be labelled so; then its own length is announced.
-        is_packed = "Content-Encoding" in answer.headers and not (expected and announced == expected.bytes)
-        body = pieces(client, answer, path.name, unpack=is_packed)
-        limit = expected.bytes if expected else limit
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with part.path.open("ab" if start else "wb") as file:
-                _copy(client, body, file, path.name, start=start, limit=limit, tell=tell)
-        except OSError as error:
-            part.forget()
-            raise KitError(f"{path} cannot be written: {error.strerror}", hint="df -h") from error
-        except Unsettled:
-            if is_packed:  # where to go on is not known in unpacked bytes
-                part.forget()
-            raise
-    if part.size > limit and expected is None:
-        part.forget()
-        raise KaggleError(f"{path.name} has more than {limit:,} bytes", hint="its page on Kaggle")
-    if not is_packed and part.size <= limit and announced not in (None, part.size - start):
-        raise Unsettled(f"{path.name} came with {part.size - start:,} of {announced:,} bytes")
-    return _proved(path, part, expected)
-
-
-def _start(answer: requests.Response, part: _Part) -> int:
-    """Return where the body of an answer begins: where the part ends, or at the beginning."""
-    if answer.status_code not in (200, 206):
-        raise Unsettled(f"{part.path.name}: the link answers with status {answer.status_code}")
-    start = part.size if answer.status_code == 206 else 0
-    span = re.match(r"bytes ([0-9]{1,19})-", answer.headers.get("Content-Range", ""))
-    if answer.status_code == 206 and (not start or span is None or int(span[1]) != start):
-        part.forget()
-        raise Unsettled(f"{part.path.name}: another part of the file came than was asked for")
-    etag = answer.headers.get("ETag", "")
-    part.validator = answer.headers.get("Last-Modified", "") if not etag or etag.startswith("W/") else etag
-    return start
-
-
-def _copy(
-    client: Client,
-    body: Iterator[bytes],
-    file: BinaryIO,
-    name: str,
-    *,
-    start: int,
-    limit: int,
-    tell: Callable[[str], None],
-) -> None:
-    """Write a body, watching its length, its speed and the room on the disk."""
-    now = client.clock.now
-    begun = told = window = now()
-    received, at_window = start, start
-    for piece in body:
-        if received + len(piece) > limit:
-            # Enough to see that it is too long, and whether it is a web page.
-            file.write(piece[: max(limit + 1, 1024) - received])
-            return
-        file.write(piece)
-        received += len(piece)
-        moment = now()
-        if moment - told >= TELL_SECONDS:
-            told = moment
-            speed = (received - start) / (moment - begun) / 1e6
-            tell(f"{name}: {received / 1e6:,.0f} MB at {speed:,.1f} MB/s")
-            if shutil.disk_usage(file.name).free < SPARE_BYTES:
-                raise OSError(28, "No space left on device")
-        if moment - window >= WINDOW_SECONDS:
-            if received - at_window < SLOWEST_BYTES:
-                raise Unsettled(
-                    f"{name} comes with {received - at_window:,} bytes in {moment - window:.0f} s"
-                )
-            window, at_window = moment, received
-
-
-def _proved(path: Path, part: _Part, expected: Output | None) -> Output:
-    """Give a whole part its name, or forget it."""
-    holds = Output(part.size, sha256_of(part.path))
-    if holds != expected:
-        with part.path.open("rb") as file:
-            looks_like_page = is_page(file.read(1024))
-        if looks_like_page and (expected is not None or path.suffix.lower() not in (".html", ".htm")):
-            part.forget()
-            raise LinkStale(f"{path.name}: Kaggle sends a web page in its place", hint="make pull")
-        if expected is not None:
-            part.forget()
-            raise Unsettled(f"{path.name} came with {holds.bytes:,} bytes, not with what the kernel wrote")
-    part.path.replace(path)
-    return holds
-
-
-def _announced(answer: requests.Response) -> int | None:
-    """Return the length that an answer announces, None where it announces none that can be read."""
-    length = answer.headers.get("Content-Length", "")
-    return int(length) if re.fullmatch("[0-9]{1,19}", length) else None
-
-
 def is_page(body: bytes) -> bool:
     """Tell a web page by its first words."""
     start = body[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return start.startswith((b"<!doctype html", b"<html"))
+
+
+@dataclass
+class _Transfer:
+    """An unfinished file, and what a server must still agree to before it is continued."""
+
+    client: Client
+    path: Path
+    part: Path
+    expected: Output | None
+    limit: int
+    tell: Callable[[str], None]
+    validator: str = ""
+
+    @property
+    def size(self) -> int:
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def attempt(self, open_link: Open) -> Output:
+        # Packed on the way, a body would have another length than the file.
+        headers = {"Accept-Encoding": "identity"}
+        if size := self.size:
+            headers |= {"Range": f"bytes={size}-"} | ({"If-Range": self.validator} if self.validator else {})
+        try:
+            answer = open_link(headers)
+        except Refused as refused:
+            if refused.status != 416:
+                raise
+            raise self._afresh(Unsettled(f"{self.path.name} cannot be continued")) from None
+        with closing(answer):
+            start = self._start(answer)
+            length = answer.headers.get("Content-Length", "")
+            announced = int(length) if re.fullmatch("[0-9]{1,19}", length) else None
+            # A file that is itself packed may be labelled so; then its own length is announced.
+            is_its_length = self.expected is not None and announced == self.expected.bytes
+            is_packed = "Content-Encoding" in answer.headers and not is_its_length
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with self.part.open("ab" if start else "wb") as file:
+                    self._copy(pieces(self.client, answer, self.path.name, unpack=is_packed), file, start)
+            except OSError as error:
+                text = f"{self.path} cannot be written: {error.strerror}"
+                raise self._afresh(KitError(text, hint="df -h")) from error
+            except Unsettled as error:
+                # Where to go on is not known in unpacked bytes.
+                raise self._afresh(error) if is_packed else error from None
+        if self.size > self.limit and self.expected is None:
+            text = f"{self.path.name} has more than {self.limit:,} bytes"
+            raise self._afresh(KaggleError(text, hint="its page on Kaggle"))
+        came = self.size - start
+        if not is_packed and self.size <= self.limit and announced not in (None, came):
+            raise Unsettled(f"{self.path.name} came with {came:,} of {announced:,} bytes")
+        return self._proved()
+
+    def _afresh(self, error: KitError) -> KitError:
+        """Forget the part, and return the error to raise."""
+        self.part.unlink(missing_ok=True)
+        self.validator = ""
+        return error
+
+    def _start(self, answer: requests.Response) -> int:
+        """Return where the body of an answer begins: where the part ends, or at the beginning."""
+        if answer.status_code not in (200, 206):
+            raise Unsettled(f"{self.path.name}: the link answers with status {answer.status_code}")
+        start = self.size if answer.status_code == 206 else 0
+        span = re.match(r"bytes ([0-9]{1,19})-", answer.headers.get("Content-Range", ""))
+        if answer.status_code == 206 and (not start or span is None or int(span[1]) != start):
+            raise self._afresh(
+                Unsettled(f"{self.path.name}: another part of the file came than was asked for")
+            )
+        etag = answer.headers.get("ETag", "")
+        is_weak = not etag or etag.startswith("W/")
+        self.validator = answer.headers.get("Last-Modified", "") if is_weak else etag
+        return start
+
+    def _copy(self, body: Iterator[bytes], file: BinaryIO, start: int) -> None:
+        """Write a body, watching its length, its speed and the room on the disk."""
+        now, name = self.client.clock.now, self.path.name
+        begun = told = window = now()
+        received, at_window = start, start
+        for piece in body:
+            if received + len(piece) > self.limit:
+                # Enough to see that it is too long, and whether it is a web page.
+                file.write(piece[: max(self.limit + 1, 1024) - received])
+                return
+            file.write(piece)
+            received += len(piece)
+            moment = now()
+            if moment - told >= TELL_SECONDS:
+                told = moment
+                speed = (received - start) / (moment - begun) / 1e6
+                self.tell(f"{name}: {received / 1e6:,.0f} MB at {speed:,.1f} MB/s")
+                if shutil.disk_usage(file.name).free < SPARE_BYTES:
+                    raise OSError(28, "No space left on device")
+            if moment - window >= WINDOW_SECONDS:
+                gained = received - at_window
+                if gained < SLOWEST_BYTES:
+                    raise Unsettled(f"{name} comes with {gained:,} bytes in {moment - window:.0f} s")
+                window, at_window = moment, received
+
+    def _proved(self) -> Output:
+        """Give a whole part its name, or forget it."""
+        holds, name = Output(self.size, sha256_of(self.part)), self.path.name
+        if holds != self.expected:
+            with self.part.open("rb") as file:
+                looks_like_page = is_page(file.read(1024))
+            may_be_page = self.expected is None and self.path.suffix.lower() in (".html", ".htm")
+            if looks_like_page and not may_be_page:
+                raise self._afresh(
+                    LinkStale(f"{name}: Kaggle sends a web page in its place", hint="make pull")
+                )
+            if self.expected is not None:
+                text = f"{name} came with {holds.bytes:,} bytes, not with what the kernel wrote"
+                raise self._afresh(Unsettled(text))
+        self.part.replace(self.path)
+        return holds
