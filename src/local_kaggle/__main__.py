@@ -82,7 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--starts-in", choices=("working", "src"), help="the kernels' first folder")
     add("--replace-earlier", action="store_true", dest="replaces_earlier_session", help="at a second push")
     add("--no-status-labels", action="store_false", dest="labels_on_status", help="refuse them")
-    add("--python", type=Path, help="the kernels' interpreter; by default this one")
     add("--wheels", type=_folder, help="each kernel starts in an empty environment whose pip reads here")
     add("--parent", type=int, default=0, metavar="PID", help="stop when this process, the parent, ends")
     add("--user")

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from local_kaggle.server import Server
 
 BODY_LIMIT_BYTES = 1 << 28
-BODY_SECONDS = 60.0
 
 
 class Connection(BaseHTTPRequestHandler):
@@ -90,15 +89,10 @@ class Connection(BaseHTTPRequestHandler):
             raise Refused(400, "The length of the body makes no sense.")
         if len(lengths[0]) > 15 or int(lengths[0]) > BODY_LIMIT_BYTES:
             raise Refused(413, f"A body has at most {BODY_LIMIT_BYTES} bytes.")
-        body, deadline = bytearray(), time.monotonic() + BODY_SECONDS
-        while len(body) < int(lengths[0]):
-            if time.monotonic() > deadline:
-                raise Refused(408, "The body came too slowly.")
-            part = self.rfile.read1(int(lengths[0]) - len(body))
-            if not part:
-                raise ConnectionAbortedError
-            body += part
-        return bytes(body)
+        body = self.rfile.read(int(lengths[0]))
+        if len(body) < int(lengths[0]):
+            raise ConnectionAbortedError
+        return body
 
     def unknown(self) -> None:
         self.kaggle.unknown_requests.append(f"{self.command} {self.path}")

@@ -155,10 +155,8 @@ class Handler(Connection):
         if self.is_lost():
             return
         received = path.stat().st_size
-        if received == total:
-            self.send(200, b"{}")
-        else:
-            self.send(308, b"", {"Range": f"bytes=0-{received - 1}"} if received else {})
+        so_far = {"Range": f"bytes=0-{received - 1}"} if received else {}
+        self.send(*((200, b"{}") if received == total else (308, b"", so_far)))
 
     def _log(self, log: LogOf) -> None:
         """Send the log of a session: as it grows, or at once as an array when the session has ended."""
@@ -181,7 +179,6 @@ class Handler(Connection):
     def _stream(self, version: Version) -> None:
         """Send events as they come, until END_OF_LOG, the armed cut or a long silence."""
         state = self.kaggle.state
-        silent = state.settings.profile.silent_log
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
@@ -191,7 +188,7 @@ class Handler(Connection):
         sent = 0
 
         def has_news() -> bool:
-            unread = len(state.log(version)) > sent and not silent
+            unread = len(state.log(version)) > sent and not state.settings.profile.silent_log
             return unread or version.is_terminal or state.closing
 
         while sent != cut_after:

@@ -15,7 +15,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Profile:
-    """One behaviour; each field may be changed alone with `dataclasses.replace`."""
+    """One behaviour."""
 
     name: str = "observed"
     writes_defaults: bool = False
@@ -29,21 +29,16 @@ class Profile:
     status_after_seconds: float = 2.0
     """After a push the status is 404 for this long."""
     labels_on_status: bool = True
-    """Whether the status call takes a version label."""
     refusal_leaves_shell: bool = True
     """A refused first push leaves a kernel without a version, which blocks its slug until it is deleted."""
     replaces_earlier_session: bool = False
-    """Whether a second push to a slug stops the session of the first."""
     queued_log: Literal["wait", "empty", "end", "404", "429"] = "empty"
-    """The log stream of a queued session: wait for its start, or answer at once."""
     silent_log: bool = False
-    """A live log stream says nothing until the session ends."""
     runner_lines: bool = True
     """Every log ends with what Kaggle's own conversion to HTML says."""
     trailing_seconds: float = 1.0
     """The session stays RUNNING for this long after the script has ended."""
     log_after_seconds: float = 1.5
-    """The log is empty for this long after the end."""
     dataset_after_seconds: float = 2.0
     """A new dataset is denied for this long."""
     names_container: bool = True
@@ -67,18 +62,10 @@ class Profile:
 
 OBSERVED = Profile()
 GENTLE = Profile(
-    name="gentle",
-    writes_defaults=True,
-    error_envelope=False,
-    forbids_bad_bearer=False,
-    true_file_list=True,
-    refusal_leaves_shell=False,
-    queued_log="wait",
-    runner_lines=False,
-    attaches_pages=False,
-    starts_in="src",
+    name="gentle", writes_defaults=True, error_envelope=False, forbids_bad_bearer=False, true_file_list=True,
+    refusal_leaves_shell=False, queued_log="wait", runner_lines=False, attaches_pages=False, starts_in="src",
     layout="2026",
-).without_waiting()
+).without_waiting()  # fmt: skip
 PROFILES: Mapping[str, Profile] = {profile.name: profile for profile in (OBSERVED, GENTLE)}
 
 
@@ -116,7 +103,7 @@ class Settings:
     """Folder of wheels: every session starts in an empty environment whose pip installs from here only."""
     time_limit_seconds: float = 12 * 3600
     parallel_sessions: int = 2
-    """Sessions that run at once on this machine; more wait as QUEUED."""
+    """More wait as QUEUED."""
     gpu_quota_seconds: int = 30 * 3600
     gpu_seconds_used: int = 0
     """GPU time that counts as used this week before any session of this server."""

@@ -28,7 +28,6 @@ SOURCE_LIMIT_BYTES = 1 << 20
 GPU_SESSION_LIMIT = 2
 CPU_SESSION_LIMIT = 5
 
-_TIMED_OUT = "Your notebook was stopped because it exceeded the max allowed execution duration."
 RUNNER_LINES = r"""/usr/local/lib/python3.12/site-packages/mistune.py:435: SyntaxWarning: invalid escape sequence '\|'
   cells[i][c] = re.sub('\\\\\|', '|', cell)
 /usr/local/lib/python3.12/site-packages/nbconvert/filters/filter_links.py:36: SyntaxWarning: invalid escape sequence '\_'
@@ -38,7 +37,14 @@ RUNNER_LINES = r"""/usr/local/lib/python3.12/site-packages/mistune.py:435: Synta
 """  # noqa: E501 - as they come
 _PAGES = ("__script__.py", "__script__.ipynb", "__results__.html", "__output__.json", "custom.css")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+_TIMED_OUT = "Your notebook was stopped because it exceeded the max allowed execution duration."
 _NOT_RUN = "The local Kaggle could not run the script; its own output says why."
+_ENDS = {
+    0: ("COMPLETE", ""),
+    None: ("ERROR", _NOT_RUN),
+    following.TIMED_OUT: ("CANCEL_ACKNOWLEDGED", _TIMED_OUT),
+}
+"""Status and message by the exit status; None where the script was never run to an end."""
 
 
 class Sessions:
@@ -178,10 +184,9 @@ class Sessions:
         """Wait for a slot, run the script, keep what it left."""
         state, stop = self._state, self._stops[version.session_id]
         exit_status: int | None = None
-        while not self._slots.acquire(timeout=0.05):
-            if stop.is_set():
-                self._end(version, None)
-                return
+        has_slot = False
+        while not has_slot and not stop.is_set():
+            has_slot = self._slots.acquire(timeout=0.05)
         try:
             with state.changed:
                 if not stop.is_set():
@@ -195,7 +200,8 @@ class Sessions:
                 )
                 stop.wait(state.settings.profile.trailing_seconds)
         finally:
-            self._slots.release()
+            if has_slot:
+                self._slots.release()
             self._end(version, exit_status)
 
     def execute(
@@ -249,7 +255,7 @@ class Sessions:
         return exit_status
 
     def _end(self, version: Version, exit_status: int | None) -> None:
-        """Record how the session ended; `exit_status` is None when the script was never run to an end."""
+        """Keep what the session left and record how it ended."""
         state = self._state
         folder = state.folder(version)
         working = folder / "machine" / "kaggle" / "working"
@@ -262,17 +268,10 @@ class Sessions:
             log = state.live_logs.pop(version.session_id)
             (folder / "log.json").write_text(json.dumps(log), encoding="utf-8")
             version.ended = time.time()
+            failed = ("ERROR", f"Your notebook failed with exit status {exit_status}.")
+            version.status, version.failure = _ENDS.get(exit_status, failed)
             if self._stops[version.session_id].is_set():
-                version.status = "CANCEL_ACKNOWLEDGED"
-            elif exit_status == following.TIMED_OUT:
-                version.status, version.failure = "CANCEL_ACKNOWLEDGED", _TIMED_OUT
-            elif exit_status:
-                version.status = "ERROR"
-                version.failure = f"Your notebook failed with exit status {exit_status}."
-            elif exit_status is None:
-                version.status, version.failure = "ERROR", _NOT_RUN
-            else:
-                version.status = "COMPLETE"
+                version.status, version.failure = "CANCEL_ACKNOWLEDGED", ""
             state.save()
 
 

@@ -9,7 +9,7 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from local_kaggle.sessions import Sessions
 from local_kaggle.state import Refused, State, Submission, Version
 
 SUBMISSION = "submission.csv"
-_KILLED = (-9, 128 + 9)
+_COMPUTE = "Notebook Exceeded Allowed Compute"
+_FAILED: Mapping[int | None, str] = {following.TIMED_OUT: "Notebook Timeout", -9: _COMPUTE, 128 + 9: _COMPUTE}
+_MALFORMED = {"ERROR": "Submission Format Error", "Evaluation Exception": "Submission Scoring Error"}
 
 
 def submit_file(state: State, token: str, description: str) -> Submission:
@@ -47,22 +49,23 @@ def submit_version(
     if not state.settings.notebooks_only:
         raise _not_allowed(" This competition does not accept Submissions from Notebooks.")
     _check_allowance(state)
+    push, slug = version.push, state.settings.slug
     output = state.folder(version) / "output" / file_name
     objections = (
         (not version.is_terminal, "The Notebook is still running."),
         (version.status != "COMPLETE", "The Notebook did not complete."),
-        (version.push.enable_internet, "Internet access must be turned off in the Notebook."),
-        ("P100" in version.push.machine_shape, "The P100 accelerator is not allowed."),
+        (push.enable_internet, "Internet access must be turned off in the Notebook."),
+        ("P100" in push.machine_shape, "The P100 accelerator is not allowed."),
         (
-            state.settings.slug not in version.push.competition_data_sources,
+            slug not in push.competition_data_sources,
             "The competition must be attached to the Notebook.",
         ),
         (file_name != SUBMISSION, f"The output file must be called {SUBMISSION}."),
         (not output.is_file(), "The output file was not found."),
     )
-    for applies, words in objections:
-        if applies:
-            raise _not_allowed(f" {words}")
+    words = next((words for applies, words in objections if applies), "")
+    if words:
+        raise _not_allowed(f" {words}")
     submission = _record(state, file_name, description, output.stat().st_size)
     sessions.start(submission.ref, lambda: _rerun(state, sessions, version, submission))
     return submission
@@ -80,10 +83,9 @@ def today(state: State) -> int:
 
 def poll(state: State, submission: Submission) -> Submission:
     """Give the submission as this poll sees it; the next poll may see more."""
-    with state.changed:
-        seen = dataclasses.replace(submission)
-        submission.polls_left = max(0, submission.polls_left - 1)
-        state.save()
+    seen = dataclasses.replace(submission)
+    submission.polls_left = max(0, submission.polls_left - 1)
+    state.save()
     return seen
 
 
@@ -105,12 +107,10 @@ def _check_allowance(state: State) -> None:
 
 
 def _record(state: State, file_name: str, description: str, total_bytes: int) -> Submission:
-    with state.changed:
-        submission = Submission(
-            state.next_id(), file_name, description, total_bytes, time.time(), state.settings.pending_polls
-        )
-        state.submissions.append(submission)
-        state.save()
+    now, polls = time.time(), state.settings.pending_polls
+    submission = Submission(state.next_id(), file_name, description, total_bytes, now, polls)
+    state.submissions.append(submission)
+    state.save()
     return submission
 
 
@@ -139,30 +139,21 @@ def _rerun(state: State, sessions: Sessions, version: Version, submission: Submi
             environment={"KAGGLE_IS_COMPETITION_RERUN": "1"},
         )
     finally:
-        points, error, reason = _verdict(
-            state, status, folder / "machine" / "kaggle" / "working" / SUBMISSION
-        )
+        points, error, reason = _verdict(state, status, folder / "machine/kaggle/working" / SUBMISSION)
         log: Sequence[object] = state.live_logs.pop(submission.ref)
         (folder / "log.json").write_text(json.dumps([*log, {"verdict": error, "reason": reason}]))
         shutil.rmtree(folder / "machine", ignore_errors=True)
         # A server that stops has not judged it; the next start says so.
         if not state.closing:
-            with state.changed:
-                submission.score, submission.error = points, error
-                state.save()
+            submission.score, submission.error = points, error
+            state.save()
 
 
 def _verdict(state: State, status: int | None, file: Path) -> tuple[float | None, str, str]:
     """Give the score, Kaggle's words, and what lies behind them."""
-    if status == following.TIMED_OUT:
-        return None, "Notebook Timeout", f"over {state.settings.rerun_limit_seconds} s"
-    if status in _KILLED:
-        return None, "Notebook Exceeded Allowed Compute", "killed"
     if status != 0:
-        return None, "Notebook Threw Exception", f"exit status {status}"
+        return None, _FAILED.get(status, "Notebook Threw Exception"), f"exit status {status}"
     if not file.is_file():
         return None, "Submission CSV Not Found", f"no {SUBMISSION}"
     points, reason = _scored(state, file)
-    kind = reason.partition(":")[0]
-    words = {"ERROR": "Submission Format Error", "Evaluation Exception": "Submission Scoring Error"}
-    return points, words.get(kind, reason), reason
+    return points, _MALFORMED.get(reason.partition(":")[0], reason), reason
