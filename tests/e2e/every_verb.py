@@ -49,8 +49,8 @@ STEPS = (
     (True, "compare", RUNS),
     (True, "blend", RUNS, "WEIGHTS=1 2"),
     (True, "sweep", "PRESET=tiny", "GRID=train.learning_rate=1e-3,5e-3", QUICK),
-    (False, "infer"),  # of which run? tests/remote/test_code_competition.py does these two
-    (False, "adapters", "RUN=none"),
+    (True, "adapters", "RUN=every-verb-tiny/v1"),
+    (True, "infer", "FROM=every-verb-tiny/v1"),
     (False, "stop", "RUN=v1"),  # nobody is there to ask
     (True, "stop", "RUN=v1", "YES=1"),
     (
