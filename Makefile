@@ -79,7 +79,7 @@ push: .venv/.home ## push the bundle to Kaggle and start it; PRESET=smoke first,
 	@$(PY) scripts/push.py
 
 .PHONY: adapters
-adapters: .venv/.home ## keep the adapters of RUN as a private dataset, for runs without internet
+adapters: .venv/.home ## keep the adapters of RUN, or what a failed one left, as a private dataset
 	@$(PY) scripts/adapters.py
 
 .PHONY: infer

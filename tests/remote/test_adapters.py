@@ -88,9 +88,20 @@ def test_only_what_the_run_wrote_is_sent(kaggle: Server, client: Client, trained
     assert "StartBlobUpload" not in kaggle.requests
 
 
+def test_a_killed_run_leaves_its_members(kaggle: Server, client: Client, trained: Run) -> None:
+    """Without its list of outputs they are taken as they came; RESUME attaches them."""
+    (trained.folder / "outputs.json").unlink()
+    (trained.folder / "pull.json").write_text('{"status": "ERROR"}')
+    (trained.folder / "members" / "seed-42").mkdir(parents=True)
+    (trained.folder / "members" / "seed-42" / "answers.json").write_text("{}")
+    folder = kaggle.state.root / "datasets" / keep(client, trained)
+    assert sorted(path.name for path in folder.rglob("*.json")) == ["answers.json", "run.json"]
+    assert resume.resume(trained).kernel.dataset_sources == (f"{USER}/{folder.name}",)
+
+
 def test_infer_is_the_same_run_without_internet(client: Client, trained: Run) -> None:
     """Its adapters are attached, every test row is asked, and the host's time is kept."""
-    with pytest.raises(KitError, match="are no dataset yet") as caught:
+    with pytest.raises(KitError, match="in no dataset yet") as caught:
         resume.infer(trained)
     assert caught.value.hint == "make adapters RUN=little-kernel-tiny/v1"
     handle = keep(client, trained)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -57,11 +56,10 @@ def test_a_run_with_nothing_left_to_do_is_not_resumed(run: Run) -> None:
 
 
 def test_a_failed_run_is_resumed_through_a_dataset(run: Run) -> None:
-    """What the upload asks for is left beside the output."""
+    """The one that make adapters has made of what it left."""
     (run.folder / "pull.json").write_text('{"status": "ERROR"}')
     with pytest.raises(InputInvalid, match="finished runs only") as caught:
         resume.resume(run)
-    assert caught.value.hint is not None
-    assert "DATASET=me/sentiment-t4x2-v3-output" in caught.value.hint
-    told = json.loads((run.folder / "dataset-metadata.json").read_text())
-    assert told["id"] == "me/sentiment-t4x2-v3-output"
+    assert caught.value.hint == "make adapters RUN=sentiment-t4x2/v3"
+    (run.folder / "adapters.json").write_text('{"dataset": "me/left"}')
+    assert resume.resume(run).kernel.dataset_sources == ("me/left",)

@@ -16,7 +16,7 @@ from kit.outputs import LOG_NAME
 ASIDE = "kaggle"
 """Folder of what Kaggle adds to a kernel's outputs, and of outputs with odd names."""
 OURS = (
-    *("push.json", "pull.json", LOG_NAME, "submission.json", "report.html", "dataset-metadata.json"),
+    *("push.json", "pull.json", LOG_NAME, "submission.json", "report.html", "adapters.json"),
     *(SCRIPT, PATCH, ASIDE),
 )
 KAGGLES = ("__script__.py", "__script__.ipynb", "__results__.html", "__output__.json", "custom.css")

@@ -1,4 +1,4 @@
-"""Keep a run's adapters as a private dataset of one's own, which a run without internet attaches.
+"""Keep a run's adapters, or what a failed one left, as a private dataset of one's own to attach.
 
 Kaggle attaches a kernel's newest output only, and a dataset's newest version: the dataset is named by a hash
 of its files, so that it never gets a second one.
@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kit.errors import InputInvalid, KitError
-from kit.files import sha256_of, write_json
+from kit.files import read_json, sha256_of, write_json
 from kit.outputs import MANIFEST, Output, read_manifest
 from kit.remote.runs import SCHEMA, Run
 from kit.remote.wire.client import Client
@@ -62,12 +62,35 @@ def keep(client: Client, run: Run, *, tell: Callable[[str], None] = print) -> st
     return f"{owner}/{slug}"
 
 
+def kept(run: Run, why: str) -> str:
+    """Return the dataset that `keep` made of a run; raises InputInvalid, which says `why` one is needed."""
+    if dataset := read_json(run.folder / RECORD).get("dataset", ""):
+        return str(dataset)
+    raise InputInvalid(f"{run.name} {why}", hint=f"make adapters RUN={run.name}")
+
+
+def has_failed(run: Run) -> bool:
+    """Tell whether a pulled run ended otherwise than well."""
+    return str(read_json(run.folder / "pull.json").get("status", "COMPLETE")) != "COMPLETE"
+
+
 def _proved(run: Run) -> dict[str, Output]:
-    """Return the run's record and adapters by name; raises InputInvalid for a file that it did not write."""
-    listed = read_manifest(run.folder / MANIFEST)
-    files = {name: output for name, output in listed.items() if name.startswith("adapter/")}
+    """Return the record and the adapters of a run by name, of a failed one all that its members left.
+
+    Raises InputInvalid for a file that is not what the run wrote.
+    """
+    if (run.folder / MANIFEST).is_file():
+        listed = read_manifest(run.folder / MANIFEST)
+    else:  # it was killed
+        paths = [path for path in run.folder.rglob("*") if path.is_file()]
+        listed = {
+            path.relative_to(run.folder).as_posix(): Output(path.stat().st_size, sha256_of(path))
+            for path in paths
+        }
+    folder = "members/" if has_failed(run) else "adapter/"
+    files = {name: output for name, output in listed.items() if name.startswith(folder)}
     if not files:
-        raise InputInvalid(f"{run.name} left no adapter", hint=f"make report RUN={run.name}")
+        raise InputInvalid(f"{run.name} left no {folder}", hint=f"make report RUN={run.name}")
     files["run.json"] = listed["run.json"]
     for name, output in files.items():
         path = run.folder / name

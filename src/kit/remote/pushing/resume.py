@@ -31,16 +31,8 @@ def resume(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Con
             f"{run.name} ended as {ended!r} and left nothing to go on from",
             hint=f"make push FROM={run.name}, which only answers",
         )
-    if not dataset and runs.read_json(run.folder / "pull.json").get("status", "COMPLETE") != "COMPLETE":
-        # What `kaggle datasets create` asks for is left beside the pulled output.
-        slug = f"{run.slug}-v{run.version}-output"
-        description = {"id": f"{run.owner}/{slug}", "title": slug, "licenses": [{"name": "other"}]}
-        runs.write_json(run.folder / "dataset-metadata.json", description)
-        raise InputInvalid(
-            f"{run.name} failed, and Kaggle attaches the output of finished runs only",
-            hint=f"kaggle datasets create --dir-mode zip -p {run.folder}, then "
-            f"make push RESUME={run.name} DATASET={run.owner}/{slug}",
-        )
+    if not dataset and adapters.has_failed(run):
+        dataset = adapters.kept(run, "failed, and Kaggle attaches the output of finished runs only")
     return _continued(run, "resume", overrides, dataset)
 
 
@@ -55,11 +47,7 @@ def infer(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Conf
     Attached are its adapters' `dataset`, that of make adapters if none is named, and what make prepare left.
     Raises InputInvalid where one of them is not there.
     """
-    dataset = dataset or runs.read_json(run.folder / adapters.RECORD).get("dataset", "")
-    if not dataset:
-        raise InputInvalid(
-            f"the adapters of {run.name} are no dataset yet", hint=f"make adapters RUN={run.name}"
-        )
+    dataset = dataset or adapters.kept(run, "has its adapters in no dataset yet")
     config = answer_from(run, overrides, dataset=dataset)
     limit = config.competition.rerun_minutes
     limit -= min(RERUN_SPARE_MINUTES, RERUN_SPARE_PART * limit)
