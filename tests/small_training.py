@@ -1,17 +1,17 @@
-"""A training of seconds with the tiny model, for tests; run as a script it trains in a process of its own.
+"""A training of seconds with the tiny model, for tests, here or in a process of its own.
 
-Its one argument is a job as JSON: model, out, overrides, rows and seed, and where wanted checkpoint, resume,
-and the seconds until training must have ended.
+Such a job names model, out, overrides, rows and seed, and where wanted checkpoint, and the seconds until
+training must have ended.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
 import os
-import subprocess
-import sys
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -61,41 +61,55 @@ def adapter(loaded: Loaded) -> dict[str, Any]:
     }
 
 
-def start(job: dict[str, Any], **variables: str) -> subprocess.Popen[str]:
-    """Train as the job says in a process of its own, under more environment variables."""
+def start(job: dict[str, Any], **variables: str) -> BaseProcess:
+    """Train as the job says in a process of its own, under more environment variables.
+
+    Such processes come from one that has imported the training stack, which takes longer than training.
+    """
     Path(job["out"]).mkdir(parents=True)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1", **variables}
-    return subprocess.Popen(
-        [sys.executable, __file__, json.dumps(job)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["small_training", "trl", "peft", "bitsandbytes"])
+    child = context.Process(target=_main, args=(job, variables), daemon=True)
+    child.start()
+    return child
 
 
-def finish(child: subprocess.Popen[str]) -> None:
-    """Wait for a training to end well."""
-    _, complaints = child.communicate(timeout=400)
-    assert child.returncode == 0, complaints
+def finish(child: BaseProcess, job: dict[str, Any]) -> dict[str, Any]:
+    """Wait for a training to end well; return what it reports."""
+    child.join(timeout=400)
+    assert child.exitcode == 0, (Path(job["out"]) / "log").read_text()
+    told: dict[str, Any] = json.loads((Path(job["out"]) / "trained.json").read_text())
+    return told
 
 
-def main(job: dict[str, Any]) -> None:
-    """Train as the job says; leave the adapter and what training reports in its folder `out`."""
+def until_event(job: dict[str, Any], name: str, step: int) -> None:
+    """Wait for an event of a training."""
+    deadline, log = time.monotonic() + 200, Path(job["out"]) / "log"
+    while time.monotonic() < deadline:
+        lines = log.read_text().splitlines() if log.exists() else []
+        events = [json.loads(line) for line in lines[:-1] if line.startswith('{"event"')]
+        if any(event["event"] == name and event["step"] == step for event in events if "step" in event):
+            return
+        time.sleep(0.01)
+    raise AssertionError(log.read_text())
+
+
+def _main(job: dict[str, Any], variables: dict[str, str]) -> None:
+    """Train as the job says; leave the adapter, the log and what training reports in its folder `out`."""
     import torch
 
+    os.environ |= variables
+    out = Path(job["out"])
+    with (out / "log").open("w") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
     torch.set_num_threads(1)
     chosen = config(*job["overrides"])
     loaded = load(Path(job["model"]), chosen, job["seed"])
-    folders = {name: Path(job[name]) for name in ("checkpoint", "resume") if job.get(name)}
-    out = Path(job["out"])
+    checkpoint = Path(job["checkpoint"]) if "checkpoint" in job else None
     until = time.monotonic() + job["seconds"] if "seconds" in job else None
     trained = train.train(
-        loaded, rows(job["rows"]), chosen, seed=job["seed"], scratch=out, until=until, **folders
+        loaded, rows(job["rows"]), chosen, seed=job["seed"], scratch=out, until=until, checkpoint=checkpoint
     )
     loaded.model.save_pretrained(out / "adapter")
     (out / "trained.json").write_text(json.dumps(dataclasses.asdict(trained)))
-
-
-if __name__ == "__main__":
-    main(json.loads(sys.argv[1]))

@@ -56,9 +56,9 @@ def test_the_model_that_was_asked_for_passes(make_model: Callable[..., Path]) ->
     [
         (
             {"architectures": ["Qwen2ForCausalLM"]},
-            "LlamaForCausalLM", "Qwen2ForCausalLM", "model.architecture=Qwen2ForCausalLM",
+            "architecture LlamaForCausalLM", "architecture Qwen2ForCausalLM", "model.architecture=Qwen2ForCausalLM",
         ),
-        ({"architectures": None}, "LlamaForCausalLM", "none", "model.architecture"),
+        ({"architectures": None}, "architecture LlamaForCausalLM", "architecture none", "model.architecture"),
         ({"num_hidden_layers": 16}, "layers 32", "layers 16", "model.layers=16"),
         ({"hidden_size": 3072}, "width 4096", "width 3072", "model.width=3072"),
         ({"template": ""}, "an instruct model", "without a chat template", "model.instruct=false"),

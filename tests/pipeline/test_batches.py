@@ -89,8 +89,9 @@ def test_short_rows_share_a_batch_although_they_pad() -> None:
 
 
 @pytest.mark.parametrize(("rows", "sizes"), [(0, []), (5, [5]), (10, [10]), (23, [10, 10, 3])])
-def test_windows_keep_the_order(rows: int, sizes: list[int]) -> None:
+def test_windows_keep_the_order(rows: int, sizes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """The last one is what is left."""
-    found = list(batches.windows(range(rows), 10))
+    monkeypatch.setattr(batches, "WINDOW_ROWS", 10)
+    found = list(batches.windows(range(rows)))
     assert [len(window) for window in found] == sizes
     assert list(itertools.chain(*found)) == list(range(rows))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,49 +13,60 @@ import pytest
 import small_training
 from small_training import adapter, config, load, rows
 
-from kit.errors import InputInvalid, KitError
+from kit.errors import KitError
+from kit.pipeline import model
 from kit.pipeline.answers import Trained
-from kit.pipeline.training import checkpoint, stopping, train
+from kit.pipeline.model import Loaded
+from kit.pipeline.training import checkpoint, oversee, train
 
 pytestmark = pytest.mark.train
 
 OFTEN = "train.checkpoint_minutes=0.000001"
-
-
-def _train(folder: Path, chosen: Any, seed: int = 1, count: int = 40, **more: Any) -> tuple[Trained, Any]:
-    loaded = load(folder, chosen, seed)
-    scratch = more.get("checkpoint") or more.get("resume")
-    trained = train.train(loaded, rows(count), chosen, seed=seed, scratch=Path(scratch).parent, **more)
-    return trained, loaded
+ADAPTER = "adapter/adapter_model.safetensors"
 
 
 @pytest.fixture(scope="module")
-def kept(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def loaded(tiny_model: Path) -> Loaded:
+    """The tiny model, loaded once; each training makes its adapter anew."""
+    return load(tiny_model, config())
+
+
+def _train(
+    loaded: Loaded, folder: Path, *overrides: str, seed: int = 1, count: int = 40, **more: Any
+) -> Trained:
+    model.renew_adapter(loaded, seed)
+    return train.train(
+        loaded, rows(count), config(*overrides), seed=seed, scratch=folder.parent, checkpoint=folder, **more
+    )
+
+
+@pytest.fixture(scope="module")
+def ended(loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoints of a training that ran to its end, six steps."""
     folder = tmp_path_factory.mktemp("kept") / "seed-1"
-    _train(tiny_model, config(OFTEN), checkpoint=folder)
+    _train(loaded, folder, OFTEN)
     return folder
 
 
-def test_a_checkpoint_holds_all_but_the_base(kept: Path) -> None:
-    """Adapter, optimizer, scheduler, random state, position and whose it is; a fifth of the base's size."""
-    assert [path.name for path in kept.iterdir()] == ["step-6"]
-    names = {path.name for path in (kept / "step-6").iterdir()}
-    assert names == {*checkpoint.NEEDED, checkpoint.NAME} - {"scaler.pt"}
-    facts = json.loads((kept / "step-6" / checkpoint.NAME).read_text())
-    assert (facts["step"], facts["steps"], facts["identity"]["seed"]) == (6, 6, 1)
-    assert facts["identity"]["settings"]["train.learning_rate"] == 5e-3
-    assert sum(path.stat().st_size for path in (kept / "step-6").iterdir()) < 0.5 * 2**20
+@pytest.fixture
+def kept(ended: Path, tmp_path: Path) -> Path:
+    """A copy of them."""
+    return Path(shutil.copytree(ended, tmp_path / "seed-1"))
 
 
-def test_a_training_that_had_ended_is_taken_up_without_a_step(
-    kept: Path, tiny_model: Path, tmp_path: Path
-) -> None:
-    """Killed while scoring, it only scores again."""
+def test_a_training_that_had_ended_is_taken_up_without_a_step(kept: Path, loaded: Loaded) -> None:
+    """Killed while scoring, it only scores again; how often checkpoints are written does not matter.
+
+    A checkpoint holds adapter, optimizer, scheduler, random state, position and whose it is, not the base.
+    """
     import torch
     from safetensors.torch import load_file
 
-    trained, loaded = _train(tiny_model, config(OFTEN), resume=kept)
+    assert [path.name for path in kept.iterdir()] == ["step-6"]
+    names = {path.name for path in (kept / "step-6").iterdir()}
+    assert names == {*checkpoint.NEEDED, checkpoint.NAME} - {"scaler.pt"}
+    assert sum(path.stat().st_size for path in (kept / "step-6").iterdir()) < 0.5 * 2**20
+    trained = _train(loaded, kept, "train.checkpoint_minutes=5", "run.time_limit_minutes=9", "run.members=3")
     assert (trained.step, trained.steps, trained.stopped) == (6, 6, "")
     assert [entry["step"] for entry in trained.history] == [1, 2, 3, 4, 5, 6]
     assert trained.notes == ["went on from step 6 of 6"]
@@ -69,80 +77,62 @@ def test_a_training_that_had_ended_is_taken_up_without_a_step(
 
 
 @pytest.mark.parametrize(
-    ("overrides", "seed", "count", "says"),
+    ("damage", "changed", "says"),
     [
-        (["train.learning_rate=1e-3"], 1, 40, "train.learning_rate was 0.005, now 0.001"),
-        (["lora.r=8"], 1, 40, "lora.r was 16, now 8"),
-        ([], 2, 40, "its seed was 1, now 2"),
-        ([], 1, 39, "its training rows were others"),
+        (None, {"overrides": ["train.learning_rate=1e-3"]}, "of another training"),
+        (None, {"seed": 2}, "of another training"),
+        (None, {"count": 39}, "of another training"),
+        (lambda at: (at / "optimizer.pt").unlink(), {}, "optimizer.pt is missing or damaged"),
+        (lambda at: (at / "rng_state.pth").write_bytes(b"half"), {}, "rng_state.pth is missing or damaged"),
+        (lambda at: (at / checkpoint.NAME).write_text('{"sch'), {}, "checkpoint.json is damaged"),
+        (lambda at: (at / checkpoint.NAME).write_text('{"schema": 2}'), {}, "checkpoint.json is damaged"),
     ],
 )
-def test_a_checkpoint_of_another_training_is_refused_in_one_line(
-    kept: Path, tiny_model: Path, overrides: list[str], seed: int, count: int, says: str
+def test_a_checkpoint_that_is_another_s_or_damaged_is_refused_in_one_line(
+    kept: Path, loaded: Loaded, damage: Callable[[Path], None] | None, changed: dict[str, Any], says: str
 ) -> None:
-    """The first thing that differs is named."""
+    """It went through a dataset, or a disk that was full."""
+    if damage:
+        damage(kept / "step-6")
     with pytest.raises(KitError, match=says) as caught:
-        _train(tiny_model, config(*overrides), seed, count, resume=kept)
+        _train(loaded, kept, *changed.pop("overrides", ()), **changed)
     assert "\n" not in str(caught.value)
 
 
-def test_when_checkpoints_are_written_and_how_many_cards_there_are_may_change(
-    kept: Path, tiny_model: Path
-) -> None:
-    """They do not decide what is learnt."""
-    chosen = config("train.checkpoint_minutes=5", "run.time_limit_minutes=9", "run.members=3")
-    assert _train(tiny_model, chosen, resume=kept)[0].step == 6
-
-
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("override", "free", "notes"),
     [
-        (lambda at: shutil.rmtree(at), "holds no checkpoint"),
-        (lambda at: (at / "optimizer.pt").unlink(), "optimizer.pt is missing or damaged"),
-        (lambda at: (at / "rng_state.pth").write_bytes(b"half"), "rng_state.pth is missing or damaged"),
-        (lambda at: (at / checkpoint.NAME).write_text('{"sch'), "checkpoint.json is damaged"),
-        (lambda at: (at / checkpoint.NAME).write_text('{"schema": 2}'), "another version of the kit"),
+        ("train.checkpoint_mib=0", 2**40, ["no checkpoint: 0.4 MiB are more than train.checkpoint_mib = 0"]),
+        ("train.checkpoint_mib=9", 2**18, ["no checkpoint: 0.4 MiB, and 0.2 MiB are free"]),
     ],
 )
-def test_a_damaged_checkpoint_is_refused_in_one_line(
-    kept: Path, tiny_model: Path, tmp_path: Path, damage: Callable[[Path], None], says: str
+def test_a_checkpoint_that_is_too_heavy_or_finds_no_room_for_two_is_not_written(
+    loaded: Loaded,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    override: str,
+    free: int,
+    notes: list[str],
 ) -> None:
-    """It went through a dataset, or a disk that was full."""
-    shutil.copytree(kept, tmp_path / "seed-1")
-    damage(tmp_path / "seed-1" / "step-6")
-    with pytest.raises(InputInvalid, match=says):
-        _train(tiny_model, config(), resume=tmp_path / "seed-1")
-
-
-def test_a_checkpoint_that_is_too_heavy_is_not_written_and_noted(tiny_model: Path, tmp_path: Path) -> None:
-    """Training goes on without."""
-    trained, _ = _train(tiny_model, config(OFTEN, "train.checkpoint_mib=0"), checkpoint=tmp_path / "seed-1")
-    assert trained.step == 6
-    assert trained.notes == ["no checkpoint: 0.4 MiB are more than train.checkpoint_mib = 0"]
-    assert list((tmp_path / "seed-1").iterdir()) == []
-
-
-def test_a_checkpoint_is_left_out_where_the_disk_has_no_room_for_two(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One file too many would take the submission's place."""
-    free = shutil.disk_usage(tmp_path)._replace(free=2**18)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: free)
-    trained, _ = _train(tiny_model, config(OFTEN, "train.max_steps=2"), checkpoint=tmp_path / "seed-1")
-    assert (trained.step, trained.notes) == (2, ["no checkpoint: 0.4 MiB, and 0.2 MiB are free"])
+    """Training goes on without; one file too many would take the submission's place."""
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
+    trained = _train(loaded, tmp_path / "seed-1", OFTEN, "train.max_steps=2", override)
+    assert (trained.step, trained.notes) == (2, notes)
     assert list((tmp_path / "seed-1").iterdir()) == []
 
 
 @pytest.mark.parametrize(("optimizer", "most_bytes"), [("adamw_8bit", 100_000), ("adamw_torch", 300_000)])
 def test_a_write_that_the_disk_refuses_ends_no_training(
-    tiny_model: Path, tmp_path: Path, optimizer: str, most_bytes: int
+    loaded: Loaded, tmp_path: Path, optimizer: str, most_bytes: int
 ) -> None:
     """The adapter or the optimizer finds no room; nothing half-written stays, and the note says why."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    chosen = config(OFTEN, "train.max_steps=2", f"train.optimizer={optimizer}")
     resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, limits[1]))
     try:
-        trained, _ = _train(tiny_model, chosen, checkpoint=tmp_path / "seed-1")
+        trained = _train(
+            loaded, tmp_path / "seed-1", OFTEN, "train.max_steps=2", f"train.optimizer={optimizer}"
+        )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (trained.step, len(trained.notes)) == (2, 2)
@@ -150,13 +140,20 @@ def test_a_write_that_the_disk_refuses_ends_no_training(
     assert list((tmp_path / "seed-1").iterdir()) == []
 
 
-def test_checkpoints_come_at_their_time_and_where_training_stops(tiny_model: Path, tmp_path: Path) -> None:
-    """With 0 minutes only there; the time limit is one of these places."""
-    kept = tmp_path / "seed-1"
-    chosen = config("train.checkpoint_minutes=0", "train.max_steps=900")
-    trained, _ = _train(tiny_model, chosen, checkpoint=kept, until=time.monotonic() + 8)
-    assert trained.stopped == "time limit"
-    assert [path.name for path in kept.iterdir()] == [f"step-{trained.step}"]
+def _stop_behind(monkeypatch: pytest.MonkeyPatch, step: int) -> float:
+    """Let the time of each training be over behind so many of its steps; return the time."""
+    monkeypatch.setattr(oversee, "must_stop", lambda _now, _until, durations: len(durations) == step)
+    return time.monotonic() + 600
+
+
+def test_with_0_minutes_a_checkpoint_comes_only_where_training_stops(
+    loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time limit is one of these places."""
+    until = _stop_behind(monkeypatch, 2)
+    trained = _train(loaded, tmp_path / "seed-1", "train.checkpoint_minutes=0", until=until)
+    assert (trained.stopped, trained.step) == ("time limit", 2)
+    assert [path.name for path in (tmp_path / "seed-1").iterdir()] == ["step-2"]
 
 
 def test_a_retreat_goes_on_with_the_bins_of_the_checkpoint_or_begins_anew(
@@ -165,10 +162,11 @@ def test_a_retreat_goes_on_with_the_bins_of_the_checkpoint_or_begins_anew(
     """Checkpointing leaves the position in the rows as it is; other bins do not."""
     import torch
 
-    kept = tmp_path / "seed-1"
-    chosen = config(OFTEN, "train.gradient_checkpointing=auto", "train.max_steps=8")
-    monkeypatch.setattr(stopping, "must_stop", lambda _now, _until, durations: len(durations) == 3)
-    before, _ = _train(tiny_model, chosen, checkpoint=kept, until=time.monotonic() + 600)
+    folder = tmp_path / "seed-1"
+    settings = (OFTEN, "train.gradient_checkpointing=auto", "train.max_steps=8")
+    loaded = load(tiny_model, config(*settings))
+    until = _stop_behind(monkeypatch, 3)
+    before = _train(loaded, folder, *settings, until=until)
     assert (before.step, before.stopped) == (3, "time limit")
 
     def holds(most: int) -> Callable[..., None]:
@@ -178,39 +176,18 @@ def test_a_retreat_goes_on_with_the_bins_of_the_checkpoint_or_begins_anew(
 
         return hook
 
+    base = loaded.model.get_base_model().model
     for most, reached in ((256, 6), (128, 3)):
-        loaded = load(tiny_model, chosen)
-        loaded.model.get_base_model().model.register_forward_pre_hook(holds(most), with_kwargs=True)
-        again = train.train(
-            loaded, rows(40), chosen, seed=1, scratch=tmp_path, checkpoint=kept, resume=kept,
-            until=time.monotonic() + 600,
-        )  # fmt: skip
+        handle = base.register_forward_pre_hook(holds(most), with_kwargs=True)
+        again = _train(loaded, folder, *settings, until=until)
+        handle.remove()
         assert again.notes[0].startswith(f"went on from step {before.step} of 8")
         assert any("began anew" in note for note in again.notes) is (most == 128)
-        assert (again.layout.pack_tokens, again.layout.gradient_checkpointing, again.step) == (
-            most,
-            True,
-            reached,
-        )
+        assert again.layout is not None
+        assert (again.layout.pack_tokens, again.layout.gradient_checkpointing) == (most, True)
         assert [entry["step"] for entry in again.history] == list(range(1, reached + 1))
-        assert [path.name for path in kept.iterdir()] == [f"step-{reached}"]
+        assert [path.name for path in folder.iterdir()] == [f"step-{reached}"]
         before = again
-
-
-def _until_event(child: subprocess.Popen[str], name: str, step: int) -> None:
-    assert child.stdout is not None
-    for line in child.stdout:
-        if line.startswith('{"event"'):
-            event = json.loads(line)
-            if event["event"] == name and event["step"] == step:
-                return
-    assert child.stderr is not None
-    raise AssertionError(child.stderr.read())
-
-
-def _job(tiny_model: Path, out: Path, **more: object) -> dict[str, Any]:
-    overrides = [OFTEN, "train.max_steps=9", "train.gradient_accumulation=2", "lora.dropout=0.1"]
-    return {"model": str(tiny_model), "out": str(out), "overrides": overrides, "rows": 60, "seed": 1, **more}
 
 
 @pytest.mark.slow
@@ -221,73 +198,42 @@ def test_a_training_that_was_killed_goes_on_to_the_very_same_adapter(
     """Bit for bit after SIGKILL right behind a checkpoint, and after SIGTERM, which writes one itself.
 
     In the middle of an epoch, in the second one, and with dropout, so that optimizer, schedule, random state
-    and position all count.
+    and position all count. What was half-written in a kill lies aside and is never taken for a checkpoint.
     """
     import torch
     from safetensors.torch import load_file
 
-    whole = small_training.start(_job(tiny_model, tmp_path / "whole"))
-    kept = tmp_path / "killed-checkpoint"
-    killed = small_training.start(_job(tiny_model, tmp_path / "killed", checkpoint=str(kept)))
-    _until_event(killed, "checkpoint", 4)
+    overrides = [OFTEN, "train.max_steps=9", "train.gradient_accumulation=2", "lora.dropout=0.1"]
+
+    def job(name: str, checkpoints: str) -> dict[str, Any]:
+        named = {"model": str(tiny_model), "out": str(tmp_path / name), "overrides": overrides}
+        return {**named, "rows": 60, "seed": 1, "checkpoint": str(tmp_path / checkpoints)}
+
+    to_kill, to_ask = job("killed", "kept"), job("asked", "kept-asked")
+    killed, asked = small_training.start(to_kill), small_training.start(to_ask)
+    small_training.until_event(to_kill, "checkpoint", 4)
     killed.kill()
-    killed.communicate()
-    assert killed.returncode == -signal.SIGKILL
+    killed.join()
     assert not (tmp_path / "killed" / "trained.json").exists()
-    small_training.finish(whole)
-
-    asked = small_training.start(
-        _job(tiny_model, tmp_path / "asked", checkpoint=str(tmp_path / "asked-checkpoint"))
-    )
-    resumed = small_training.start(
-        _job(tiny_model, tmp_path / "resumed", checkpoint=str(kept), resume=str(kept))
-    )
-    _until_event(asked, "step", 4)
-    asked.terminate()
-    small_training.finish(asked)
-    small_training.finish(resumed)
-    stopped = json.loads((tmp_path / "asked" / "trained.json").read_text())
-    assert stopped["stopped"] == "SIGTERM"
-    assert 4 <= stopped["step"] < 9
-    assert [path.name for path in (tmp_path / "asked-checkpoint").iterdir()] == [f"step-{stopped['step']}"]
-    again = small_training.start(
-        _job(tiny_model, tmp_path / "again", resume=str(tmp_path / "asked-checkpoint"))
-    )
-    small_training.finish(again)
-
-    expected = load_file(tmp_path / "whole" / "adapter" / "adapter_model.safetensors")
-    told = json.loads((tmp_path / "whole" / "trained.json").read_text())
-    assert told["step"] == 9
-    for name in ("resumed", "again"):
-        found = load_file(tmp_path / name / "adapter" / "adapter_model.safetensors")
-        assert all(torch.equal(weight, found[key]) for key, weight in expected.items()), name
-        assert json.loads((tmp_path / name / "trained.json").read_text())["history"] == told["history"]
-    assert not torch.equal(
-        expected[next(iter(expected))],
-        load_file(tmp_path / "asked" / "adapter" / "adapter_model.safetensors")[next(iter(expected))],
-    )
-
-
-@pytest.mark.slow
-def test_a_kill_in_the_middle_of_writing_leaves_the_checkpoint_before(
-    tiny_model: Path, tmp_path: Path
-) -> None:
-    """What is half-written lies aside, is never taken for one, and is gone behind the next checkpoint."""
-    kept = tmp_path / "kept"
-    job = _job(tiny_model, tmp_path / "first", checkpoint=str(kept))
-    child = small_training.start(job)
-    _until_event(child, "checkpoint", 2)
-    deadline = time.monotonic() + 60
-    while not list(kept.glob(".part/checkpoint-*/adapter_model.safetensors")):
-        assert time.monotonic() < deadline
-    child.kill()
-    child.communicate()
-    chosen = config(*job["overrides"])
-    loaded = load(tiny_model, chosen)
-    half = kept / ".part" / "checkpoint-9"
+    half = tmp_path / "kept" / ".part" / "checkpoint-9"
     half.mkdir(parents=True, exist_ok=True)
     (half / "optimizer.pt").write_bytes(b"half")
-    trained = train.train(loaded, rows(60), chosen, seed=1, scratch=tmp_path, checkpoint=kept, resume=kept)
-    assert trained.notes[0].startswith("went on from step ")
-    assert trained.step == 9
-    assert [path.name for path in kept.iterdir()] == ["step-9"]
+    small_training.until_event(to_ask, "step", 4)
+    asked.terminate()
+    stopped = small_training.finish(asked, to_ask)
+    assert stopped["stopped"] == "SIGTERM"
+    assert 4 <= stopped["step"] < 9
+    assert [path.name for path in (tmp_path / "kept-asked").iterdir()] == [f"step-{stopped['step']}"]
+
+    jobs = [job("whole", "kept-whole"), job("resumed", "kept"), job("again", "kept-asked")]
+    children = [small_training.start(each) for each in jobs]
+    whole, *others = [small_training.finish(*each) for each in zip(children, jobs, strict=True)]
+    weights = {name: load_file(tmp_path / name / ADAPTER) for name in ("whole", "resumed", "again", "asked")}
+    assert whole["step"] == 9
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["step-9"]
+    for told, name in zip(others, ("resumed", "again"), strict=True):
+        assert all(torch.equal(weight, weights[name][key]) for key, weight in weights["whole"].items()), name
+        assert told["history"] == whole["history"]
+        assert told["notes"][0].startswith("went on from step ")
+    first = next(iter(weights["whole"]))
+    assert not torch.equal(weights["whole"][first], weights["asked"][first])

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
-import subprocess
-import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -144,30 +141,17 @@ def test_the_rows_of_these_tests_are_not_all_alike(alone: dict[str, list[float]]
     assert len({round(probabilities[0], 3) for probabilities in alone.values()}) > 20
 
 
-@pytest.mark.parametrize(("overrides", "loader"), [((), "plain"), (ALIKE, "plain"), (ALIKE, "unsloth")])
-def test_the_head_sees_only_the_positions_that_answer(
-    loaded: Loaded, overrides: tuple[str, ...], loader: str
-) -> None:
+@pytest.mark.parametrize("overrides", [(), ALIKE])
+def test_the_head_sees_only_the_positions_that_answer(loaded: Loaded, overrides: tuple[str, ...]) -> None:
     """One a row; for whole answers, at most those of the answer and its end token."""
     positions: list[int] = []
     config = _config(*overrides, "predict.batch_rows=4")
     longest = max(len(ids) for ids in tokens.answer_ids(loaded.tokenizer, config))
-    asked = dataclasses.replace(loaded, loader=loader)
     head = loaded.model.get_base_model().lm_head
     with _watching(head, lambda arguments, _: positions.append(arguments[0].shape[1])):
-        predict.score(asked, _rows(8), config)
+        predict.score(loaded, _rows(8), config)
     assert positions
     assert max(positions) <= (longest + 1 if overrides else 1)
-
-
-def test_reading_the_prompt_once_gives_what_reading_it_with_each_answer_gives(loaded: Loaded) -> None:
-    """Labels that begin alike, in batches with padding."""
-    rows = _rows(12)
-    once = predict.score(loaded, rows, _config(*ALIKE))
-    again = predict.score(dataclasses.replace(loaded, loader="unsloth"), rows, _config(*ALIKE))
-    for key, probabilities in once.items():
-        assert probabilities == pytest.approx(again[key], abs=1e-4)
-    assert len({round(probabilities[0], 4) for probabilities in once.values()}) > 6
 
 
 @pytest.mark.parametrize(
@@ -262,12 +246,10 @@ def test_no_rows_are_no_answers(loaded: Loaded) -> None:
     assert predict.generate(loaded, [], _config(), seed=1) == {}
 
 
-def test_results_come_while_later_rows_are_not_yet_tokenised(
+def test_rows_are_tokenised_a_window_at_a_time(
     loaded: Loaded, alone: dict[str, list[float]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A window at a time, in row order, and the caller is not left in inference mode."""
-    import torch
-
+    """In row order; memory does not grow with the prompts of all rows."""
     asked: list[int] = []
     ask = tokens.ask
 
@@ -276,16 +258,11 @@ def test_results_come_while_later_rows_are_not_yet_tokenised(
         return ask(tokenizer, rows, *more, **options)
 
     monkeypatch.setattr(tokens, "ask", counting)
-    monkeypatch.setattr(batches, "windows", functools.partial(batches.windows, size=10))
-    stream = predict.stream_scores(loaded, _rows(32), _config())
-    assert asked == []
-    assert next(stream)[0] == "r0"
-    assert asked == [10]
-    assert not torch.is_inference_mode_enabled()
-    rest = dict(stream)
+    monkeypatch.setattr(batches, "WINDOW_ROWS", 10)
+    found = predict.score(loaded, _rows(32), _config())
     assert asked == [10, 10, 10, 2]
-    assert list(rest) == [f"r{number}" for number in range(1, 32)]
-    for key, probabilities in rest.items():
+    assert list(found) == list(alone)
+    for key, probabilities in found.items():
         assert probabilities == pytest.approx(alone[key], abs=5e-3)
 
 
@@ -296,7 +273,7 @@ def test_progress_counts_rows_and_tells_the_time_left(
     clock = [0.0]
     monkeypatch.setattr(predict, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(predict, "PROGRESS_SECONDS", 0.0)
-    monkeypatch.setattr(batches, "windows", functools.partial(batches.windows, size=46))
+    monkeypatch.setattr(batches, "WINDOW_ROWS", 46)
 
     def see(_: Any, keywords: dict[str, Any]) -> None:
         clock[0] += float(keywords["attention_mask"].sum())
@@ -361,41 +338,3 @@ def test_writing_ends_at_each_end_token_of_the_model(tiny_model: Path) -> None:
     fresh.model.generation_config.eos_token_id = [7, written[0]]
     assert forward._end_ids(fresh) == sorted({7, written[0], taught})
     assert greedy(suppress_tokens=[taught]) == [fresh.tokenizer.decode(written[:1])]
-
-
-LOAD = """
-import json, resource, sys
-from pathlib import Path
-from kit import config as settings
-from kit.pipeline import model
-from kit.pipeline.answering import predict
-from kit.pipeline.machine import hardware
-
-config = settings.resolve("tiny", ["predict.batch_tokens=" + sys.argv[2]])
-loaded = model.load(config, Path(sys.argv[1]), None, hardware.precision(()))
-"""
-
-GROWTH = """
-texts = [f"the phone number {number} arrived" + " today" * (number % 11) for number in range(2000)]
-for count in (2000, 20000):
-    rows = [{"id": f"r{number}", "text": texts[number % 2000]} for number in range(count)]
-    answered = sum(1 for _ in predict.stream_scores(loaded, rows, config))
-    print(json.dumps([answered, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]))
-"""
-
-
-def _run(script: str, *arguments: str) -> str:
-    command = [sys.executable, "-c", LOAD + script, *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=580, check=False)
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_ten_times_the_rows_take_no_more_memory(tiny_model: Path) -> None:
-    """20,000 short rows stay within 50 MiB of what 2,000 took."""
-    lines = _run(GROWTH, str(tiny_model), "4096").splitlines()
-    (few, small), (many, large) = (json.loads(line) for line in lines if line.startswith("["))
-    assert (few, many) == (2000, 20000)
-    assert large - small < 50, f"{small:.0f} MiB, then {large:.0f} MiB"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.pipeline.training import stopping
+from kit.pipeline.training import oversee
 
 SECONDS = st.floats(0.01, 1e4)
 
@@ -25,43 +25,29 @@ SECONDS = st.floats(0.01, 1e4)
 )
 def test_a_step_takes_what_recent_steps_took(durations: list[float], expected: float) -> None:
     """Neither the compiling first steps nor one that wrote a checkpoint count; a lasting change does."""
-    assert stopping.step_seconds(durations) == pytest.approx(expected)
+    assert oversee.step_seconds(durations) == pytest.approx(expected)
 
 
 def test_compiling_for_minutes_does_not_end_a_training_that_has_time() -> None:
     """After a first step of two minutes, one minute still holds many steps."""
-    assert not stopping.must_stop(now=1000.0, until=1060.0, durations=[120.0])
-    assert not stopping.must_stop(now=1000.0, until=1060.0, durations=[120.0, 4.0])
+    assert not oversee.must_stop(now=1000.0, until=1060.0, durations=[120.0])
+    assert not oversee.must_stop(now=1000.0, until=1060.0, durations=[120.0, 4.0])
 
 
 @pytest.mark.parametrize(("until", "stops"), [(999.0, True), (1000.0, True), (1004.9, True), (1005.0, False)])
 def test_training_stops_where_the_next_step_would_end_too_late(until: float, stops: bool) -> None:
     """A step of five seconds at second 1,000 ends at 1,005, which is in time."""
-    assert stopping.must_stop(1000.0, until, [30.0, 5.0, 5.0, 5.0, 5.0, 5.0]) is stops
+    assert oversee.must_stop(1000.0, until, [30.0, 5.0, 5.0, 5.0, 5.0, 5.0]) is stops
 
 
 @given(step=SECONDS, until=SECONDS, first=SECONDS)
 def test_training_at_an_even_pace_ends_in_time(step: float, until: float, first: float) -> None:
     """Only the second step may be one too many, since nothing is known before it."""
     now, durations = first, [first]
-    while not stopping.must_stop(now, until, durations) and len(durations) < 500:
+    while not oversee.must_stop(now, until, durations) and len(durations) < 500:
         now += step
         durations.append(step)
     if len(durations) > 2:
         assert now <= until * (1 + 1e-9)
     if len(durations) < 500:
         assert now + step > until or now >= until
-
-
-def test_no_time_is_left_behind_the_end() -> None:
-    """Seconds left count down to 0 and stay there."""
-    assert [stopping.seconds_left(now, 10.0) for now in (4.0, 10.0, 12.0)] == [6.0, 0.0, 0.0]
-
-
-def test_scoring_keeps_what_its_rows_need_with_a_margin() -> None:
-    """1,200 rows at 12 a second are 100 seconds, and a quarter more; no rows need nothing."""
-    assert stopping.reserve_seconds(1200, 12.0) == pytest.approx(125.0)
-    assert stopping.reserve_seconds(1200, 12.0, margin=2.0) == pytest.approx(200.0)
-    assert stopping.reserve_seconds(0, 0.0) == 0.0
-    with pytest.raises(ValueError, match="never scored"):
-        stopping.reserve_seconds(10, 0.0)

@@ -5,10 +5,9 @@ Written whole or not at all, and read back only undamaged and of the same questi
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,20 +89,20 @@ class FailsAgain(KitError):
     """Training or answering cannot succeed with these settings and rows, however often it is tried."""
 
 
-def write_first(path: Path, text: str, working: Path) -> None:
-    """Write a file that matters; on a full disk the adapters and checkpoints in `working` give way to it."""
+def giving_way(working: Path, write: Callable[[], object]) -> None:
+    """Let `write` write what matters; on a full disk the adapters and checkpoints in `working` give way."""
     try:
-        files.write_whole(path, text)
+        write()
     except KitError:
-        make_room(working)
-        files.write_whole(path, text)
+        for place in (*working.glob(f"{FOLDER}/*/checkpoint"), *working.glob(f"{FOLDER}/*/adapter")):
+            shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(working / "adapter", ignore_errors=True)
+        write()
 
 
-def make_room(working: Path) -> None:
-    """Remove what is large and can be done without: adapters and checkpoints."""
-    for place in (*working.glob(f"{FOLDER}/*/checkpoint"), *working.glob(f"{FOLDER}/*/adapter")):
-        shutil.rmtree(place, ignore_errors=True)
-    shutil.rmtree(working / "adapter", ignore_errors=True)
+def write_first(path: Path, text: str, working: Path) -> None:
+    """Write a file that matters."""
+    giving_way(working, lambda: files.write_whole(path, text))
 
 
 def answers_path(folder: Path, name: str, rank: int = 0) -> Path:
@@ -137,6 +136,11 @@ def read(folder: Path, name: str, identity: str) -> Answers | None:
             timings={stage: max(first.timings[stage], other.timings[stage]) for stage in first.timings},
         )
     return first
+
+
+def is_settled(folder: Path, name: str, rank: int = 0) -> bool:
+    """Tell whether a member has answered or failed."""
+    return answers_path(folder, name, rank).is_file() or (folder / name / "failed.json").is_file()
 
 
 def drop(folder: Path, name: str) -> None:
@@ -197,8 +201,7 @@ def probabilities(table: DataFrame, config: Config) -> numpy.ndarray | None:
 
 def csv_text(table: DataFrame) -> str:
     """Return a table as text from which every field comes back exactly, line breaks too."""
-    text: str = table.to_csv(index=False, quoting=csv.QUOTE_MINIMAL, float_format="%.6f", lineterminator="\n")
-    return text
+    return str(table.to_csv(index=False, float_format="%.6f", lineterminator="\n"))
 
 
 def _vote(config: Config, member: Answers, key: str) -> list[float]:

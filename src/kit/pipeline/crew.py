@@ -9,7 +9,7 @@ import contextlib
 import shutil
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,8 +42,6 @@ class Crew:
     spare: float
     record: RunRecord
     members: list[Member]
-    identities: dict[str, str] = field(default_factory=dict)
-    """What each member's answers are known by."""
 
     def __post_init__(self) -> None:
         self.kept = self.working / answers.FOLDER
@@ -52,14 +50,13 @@ class Crew:
         self.set_members(self.members)
 
     def set_members(self, members: list[Member]) -> None:
-        """Let these be the members."""
+        """Let these be the members, each with what its answers are known by."""
         rows_by_key = {row["id"]: row for row in [*self.train_rows, *self.test_rows]}
+        revision = self.record.model_revision
         self.members = members
-        for member in members:
-            if member.name not in self.identities:
-                self.identities[member.name] = plan.identity(
-                    self.config, member, rows_by_key, self.record.model_revision
-                )
+        self.identities = {
+            one.name: plan.identity(self.config, one, rows_by_key, revision) for one in members
+        }
 
     def take_up(self, input_root: Path) -> dict[str, str]:
         """Bring back what an attached run left; return the adapters that only answer, by member."""
@@ -73,8 +70,7 @@ class Crew:
             return {}
         folder, was = earlier.find(input_root, run.adapters_from, "FROM")
         self.put_seeds_in_place(was.fell_back)
-        names = [member.name for member in self.members]
-        found = earlier.adapters(folder, was, self.config, record, names)
+        found = earlier.adapters(folder, was, self.config, record, list(self.identities))
         self.set_members([member for member in self.members if member.name in found])
         return found
 
@@ -90,22 +86,20 @@ class Crew:
         A single member is trained by all slots together. Where that breaks without a reason of its own, as
         many seeds as there are slots take its place, one each.
         """
-        for member in self.members:
-            found = answers.read(self.kept, member.name, self.identities[member.name])
+        for name, identity in self.identities.items():
+            found = answers.read(self.kept, name, identity)
             if found is None or found.trained.stopped:
-                answers.drop(self.kept, member.name)  # damaged, of half the ranks, or with more to learn
-            if failure := answers.read_failure(self.kept, member.name):
-                self.warn(f"member {member.name} is left out, since it failed before: {failure.reason}")
-        waiting = self.waiting()
+                answers.drop(self.kept, name)  # damaged, of half the ranks, or with more to learn
+            if failure := answers.read_failure(self.kept, name):
+                self.warn(f"member {name} is left out, since it failed before: {failure.reason}")
         at_once = self.config.run.one_member_on_all_cards and not self.record.fell_back and not adapters
-        if waiting and len(self.members) == 1 and self.slots > 1 and at_once:
-            self.work_together(waiting[0])
-            waiting = self.waiting()
-        if waiting:
+        if at_once and self.waiting() and len(self.members) == 1 and self.slots > 1:
+            self.work_together(self.members[0].name)
+        if waiting := self.waiting():
             self.schedule(plan.deal(waiting, self.slots), adapters)
-        for member in self.members:
-            if failure := answers.read_failure(self.kept, member.name):
-                self.record.failed[member.name] = failure.reason
+        for name in self.identities:
+            if failure := answers.read_failure(self.kept, name):
+                self.record.failed[name] = failure.reason
         return self.answered()
 
     def work_together(self, name: str) -> None:
@@ -125,13 +119,12 @@ class Crew:
 
     def waiting(self) -> list[str]:
         """Return the members that have neither answered nor failed."""
-        names = [member.name for member in self.members if member.name not in self.record.failed]
-        settled = ("answers.json", "failed.json")
-        return [name for name in names if not any((self.kept / name / each).is_file() for each in settled)]
+        names = [name for name in self.identities if name not in self.record.failed]
+        return [name for name in names if not answers.is_settled(self.kept, name)]
 
     def answered(self) -> list[Answers]:
         """Return the answers of the members that are done, in the plan's order."""
-        found = [answers.read(self.kept, each.name, self.identities[each.name]) for each in self.members]
+        found = [answers.read(self.kept, name, identity) for name, identity in self.identities.items()]
         asked = {row["id"] for row in self.test_rows}
         # Where one of several ranks failed, the others' part of the rows is no answer.
         return [member for member in found if member and asked <= member.keys]
@@ -159,19 +152,17 @@ class Crew:
 
         def go_on(slot: int, error: KitError) -> bool:
             left = [name for name in slots[slot] if name in self.waiting()]
-            begun = schedule.begun(job_path, slot)
-            # Where none was begun, loading failed, and would for the next one.
-            lost = [name for name in left if name == begun or not begun]
+            # They go in turn and a member that begins has a folder; where none began, loading failed.
+            lost = left[:1] if left and (self.kept / left[0]).exists() else left
             for name in lost:
                 self.fail(name, error)
             return len(lost) < len(left)
 
-        limits = schedule.Limits(self.end - self.spare, 60 * self.config.run.silence_minutes)
         try:
             job.write(job_path)
             schedule.run(
-                job_path, len(slots),
-                on_cards=bool(job.cards), limits=limits, together=together, go_on=go_on,
+                job_path, len(slots), on_cards=bool(job.cards), deadline=self.end - self.spare,
+                silence_seconds=60 * self.config.run.silence_minutes, together=together, go_on=go_on,
             )  # fmt: skip
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -197,12 +188,11 @@ class Crew:
 
     def describe(self, done: Sequence[Answers]) -> None:
         """Fill the record with what the members say of themselves."""
-        record, names = self.record, {member.name for member in done}
+        record = self.record
         record.versions, record.loader = done[0].versions, done[0].loader
         record.members = [member_record(member) for member in done]
-        record.unreached = [
-            member.name for member in self.members if member.name not in names | record.failed.keys()
-        ]
+        settled = {member.name for member in done} | record.failed.keys()
+        record.unreached = [name for name in self.identities if name not in settled]
         for stage in ("import", "load", "train", "predict"):
             seconds = dict.fromkeys((member.slot for member in done), 0.0)
             for member in done:  # the cards work at the same time

@@ -14,7 +14,6 @@ from kit.errors import InputInvalid, KitError
 from kit.pipeline import answers, plan
 from kit.pipeline.machine import inputs
 from kit.pipeline.record import RUN_FILE, RunRecord
-from kit.pipeline.training import checkpoint
 
 
 def find(root: Path, bundle_hash: str, verb: str) -> tuple[Path, RunRecord]:
@@ -67,12 +66,6 @@ def adapters(
             hint="the same seed, run.members and evaluate.mode as that run",
         )
     return {name: str(adapter_folder(folder, was.answered_by, name)) for name in was.answered_by}
-
-
-def checkpoint_of(kept: Path, name: str) -> Path | None:
-    """Return the folder of a member's checkpoint, or None where it has none."""
-    place = kept / name / "checkpoint"
-    return place if checkpoint.newest(place) else None
 
 
 def adapter_folder(run: Path, names: Sequence[str], name: str) -> Path:

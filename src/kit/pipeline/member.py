@@ -6,12 +6,12 @@ With WORLD_SIZE set, several such processes train one member together and each a
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,14 +19,14 @@ from pathlib import Path
 from kit.config import Config, load
 from kit.environment import rank, ranks
 from kit.errors import KitError
-from kit.pipeline import answers, earlier, events, model, plan, schedule
+from kit.pipeline import answers, events, model, plan, schedule
 from kit.pipeline.answering import predict
 from kit.pipeline.answers import UNTRAINED, Answers, FailsAgain, Failure, Trained
 from kit.pipeline.machine.hardware import Card
 from kit.pipeline.model import Loaded
 from kit.pipeline.plan import Member
 from kit.pipeline.record import Job
-from kit.pipeline.training import oversee, stopping
+from kit.pipeline.training import oversee
 from kit.pipeline.training import train as training
 from kit.pipeline.training.layout import Layout
 from kit.task import parse
@@ -37,24 +37,25 @@ VERSIONS_OF = (
 )
 RATE_ROWS = 16
 """Rows that are answered before training, to know how long all of them will take."""
+RESERVE = 1.25
+"""How much more time is kept for answering than that asks for."""
 
 
 @dataclass
 class _Slot:
     """What the members of one process have in common."""
 
-    number: int
     job: Job
+    number: int
     config: Config
     loaded: Loaded
     scratch: Path
     fitted: dict[Layout, Layout] = field(default_factory=dict)
     """The layout that fitted into memory, by the one that was begun with."""
 
-    @property
-    def folder(self) -> Path:
-        """Where the members leave what they have."""
-        return Path(self.job.folder)
+    def __post_init__(self) -> None:
+        self.folder = Path(self.job.folder)
+        self.rows = {row["id"]: row for row in [*self.job.train, *self.job.test]}
 
 
 def main(job_path: Path, number: int) -> None:
@@ -67,23 +68,25 @@ def main(job_path: Path, number: int) -> None:
     _settle_device(config, len(job.slots), card)
     imported = time.monotonic()
     events.emit("load", model=config.model.name, dtype=job.precision.dtype, reason=job.precision.reason)
-    with _turn(job_path.parent, job.load_in_turn):
+    with (job_path.parent / "turn").open("w") as turn:
+        if job.load_in_turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)  # the machine's memory does not hold what all of them read
         loaded = model.load(config, Path(job.model), card, job.precision)
     timings = {"import": imported - started, "load": time.monotonic() - imported}
-    slot = _Slot(number, job, config, loaded, job_path.parent)
-    waiting = [name for name in job.slots[number] if not _is_settled(slot, name)]
+    slot = _Slot(job, number, config, loaded, job_path.parent)
+    waiting = [name for name in job.slots[number] if not answers.is_settled(slot.folder, name, rank())]
     longest_seconds = 0.0
     for place, name in enumerate(waiting):
-        member = job.members[name]
-        seconds = stopping.seconds_left(time.monotonic(), job.deadline)
+        member, began = job.members[name], time.monotonic()
+        seconds = max(0.0, job.deadline - began)
         if member.point is None:
             seconds /= len(waiting) - place
         # A point cut short could not be compared; any other member is worth having however little it learned.
-        if member.point is not None and seconds < longest_seconds:
+        elif seconds < longest_seconds:
             events.emit("skipped", member=name, reason="time limit", seconds_left=round(seconds))
             continue
-        began = time.monotonic()
-        schedule.note_begun(job_path, number, name)
+        with contextlib.suppress(OSError):
+            (slot.folder / name).mkdir(parents=True, exist_ok=True)  # by which it is known to have begun
         try:
             _settle(slot, member, began + seconds, timings)
         except KitError as error:
@@ -96,28 +99,21 @@ def main(job_path: Path, number: int) -> None:
         longest_seconds = max(longest_seconds, time.monotonic() - began)
 
 
-def _is_settled(slot: _Slot, name: str) -> bool:
-    return answers.answers_path(slot.folder, name, rank()).is_file() or bool(
-        answers.read_failure(slot.folder, name)
-    )
-
-
 def _settle(slot: _Slot, member: Member, until: float, before: dict[str, float]) -> None:
     """Train a member, or load its adapter, and answer its rows, all before `until` if it can.
 
     The answers are written before the adapter: on a full disk they count.
     """
     loaded, config = slot.loaded, plan.settings_of(slot.config, member)
-    rows_by_key = {row["id"]: row for row in [*slot.job.train, *slot.job.test]}
-    asked = [rows_by_key[key] for key in member.held_out] + slot.job.test
+    asked = [*(slot.rows[key] for key in member.held_out), *slot.job.test]
     model.set_scaling(loaded, config.lora)
     trained = UNTRAINED
     if adapter := slot.job.adapters.get(member.name):
         model.load_adapter(loaded, Path(adapter))
-    elif not (config.train.epochs or config.train.max_steps):
-        model.renew_adapter(loaded, member.seed)  # it adds nothing yet
     else:
-        trained = _train(slot, config, member, [rows_by_key[key] for key in member.fit], asked, until)
+        model.renew_adapter(loaded, member.seed)  # a member that failed may have left no numbers in it
+        if config.train.epochs or config.train.max_steps:
+            trained = _train(slot, config, member, asked, until)
     started = time.monotonic()
     # Ranks take turns down the rows by length, so that none gets all the long ones.
     own = sorted(asked, key=lambda row: (-len(row["text"]), row["id"]))[rank() :: ranks()]
@@ -141,32 +137,24 @@ def _settle(slot: _Slot, member: Member, until: float, before: dict[str, float])
 
 
 def _train(
-    slot: _Slot,
-    config: Config,
-    member: Member,
-    fit: Sequence[dict[str, str]],
-    asked: Sequence[dict[str, str]],
-    until: float,
+    slot: _Slot, config: Config, member: Member, asked: Sequence[dict[str, str]], until: float
 ) -> Trained:
     """Train so that answering still fits before `until`; leave at once where SIGTERM stopped training."""
-    loaded, place = slot.loaded, slot.folder / member.name
-    model.renew_adapter(loaded, member.seed)  # a member that failed may have left no numbers in it
-    reserve = stopping.reserve_seconds(len(asked), _rows_per_second(loaded, asked, config))
+    loaded = slot.loaded
+    reserve = RESERVE * len(asked) / _rows_per_second(loaded, asked, config)
     events.emit(
-        "train", member=member.name, seed=member.seed, rows=len(fit), reserve_seconds=round(reserve, 1)
+        "train", member=member.name, seed=member.seed, rows=len(member.fit), reserve_seconds=round(reserve, 1)
     )
     # Ranks would have to write a checkpoint together, and stop together on a signal that each gets alone.
-    alone = ranks() == 1
     trained = training.train(
         loaded,
-        fit,
+        [slot.rows[key] for key in member.fit],
         config,
         seed=member.seed,
         name=member.name,
         scratch=slot.scratch,
         until=until - reserve,
-        checkpoint=place / "checkpoint" if alone else None,
-        resume=earlier.checkpoint_of(slot.folder, member.name) if alone else None,
+        checkpoint=slot.folder / member.name / "checkpoint" if ranks() == 1 else None,
         fitted=slot.fitted,
     )
     if trained.stopped == oversee.SIGTERM:
@@ -181,37 +169,23 @@ def _answer(
 ) -> tuple[dict[str, str], dict[str, list[float]]]:
     """Return the texts and the probabilities by row; a text is parsed, and scored where that fails."""
     if config.predict.mode == "score":
-        return {}, predict.score(loaded, rows, config) if rows else {}
+        return {}, predict.score(loaded, rows, config)
     completions = predict.generate(loaded, rows, config, seed=seed)
     labels, synonyms = config.competition.labels, config.competition.synonyms
+    read = {key: parse.parse(text, labels, synonyms) for key, text in completions.items()}
     # What could not be parsed is scored: a label that the model does stand behind, and counted as such.
-    unparsed = [
-        row
-        for row in rows
-        if isinstance(parse.parse(completions[row["id"]], labels, synonyms), parse.Unparsed)
-    ]
-    return completions, predict.score(loaded, unparsed, config) if unparsed else {}
+    unparsed = [row for row in rows if isinstance(read[row["id"]], parse.Unparsed)]
+    return completions, predict.score(loaded, unparsed, config)
 
 
 def _rows_per_second(loaded: Loaded, rows: Sequence[dict[str, str]], config: Config) -> float:
     """Measure how fast rows are scored, before training; writing costs at most as long a pass a token."""
     sample = sorted(rows, key=lambda row: len(row["text"]))[:: max(1, len(rows) // RATE_ROWS)][:RATE_ROWS]
-    if not sample:
-        return 1.0
     predict.score(loaded, sample[:1], config)  # the first pass compiles
     started = time.monotonic()
     predict.score(loaded, sample, config)
     passes = 1 + config.predict.max_new_tokens if config.predict.mode == "generate" else 1
     return len(sample) / max(time.monotonic() - started, 1e-6) / passes
-
-
-@contextmanager
-def _turn(scratch: Path, needed: bool) -> Iterator[None]:
-    """Let one process at a time pass where the machine's memory does not hold what all of them read."""
-    with (scratch / "turn").open("w") as file:
-        if needed:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _settle_device(config: Config, processes: int, card: Card | None) -> None:
@@ -232,10 +206,8 @@ def _settle_device(config: Config, processes: int, card: Card | None) -> None:
 def _versions() -> dict[str, str]:
     found = {"python": sys.version.split()[0]}
     for name in VERSIONS_OF:
-        try:
+        with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found
 
 

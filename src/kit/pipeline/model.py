@@ -6,6 +6,9 @@ Both loaders answer with the same record. Knows nothing of rows, prompts or labe
 from __future__ import annotations
 
 import copy
+import math
+import re
+import resource
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,16 +20,12 @@ from kit.files import read_json, write_json
 from kit.pipeline.machine.hardware import Card, Precision
 from kit.task.effort import BIN
 
-OUT_OF_MEMORY = (
-    *(
-        "out of memory",
-        "cublas_status_alloc_failed",
-        "cudnn_status_alloc_failed",
-        "cudaerrormemoryallocation",
-    ),
-    *("failed to cuda calloc", "cannot allocate memory", "can't allocate memory", "bad_alloc"),
+OUT_OF_MEMORY = re.compile(
+    "out of memory|(cublas|cudnn)_status_alloc_failed|cudaErrorMemoryAllocation|failed to cuda calloc|"
+    "(cannot|can't) allocate memory|bad_alloc",
+    re.IGNORECASE,
 )
-"""How torch, Triton, cuBLAS, cuDNN, the driver, NCCL, the C library and C++ say it, in lower case."""
+"""How torch, Triton, cuBLAS, cuDNN, the driver, NCCL, the C library and C++ say it."""
 CARD_OVERHEAD_BYTES = int(1.85 * 2**30)
 """What a card holds beside base model and activations: context, adapter, optimizer, and a margin."""
 CARD = """---
@@ -51,7 +50,7 @@ class Loaded:
     loader: str
     dtype: str
     device: str
-    name: str = ""
+    name: str
     """The base model's, as the settings have it."""
     free_bytes: int = 0
     """Card memory for activations, by estimate; 0 on a CPU."""
@@ -80,13 +79,14 @@ def load(config: Config, folder: Path, card: Card | None, precision: Precision) 
     """Load the base model of `folder` with an adapter on it, ready to train."""
     if not (folder / "config.json").is_file():
         raise InputInvalid(f"{folder} holds no config.json", hint="make tiny-model or make small-model")
-    if loader(config, card) == "unsloth":
-        loaded = _load_unsloth(config, folder, precision)
-    else:
-        loaded = _load_plain(config, folder, precision, device="cpu" if card is None else "cuda")
-    prepare_tokenizer(loaded.tokenizer)
-    loaded.model.config.use_cache = False
-    loaded.name = config.model.name
+    chosen, device = loader(config, card), "cpu" if card is None else "cuda"
+    load_with = _load_unsloth if chosen == "unsloth" else _load_plain
+    model, tokenizer = load_with(config, folder, precision, device)
+    loaded = Loaded(model, tokenizer, chosen, precision.dtype, device, config.model.name)
+    model.config.use_cache = False
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "left"  # so that the last position is the last token
     if card is not None:
         weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
         whole = int(config.run.memory_gib * 2**30 + 2**29) if config.run.memory_gib else card.memory
@@ -94,20 +94,13 @@ def load(config: Config, folder: Path, card: Card | None, precision: Precision) 
     return loaded
 
 
-def prepare_tokenizer(tokenizer: Any) -> None:
-    """Give the tokenizer a padding token and left padding, so that the last position is the last token."""
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    tokenizer.padding_side = "left"
-
-
 def prepare_to_answer(loaded: Loaded, *, generating: bool) -> None:
     """Put the model in evaluation mode, for generation in Unsloth's own faster one."""
     if loaded.device == "cpu" and not loaded.unpacked:
-        loaded.unpacked = [
-            (module.weight, module.weight.data, copy.copy(module.weight.quant_state))
-            for module in _four_bit_modules(loaded)
-        ]
+        from bitsandbytes.nn import Linear4bit
+
+        packed = [module.weight for module in loaded.model.modules() if isinstance(module, Linear4bit)]
+        loaded.unpacked = [(weight, weight.data, copy.copy(weight.quant_state)) for weight in packed]
     loaded.model.eval()
     if generating and loaded.loader == "unsloth":
         _fast_language_model().for_inference(loaded.model)
@@ -126,27 +119,18 @@ def prepare_to_train(loaded: Loaded) -> None:
     loaded.model.train()
 
 
-def _four_bit_modules(loaded: Loaded) -> list[Any]:
-    from bitsandbytes.nn import Linear4bit
-
-    return [module for module in loaded.model.modules() if isinstance(module, Linear4bit)]
-
-
 def peak_memory(loaded: Loaded) -> int:
     """Return the most bytes that this process held: on its card, or resident where there is none."""
     if loaded.device == "cuda":
         import torch
 
         return int(torch.cuda.max_memory_reserved())
-    import resource
-
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def is_out_of_memory(error: Exception) -> bool:
     """Tell whether an error says that memory ran out: a card's, torch's on the CPU, C++'s or Python's."""
-    words = str(error).lower()
-    return isinstance(error, MemoryError) or any(each in words for each in OUT_OF_MEMORY)
+    return isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)) is not None
 
 
 def forget(loaded: Loaded) -> None:
@@ -156,19 +140,27 @@ def forget(loaded: Loaded) -> None:
     loaded.model.zero_grad(set_to_none=True)
     loaded.tokenizer.padding_side = "left"
     clear_device_cache(garbage_collection=True)
+    if loaded.device == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
 
 
 def renew_adapter(loaded: Loaded, seed: int) -> None:
     """Make the LoRA weights anew from `seed`, as a fresh process with that seed would have them."""
-    from peft.tuners.lora import LoraLayer
     from transformers import set_seed
 
     set_seed(seed)
-    for module in loaded.model.modules():
-        if isinstance(module, LoraLayer):
-            for adapter in module.scaling:
-                module.reset_lora_parameters(adapter, init_lora_weights=True)
+    for module in _adapted(loaded):
+        for adapter in module.scaling:
+            module.reset_lora_parameters(adapter, init_lora_weights=True)
     _drop_copies(loaded)
+
+
+def _adapted(loaded: Loaded) -> list[Any]:
+    from peft.tuners.lora import LoraLayer
+
+    return [module for module in loaded.model.modules() if isinstance(module, LoraLayer)]
 
 
 def _drop_copies(loaded: Loaded) -> None:
@@ -180,15 +172,10 @@ def _drop_copies(loaded: Loaded) -> None:
 
 def set_scaling(loaded: Loaded, lora: Lora) -> None:
     """Give the adapter another scale, alpha / r or alpha / sqrt(r), without making it anew."""
-    import math
-
-    from peft.tuners.lora import LoraLayer
-
-    for module in loaded.model.modules():
-        if isinstance(module, LoraLayer):
-            for adapter, rank in module.r.items():
-                module.lora_alpha[adapter] = lora.alpha
-                module.scaling[adapter] = lora.alpha / (math.sqrt(rank) if lora.rslora else rank)
+    for module in _adapted(loaded):
+        for adapter, rank in module.r.items():
+            module.lora_alpha[adapter] = lora.alpha
+            module.scaling[adapter] = lora.alpha / (math.sqrt(rank) if lora.rslora else rank)
     for settings in loaded.model.peft_config.values():
         settings.lora_alpha, settings.use_rslora = lora.alpha, lora.rslora
 
@@ -229,8 +216,6 @@ def save_adapter(loaded: Loaded, folder: Path) -> str:
     It names the base model as the settings do, so that it loads in any folder. Answers matter more: a full
     disk must not keep a member from giving them.
     """
-    from safetensors import SafetensorError
-
     part = folder.with_name(".adapter.part")
     try:
         loaded.model.save_pretrained(part)
@@ -240,11 +225,9 @@ def save_adapter(loaded: Loaded, folder: Path) -> str:
         (part / "README.md").write_text(CARD.format(name=loaded.name), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
-    except (OSError, KitError, SafetensorError) as error:
-        return str(error).splitlines()[0]
     except Exception as error:
-        # tokenizers has no class of its own for a disk that refuses.
-        if "(os error " not in str(error):
+        # tokenizers and safetensors say in words only that a disk refuses.
+        if not isinstance(error, OSError | KitError) and "os error " not in str(error).lower():
             raise
         return str(error).splitlines()[0]
     finally:
@@ -276,7 +259,13 @@ def settle_precision(loaded: Loaded) -> None:
     assert any(parameter.requires_grad for parameter in model.parameters()), "nothing to train"  # noqa: S101
 
 
-def _load_unsloth(config: Config, folder: Path, precision: Precision) -> Loaded:
+def _lora(config: Config) -> dict[str, Any]:
+    settings = config.lora
+    shape = {"r": settings.r, "lora_alpha": settings.alpha, "target_modules": list(settings.modules)}
+    return {**shape, "lora_dropout": settings.dropout, "use_rslora": settings.rslora, "bias": "none"}
+
+
+def _load_unsloth(config: Config, folder: Path, precision: Precision, _device: str) -> tuple[Any, Any]:
     fast_language_model = _fast_language_model()
     import torch
 
@@ -288,18 +277,11 @@ def _load_unsloth(config: Config, folder: Path, precision: Precision) -> Loaded:
         load_in_4bit=config.model.four_bit,
         local_files_only=True,
     )
+    checkpointing = "unsloth" if config.train.gradient_checkpointing is True else False
     model = fast_language_model.get_peft_model(
-        model,
-        r=config.lora.r,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules=list(config.lora.modules),
-        use_rslora=config.lora.rslora,
-        bias="none",
-        use_gradient_checkpointing="unsloth" if config.train.gradient_checkpointing is True else False,
-        random_state=config.seed,
+        model, **_lora(config), use_gradient_checkpointing=checkpointing, random_state=config.seed
     )
-    return Loaded(model, tokenizer, "unsloth", precision.dtype, "cuda")
+    return model, tokenizer
 
 
 def _fast_language_model() -> Any:
@@ -309,7 +291,7 @@ def _fast_language_model() -> Any:
     return FastLanguageModel
 
 
-def _load_plain(config: Config, folder: Path, precision: Precision, *, device: str) -> Loaded:
+def _load_plain(config: Config, folder: Path, precision: Precision, device: str) -> tuple[Any, Any]:
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
@@ -317,41 +299,19 @@ def _load_plain(config: Config, folder: Path, precision: Precision, *, device: s
     dtype = getattr(torch, precision.dtype)
     base_config = AutoConfig.from_pretrained(folder)
     quantized = getattr(base_config, "quantization_config", None)
-    options: dict[str, Any] = {}
+    options = {"config": base_config, "dtype": dtype, "device_map": {"": device}}
     if quantized is not None:
         # A pre-quantised checkpoint keeps the compute dtype that it was saved with whatever `dtype` says.
         quantized["bnb_4bit_compute_dtype"] = precision.dtype
     elif config.model.four_bit:
+        nf4 = {"bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True}
         options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=dtype,
+            load_in_4bit=True, bnb_4bit_compute_dtype=dtype, **nf4
         )
-    base = AutoModelForCausalLM.from_pretrained(
-        folder,
-        config=base_config,
-        dtype=dtype,
-        device_map={"": device},
-        attn_implementation="sdpa",
-        **options,
-    )
+    base = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", **options)
     if precision.dtype == "float16":
-        _cast(base, torch.bfloat16, torch.float16)
-    lora = LoraConfig(
-        r=config.lora.r,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules=list(config.lora.modules),
-        use_rslora=config.lora.rslora,
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
-    model = get_peft_model(base, lora)
-    return Loaded(model, AutoTokenizer.from_pretrained(folder), "plain", precision.dtype, device)
-
-
-def _cast(model: Any, before: Any, after: Any) -> None:
-    for tensor in [*model.parameters(), *model.buffers()]:
-        if tensor.dtype == before:
-            tensor.data = tensor.data.to(after)
+        for tensor in [*base.parameters(), *base.buffers()]:
+            if tensor.dtype == torch.bfloat16:
+                tensor.data = tensor.data.to(torch.float16)
+    model = get_peft_model(base, LoraConfig(**_lora(config), task_type="CAUSAL_LM"))
+    return model, AutoTokenizer.from_pretrained(folder)

@@ -47,11 +47,17 @@ def keys(frame: DataFrame, kind: str) -> list[str]:
 
 def members(config: Config, train: DataFrame) -> list[Member]:
     """Return every member of a run, those of a sweep point by point; all points hold out the same rows."""
-    if not config.run.grid:
-        return _members(config, train, config.evaluate.seed)
-    found = []
-    for number, text in enumerate(config.run.grid):
-        found += _members(point(config, text), train, config.evaluate.seed, number, text)
+    every, found = keys(train, "train"), []
+    for number, text in enumerate(config.run.grid or [""]):
+        chosen = point(config, text) if text else config
+        for fold, held_out in _held_out(chosen, train, every, config.evaluate.seed).items():
+            fit = [key for key in every if key not in held_out]
+            for seed in range(chosen.seed, chosen.seed + chosen.run.members):
+                parts = [f"point-{number}"] * bool(text) + [f"fold-{fold}"] * (fold is not None)
+                parts += [f"seed-{seed}"] * (fold is None or chosen.run.members > 1)
+                held = [key for key in every if key in held_out]
+                at = number if text else None
+                found.append(Member("-".join(parts), seed, fold, at, text, fit, held))
     return found
 
 
@@ -102,29 +108,18 @@ def _deciding(config: Config) -> dict[str, object]:
     }
 
 
-def _members(
-    config: Config, train: DataFrame, split_seed: int, number: int | None = None, text: str = ""
-) -> list[Member]:
-    seeds = range(config.seed, config.seed + config.run.members)
-    prefix = "" if number is None else f"point-{number}-"
-    every = keys(train, "train")
-    if config.evaluate.mode != "folds":
-        held_out: list[str] = []
-        if config.evaluate.mode == "holdout":
-            held_out = keys(rows.split(train, config.evaluate.holdout, split_seed)[1], "train")
-        fit = [key for key in every if key not in set(held_out)]
-        return [Member(f"{prefix}seed-{seed}", seed, None, number, text, fit, held_out) for seed in seeds]
-    fold_of = folds.folds(
-        train, config.evaluate.folds, split_seed, group_duplicates=config.evaluate.group_duplicates
-    )
-    found = []
-    for fold in range(config.evaluate.folds):
-        held_out = [key for key, its in zip(every, fold_of, strict=True) if its == fold]
-        fit = [key for key, its in zip(every, fold_of, strict=True) if its != fold]
-        for seed in seeds:
-            suffix = f"-seed-{seed}" if config.run.members > 1 else ""
-            found.append(Member(f"{prefix}fold-{fold}{suffix}", seed, fold, number, text, fit, held_out))
-    return found
+def _held_out(config: Config, train: DataFrame, every: list[str], seed: int) -> dict[int | None, set[str]]:
+    """Return the keys that each fold holds out; the only one is called None where there are no folds."""
+    settings = config.evaluate
+    if settings.mode == "folds":
+        fold_of = folds.folds(train, settings.folds, seed, group_duplicates=settings.group_duplicates)
+        return {
+            fold: {key for key, its in zip(every, fold_of, strict=True) if its == fold}
+            for fold in range(settings.folds)
+        }
+    if settings.mode == "holdout":
+        return {None: set(keys(rows.split(train, settings.holdout, seed)[1], "train"))}
+    return {None: set()}
 
 
 def refuse_missing_labels(members: list[Member], train: DataFrame, labels: tuple[str, ...]) -> None:

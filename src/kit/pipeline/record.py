@@ -12,8 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from kit import environment, files, outputs
-from kit.errors import KitError
-from kit.pipeline.answers import Answers, make_room, write_first
+from kit.pipeline.answers import Answers, giving_way, write_first
 from kit.pipeline.machine.hardware import Card, Precision
 from kit.pipeline.plan import Member
 from kit.task.submission import Columns
@@ -94,11 +93,7 @@ class RunRecord:
     def close(self, working: Path) -> None:
         """Write run.json and, as the last file of all, the list of what the run leaves."""
         self.write(working)
-        try:
-            outputs.write_manifest(working)
-        except KitError:
-            make_room(working)
-            outputs.write_manifest(working)
+        giving_way(working, lambda: outputs.write_manifest(working))
 
     @staticmethod
     def read(path: Path) -> RunRecord | None:
@@ -112,8 +107,8 @@ class RunRecord:
 def member_record(answers: Answers) -> dict[str, object]:
     """Return what run.json says of a member."""
     told = asdict(answers)
-    trained = told["trained"]
+    trained = told.pop("trained")
     names = ("name", "seed", "fold", "point", "settings", "slot", "peak_memory_bytes", "timings")
     of_training = ("step", "steps", "skipped", "stopped", "notes", "layout", "bins")
-    record = {**{name: told[name] for name in names}, **{name: trained[name] for name in of_training}}
+    record = {name: told[name] for name in names} | {name: trained[name] for name in of_training}
     return {**record, "train_tokens": trained["tokens"]}

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.config import Config, point
-from kit.errors import KitError
 from kit.pipeline import answers, events, plan
-from kit.pipeline.answers import Answers, make_room, write_first
+from kit.pipeline.answers import Answers, giving_way, write_first
 from kit.task import metrics, submission
 from kit.task.submission import Columns
 
@@ -52,11 +51,7 @@ def write(
         shown = dict.fromkeys(("rows", "accuracy", "macro_f1", "log_loss", config.competition.metric))
         events.emit("held_out", **{name: figures.get(name) for name in shown})
     path, ids = working / "submission.csv", test["id"].tolist()
-    try:
-        submission.write(path, ids, predicted, config.competition, columns)
-    except KitError:
-        make_room(working)
-        submission.write(path, ids, predicted, config.competition, columns)
+    giving_way(working, lambda: submission.write(path, ids, predicted, config.competition, columns))
     report["test"] = {
         "rows": len(predicted),
         "labels": predicted["label"].value_counts().to_dict(),

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -39,22 +39,14 @@ class ProcessFailed(KitError):
     """A process ended without a reason of its own; its traceback has gone to stderr."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """When a process is stopped: at `deadline`, a monotonic time, or after so many seconds without a line."""
-
-    deadline: float = math.inf
-    silence_seconds: float = math.inf
-
-
 @dataclass
 class _Process:
     child: subprocess.Popen[str]
-    relays: list[threading.Thread]
-    heard: float
-    """When it last said something, by the monotonic clock."""
+    relays: list[threading.Thread] = field(default_factory=list)
+    heard: float = field(default_factory=time.monotonic)
+    """When it last said something."""
     reason: str = ""
-    """Why it is being stopped, if it is, and when it is killed for not leaving."""
+    """Why it is being stopped, if it is."""
     kill_at: float = math.inf
 
 
@@ -63,18 +55,20 @@ def run(
     slots: int,
     *,
     on_cards: bool,
-    limits: Limits = Limits(),
+    deadline: float = math.inf,
+    silence_seconds: float = math.inf,
     together: bool = False,
     go_on: Callable[[int, KitError], bool] = lambda _slot, _error: False,
     module: str = MEMBER,
 ) -> None:
     """Run one process a slot and wait for all of them; a traceback of one has gone to stderr by then.
 
-    The others go on where one fails: `go_on` hears of its slot and its reason, ProcessFailed where it left
-    none itself, and says whether another process is to take its place. With `together` all of them train one
-    member; then the first that fails ends the others, and its reason is raised.
+    A process is stopped at `deadline`, a monotonic time, or after so many seconds without a line. The others
+    go on where one fails: `go_on` hears of its slot and its reason, ProcessFailed where it left none itself,
+    and says whether another process is to take its place. With `together` all of them train one member; then
+    the first that fails ends the others, and its reason is raised.
     """
-    variables = _rank_variables(slots) if together else [{} for _ in range(slots)]
+    variables = _rank_variables(slots) if together else [{}] * slots
     processes: dict[int, _Process] = {}
 
     def start(slot: int) -> _Process:
@@ -87,54 +81,39 @@ def run(
             if _asked_to_leave.is_set():
                 raise SystemExit(128 + signal.SIGTERM)
             for slot, process in list(processes.items()):
-                _watch(process, limits)
+                _watch(process, deadline, silence_seconds)
                 if process.child.poll() is None:
                     continue
                 for relay in process.relays:
                     relay.join(timeout=HURRY_SECONDS)
+                del processes[slot]
                 if process.child.returncode == 0 and not process.reason:
-                    del processes[slot]
                     continue
                 error = _reason(job_path, slot, process)
                 if together:
                     raise error
-                del processes[slot]
-                if go_on(slot, error) and time.monotonic() < limits.deadline:
+                if go_on(slot, error) and time.monotonic() < deadline:
                     processes[slot] = start(slot)
 
 
-def _watch(process: _Process, limits: Limits) -> None:
+def _watch(process: _Process, deadline: float, silence_seconds: float) -> None:
     """Ask a process to leave that is late or says nothing, and kill it where it does not."""
     now = time.monotonic()
     if process.reason:
         if now >= process.kill_at:
             process.child.kill()
-    elif now >= limits.deadline:
+    elif now >= deadline:
         process.reason, process.kill_at = TIME_LIMIT, now + CHECKPOINT_SECONDS
         process.child.terminate()
-    elif now - process.heard >= limits.silence_seconds:
-        process.reason = f"it said nothing for {limits.silence_seconds / 60:g} minutes"
+    elif now - process.heard >= silence_seconds:
+        process.reason = f"it said nothing for {silence_seconds / 60:g} minutes"
         process.kill_at = now + HURRY_SECONDS
         process.child.terminate()
 
 
-def note_begun(job_path: Path, slot: int, name: str) -> None:
-    """Note which member a process is on, for when it is killed."""
-    (job_path.parent / f"begun-{slot}").write_text(name, encoding="utf-8")
-
-
-def begun(job_path: Path, slot: int) -> str:
-    """Return which member a process was on when it ended, nothing where it was still loading."""
-    path = job_path.parent / f"begun-{slot}"
-    name = path.read_text(encoding="utf-8") if path.is_file() else ""
-    path.unlink(missing_ok=True)
-    return name
-
-
 def leave_reason(job_path: Path, slot: int, error: KitError) -> None:
-    """Leave a member's reason for ending where the process that started it looks."""
-    reason = {"message": error.message, "hint": error.hint}
-    files.write_json(job_path.parent / f"reason-{slot}.json", reason)
+    """Leave a process's reason for ending where the one that started it looks."""
+    files.write_json(job_path.parent / f"reason-{slot}.json", {"message": error.message, "hint": error.hint})
 
 
 def _reason(job_path: Path, slot: int, process: _Process) -> KitError:
@@ -159,21 +138,11 @@ def _rank_variables(ranks: int) -> list[dict[str, str]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    return [
-        {
-            "RANK": str(rank),
-            "LOCAL_RANK": "0",
-            "WORLD_SIZE": str(ranks),
-            "LOCAL_WORLD_SIZE": "1",
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
-            # Two T4s have no NVLink, and NCCL's peer access over PCIe is reported to hang on them.
-            "NCCL_P2P_DISABLE": "1",
-            "NCCL_SOCKET_IFNAME": "lo",
-            "GLOO_SOCKET_IFNAME": "lo",
-        }
-        for rank in range(ranks)
-    ]
+    shared = {"WORLD_SIZE": str(ranks), "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1"}
+    shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    # Two T4s have no NVLink, and NCCL's peer access over PCIe is reported to hang on them.
+    shared |= {"NCCL_P2P_DISABLE": "1", "NCCL_SOCKET_IFNAME": "lo", "GLOO_SOCKET_IFNAME": "lo"}
+    return [{**shared, "RANK": str(rank)} for rank in range(ranks)]
 
 
 def _start(
@@ -198,19 +167,17 @@ def _start(
         **together,
     }
     if on_cards:
-        environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-        environment["CUDA_VISIBLE_DEVICES"] = str(slot)
+        environment |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": str(slot)}
     child = subprocess.Popen(
         [sys.executable, "-m", module, str(job_path), str(slot)],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
         preexec_fn=end_with_parent(),
     )  # fmt: skip
-    process = _Process(child, [], time.monotonic())
+    process = _Process(child)
     prefix = f"[card {slot}] " if slots > 1 else ""
-    for source, target in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
-        relay = threading.Thread(target=_relay, args=(process, source, target, prefix), daemon=True)
-        relay.start()
-        process.relays.append(relay)
+    for streams in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
+        process.relays.append(threading.Thread(target=_relay, args=(process, *streams, prefix), daemon=True))
+        process.relays[-1].start()
     return process
 
 

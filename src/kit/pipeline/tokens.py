@@ -30,11 +30,8 @@ def tokenize(tokenizer: Any, text: str) -> list[int]:
     """Return the token ids of a whole text, with the one BOS that the tokenizer adds, if it adds any."""
     ids: list[int] = tokenizer(text, add_special_tokens=True)["input_ids"]
     # Some tokenizers (SmolLM2) add nothing, some (a few Llama exports) end the text as well.
-    return (
-        ids[:-1]
-        if ids and ids[-1] == tokenizer.eos_token_id and not text.endswith(tokenizer.eos_token)
-        else ids
-    )
+    adds_end = ids[-1:] == [tokenizer.eos_token_id] and not text.endswith(tokenizer.eos_token)
+    return ids[:-1] if adds_end else ids
 
 
 def form(tokenizer: Any, config: Config, style: str | None = None, language: str = "") -> Form:
@@ -95,12 +92,8 @@ def teach(
     for row, question in zip(rows, ask(tokenizer, rows, config, reserve=longest), strict=True):
         completion = [*answers[label_order[row["label"]]], tokenizer.eos_token_id]
         prompt_mask = [int(chance.random() < weight) for _ in question.prompt_ids]
-        examples.append(
-            {
-                "input_ids": question.prompt_ids + completion,
-                "completion_mask": prompt_mask + [1] * len(completion),
-            }
-        )
+        mask = prompt_mask + [1] * len(completion)
+        examples.append({"input_ids": question.prompt_ids + completion, "completion_mask": mask})
     return examples
 
 

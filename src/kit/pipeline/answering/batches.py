@@ -22,10 +22,10 @@ batches of a few short rows would waste more time than padding does.
 """
 
 
-def windows(rows: Sequence[T], size: int = WINDOW_ROWS) -> Iterator[Sequence[T]]:
-    """Yield the rows in order, `size` at a time."""
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+def windows(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield the rows in order, WINDOW_ROWS at a time."""
+    for start in range(0, len(rows), WINDOW_ROWS):
+        yield rows[start : start + WINDOW_ROWS]
 
 
 def pack(width_by_key: Mapping[int, int], most_tokens: int, most_rows: int = 0) -> list[list[int]]:

@@ -5,9 +5,8 @@ Knows nothing of rows, of the order of batches or of memory.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kit.pipeline import model
@@ -17,20 +16,16 @@ if TYPE_CHECKING:
     import torch
 
 
-def answering(loaded: Loaded, *, generating: bool = False) -> AbstractContextManager[object]:
-    """Put the model in evaluation mode and return the context to answer in.
-
-    Never hold it open across a yield: inference mode belongs to the thread, and would reach the caller.
-    """
+@contextmanager
+def answering(loaded: Loaded, *, generating: bool = False) -> Iterator[None]:
+    """Put the model in evaluation mode and yield to answer in it."""
     import torch
 
     model.prepare_to_answer(loaded, generating=generating)
-    stack = ExitStack()
-    # Not inference_mode: what a model keeps from it (caches, tables) could not be trained with afterwards.
-    stack.enter_context(torch.no_grad())
     mixed = loaded.device == "cuda" and loaded.dtype in {"float16", "bfloat16"}
-    stack.enter_context(torch.autocast("cuda", getattr(torch, loaded.dtype)) if mixed else nullcontext())
-    return stack
+    # Not inference_mode: what a model keeps from it (caches, tables) could not be trained with afterwards.
+    with torch.no_grad(), torch.autocast(loaded.device, getattr(torch, loaded.dtype), enabled=mixed):
+        yield
 
 
 def label_logits(
@@ -41,8 +36,12 @@ def label_logits(
     That is the logit of each label's first token or, with `whole`, the log-probability of each whole answer
     and its end token.
     """
+    import torch
+
     if whole:
-        return _whole_answers(loaded, prompts, answers).cpu()
+        # The prompt is read once a label: Unsloth's cached forward is made for its own generation only.
+        targets = [[*answer, loaded.tokenizer.eos_token_id] for answer in answers]
+        return torch.stack([_whole_answer(loaded, prompts, target) for target in targets], dim=1).cpu()
     ids, mask = _left_padded(loaded, prompts)
     # No cache: for a full batch it would take 2 GB with an 8B model, and nothing follows.
     output = loaded.model(input_ids=ids, attention_mask=mask, logits_to_keep=1, use_cache=False)
@@ -65,32 +64,7 @@ def write(loaded: Loaded, prompts: Sequence[list[int]], **options: Any) -> list[
     return texts
 
 
-def _whole_answers(
-    loaded: Loaded, prompts: Sequence[list[int]], answers: Sequence[list[int]]
-) -> torch.Tensor:
-    import torch
-
-    targets = [[*answer, loaded.tokenizer.eos_token_id] for answer in answers]
-    if loaded.loader == "unsloth":
-        # Its cached forward is made for its own generation, so the prompt is read once a label.
-        return torch.stack([_read_with_answer(loaded, prompts, target) for target in targets], dim=1)
-    ids, mask = _left_padded(loaded, prompts)
-    read = loaded.model(input_ids=ids, attention_mask=mask, logits_to_keep=1, use_cache=True)
-    columns = []
-    for target in targets:
-        tail = ids.new_tensor(target[:-1]).expand(len(prompts), -1)
-        follow = loaded.model(
-            input_ids=tail,
-            attention_mask=torch.cat([mask, torch.ones_like(tail)], dim=1),
-            past_key_values=copy.deepcopy(read.past_key_values),  # a forward pass adds to the one it is given
-            use_cache=True,
-        )
-        first = _log_probability(read.logits, target[:1])
-        columns.append(first + _log_probability(follow.logits, target[1:]))
-    return torch.stack(columns, dim=1)
-
-
-def _read_with_answer(loaded: Loaded, prompts: Sequence[list[int]], target: Sequence[int]) -> torch.Tensor:
+def _whole_answer(loaded: Loaded, prompts: Sequence[list[int]], target: Sequence[int]) -> torch.Tensor:
     ids, mask = _left_padded(loaded, [[*prompt_ids, *target[:-1]] for prompt_ids in prompts])
     output = loaded.model(input_ids=ids, attention_mask=mask, logits_to_keep=len(target), use_cache=False)
     return _log_probability(output.logits, target)

@@ -1,6 +1,6 @@
 """Answer questions with a trained model: compare the labels in one pass, or write and decode text.
 
-Rows go through in windows, so memory does not grow with their number. Does not choose a label and does not
+Rows are tokenised in windows, so memory hardly grows with their number. Does not choose a label and does not
 parse; it returns what the model said.
 """
 
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -26,44 +27,30 @@ PROGRESS_SECONDS = 10.0
 
 
 def score(loaded: Loaded, rows: Sequence[Row], config: Config) -> dict[str, list[float]]:
-    """Return each row's probability of every label by row id, as `stream_scores` yields them."""
-    return dict(stream_scores(loaded, rows, config))
+    """Return each row's probability of every label by row id, in label order; each sums to 1.
 
-
-def generate(loaded: Loaded, rows: Sequence[Row], config: Config, *, seed: int) -> dict[str, str]:
-    """Return the text that the model writes for each row by row id, as `stream_texts` yields them."""
-    return dict(stream_texts(loaded, rows, config, seed=seed))
-
-
-def stream_scores(loaded: Loaded, rows: Sequence[Row], config: Config) -> Iterator[tuple[str, list[float]]]:
-    """Yield each row's id and its probability of every label, in label order; each sums to 1.
-
-    In row order, a window of rows at a time; the mean over the training style and `predict.templates`.
-    Where the labels' first tokens differ, one pass compares them; otherwise every answer is scored whole.
-    Raises KitError naming the row whose answer is not a number, whose id stands twice, or that is too long
-    for the memory.
+    The mean over the training style and `predict.templates`. Where the labels' first tokens differ, one pass
+    compares them; otherwise every answer is scored whole. Raises KitError naming the row whose answer is not
+    a number, whose id stands twice, or that is too long for the memory.
     """
     _refuse_doubles(rows)
     styles = (config.prompt.style, *config.predict.templates)
     answers_by_style = {style: tokens.answer_ids(loaded.tokenizer, config, style) for style in styles}
     longest = max(len(answer) for answers in answers_by_style.values() for answer in answers)
     stage = _Stage("score", len(rows), len(styles), config.predict.batch_tokens, config.predict.batch_rows)
+    found: dict[str, list[float]] = {}
     for window in batches.windows(rows):
         scored = []
         for style, answers in answers_by_style.items():
             questions = tokens.ask(loaded.tokenizer, window, config, reserve=longest, style=style)
             scored.append(_score_window(loaded, questions, answers, stage))
         for row, by_style in zip(window, zip(*scored, strict=True), strict=True):
-            yield row["id"], [math.fsum(label) / len(styles) for label in zip(*by_style, strict=True)]
+            found[row["id"]] = [math.fsum(label) / len(styles) for label in zip(*by_style, strict=True)]
+    return found
 
 
-def stream_texts(
-    loaded: Loaded, rows: Sequence[Row], config: Config, *, seed: int
-) -> Iterator[tuple[str, str]]:
-    """Yield each row's id and the text that the model writes after its prompt, never the prompt.
-
-    Order and errors are those of `stream_scores`.
-    """
+def generate(loaded: Loaded, rows: Sequence[Row], config: Config, *, seed: int) -> dict[str, str]:
+    """Return by row id the text that the model writes after each prompt; errors are those of `score`."""
     import torch
 
     _refuse_doubles(rows)
@@ -77,11 +64,13 @@ def stream_texts(
     def answer(batch: list[Question]) -> list[str]:
         return forward.write(loaded, [question.prompt_ids for question in batch], **options)
 
+    found: dict[str, str] = {}
     for window in batches.windows(rows):
         questions = tokens.ask(loaded.tokenizer, window, config, reserve=settings.max_new_tokens)
         with forward.answering(loaded, generating=True):
             texts = _in_batches(loaded, questions, stage, answer, widest=settings.max_new_tokens)
-        yield from zip((row["id"] for row in window), texts, strict=True)
+        found.update(zip((row["id"] for row in window), texts, strict=True))
+    return found
 
 
 @dataclass
@@ -187,8 +176,7 @@ def _score_window(
                 raise KitError(
                     f"the model's answer to row {question.id!r} is not a number", hint="a lower learning rate"
                 )
-        probabilities: list[list[float]] = logits.softmax(-1).tolist()
-        return probabilities
+        return list(logits.softmax(-1).tolist())
 
     with forward.answering(loaded):
         widest = max(len(answer) for answer in answers) if whole else 0
@@ -196,10 +184,8 @@ def _score_window(
 
 
 def _refuse_doubles(rows: Sequence[Row]) -> None:
-    seen: set[str] = set()
-    for row in rows:
-        if row["id"] in seen:
-            raise KitError(
-                f"row id {row['id']!r} stands twice, and one answer would replace the other", hint="make data"
-            )
-        seen.add(row["id"])
+    key, count = Counter(row["id"] for row in rows).most_common(1)[0] if rows else ("", 1)
+    if count > 1:
+        raise KitError(
+            f"row id {key!r} stands twice, and one answer would replace the other", hint="make data"
+        )

@@ -66,9 +66,9 @@ def choose(found: tuple[Card, ...], wanted: int, accelerator: str = DEFAULT) -> 
                 hint="another push, or kernel.accelerator=NvidiaTeslaT4",
             )
         if card.capability < (7, 0):
+            capability = "{}.{}".format(*card.capability)
             raise HardwareUnfit(
-                f"{card.name} is compute capability {card.capability[0]}.{card.capability[1]}, "
-                "which current torch no longer supports",
+                f"{card.name} is compute capability {capability}, which current torch no longer supports",
                 hint="kernel.accelerator=NvidiaTeslaT4",
             )
     return used

@@ -47,14 +47,15 @@ def model_folder(root: Path, name: str, *, wait_seconds: float = MOUNT_WAIT_SECO
             hint="make prepare, then attach its output; or a Kaggle Model in model.name",
         )
     wanted = [part.lower() for part in name.split("/")[1:]]
-    found = marked(root, "config.json", wait_seconds)
-    for path in found:
+    for path in marked(root, "config.json", wait_seconds):
         parts = [part.lower() for part in path.parent.relative_to(root).parts]
         if parts[-len(wanted) :] == wanted:
             return path.parent
-    raise InputInvalid(
-        f"model {name!r} is not below {root}, which holds {_tree(root)}", hint=_model_hint(name)
+    made_here = {"kit/tiny": "make tiny-model", "kit/small": "make small-model"}
+    hint = made_here.get(
+        "/".join(name.split("/")[:2]), "accept the model's licence on Kaggle, then make push"
     )
+    raise InputInvalid(f"model {name!r} is not below {root}, which holds {_tree(root)}", hint=hint)
 
 
 def is_on_hub(name: str) -> bool:
@@ -88,10 +89,8 @@ def mark_model(folder: Path, name: str) -> None:
 
 def attached_snapshot(root: Path, name: str, *, wait_seconds: float = 0.0) -> Path | None:
     """Return the attached folder with a snapshot of this model of Hugging Face, or None."""
-    for path in marked(root, MODEL_MARKER, wait_seconds):
-        if read_json(path).get("name") == name:
-            return path.parent
-    return None
+    found = marked(root, MODEL_MARKER, wait_seconds)
+    return next((path.parent for path in found if read_json(path).get("name") == name), None)
 
 
 def _cached(name: str) -> Path | None:
@@ -102,13 +101,6 @@ def _cached(name: str) -> Path | None:
         return Path(snapshot_download(name, local_files_only=True))
     except LocalEntryNotFoundError:
         return None
-
-
-def _model_hint(name: str) -> str:
-    made_here = {"kit/tiny": "make tiny-model", "kit/small": "make small-model"}
-    return made_here.get(
-        "/".join(name.split("/")[:2]), "accept the model's licence on Kaggle, then make push"
-    )
 
 
 def marked(root: Path, name: str, wait_seconds: float = MOUNT_WAIT_SECONDS) -> list[Path]:

@@ -7,7 +7,6 @@ image has. Which packages are pinned is kernel/requirements.txt's business.
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import math
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from kit.config import PROJECT_ROOT
 from kit.errors import InputInvalid, KitError
+from kit.files import read_json, write_json
 from kit.pipeline.machine import inputs
 from kit.pipeline.machine.children import end_with_parent
 
@@ -32,22 +32,16 @@ def pins(requirements: str, *, cuda: bool) -> list[str]:
     """Return the pins that apply here as `name==version`, the CUDA-only ones where asked for."""
     from packaging.requirements import Requirement
 
-    found = []
-    for line in requirements.splitlines():
-        text = line.partition("#")[0].strip()
-        if not text:
-            continue
-        requirement = Requirement(text)
-        if requirement.marker is None or requirement.marker.evaluate({"extra": "cuda" if cuda else ""}):
-            found.append(f"{requirement.name}{requirement.specifier}")
-    return found
+    lines = [line.partition("#")[0].strip() for line in requirements.splitlines()]
+    extra = {"extra": "cuda" if cuda else ""}
+    found = [Requirement(text) for text in lines if text]
+    applying = [pin for pin in found if pin.marker is None or pin.marker.evaluate(extra)]
+    return [f"{pin.name}{pin.specifier}" for pin in applying]
 
 
 def missing(wanted: Iterable[str]) -> list[str]:
     """Return those of the pins that this interpreter does not meet."""
-    from packaging.requirements import Requirement
-
-    return [pin for pin in wanted if not _is_met(Requirement(pin).name, str(Requirement(pin).specifier))]
+    return [pin for pin in wanted if not _is_met(pin)]
 
 
 def install(wanted: Sequence[str], wheels: Path | None = None, *, until: float = math.inf) -> None:
@@ -92,8 +86,7 @@ def _run(command: Sequence[str], until: float) -> str | None:
 
 def mark(folder: Path, python: str, wanted: Sequence[str]) -> None:
     """Leave the marker by which `attached_wheels` finds this folder."""
-    told = {"schema": 1, "python": python, "pins": list(wanted)}
-    (folder / MARKER).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / MARKER, {"schema": 1, "python": python, "pins": list(wanted)})
 
 
 def attached_wheels(
@@ -103,20 +96,23 @@ def attached_wheels(
 
     Raises InputInvalid where there is none: with both Pythons where they differ, or with what is lacking.
     """
-    found = {path.parent: _read(path) for path in inputs.marked(root, MARKER, wait_seconds)}
-    if not found:
+    told = {path.parent: _read(path) for path in inputs.marked(root, MARKER, wait_seconds)}
+    if not told:
         raise InputInvalid(
             f"{len(wanted)} package(s) are missing, without internet and without wheels below {root}",
             hint="make prepare, then attach its output",
         )
-    own = {folder: held for folder, (python, held) in found.items() if python == PYTHON}
-    if not own:
-        folder, (python, _) = next(iter(found.items()))
+    lacking = {
+        folder: [pin for pin in wanted if pin not in held]
+        for folder, (python, held) in told.items()
+        if python == PYTHON
+    }
+    if not lacking:
+        folder, (python, _) = next(iter(told.items()))
         raise InputInvalid(
             f"the wheels in {folder} are for Python {python}, this kernel runs Python {PYTHON}",
             hint="make prepare, which downloads for the image of the day",
         )
-    lacking = {folder: [pin for pin in wanted if pin not in held] for folder, held in own.items()}
     folder = min(lacking, key=lambda folder: len(lacking[folder]))
     if lacking[folder]:
         raise InputInvalid(
@@ -128,16 +124,17 @@ def attached_wheels(
 
 def _read(path: Path) -> tuple[str, list[str]]:
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        return str(told["python"]), [str(pin) for pin in told["pins"]]
-    except (ValueError, KeyError, TypeError) as error:
+        told = read_json(path)
+        return str(told["python"]), list(told["pins"])
+    except (KeyError, TypeError) as error:
         raise InputInvalid(f"{path} cannot be read: {error!r}", hint="make prepare") from None
 
 
-def _is_met(name: str, specifier: str) -> bool:
-    from packaging.specifiers import SpecifierSet
+def _is_met(pin: str) -> bool:
+    from packaging.requirements import Requirement
 
+    wanted = Requirement(pin)
     try:
-        return SpecifierSet(specifier).contains(importlib.metadata.version(name), prereleases=True)
+        return wanted.specifier.contains(importlib.metadata.version(wanted.name), prereleases=True)
     except importlib.metadata.PackageNotFoundError:
         return False

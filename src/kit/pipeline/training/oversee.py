@@ -1,6 +1,6 @@
-"""Stop training in time or on SIGTERM, always behind a whole step, and say when a checkpoint is due.
+"""Watch a training behind each whole step: report it, stop it in time or on SIGTERM, ask for checkpoints.
 
-How long steps take is `stopping`'s arithmetic; how a checkpoint is written is `checkpoint`'s.
+How a checkpoint is written is `checkpoint`'s business.
 """
 
 from __future__ import annotations
@@ -8,16 +8,21 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from kit.environment import ranks
-from kit.pipeline import events
+from kit.pipeline import events, model
 from kit.pipeline.answers import FailsAgain
-from kit.pipeline.training import stopping
+from kit.pipeline.model import Loaded
 
+RECENT = 9
+"""Steps that the typical one is taken from: enough to pass over one that wrote a checkpoint."""
+ENOUGH = 4
+"""Measured steps from which on their median is trusted."""
 MOST_SKIPPED_IN_A_ROW = 8
 MOST_SKIPPED = 0.2
 """Part of all steps."""
@@ -37,6 +42,21 @@ class Seen:
     """Skipped steps behind the last one that was not."""
 
 
+def step_seconds(durations: Sequence[float]) -> float:
+    """Return what the next step will take, from the seconds of the steps so far; 0 where nothing is known.
+
+    The first step, which compiles, never counts; of few steps the shortest is taken, since the second and
+    third may compile as well.
+    """
+    measured = durations[1:]
+    return min(measured, default=0.0) if len(measured) < ENOUGH else median(measured[-RECENT:])
+
+
+def must_stop(now: float, until: float, durations: Sequence[float]) -> bool:
+    """Tell whether the next step would end after `until`."""
+    return now >= until or step_seconds(durations) > until - now
+
+
 @contextmanager
 def heeding_sigterm(seen: Seen) -> Iterator[None]:
     """Note the first SIGTERM instead of ending at once; a second one does what it did before."""
@@ -53,7 +73,7 @@ def heeding_sigterm(seen: Seen) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def any_rank(said: bool, device: Any) -> bool:
+def any_rank(said: bool, device: object) -> bool:
     """Tell whether one of the ranks says so; they must all stop behind the same step, or wait for ever."""
     if ranks() == 1:
         return said
@@ -81,24 +101,33 @@ def refuse_skipped(seen: Seen, step: int) -> None:
     """Raise FailsAgain where so many steps were skipped that the member has not learned its rows."""
     if seen.skipped > MOST_SKIPPED * step:
         raise FailsAgain(
-            f"fp16 skipped {seen.skipped} of {step} steps, whose gradients overflowed",
-            hint=CALMER,
+            f"fp16 skipped {seen.skipped} of {step} steps, whose gradients overflowed", hint=CALMER
         )
 
 
-def overseer(seen: Seen, *, member: str | int, until: float | None, checkpoint_seconds: float | None) -> Any:
-    """Return the callback that stops the trainer before the monotonic `until`, and asks it for checkpoints.
+def overseer(
+    seen: Seen,
+    loaded: Loaded,
+    *,
+    member: str,
+    tokens: int,
+    until: float | None,
+    checkpoint_seconds: float | None,
+) -> Any:
+    """Return the callback that reports steps, stops before the monotonic `until` and asks for checkpoints.
 
-    `checkpoint_seconds` lie between two of them, 0 asks only where training ends, None never.
+    An epoch has so many `tokens`. `checkpoint_seconds` lie between two checkpoints, 0 asks only where
+    training ends, None never.
     """
     from transformers import TrainerCallback
 
     class Overseer(TrainerCallback):  # type: ignore[misc]
-        """Looks at the clock and the signal behind each optimizer step."""
+        """Looks at the clock, the signal and the figures behind each optimizer step."""
 
-        def on_train_begin(self, *_: Any, **__: Any) -> None:
+        def on_train_begin(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:
             self.ends = [time.monotonic()]
             self.saved = self.ends[0]
+            self.first_step, self.first_epoch = state.global_step, state.epoch or 0.0
 
         def on_step_end(self, args: Any, state: Any, control: Any, optimizer: Any, **_: Any) -> None:
             now = time.monotonic()
@@ -111,11 +140,9 @@ def overseer(seen: Seen, *, member: str | int, until: float | None, checkpoint_s
             durations = [later - earlier for earlier, later in zip(self.ends, self.ends[1:], strict=False)]
             if seen.asked_to_stop:
                 seen.stopped = SIGTERM
-            elif (
-                until is not None
-                and not is_last
-                and any_rank(stopping.must_stop(now, until, durations), args.device)
-            ):
+            elif until is None or is_last:
+                pass
+            elif any_rank(must_stop(now, until, durations), args.device):
                 seen.stopped = TIME_LIMIT
             if seen.stopped:
                 control.should_training_stop = True
@@ -127,5 +154,26 @@ def overseer(seen: Seen, *, member: str | int, until: float | None, checkpoint_s
 
         def on_save(self, *_: Any, **__: Any) -> None:
             self.saved = time.monotonic()
+
+        def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any) -> None:
+            if "loss" not in logs:
+                return
+            loss, gradient = float(logs["loss"]), logs.get("grad_norm")
+            elapsed = time.monotonic() - self.ends[0]
+            done = max(state.global_step - self.first_step, 1)
+            events.emit(
+                "step",
+                member=member,
+                step=state.global_step,
+                steps=state.max_steps,
+                loss=round(loss, 5),
+                gradient_norm=None if gradient is None else round(float(gradient), 5),
+                skipped=seen.skipped,
+                learning_rate=logs.get("learning_rate"),
+                tokens_per_second=round((state.epoch - self.first_epoch) * tokens / max(elapsed, 1e-9)),
+                memory_bytes=model.peak_memory(loaded),
+                seconds_left=round(elapsed / done * (state.max_steps - state.global_step), 1),
+            )
+            refuse_not_a_number(seen, state.global_step, loss, gradient)
 
     return Overseer()

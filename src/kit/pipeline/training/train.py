@@ -6,6 +6,8 @@ scoring, files of a run and the choice of rows to others.
 
 from __future__ import annotations
 
+import json
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -21,7 +23,7 @@ from kit.pipeline.model import Loaded
 from kit.pipeline.training import arguments, oversee
 from kit.pipeline.training import checkpoint as checkpoints
 from kit.pipeline.training import layout as layouts
-from kit.pipeline.training.checkpoint import Checkpoint, Identity, Keeper
+from kit.pipeline.training.checkpoint import Keeper
 from kit.pipeline.training.layout import Bounds, Layout
 from kit.task import effort
 
@@ -35,13 +37,13 @@ class _Task:
 
     loaded: Loaded
     config: Config
-    member: str | int
+    member: str
     seed: int
     scratch: Path
     until: float | None
     checkpoint: Path | None
     examples: list[dict[str, list[int]]]
-    named: Identity
+    identity: str
     bounds: Bounds
     tokens: int
     seen: oversee.Seen = field(default_factory=oversee.Seen)
@@ -58,16 +60,15 @@ def train(
     name: str = "",
     until: float | None = None,
     checkpoint: Path | None = None,
-    resume: Path | None = None,
     fitted: dict[Layout, Layout] | None = None,
 ) -> Trained:
     """Train the adapter of `loaded` on `rows`, each with `text` and `label`; events call it `name`.
 
-    Training ends before `until`, a monotonic time. Checkpoints go into the folder `checkpoint`; with one,
-    SIGTERM ends training behind the step that is on. `resume` is such a folder of an earlier run to go on
-    from. `fitted` remembers from one call to the next which layout fitted. Raises FailsAgain where the loss
-    stops being a number, where gradients overflow too often, and where no layout fits into memory; KitError
-    where `resume` holds no checkpoint of this very training.
+    Training ends before `until`, a monotonic time. It goes on from the newest checkpoint in the folder
+    `checkpoint` and leaves its own there; with such a folder SIGTERM ends it behind the step that is on.
+    `fitted` remembers from one call to the next which layout fitted. Raises FailsAgain where the loss stops
+    being a number, where gradients overflow too often, and where no layout fits into memory; KitError where
+    the checkpoint is not of this very training.
     """
     examples = tokens.teach(loaded.tokenizer, rows, config, seed)
     named = checkpoints.identity(config, seed, examples)
@@ -75,10 +76,12 @@ def train(
     step = effort.step_size(config, len(rows), sum(lengths))
     bounds = Bounds(step, max(lengths), loaded.free_bytes, ranks())
     task = _Task(
-        loaded, config, name or seed, seed, scratch, until, checkpoint, examples, named, bounds, sum(lengths)
-    )
+        loaded, config, name or str(seed), seed, scratch, until, checkpoint, examples, named, bounds,
+        sum(lengths),
+    )  # fmt: skip
     fitted = {} if fitted is None else fitted
-    start = checkpoints.read(resume, named) if resume else None
+    place = checkpoints.newest(checkpoint) if checkpoint else None
+    start = checkpoints.read(place, named) if place else None
     chosen = layouts.first(config, bounds)
     layout = start.layout if start else fitted.get(chosen, chosen)
     if start:
@@ -88,7 +91,7 @@ def train(
     with oversee.heeding_sigterm(task.seen) if checkpoint else nullcontext():
         while True:
             try:
-                trained = _attempt(task, layout, start)
+                trained = _attempt(task, layout, place)
                 fitted[chosen] = layout
                 return trained
             except (RuntimeError, MemoryError) as error:
@@ -98,50 +101,51 @@ def train(
                 said = str(error).splitlines()[0] if str(error) else type(error).__name__
             # Behind the except block, whose traceback holds the tensors that were too many.
             smaller = _retreat(task, layout, said)
-            if start and not smaller.has_bins_of(layout):
+            if place and not smaller.has_bins_of(layout):
                 task.notes.append("began anew, since the checkpoint's bins do not fit into memory")
-                start = None
-            if checkpoint and not start:
+                place = None
+            if checkpoint and not place:
                 checkpoints.clear(checkpoint)
+            place = checkpoints.newest(checkpoint) if checkpoint else None
             layout = smaller
 
 
-def _attempt(task: _Task, layout: Layout, start: Checkpoint | None) -> Trained:
-    """Train in one layout, from `start` or from the adapter as it is."""
+def _attempt(task: _Task, layout: Layout, place: Path | None) -> Trained:
+    """Train in one layout, from the checkpoint at `place` or from the adapter as it is."""
     keeper = None
     if task.checkpoint:
         most_bytes = task.config.train.checkpoint_mib * checkpoints.MIB
-        keeper = Keeper(task.checkpoint, task.member, task.named, layout, most_bytes)
+        keeper = Keeper(task.checkpoint, task.member, task.identity, layout, most_bytes)
     trainer = _prepared(task, layout, keeper)
-    bins = len(trainer.train_dataset)
+    bins, started = len(trainer.train_dataset), time.monotonic()
     steps = arguments.steps(task.config, layout, bins, task.bounds.ranks)
-    started = time.monotonic()
-    if task.until is not None and oversee.any_rank(time.monotonic() >= task.until, trainer.args.device):
+    reached: dict[str, Any] = {"log_history": [], "epoch": 0.0, "global_step": 0}
+    if place:
+        reached = json.loads((place / "trainer_state.json").read_text(encoding="utf-8"))
+    if task.until is not None and oversee.any_rank(started >= task.until, trainer.args.device):
         task.seen.stopped = oversee.TIME_LIMIT
-    if task.seen.stopped or (start and start.step >= steps):
-        if start:
-            model.load_adapter(task.loaded, start.folder)
-        log, epoch, step = start.reached() if start else ([], 0.0, 0)
+    if task.seen.stopped or reached["global_step"] >= steps:
+        if place:
+            model.load_adapter(task.loaded, place)
     else:
-        trainer.train(resume_from_checkpoint=str(start.folder) if start else None)
-        state = trainer.state
-        log, epoch, step, steps = state.log_history, state.epoch, state.global_step, state.max_steps
+        trainer.train(resume_from_checkpoint=str(place) if place else None)
+        reached, steps = vars(trainer.state), trainer.state.max_steps
     task.loaded.tokenizer.padding_side = "left"  # the trainer leaves it on the right: scoring would be wrong
-    notes = list(task.notes)
+    notes, skipped = list(task.notes), task.seen.skipped
     if keeper:
         keeper.close()
         notes += keeper.notes
-    if task.seen.skipped:
-        notes.append(f"fp16 skipped {task.seen.skipped} steps, whose gradients overflowed")
-    oversee.refuse_skipped(task.seen, step)
+    if skipped:
+        notes.append(f"fp16 skipped {skipped} steps, whose gradients overflowed")
+    oversee.refuse_skipped(task.seen, reached["global_step"])
     return Trained(
-        history=[{name: entry[name] for name in HISTORY} for entry in log if "loss" in entry],
+        history=[{name: each[name] for name in HISTORY} for each in reached["log_history"] if "loss" in each],
         seconds=round(time.monotonic() - started, 2),
-        tokens=int(task.tokens * epoch),
+        tokens=int(task.tokens * reached["epoch"]),
         bins=bins,
-        step=step,
+        step=reached["global_step"],
         steps=steps,
-        skipped=task.seen.skipped,
+        skipped=skipped,
         stopped=task.seen.stopped,
         notes=notes,
         layout=layout,
@@ -149,7 +153,7 @@ def _attempt(task: _Task, layout: Layout, start: Checkpoint | None) -> Trained:
 
 
 def _prepared(task: _Task, layout: Layout, keeper: Keeper | None) -> Any:
-    """Return the trainer of one layout, with its callbacks, checked before its first step."""
+    """Return the trainer of one layout, with its callback, checked before its first step."""
     from datasets import Dataset
 
     loaded, config = task.loaded, task.config
@@ -160,13 +164,12 @@ def _prepared(task: _Task, layout: Layout, keeper: Keeper | None) -> Any:
     steps = arguments.steps(config, layout, len(trainer.train_dataset), task.bounds.ranks)
     trainer.args.warmup_steps = effort.warmup_steps(config, steps)
     task.seen.skipped = task.seen.in_a_row = 0
-    trainer.add_callback(_progress(loaded, task))
-    checkpoint_seconds = 60 * config.train.checkpoint_minutes if keeper else None
     trainer.add_callback(
         oversee.overseer(
-            task.seen, member=task.member, until=task.until, checkpoint_seconds=checkpoint_seconds
+            task.seen, loaded, member=task.member, tokens=task.tokens, until=task.until,
+            checkpoint_seconds=60 * config.train.checkpoint_minutes if keeper else None,
         )
-    )
+    )  # fmt: skip
     if config.train.packing:
         _assert_packed(trainer)
         _assert_whole(trainer, task.tokens)
@@ -181,8 +184,6 @@ def _retreat(task: _Task, layout: Layout, said: str) -> Layout:
 
     Raises KitError where there is none, with the settings that are left to the user.
     """
-    import torch
-
     loaded = task.loaded
     held = f"{model.peak_memory(loaded) / GIB:.1f} GiB held"
     smaller = layouts.smaller(layout, task.config, task.bounds)
@@ -196,18 +197,7 @@ def _retreat(task: _Task, layout: Layout, said: str) -> Layout:
     events.emit("retreat", member=task.member, before=str(layout), after=str(smaller), reason=said)
     model.renew_adapter(loaded, task.seed)
     model.forget(loaded)
-    if loaded.device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
     return smaller
-
-
-def _hush_packing_warning() -> None:
-    """Drop TRL's advice to use Flash Attention, which a T4 has not; tests prove that bins do not leak."""
-    import logging
-
-    logger = logging.getLogger("trl.trainer.sft_trainer")
-    advice = "the attention implementation is not set to a supported Flash Attention"
-    logger.addFilter(lambda record: advice not in record.getMessage())
 
 
 def _trainer(
@@ -228,15 +218,17 @@ def _trainer(
 
         compute_loss = Trainer.compute_loss
 
-    _hush_packing_warning()
+    # TRL advises Flash Attention, which a T4 has not; tests prove that bins do not leak.
+    advice = "the attention implementation is not set to a supported Flash Attention"
+    logging.getLogger("trl.trainer.sft_trainer").addFilter(lambda told: advice not in told.getMessage())
     trainer_class = CpuTrainer if loaded.device == "cpu" else trl.SFTTrainer
-    trainer = (checkpoints.keeping(trainer_class, keeper) if keeper else trainer_class)(
+    trainer_class = checkpoints.keeping(trainer_class, keeper) if keeper else trainer_class
+    folder = keeper.part if keeper else scratch / "trainer"
+    trainer = trainer_class(
         model=loaded.model,
         processing_class=loaded.tokenizer,
         train_dataset=dataset,
-        args=arguments.arguments(
-            loaded, config, layout, seed, keeper.part if keeper else scratch / "trainer"
-        ),
+        args=arguments.arguments(loaded, config, layout, seed, folder),
     )
     trainer.remove_callback(PrinterCallback)  # our step events say the same
     return trainer
@@ -255,38 +247,3 @@ def _assert_whole(trainer: Any, tokens_before: int) -> None:
     packed = sum(map(len, trainer.train_dataset["input_ids"]))
     if packed != tokens_before:
         raise AssertionError(f"packing kept {packed} of {tokens_before} tokens")
-
-
-def _progress(loaded: Loaded, task: _Task) -> Any:
-    from transformers import TrainerCallback
-
-    class Progress(TrainerCallback):  # type: ignore[misc]
-        """Print a step event for each optimizer step; stop at a loss that is not a number."""
-
-        def on_train_begin(self, _args: Any, state: Any, _control: Any, **_: Any) -> None:
-            self.started = time.monotonic()
-            self.first_step, self.first_epoch = state.global_step, state.epoch or 0.0
-
-        def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any) -> None:
-            if "loss" not in logs:
-                return
-            loss, gradient = float(logs["loss"]), logs.get("grad_norm")
-            elapsed = time.monotonic() - self.started
-            done = max(state.global_step - self.first_step, 1)
-            seen = (state.epoch - self.first_epoch) * task.tokens
-            events.emit(
-                "step",
-                member=task.member,
-                step=state.global_step,
-                steps=state.max_steps,
-                loss=round(loss, 5),
-                gradient_norm=None if gradient is None else round(float(gradient), 5),
-                skipped=task.seen.skipped,
-                learning_rate=logs.get("learning_rate"),
-                tokens_per_second=round(seen / max(elapsed, 1e-9)),
-                memory_bytes=model.peak_memory(loaded),
-                seconds_left=round(elapsed / done * (state.max_steps - state.global_step), 1),
-            )
-            oversee.refuse_not_a_number(task.seen, state.global_step, loss, gradient)
-
-    return Progress()
