@@ -56,7 +56,8 @@ def test_the_model_that_was_asked_for_passes(make_model: Callable[..., Path]) ->
     [
         (
             {"architectures": ["Qwen2ForCausalLM"]},
-            "architecture LlamaForCausalLM", "architecture Qwen2ForCausalLM", "model.architecture=Qwen2ForCausalLM",
+            "architecture LlamaForCausalLM", "architecture Qwen2ForCausalLM",
+            "model.architecture=Qwen2ForCausalLM",
         ),
         ({"architectures": None}, "architecture LlamaForCausalLM", "architecture none", "model.architecture"),
         ({"num_hidden_layers": 16}, "layers 32", "layers 16", "model.layers=16"),

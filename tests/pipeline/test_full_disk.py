@@ -55,7 +55,7 @@ def _work(job_path: Path, slots: int, **_: object) -> None:
                     )  # fmt: skip
                 (place / "weights").write_bytes(b"0" * ADAPTER_BYTES)
             except OSError:
-                shutil.rmtree(place)
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def _end(root: Path, working: Path) -> tuple[RunRecord, str]:
