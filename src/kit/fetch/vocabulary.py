@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 FOLDER = PROJECT_ROOT / "models/kit/llama3-vocabulary"
 
 PACKAGE = package.Package(
-    name="llama-models",
-    version="0.3.0",
-    kind="wheel",
-    sha256="7f77f78ff13fca09f70d76a376aff6414cd901623fb9d57e69c2f8367a73032f",
-    licence="Llama 3 Community License",
+    *("llama-models", "0.3.0", "wheel"),
+    *("7f77f78ff13fca09f70d76a376aff6414cd901623fb9d57e69c2f8367a73032f", "Llama 3 Community License"),
 )
 RANKS = "llama_models/llama3/tokenizer.model"
 
@@ -32,18 +29,11 @@ BEGIN, END_OF_TEXT, END_OF_TURN = "<|begin_of_text|>", "<|end_of_text|>", "<|eot
 PADDING, HEADER_START, HEADER_END = "<|finetune_right_pad_id|>", "<|start_header_id|>", "<|end_header_id|>"
 
 # In the order of their ids, which follow the 128,000 of the text (llama_models/llama3/tokenizer.py).
-_NAMED_SPECIALS = (
-    *(
-        BEGIN,
-        END_OF_TEXT,
-        "<|reserved_special_token_0|>",
-        "<|reserved_special_token_1|>",
-        PADDING,
-        "<|step_id|>",
-    ),
-    *(HEADER_START, HEADER_END, "<|eom_id|>", END_OF_TURN, "<|python_tag|>", "<|image|>"),
+_RESERVED = [f"<|reserved_special_token_{number}|>" for number in range(246)]
+SPECIALS = (
+    *(BEGIN, END_OF_TEXT, *_RESERVED[:2], PADDING, "<|step_id|>", HEADER_START, HEADER_END, "<|eom_id|>"),
+    *(END_OF_TURN, "<|python_tag|>", "<|image|>", *_RESERVED[2:]),
 )
-SPECIALS = (*_NAMED_SPECIALS, *(f"<|reserved_special_token_{number}|>" for number in range(2, 246)))
 
 # How Llama 3 cuts text before it merges bytes, from the same file.
 _SPLIT = (
@@ -119,11 +109,9 @@ def save(tokenizer: Tokenizer, folder: Path, *, context_tokens: int) -> None:
 
 def _letter_by_byte() -> dict[int, str]:
     """Return the printable letter that stands for each byte in a byte-level vocabulary, as in GPT-2."""
-    printable = [
-        *range(ord("!"), ord("~") + 1),
-        *range(ord("¡"), ord("¬") + 1),
-        *range(ord("®"), ord("ÿ") + 1),
-    ]
-    others = [byte for byte in range(256) if byte not in printable]
-    letters = {byte: chr(byte) for byte in printable}
-    return letters | {byte: chr(256 + position) for position, byte in enumerate(others)}
+    from tokenizers import pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    own = {ord(letter): letter for letter in letters if ord(letter) < 256}  # those that a page can show
+    others = [byte for byte in range(256) if byte not in own]
+    return own | dict(zip(others, letters[len(own) :], strict=True))

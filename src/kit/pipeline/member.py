@@ -22,6 +22,7 @@ from kit.errors import KitError
 from kit.pipeline import answers, events, model, plan, schedule
 from kit.pipeline.answering import predict
 from kit.pipeline.answers import UNTRAINED, Answers, FailsAgain, Failure, Trained
+from kit.pipeline.machine import base_model
 from kit.pipeline.machine.hardware import Card
 from kit.pipeline.model import Loaded
 from kit.pipeline.plan import Member
@@ -62,7 +63,7 @@ def main(job_path: Path, number: int) -> None:
     """Work off the members of a slot; each leaves its answers and its adapter, or why it failed."""
     started = time.monotonic()
     job = Job.read(job_path)
-    config = load(job.config, where=str(job_path))
+    config = base_model.with_shape(load(job.config, where=str(job_path)), Path(job.model))
     card = job.cards[number] if job.cards else None
     model.import_stack(model.loader(config, card))
     _settle_device(config, len(job.slots), card)

@@ -84,7 +84,6 @@ def run(config: Config, input_root: Path, working: Path, record: RunRecord) -> N
     plan.refuse_missing_labels(members, train, config.competition.labels)
     record.write(working)  # by which RESUME finds what a killed run leaves
     model = _model(config, input_root, record)
-    config = base_model.with_shape(config, model)
     crew = Crew(config, train, test, model, working, begun + limit, spare, record, members)
     adapters = crew.take_up(input_root)
     crew.record_rows()
