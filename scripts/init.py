@@ -4,7 +4,7 @@ import re
 import sys
 
 from kit.command import options, run
-from kit.errors import InputInvalid
+from kit.errors import InputInvalid, KitError
 
 
 def main() -> None:
@@ -22,11 +22,18 @@ def main() -> None:
 
     folder = inputs.SAMPLE if slug == inputs.SAMPLE_SLUG else config.PROJECT_ROOT / "data" / slug
     metric = words = kind = ""
-    if not all((folder / name).is_file() for name in data.NEEDED):
-        kaggle = client.connect()
-        data.fetch(kaggle, slug, folder)
-        metric, words, kind = data.told(kaggle, slug)
     settings = config.PROJECT_ROOT / "kit.toml"
+    lacking = not all((folder / name).is_file() for name in data.NEEDED)
+    # Files may be here because an earlier init brought them and ended before it wrote what Kaggle told.
+    if lacking or (folder != inputs.SAMPLE and not init.decided(settings, slug)):
+        try:
+            kaggle = client.connect()
+            if lacking:
+                data.fetch(kaggle, slug, folder)
+            metric, words, kind = data.told(kaggle, slug)
+        except KitError:
+            if lacking:
+                raise
     decided = init.decided(settings, slug) | ({"metric": metric} if metric else {})
     suggestion = init.suggest(folder, slug, decided)
     init.write_settings(suggestion, settings, metric=metric, kind=kind)

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from kit.command import alone, options, run
+from kit.pipeline.machine.children import end_with_parent
 
 
 def main() -> int:
@@ -45,7 +46,9 @@ def main() -> int:
 
 def _script(name: str, options: list[str], environment: dict[str, str]) -> int:
     path = Path(__file__).with_name(f"{name}.py")
-    return subprocess.run([sys.executable, str(path), *options], env=environment, check=False).returncode
+    command = [sys.executable, str(path), *options]
+    done = subprocess.run(command, env=environment, check=False, preexec_fn=end_with_parent())
+    return done.returncode
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from kit.command import options, run
+from kit.pipeline.machine.children import end_with_parent
 
 
 def main() -> int:
@@ -25,7 +26,7 @@ def main() -> int:
         command += ["--set", each]
     if here and arguments.timeout:
         command += ["--timeout", str(arguments.timeout)]
-    return subprocess.run(command, check=False).returncode
+    return subprocess.run(command, check=False, preexec_fn=end_with_parent()).returncode
 
 
 if __name__ == "__main__":
