@@ -40,11 +40,13 @@ def main() -> None:
     init.write_metadata(config.resolve("t4x2"), metadata.TEMPLATE)
     print(f"{settings.name} and {metadata.TEMPLATE.name} now describe {slug}; the files in {folder} show:")
     init.show(suggestion, is_terminal=sys.stdout.isatty())
-    if words and not metric:
-        print(
-            f"look: Kaggle ranks by {words!r}, which this kit does not compute and labels may not serve; "
-            f"here {config.resolve('t4x2').competition.metric} ranks: metric"
-        )
+    here = config.resolve("t4x2").competition.metric
+    if metric:
+        print(f"metric: {here}, for Kaggle ranks by {words!r}")
+    elif words:
+        print(f"look: Kaggle ranks by {words!r}, which this kit does not compute; here {here} ranks: metric")
+    else:
+        print(f"look: Kaggle was not asked what it ranks by, the files were here; {here} ranks: metric")
     print("each look names the setting in kit.toml, [competition]; next: make rehearse, make doctor")
 
 

@@ -242,7 +242,7 @@ def test_a_full_push_asks_for_a_smoke_run_with_the_same_requirements(
 def test_rows_that_stand_in_both_files_are_named(config: Config, tmp_path: Path) -> None:
     """With their share and one example; what is learned there says little of other rows."""
     (tmp_path / "train.csv").write_text("ID,sentence,label\n1,It works well.,Positive\n2,bad,Negative\n")
-    (tmp_path / "test.csv").write_text("ID,sentence\n7,nothing alike\n8,It works WELL\n")
+    (tmp_path / "test.csv").write_text("ID,sentence\n8,It works WELL\n7,nothing alike\n")
     (found,) = at_home.training(config, tmp_path)
     assert (found.name, found.verdict) == ("duplicates", "warn")
     assert found.text.startswith("1 of 2 test rows")
