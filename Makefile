@@ -178,10 +178,9 @@ e2e: .venv/.home .venv/.train .venv/.dev ## every fault against every verb and e
 	  tests/e2e/test_loop.py tests/e2e/test_official_client.py tests/e2e/test_endings.py
 
 .PHONY: bench
-bench: .venv/.home .venv/.train ## sizes and times beside their aims: bundle, validator, parser, logs, scoring
+bench: .venv/.home .venv/.train ## sizes and times beside their aims: bundle, validator, parser, scoring
 	@$(PY) tests/bench/bundle.py $(if $(SMALL),--small)
 	@$(PY) tests/bench/judge.py $(if $(SMALL),--small)
-	@$(PY) tests/bench/carry.py
 	@$(PY) scripts/fetch.py small-model
 	@$(PY) tests/bench/predict.py $(if $(SMALL),--small)
 

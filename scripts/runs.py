@@ -18,7 +18,7 @@ def main() -> int:
     for line in broken:
         print(f"warning: {line}", file=sys.stderr)
     if not lines and not broken:
-        print("no run has finished yet (try: make dry-run)")
+        print("no run yet, rehearsals left out (try: make dry-run, or scripts/runs.py --rehearsals)")
     return 0
 
 

@@ -123,8 +123,6 @@ def test_bad_input_is_one_line_and_leaves_no_submission(tiny_model: Path, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--set", "train.epoch=2"], "did you mean 'train.epochs'"),
-        (["--preset", "tinny"], "did you mean 'tiny'"),
         (["--set", "model.name=kit/none/transformers/default/1"], "holds no model"),
         (["--data", "/nowhere"], "train.csv"),
         (["--set", "model.loader=unsloth"], "Unsloth needs a GPU"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from itertools import pairwise
@@ -50,6 +51,19 @@ def _follow(body: bytes, piece: int) -> tuple[watch._Log, bool]:
     client: Any = SimpleNamespace(explained=lambda _: nullcontext())
     seen = watch._Log(lambda *_: None, lambda *_: None)
     return seen, seen._take(log.live(client, answer), lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("x" * 1_000_000 + "\n", 100), ("".join(f"\r{at}/20000" for at in range(20_000)) + "\n", 8)],
+    ids=["a line", "a bar"],
+)
+def test_a_long_line_in_many_pieces_takes_little_time(text: str, size: int) -> None:
+    """Time grows with the length and no faster."""
+    body = _frames([text[start : start + size] for start in range(0, len(text), size)])
+    started = time.process_time()
+    assert _follow(body, 65_536)[1]
+    assert time.process_time() - started < 3
 
 
 @given(text=some.text(max_size=60), cuts=some.lists(some.integers(0, 120)), piece=some.integers(1, 30))
