@@ -35,6 +35,12 @@ def follow(kernels: Any, label: str | None = None) -> Any:
     return kernels.get_kernel_session_logs_stream(asked)
 
 
+def newest(kaggle: Server) -> requests.Response:
+    """Open the stream of the newest session as the command line does."""
+    address = f"{kaggle.url}/api/v1/kernels/logs/stream/{USER}/little-kernel"
+    return requests.get(address, auth=(USER, TOKEN), stream=True, timeout=10)
+
+
 def events(response: Any) -> Iterator[str]:
     """Yield the data of the events as they come."""
     for line in response.iter_lines(chunk_size=1, decode_unicode=True):
@@ -72,10 +78,8 @@ def test_a_finished_session_gives_its_log_as_an_array(kaggle: Server, kernels: A
     pinned = follow(kernels, "v1")
     assert pinned.headers["Content-Type"] == "application/json"
     assert [(chunk["stream_name"], chunk["data"]) for chunk in pinned.json()] == [("stdout", "first\n")]
-    newest = requests.get(
-        f"{kaggle.url}/api/v1/kernels/logs/stream/{USER}/little-kernel", auth=(USER, TOKEN), timeout=10
-    )
-    assert [(chunk["stream_name"], chunk["data"]) for chunk in newest.json()] == [("stderr", "second\n")]
+    chunks = newest(kaggle).json()
+    assert [(chunk["stream_name"], chunk["data"]) for chunk in chunks] == [("stderr", "second\n")]
 
 
 def test_a_queued_session_has_no_log_until_it_starts(start_kaggle: StartKaggle, gate: Path) -> None:
@@ -92,12 +96,7 @@ def test_an_idle_stream_is_cut_without_an_end_mark(start_kaggle: StartKaggle, ga
     """A load balancer does that after minutes; the client sees a broken transfer."""
     kaggle = start_kaggle(stream_idle_seconds=0.2)
     rpc(kaggle, "SaveKernel", push_fields(text=talk(gate)))
-    response = requests.get(
-        f"{kaggle.url}/api/v1/kernels/logs/stream/{USER}/little-kernel",
-        auth=(USER, TOKEN),
-        stream=True,
-        timeout=10,
-    )
+    response = newest(kaggle)
     seen = []
     with pytest.raises((requests.exceptions.ChunkedEncodingError, requests.ConnectionError)):
         seen += list(events(response))
@@ -122,12 +121,7 @@ def test_a_stopping_server_ends_its_streams(start_kaggle: StartKaggle, gate: Pat
     """Nobody hangs on a server that is gone."""
     kaggle = start_kaggle()
     rpc(kaggle, "SaveKernel", push_fields(text=talk(gate)))
-    response = requests.get(
-        f"{kaggle.url}/api/v1/kernels/logs/stream/{USER}/little-kernel",
-        auth=(USER, TOKEN),
-        stream=True,
-        timeout=10,
-    )
+    response = newest(kaggle)
     stream = events(response)
     next(stream)
     kaggle.close()

@@ -11,7 +11,7 @@ import requests
 from kaggle_fixtures import SLUG, TOKEN, USER, StartKaggle
 from sdk_client import GO_TO_WORKING, push_fields, rpc, wait_for, wait_for_file
 
-from local_kaggle.profile import GENTLE, OBSERVED
+from local_kaggle.profile import OBSERVED
 from local_kaggle.server import Server
 
 LITTLE = {"userName": USER, "kernelSlug": "little-kernel"}
@@ -223,8 +223,3 @@ def test_a_script_starts_where_the_profile_says(
     run(kaggle, "import os; print(os.path.basename(os.getcwd()))")
     version = kaggle.state.version(USER, USER, "little-kernel")
     assert kaggle.state.log(version)[0]["data"] == f"{folder}\n"
-
-
-def test_the_gentle_profile_waits_for_nothing() -> None:
-    """It is a switch of the same record."""
-    assert GENTLE.status_after_seconds == GENTLE.trailing_seconds == GENTLE.log_after_seconds == 0

@@ -170,40 +170,25 @@ def test_sources_that_exist_are_mounted_and_others_are_dropped_in_silence(
     (tmp_path / "datasets/me/words").mkdir(parents=True)
     (tmp_path / "datasets/me/words/words.txt").touch()
     kaggle = start_kaggle(models=tmp_path / "models", datasets=tmp_path / "datasets")
-    save = connect(kaggle).kernels.kernels_api_client.save_kernel
-    fields = {"language": "python", "kernel_type": "script"}
-    save(
-        request(
-            k.ApiSaveKernelRequest,
-            slug=f"{USER}/earlier",
-            new_title="Earlier",
-            text=GO_TO_WORKING + "open('made.txt', 'w')",
-            **fields,
-        )
-    )
+    earlier = push_fields(newTitle="Earlier", text=GO_TO_WORKING + "open('made.txt', 'w')")
+    rpc(kaggle, "SaveKernel", earlier)
     kaggle.state.wait(USER, "earlier", 1)
-    answer = save(
-        request(
-            k.ApiSaveKernelRequest,
-            slug=f"{USER}/little-kernel",
-            new_title="Little Kernel",
-            text="import pathlib; root = pathlib.Path(__file__).parents[1] / 'input'\n"
-            "for path in sorted(root.rglob('*.*')):\n    if path.is_file(): print(path.relative_to(root))",
-            competition_data_sources=[SLUG, "titanic"],
-            dataset_data_sources=["me/words", "me/gone"],
-            kernel_data_sources=[f"{USER}/earlier", f"{USER}/never"],
-            model_data_sources=[
-                "meta/llama/transformers/tiny/1",
-                "meta/llama/transformers/tiny/2",
-                "meta/llama/transformers/tiny",
-            ],
-            **fields,
-        )
+    llama = "meta/llama/transformers/tiny"
+    sources = {
+        "competitionDataSources": [SLUG, "titanic"],
+        "datasetDataSources": ["me/words", "me/gone"],
+        "kernelDataSources": [f"{USER}/earlier", f"{USER}/never"],
+        "modelDataSources": [f"{llama}/1", f"{llama}/2", llama],
+    }
+    text = (
+        "import pathlib; root = pathlib.Path(__file__).parents[1] / 'input'\n"
+        "for path in sorted(root.rglob('*.*')):\n    if path.is_file(): print(path.relative_to(root))"
     )
-    assert answer.invalid_competition_sources == ["titanic"]
-    assert answer.invalid_dataset_sources == ["me/gone"]
-    assert answer.invalid_kernel_sources == [f"{USER}/never"]
-    assert answer.invalid_model_sources == ["meta/llama/transformers/tiny/2"]
+    answer = rpc(kaggle, "SaveKernel", push_fields(text=text) | sources).json()
+    assert answer["invalidCompetitionSources"] == ["titanic"]
+    assert answer["invalidDatasetSources"] == ["me/gone"]
+    assert answer["invalidKernelSources"] == [f"{USER}/never"]
+    assert answer["invalidModelSources"] == [f"{llama}/2"]
     version = kaggle.state.wait(USER, "little-kernel", 1)
     assert version.status == "COMPLETE"
     assert "".join(chunk["data"] for chunk in kaggle.state.log(version)).split() == [

@@ -24,10 +24,9 @@ from sdk_client import (
     status,
     wait_for,
     wait_for_file,
-)
+)  # fmt: skip
 
 from local_kaggle.server import Server
-from local_kaggle.sessions import slug_of
 
 
 def test_a_failed_script_ends_in_error_and_keeps_log_and_outputs(kernels: Any, run: Push) -> None:
@@ -48,16 +47,7 @@ def test_a_session_is_queued_then_running_and_shows_nothing_yet(
     kaggle = start_kaggle(parallel_sessions=1)
     kernels = connect(kaggle).kernels.kernels_api_client
     for title in ("Little Kernel", "Other Kernel"):
-        kernels.save_kernel(
-            request(
-                k.ApiSaveKernelRequest,
-                slug=f"{USER}/{slug_of(title)}",
-                new_title=title,
-                text=wait_for_file(gate),
-                language="python",
-                kernel_type="script",
-            )
-        )
+        rpc(kaggle, "SaveKernel", push_fields(newTitle=title, text=wait_for_file(gate)))
         wait_for(lambda: status(kernels).status == KernelWorkerStatus.RUNNING)
     raw = rpc(kaggle, "GetKernelSessionStatus", {"userName": USER, "kernelSlug": "other-kernel"})
     assert raw.json() == {"status": "QUEUED"}
@@ -145,24 +135,6 @@ def test_a_session_is_stopped_at_its_time_limit(kernels: Any, run: Push) -> None
     assert ended.status == KernelWorkerStatus.CANCEL_ACKNOWLEDGED
     assert "max allowed execution duration" in ended.failure_message
     assert [file.file_name for file in output(kernels).files] == ["x"]
-
-
-def test_a_script_that_exits_with_124_did_not_time_out(run: Push) -> None:
-    """The status that stands for a time-out is a failure like any other when it comes early."""
-    assert run("raise SystemExit(124)").status == "ERROR"
-
-
-def test_a_session_can_be_cancelled_by_its_id(kaggle: Server, kernels: Any, push: Push, gate: Path) -> None:
-    """The id is in no answer, so this is for those who know it; an unknown id is 404."""
-    push(wait_for_file(gate))
-    version = kaggle.state.version(USER, USER, "little-kernel")
-    kernels.cancel_kernel_session(
-        request(k.ApiCancelKernelSessionRequest, kernel_session_id=version.session_id)
-    )
-    kaggle.state.wait(USER, "little-kernel", 1)
-    assert status(kernels).status == KernelWorkerStatus.CANCEL_ACKNOWLEDGED
-    with pytest.raises(requests.HTTPError, match="not found"):
-        kernels.cancel_kernel_session(request(k.ApiCancelKernelSessionRequest, kernel_session_id=9999))
 
 
 def test_deleting_a_kernel_stops_its_session_and_loses_its_outputs(
