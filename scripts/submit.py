@@ -15,7 +15,7 @@ def main() -> int:
     from kit.review.checks.validate import lines, validate
 
     kaggle = client.connect()
-    found = workflow.find(kaggle, arguments.run)
+    found = workflow.find(kaggle, arguments.run, or_made=True)
     verdict = validate(found.folder, inputs.places, config.resolve("t4x2").competition)
     print("\n".join(lines(verdict)), flush=True)
     if not verdict.valid:

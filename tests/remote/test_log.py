@@ -177,7 +177,26 @@ def test_a_traceback_that_the_run_survived_is_shown_too(more: list[str]) -> None
     assert shown.count("after") == 1 + (more is DIED)
 
 
-def test_only_what_kaggle_adds_is_dropped() -> None:
-    """A warning of the run's own stays, with the line that it quotes."""
+NOISE = [
+    "[NbConvertApp] Converting notebook __script__.ipynb to html",
+    "/opt/mistune.py:435: SyntaxWarning: invalid escape sequence",
+    "  cells[i][c] = re.sub('x', '|', cell)",
+    "Failed to load CPU gemm_4bit_forward from kernels-community: No module named 'kernels'.",
+    "E0000 00:00:1 cuda_fft.cc:467] Unable to register cuFFT factory: already registered",
+    '{"event": "score", "rows": 1, "of": 1}',
+    '{"event": "train", "member": "seed-42", "rows": 2}',
+]
+
+
+def test_noise_is_left_out_of_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """What Kaggle and libraries add, and rows that are scored before training; a warning of ours stays."""
     ours = ["/x/src/kit/a.py:1: SyntaxWarning: ours", "  quoted", "Writing 3 bytes to x"]
-    assert tracebacks.own([*ours, *DIED[-4:]]) == ours
+    assert tracebacks.own([*ours, *DIED[-4:], *NOISE[:5]]) == ours
+    with Screen(is_terminal=False) as screen:
+        for line in [*NOISE, *ours]:
+            screen.on_line("stdout", line)
+    assert capsys.readouterr().out.splitlines() == ["training member seed-42 on 2 rows", *ours]
+    with Screen(is_terminal=False) as screen:  # a run that trains nothing
+        for line in [NOISE[5], '{"event": "end", "ended": "complete"}']:
+            screen.on_line("stdout", line)
+    assert capsys.readouterr().out.splitlines() == ["scored 1/1 rows", "run complete"]

@@ -68,7 +68,7 @@ def test_a_run_is_only_found_by_its_own_kaggle_and_owner(
     runs.write_json(
         path, runs.read_json(path) | {"url": "https://www.kaggle.com/code/x/y", "endpoint": "kaggle"}
     )
-    with pytest.raises(InputInvalid, match="was pushed to Kaggle"):
+    with pytest.raises(InputInvalid, match="is a run of Kaggle, not of the one on this machine"):
         workflow.find(client, "latest")
     runs.write_json(path, runs.read_json(path) | {"endpoint": "local"})
     monkeypatch.setattr(Client, "is_local", False)
@@ -112,3 +112,25 @@ def test_a_rehearsal_that_is_left_is_not_said_to_go_on(
     said = str(capsys.readouterr())
     assert "comes with that of its Kaggle on this machine" in said
     assert "goes on" not in said
+
+
+def test_what_was_made_at_home_is_only_submitted(client: Client) -> None:
+    """A baseline or a blend has no version to watch; the next command is named."""
+    folder = runs.RUNS / "rehearsal" / "baseline-x"
+    told = {
+        "slug": "baseline-x",
+        "owner": "",
+        "version": 0,
+        "url": "http://x",
+        "bundle_hash": "",
+        "config": {},
+    }
+    runs.write_json(folder / "made.json", told)
+    with pytest.raises(InputInvalid, match="made at home: nothing of it ran on Kaggle") as caught:
+        workflow.find(client, "baseline-x")
+    assert "make submit RUN=" in caught.value.hint
+    assert workflow.find(client, "baseline-x", or_made=True).version == 0
+    folder.rename(runs.RUNS / "baseline-y")
+    with pytest.raises(InputInvalid, match="no run 'baseline-y'") as caught:
+        workflow.find(client, "baseline-y")
+    assert caught.value.hint == runs.UNSET

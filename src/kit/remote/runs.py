@@ -33,6 +33,7 @@ REHEARSALS = "rehearsal"
 """The folder below runs/ of what a Kaggle on this machine ran; it has a `latest` of its own."""
 INTENT = ".push"
 """The folder beside a kernel's versions of a push whose answer has not come."""
+UNSET = "unset KIT_KAGGLE_ENDPOINT KAGGLE_API_TOKEN, then the same command"
 REQUIREMENTS = PROJECT_ROOT / "kernel" / "requirements.txt"
 
 
@@ -160,7 +161,10 @@ def find(name: str = "latest", root: Path = RUNS) -> Run:
     folder = (root / name).resolve()  # an absolute name is itself
     restore(folder)
     if not folder.is_dir():
-        raise InputInvalid(f"no run {name!r} in {root}; there is {_named(pushed)}", hint="make push")
+        other = root.parent if root.name == REHEARSALS else root / REHEARSALS
+        hint = UNSET if root.name == REHEARSALS else f"RUN={REHEARSALS}/{name}"
+        hint = hint if (other / name).is_dir() else "make push"
+        raise InputInvalid(f"no run {name!r} in {root}; there is {_named(pushed)}", hint=hint)
     return load(folder)
 
 

@@ -54,15 +54,21 @@ def look_and_push(client: Client, config: Config, note: str = "") -> Run:
     return run
 
 
-def find(client: Client, name: str) -> Run:
-    """Return a run of the Kaggle and the user that this client is of; raises InputInvalid for another's."""
+def find(client: Client, name: str, *, or_made: bool = False) -> Run:
+    """Return a run of the Kaggle and the user that this client is of; raises InputInvalid for another's.
+
+    Answers that were made at home are none, unless `or_made`.
+    """
     run = runs.find(name, runs.home(is_local=client.is_local))
+    if not run.version and not or_made:
+        made = f"{run.name} was made at home: nothing of it ran on Kaggle"
+        raise InputInvalid(made, hint=f"make report RUN={run.name}, or make submit RUN={run.name}")
     if run.is_rehearsal and not client.is_local:
-        raise InputInvalid(
-            f"{run.name} was rehearsed on this machine, Kaggle has no such run", hint="make push"
-        )
+        text = f"{run.name} was rehearsed on this machine, Kaggle has no such run"
+        raise InputInvalid(text, hint="make all PRESET=smoke, or make kaggle, whose runs these are")
     if client.is_local and not run.is_rehearsal:
-        raise InputInvalid(f"{run.name} was pushed to Kaggle", hint="unset KIT_KAGGLE_ENDPOINT")
+        text = f"{run.name} is {'a run of Kaggle' if run.version else 'of runs of Kaggle, or of none'}"
+        raise InputInvalid(f"{text}, not of the one on this machine", hint=runs.UNSET)
     with suppress(Unsettled):  # who asks is only a precaution here
         if run.owner and client.user().lower() != run.owner.lower():
             raise InputInvalid(
@@ -120,5 +126,5 @@ def _show_failure(failed: RunFailed) -> None:
     for rank, text in failed.tracebacks.items():
         lines += [f"--- {rank or 'main process'} ---", *text.split("\n")]
     if not failed.tracebacks:
-        lines += ["--- the last lines of the log ---", *failed.last_lines]
+        lines += ["--- the last lines of the log ---", *map(progress.show, failed.last_lines)]
     print("\n".join(map(progress.visible, lines)), file=sys.stderr, flush=True)
