@@ -182,7 +182,18 @@ def speed(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
         for length in (512, 1024, 1536, 2048)
     }
     one_by_one = {"how": "generate", "predict__mode": "generate", "predict__batch_rows": 1, "count": 60}
+    upper = [
+        f"{layer}.{block}.{name}_proj"
+        for layer in range(16, 32)
+        for block, names in (("self_attn", "qkvo"), ("mlp", ("gate", "up", "down")))
+        for name in names
+    ]
     cases: dict[str, dict[str, Any]] = {
+        "train, 1152": {**ours, **cap, "train__pack_tokens": 1152, "model__max_row_tokens": 1152, **without},
+        "train, 2048, upper half": {**ours, **cap, **by_length[2048], **without, "lora__modules": upper},
+        "train, 2 x 2048, checkpointing": {
+            **ours, **cap, **by_length[2048], **again, "train__batch_size": 2,
+        },
         "train, 2048, checkpointing": {**ours, **cap, **by_length[2048], **again},
         "train, reference recipe": {
             **reference, **cap, "train__batch_size": 2, "train__gradient_accumulation": 4
