@@ -217,6 +217,7 @@ class Sessions:
         """Run a version on a machine below `folder`, keep its log under `number`, give its exit status."""
         state, settings = self._state, self._state.settings
         python, child_env = settings.python, {**settings.child_env, **environment}
+        child_env["KAGGLE_DOCKER_IMAGE"] = version.push.image
         if settings.profile.names_container:
             child_env["KAGGLE_CONTAINER_NAME"] = f"kaggle_{secrets.token_hex(8)}-{number}-webtier"
         visible = list(settings.visible)

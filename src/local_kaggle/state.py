@@ -31,6 +31,10 @@ REASONS = {
 _NEVER_SERVED = "solution.csv"
 
 
+IMAGE = f"gcr.io/kaggle-images/python@sha256:{'0' * 64}"
+"""The image of the day."""
+
+
 @dataclass(frozen=True)
 class Push:
     """What a client asks for when it saves a kernel, under the SDK's names, without the text."""
@@ -52,6 +56,11 @@ class Push:
     kernel_data_sources: Sequence[str]
     model_data_sources: Sequence[str]
     category_ids: Sequence[str]
+
+    @property
+    def image(self) -> str:
+        """What the session runs in, by name only: a machine here is this Python."""
+        return self.docker_image or IMAGE
 
     @property
     def uses_gpu(self) -> bool:

@@ -12,6 +12,7 @@ from kit import config as settings
 from kit.bundle import metadata
 from kit.bundle.build import Built
 from kit.config import Config
+from kit.pipeline.record import RunRecord
 from kit.remote import runs, workflow
 from kit.remote.following import watch
 from kit.remote.looking import at_home
@@ -23,6 +24,7 @@ from local_kaggle import faults
 from local_kaggle.server import Server
 
 IMAGE = f"gcr.io/kaggle-images/python@sha256:{'ab' * 32}"
+SAYS = 'import os; print(os.environ["KAGGLE_DOCKER_IMAGE"])'
 SPENT = {"gpuQuota": {"timeUsed": "108000s", "timeReserved": "0s", "totalTimeAllowed": "108000s"}}
 
 
@@ -40,17 +42,24 @@ def test_a_long_queue_is_said_with_what_helps(
 
 
 def test_a_named_image_is_pushed_and_remembered(
-    kaggle: Server, client: Client, config: Config, make_built: Callable[..., Built]
+    kaggle: Server,
+    client: Client,
+    config: Config,
+    make_built: Callable[..., Built],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Kaggle's word for it stands in push.json, and doctor tells it with its age."""
+    """Kaggle's word for it stands in push.json, the kernel's in run.json; doctor tells it with its age."""
     asked = settings.override(config, [f"kernel.image={IMAGE}"])
     root = runs.RUNS / "of-a-test"
-    assert at_home.image(config, root).text == "default"
-    run = push.push(client, make_built(asked), asked, root=root)
+    assert at_home._image(config, root) == "default"
+    run = push.push(client, make_built(asked, SAYS), asked, root=root)
     workflow.watch_to_end(client, run, 600)
-    told = runs.read_json(run.folder / "push.json")["image"]
-    assert told == kaggle.state.version(USER, USER, run.slug).push.docker_image == IMAGE
-    text = at_home.image(config, root).text
+    version = kaggle.state.version(USER, USER, run.slug)
+    assert runs.read_json(run.folder / "push.json")["image"] == version.push.docker_image == IMAGE
+    assert IMAGE in str(kaggle.state.log(version))
+    monkeypatch.setenv("KAGGLE_DOCKER_IMAGE", IMAGE)
+    assert RunRecord("", {}).image == IMAGE
+    text = at_home._image(config, root)
     assert text == f"default; {run.folder.parent.name}/v1, 0 days ago, had kernel.image={IMAGE}"
     assert "docker_image" not in metadata.build(config)
 

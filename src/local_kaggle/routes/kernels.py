@@ -18,7 +18,6 @@ from local_kaggle.sessions import Sessions
 from local_kaggle.state import Kernel, Push, Refused, State, Version, quota_refresh
 
 _NOT_IN_METADATA = ("owner", "session_timeout_seconds")
-_IMAGE = "gcr.io/kaggle-gpu-images/python"
 
 
 def save_kernel(state: State, sessions: Sessions, request: Any) -> Any:
@@ -160,7 +159,7 @@ def _metadata(state: State, version: Version) -> Any:
         "slug": kernel.slug,
         "last_run_time": moment(version.created),
         "current_version_number": kernel.versions[-1].number,
-        "docker_image": version.push.docker_image or _IMAGE,
+        "docker_image": version.push.image,
     }
     return fill(k.ApiKernelMetadata(), **asked | own)
 
