@@ -11,6 +11,7 @@ import pytest
 
 from kit import config
 from kit.presets import PRESETS
+from kit.remote.refusals import KNOWN
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -96,3 +97,11 @@ def test_help_lists_every_verb() -> None:
         assert f"make {verb}" in shown.stdout
     for variable in ("PRESET", "SET", "RUN", "TIMEOUT"):
         assert variable in shown.stdout
+
+
+def test_every_refusal_of_a_submission_stands_in_its_table() -> None:
+    """Kaggle's words with the meaning that the user is told."""
+    rows = (ROOT / "docs" / "code-competitions.md").read_text(encoding="utf-8").splitlines()
+    told = [row for row in rows if row.startswith("| … ")]
+    assert [row.split(" … ")[1] for row in told] == list(KNOWN)
+    assert all(meaning in row for row, (meaning, _) in zip(told, KNOWN.values(), strict=True))
