@@ -107,6 +107,7 @@ def main() -> int:
     if missing := uncovered():
         print(f"error: no step runs make {', make '.join(sorted(missing))}", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "checkout")
         bare = checkout.copy(copy)
