@@ -6,7 +6,9 @@ from kit.command import options, run
 def main() -> int:
     arguments = options(__doc__, "preset", "set").parse_args()
 
-    from kit import config
+    from dataclasses import replace
+
+    from kit import config, environment
     from kit.fetch import inputs
     from kit.remote import runs
     from kit.review import baselines, made
@@ -14,13 +16,16 @@ def main() -> int:
 
     resolved = config.resolve(arguments.preset, arguments.set)
     data = inputs.competition_folder(resolved)
+    endpoint = environment.kaggle_endpoint() or ""
     for name in (baselines.MAJORITY, baselines.NGRAMS):
-        folder = made.write(baselines.make(resolved, data, name), runs.RUNS)
+        answers = replace(baselines.make(resolved, data, name), url=endpoint)
+        folder = made.write(answers, runs.home(is_local=bool(endpoint)))
         verdict = validate(folder, inputs.places, resolved.competition)
         print("\n".join(lines(verdict)), flush=True)
         if not verdict.valid:
             return 1
-    print(f"next: make report RUN={folder.name}, or make submit RUN={folder.name}")
+    run_name = runs.load(folder).name
+    print(f"next: make report RUN={run_name}, or make submit RUN={run_name}")
     return 0
 
 

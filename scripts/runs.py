@@ -10,10 +10,12 @@ def main() -> int:
     parser.add_argument("--rehearsals", action="store_true", help="list the runs of rehearsals too")
     arguments = parser.parse_args()
 
+    from kit import environment
     from kit.remote import runs
     from kit.review import listing
 
-    lines, broken = listing.scan(runs.RUNS, rehearsals=arguments.rehearsals)
+    rehearsals = arguments.rehearsals or environment.kaggle_endpoint() is not None
+    lines, broken = listing.scan(runs.RUNS, rehearsals=rehearsals)
     listing.show(lines)
     for line in broken:
         print(f"warning: {line}", file=sys.stderr)

@@ -46,6 +46,7 @@ STEPS = (
     (True, "submit", "RUN=v2", "MESSAGE=it's $5"),
     (True, "runs"),
     (True, "baseline"),
+    (True, "submit", "RUN=baseline-sample-sentiment"),
     (True, "compare", RUNS),
     (True, "blend", RUNS, "WEIGHTS=1 2"),
     (True, "sweep", "PRESET=tiny", "GRID=train.learning_rate=1e-3,5e-3", QUICK),
