@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from local_kaggle.sessions import Sessions
@@ -35,16 +36,13 @@ class Answer:
     """Answer with this object and some fields beside it."""
 
     body: Any
-    written: Mapping[str, Any] = field(default_factory=dict)
+    written: dict[str, Any] = field(default_factory=dict)
     """Fields that the SDK's own serialiser would write wrongly."""
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    """Fields that a gentle profile writes although they hold the SDK's default."""
 
     def payload(self, state: State) -> dict[str, Any]:
         """Give the JSON object as this server's profile has it."""
-        defaults = self.defaults if state.settings.profile.writes_defaults else {}
-        payload: dict[str, Any] = {**self.body.to_dict(), **self.written, **defaults}
-        return payload
+        fields = self.body.to_dict(ignore_defaults=not state.settings.profile.writes_defaults)
+        return {name: value for name, value in fields.items() if value is not None} | self.written
 
 
 def fill(body: Any, **values: Any) -> Any:
@@ -62,6 +60,16 @@ def page(state: State, items: Sequence[Item], request: Any) -> tuple[Sequence[It
         raise Refused(400, f"The page token {token!r} is not one of ours")
     start = int(token) or (max(1, getattr(request, "page", 0) or 1) - 1) * size
     return items[start : start + size], str(start + size) if start + size < len(items) else ""
+
+
+def listed(kind: Any, folder: Path, paths: Sequence[Path]) -> list[Any]:
+    """Describe files of a folder by the SDK's type for them."""
+    files = []
+    for path in paths:
+        name, stat = path.relative_to(folder).as_posix(), path.stat()
+        file = fill(kind(), ref=name, name=name, total_bytes=stat.st_size)
+        files.append(fill(file, creation_date=moment(stat.st_mtime)))
+    return files
 
 
 def moment(seconds: float) -> datetime:

@@ -8,7 +8,7 @@ from kagglesdk.competitions.types import competition_api_service as c
 from kagglesdk.competitions.types.submission_status import SubmissionStatus
 
 from local_kaggle import submissions
-from local_kaggle.routes.answers import Answer, Redirect, fill, moment, page, table
+from local_kaggle.routes.answers import Answer, Redirect, fill, listed, moment, page, table
 from local_kaggle.scoring import METRICS
 from local_kaggle.sessions import Sessions
 from local_kaggle.state import Refused, State, Submission
@@ -19,7 +19,7 @@ UPLOAD_LIMIT_BYTES = 1 << 28
 def get_competition(state: State, _: Sessions, request: Any) -> Any:
     _check_competition(state, request)
     settings = state.settings
-    response = fill(
+    return fill(
         c.ApiCompetition(),
         id=1,
         ref=f"{state.base_url}/competitions/{settings.slug}",
@@ -31,22 +31,13 @@ def get_competition(state: State, _: Sessions, request: Any) -> Any:
         is_kernels_submissions_only=settings.notebooks_only,
         user_has_entered=settings.joined,
     )
-    return Answer(response, defaults={"userHasEntered": settings.joined, "submissionsDisabled": False})
 
 
 def list_data_files(state: State, _: Sessions, request: Any) -> Any:
     _check_competition(state, request)
-    shown, token = page(state, sorted(state.competition_folder.iterdir()), request)
-    files = [
-        fill(
-            c.ApiDataFile(),
-            ref=path.name,
-            name=path.name,
-            total_bytes=path.stat().st_size,
-            creation_date=moment(path.stat().st_mtime),
-        )
-        for path in shown
-    ]
+    folder = state.competition_folder
+    shown, token = page(state, sorted(folder.iterdir()), request)
+    files = listed(c.ApiDataFile, folder, shown)
     return fill(c.ApiListDataFilesResponse(), files=files, next_page_token=token)
 
 
@@ -111,10 +102,9 @@ def get_submission_limits(state: State, _: Sessions, request: Any) -> Any:
     _check_competition(state, request)
     today = submissions.today(state)
     left = max(0, state.settings.max_daily_submissions - today)
-    response = fill(
+    return fill(
         c.ApiSubmissionLimits(), num_today=today, num_total=len(state.submissions), num_allowed_now=left
     )
-    return Answer(response, defaults={"numAllowedNow": left, "numToday": today})
 
 
 def _title(state: State) -> str:
@@ -139,7 +129,7 @@ def _submission(state: State, submission: Submission) -> Answer:
         entry.public_score = f"{seen.score:.5f}"
     if seen.status == "ERROR":
         entry.error_description = seen.error
-    return Answer(entry, defaults={"status": seen.status})
+    return Answer(entry)
 
 
 ROUTES = table(

@@ -12,7 +12,7 @@ from kagglesdk.blobs.types import blob_api_service as b
 from kagglesdk.datasets.types import dataset_api_service as d
 from kagglesdk.datasets.types.dataset_enums import DatabundleVersionStatus
 
-from local_kaggle.routes.answers import fill, moment, page, table
+from local_kaggle.routes.answers import fill, listed, page, table
 from local_kaggle.sessions import Sessions, dataset_folder
 from local_kaggle.state import Refused, State
 
@@ -59,16 +59,7 @@ def get_dataset_status(state: State, _: Sessions, request: Any) -> Any:
 def list_dataset_files(state: State, _: Sessions, request: Any) -> Any:
     folder = _folder(state, request)
     shown, token = page(state, sorted(path for path in folder.rglob("*") if path.is_file()), request)
-    files = [
-        fill(
-            d.ApiDatasetFile(),
-            ref=path.relative_to(folder).as_posix(),
-            name=path.relative_to(folder).as_posix(),
-            total_bytes=path.stat().st_size,
-            creation_date=moment(path.stat().st_mtime),
-        )
-        for path in shown
-    ]
+    files = listed(d.ApiDatasetFile, folder, shown)
     return fill(d.ApiListDatasetFilesResponse(), dataset_files=files, next_page_token=token)
 
 
@@ -94,10 +85,6 @@ def _folder(state: State, request: Any) -> Path:
     return folder
 
 
-ROUTES = {
-    **table("blobs.BlobApiService", b, start_blob_upload),
-    **table(
-        *("datasets.DatasetApiService", d),
-        *(create_dataset, get_dataset, get_dataset_status, list_dataset_files),
-    ),
-}
+ROUTES = table("blobs.BlobApiService", b, start_blob_upload) | table(
+    "datasets.DatasetApiService", d, create_dataset, get_dataset, get_dataset_status, list_dataset_files
+)

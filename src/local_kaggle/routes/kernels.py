@@ -76,8 +76,8 @@ def get_kernel_session_status(state: State, _: Sessions, request: Any) -> Any:
     if time.time() - version.created < profile.status_after_seconds:
         raise Refused(404, "Kernel session was not found")
     response = k.ApiGetKernelSessionStatusResponse()
-    fill(response, status=KernelWorkerStatus[version.status], failure_message=version.failure or None)
-    return Answer(response, defaults={"status": version.status})
+    status = KernelWorkerStatus[version.status]
+    return fill(response, status=status, failure_message=version.failure or None)
 
 
 def list_kernel_session_output(state: State, _: Sessions, request: Any) -> Any:
