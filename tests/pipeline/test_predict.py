@@ -22,6 +22,7 @@ from kit.pipeline import events, model, tokens
 from kit.pipeline.answering import batches, forward, predict
 from kit.pipeline.machine import hardware
 from kit.pipeline.model import Loaded
+from kit.pipeline.tokens import Question
 from kit.pipeline.training import train
 
 pytestmark = [pytest.mark.train, pytest.mark.timeout(180)]
@@ -152,6 +153,23 @@ def test_the_head_sees_only_the_positions_that_answer(loaded: Loaded, overrides:
         predict.score(loaded, _rows(8), config)
     assert positions
     assert max(positions) <= (longest + 1 if overrides else 1)
+
+
+@pytest.mark.parametrize(
+    ("answers", "shared", "left"),
+    [
+        ([[5, 1], [5, 2]], [5], [[1], [2]]),
+        ([[5, 1, 7], [5, 1, 8], [5, 1]], [5], [[1, 7], [1, 8], [1]]),
+        ([[1], [2, 3]], [], [[1], [2, 3]]),
+        ([[5], [5, 1]], [], [[5], [5, 1]]),
+    ],
+)
+def test_what_all_answers_begin_with_goes_with_the_prompt(
+    answers: list[list[int]], shared: list[int], left: list[list[int]]
+) -> None:
+    """So that numbers behind a blank, ` 0` and ` 1`, are compared in one pass; no answer is used up."""
+    questions, rest = predict._beyond_shared([Question("a", [9], False)], answers)
+    assert (questions, rest) == ([Question("a", [9, *shared], False)], left)
 
 
 @pytest.mark.parametrize(

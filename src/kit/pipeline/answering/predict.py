@@ -6,11 +6,12 @@ parse; it returns what the model said.
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from kit.config import Config
@@ -29,9 +30,10 @@ PROGRESS_SECONDS = 10.0
 def score(loaded: Loaded, rows: Sequence[Row], config: Config) -> dict[str, list[float]]:
     """Return each row's probability of every label by row id, in label order; each sums to 1.
 
-    The mean over the training style and `predict.templates`. Where the labels' first tokens differ, one pass
-    compares them; otherwise every answer is scored whole. Raises KitError naming the row whose answer is not
-    a number, whose id stands twice, or that is too long for the memory.
+    The mean over the training style and `predict.templates`. What all labels begin with goes with the
+    prompt; where their next tokens differ, one pass compares them, otherwise every answer is scored whole.
+    Raises KitError naming the row whose answer is not a number, whose id stands twice, or that is too long
+    for the memory.
     """
     _refuse_doubles(rows)
     styles = (config.prompt.style, *config.predict.templates)
@@ -43,7 +45,7 @@ def score(loaded: Loaded, rows: Sequence[Row], config: Config) -> dict[str, list
         scored = []
         for style, answers in answers_by_style.items():
             questions = tokens.ask(loaded.tokenizer, window, config, reserve=longest, style=style)
-            scored.append(_score_window(loaded, questions, answers, stage))
+            scored.append(_score_window(loaded, *_beyond_shared(questions, answers), stage))
         for row, by_style in zip(window, zip(*scored, strict=True), strict=True):
             found[row["id"]] = [math.fsum(label) / len(styles) for label in zip(*by_style, strict=True)]
     return found
@@ -161,6 +163,16 @@ def _attempt(answer: Callable[[list[Question]], list[T]], batch: list[Question])
     # Outside of the except block, whose traceback holds on to the tensors that were too large.
     clear_device_cache(garbage_collection=True)
     return None
+
+
+def _beyond_shared(
+    questions: Sequence[Question], answers: Sequence[list[int]]
+) -> tuple[list[Question], list[list[int]]]:
+    """Move the tokens that all answers begin with, such as the blank before a number, into the prompts."""
+    by_place = zip(*(answer[:-1] for answer in answers), strict=False)
+    shared = [tokens[0] for tokens in itertools.takewhile(lambda tokens: len(set(tokens)) == 1, by_place)]
+    longer = [replace(question, prompt_ids=[*question.prompt_ids, *shared]) for question in questions]
+    return longer, [answer[len(shared) :] for answer in answers]
 
 
 def _score_window(
