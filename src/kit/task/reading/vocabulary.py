@@ -86,13 +86,12 @@ def fold(text: str) -> str:
 
 ROLES = {
     fold(compose(word)): role
-    for role, some in {
-        "known": words.KNOWN, "plain": words.PLAIN, "intense": words.INTENSE, "aims": words.TOWARDS,
-        "cause": words.CAUSES, "topic": words.TOPIC, "verdict": words.VERDICT, "final": words.FINAL,
-        "concludes": words.CONCLUDES, "hedges": words.HEDGES, "denies": words.DENIES,
-    }.items()
-    for word in some
-}  # fmt: skip
+    for role in (
+        *("known", "plain", "intense", "aims", "cause", "topic", "verdict", "final", "concludes", "hedges"),
+        "denies",
+    )
+    for word in words.BY_KIND[role]
+}
 """What each known word does; a word of several kinds is of the last."""
 
 
