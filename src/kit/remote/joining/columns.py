@@ -6,7 +6,7 @@ Each choice has its reason. Where two columns would do, it asks: kit.toml names 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,9 @@ CLEARLY_LONGER = 3.0
 PAGE = "the competition's data page"
 _ID_NAME = re.compile(r"(?i:^id$|[_\W]id$|^index$)|[a-z]I[dD]$|^[a-z]*id$")
 _LANGUAGE_NAME = re.compile(r"lang|locale", re.IGNORECASE)
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 _NUMBER = re.compile(r"[+-]?\d*\.?\d+(e[+-]?\d+)?", re.IGNORECASE)
+_ID_KINDS = ("whole number", "word")
 _YES_NO = frozenset(("yes", "no", "y", "n", "true", "false", "t", "f"))
 Table = dict[str, list[str]]
 
@@ -45,8 +47,12 @@ class Column:
 
     @property
     def is_shared(self) -> bool:
-        """Whether both files have it."""
         return self.in_train and self.in_test
+
+    @property
+    def is_label_set(self) -> bool:
+        is_set = 2 <= self.distinct <= MOST_LABELS and self.kind != "fraction"
+        return is_set and self.in_train and not self.in_test
 
 
 @dataclass(frozen=True)
@@ -64,16 +70,49 @@ class Choice:
 
 _KINDS: tuple[tuple[str, Callable[[Sequence[str]], bool]], ...] = (
     ("blank", lambda values: not values),
-    ("whole number", lambda values: all(re.fullmatch(r"[+-]?\d+(\.0*)?", value) for value in values)),
-    (
-        "fraction",
-        lambda values: all(re.fullmatch(r"[+-]?\d*\.?\d+(e[+-]?\d+)?", value, re.I) for value in values),
-    ),
+    ("whole number", lambda values: all(map(_WHOLE.fullmatch, values))),
+    ("fraction", lambda values: all(map(_NUMBER.fullmatch, values))),
     ("yes/no", lambda values: {value.casefold() for value in values} <= _YES_NO),
     ("language", lambda values: len(values) <= MOST_LANGUAGES and all(map(languages.name, values))),
     ("text", lambda values: sum(" " in value for value in values) * 2 > len(values) or _mean(values) >= 30),
 )
 """What the distinct values of a column can be, the first that fits; else words."""
+
+Rule = tuple[str, Callable[[Column, str], bool]]
+_RULES: dict[str, tuple[Rule, ...]] = {
+    "id": (
+        ("the sample submission has its values", lambda column, given: column.name == given),
+        ("its name says so", lambda column, _: column.in_test and column.name.casefold() == "id"),
+        (
+            "its name says so and hardly any value comes twice",
+            lambda column, _: column.in_test and bool(_ID_NAME.search(column.name)) and column.variety > 0.9,
+        ),
+        (
+            "no value comes twice",
+            lambda column, _: column.in_test and column.variety == 1.0 and column.kind in _ID_KINDS,
+        ),
+    ),
+    "label": (
+        (
+            "the sample submission has it",
+            lambda column, given: column.is_label_set and column.name == given,
+        ),
+        ("test.csv lacks it, and it has few values", lambda column, _: column.is_label_set),
+    ),
+    "language": (
+        (
+            "its values are languages",
+            lambda column, _: column.is_shared and column.kind == "language" and column.distinct > 1,
+        ),
+        ("its name says so", lambda column, _: column.is_shared and _is_named_language(column)),
+    ),
+    "text": (
+        ("it holds sentences", lambda column, _: column.is_shared and column.kind == "text"),
+        ("it holds words", lambda column, _: column.is_shared and column.kind == "word"),
+        ("no other is left", lambda column, _: column.is_shared and column.kind != "blank"),
+    ),
+}
+"""What tells a role, the first that fits; the second argument is the column that the sample names for it."""
 
 
 def read(path: Path, form: Form) -> Table:
@@ -95,54 +134,44 @@ def _column(name: str, train: Table, test: Table) -> Column:
     spoken = [value for value in values if value.strip()]
     distinct = list(dict.fromkeys(spoken))
     stripped = [value.strip() for value in distinct]
-    kind = next((kind for kind, fits in _KINDS if fits(stripped)), "word")
-    in_test = any(value.strip() for value in test.get(name, ()))
     rows = test.get(name, values)
     return Column(
         name,
-        kind,
-        len(distinct),
-        len(values) - len(spoken),
-        _mean(spoken),
-        distinct[0] if distinct else "",
-        len(set(rows)) / len(rows),
-        name in train,
-        in_test,
+        kind=next((kind for kind, fits in _KINDS if fits(stripped)), "word"),
+        distinct=len(distinct),
+        blank=len(values) - len(spoken),
+        length=_mean(spoken),
+        example=next(iter(distinct), ""),
+        variety=len(set(rows)) / len(rows),
+        in_train=name in train,
+        in_test=any(value.strip() for value in test.get(name, ())),
     )
 
 
 def choose(
-    columns: Sequence[Column], slug: str, settings: Mapping[str, object], sample_id: str, sample_label: str
+    columns: Sequence[Column], slug: str, settings: Mapping[str, object], given: Mapping[str, str]
 ) -> dict[str, Choice]:
     """Return the column of each role; what `settings` name goes first, then what the sample shows.
 
-    `sample_id` is the column of test.csv with the sample's ids, `sample_label` the sample's other header.
+    `given` has the column of test.csv with the sample's ids as `id`, the sample's other header as `label`.
     """
     chosen: dict[str, Choice] = {}
-    for role, rules in (
-        ("id", _id_rules(sample_id)),
-        ("label", _label_rules(sample_label)),
-        ("language", _LANGUAGE_RULES),
-        ("text", _TEXT_RULES),
-    ):
+    for role in _RULES:
         taken = {column for choice in chosen.values() for column in choice.columns}
         free = [column for column in columns if column.name not in taken]
-        chosen[role] = _choose(role, free, rules, slug, settings)
+        chosen[role] = _choose(role, free, given.get(role, ""), slug, settings)
     return chosen
 
 
-Rule = tuple[str, Callable[[Column], bool]]
-
-
 def _choose(
-    role: str, columns: Sequence[Column], rules: Iterable[Rule], slug: str, settings: Mapping[str, object]
+    role: str, columns: Sequence[Column], given: str, slug: str, settings: Mapping[str, object]
 ) -> Choice:
     named = settings.get(role)
     names = (named,) if isinstance(named, str) else tuple(named) if isinstance(named, list) else ()
     if names and {*names} <= {column.name for column in columns}:
         return Choice(names, "kit.toml names it")
-    for why, fits in rules:
-        could_be = [column for column in columns if fits(column)]
+    for why, fits in _RULES[role]:
+        could_be = [column for column in columns if fits(column, given)]
         if role == "text" and len(could_be) > 1:
             *_, second, longest = sorted(could_be, key=lambda column: column.length)
             if longest.length >= CLEARLY_LONGER * second.length:
@@ -163,76 +192,25 @@ def _choose(
     if role == "text":
         raise InputInvalid("no column is left for the text", hint=PAGE)
     if role == "label":
-        _refuse_label(columns)
+        raise _no_label(columns)
     return Choice((), "no column looks like one")
 
 
-def _id_rules(sample_id: str) -> list[Rule]:
-    return [
-        ("the sample submission has its values", lambda column: column.name == sample_id),
-        ("its name says so", lambda column: column.in_test and column.name.casefold() == "id"),
-        (
-            "its name says so and hardly any value comes twice",
-            lambda column: column.in_test and bool(_ID_NAME.search(column.name)) and column.variety > 0.9,
-        ),
-        (
-            "no value comes twice",
-            lambda column: (
-                column.in_test and column.variety == 1.0 and column.kind in ("whole number", "word")
-            ),
-        ),
-    ]
+def _is_named_language(column: Column) -> bool:
+    is_word = column.kind in ("language", "word") and column.distinct <= MOST_LANGUAGES
+    return is_word and bool(_LANGUAGE_NAME.search(column.name))
 
 
-def _label_rules(sample_label: str) -> list[Rule]:
-    def could_be(column: Column) -> bool:
-        is_set = 2 <= column.distinct <= MOST_LABELS
-        return column.in_train and not column.in_test and is_set and column.kind != "fraction"
-
-    return [
-        ("the sample submission has it", lambda column: column.name == sample_label and could_be(column)),
-        ("test.csv lacks it, and it has few values", could_be),
-    ]
-
-
-_LANGUAGE_RULES: list[Rule] = [
-    (
-        "its values are languages",
-        lambda column: column.is_shared and column.kind == "language" and column.distinct > 1,
-    ),
-    (
-        "its name says so",
-        lambda column: (
-            column.is_shared
-            and bool(_LANGUAGE_NAME.search(column.name))
-            and column.kind in ("language", "word")
-            and column.distinct <= MOST_LANGUAGES
-        ),
-    ),
-]
-_TEXT_RULES: list[Rule] = [
-    ("it holds sentences", lambda column: column.is_shared and column.kind == "text"),
-    ("it holds words", lambda column: column.is_shared and column.kind == "word"),
-    ("no other is left", lambda column: column.is_shared and column.kind != "blank"),
-]
-
-
-def _refuse_label(columns: Sequence[Column]) -> None:
-    """Say why no column is a set of labels."""
-    missing = [
-        column for column in columns if column.in_train and not column.in_test and column.kind != "blank"
-    ]
-    if not missing:
-        raise InputInvalid("test.csv has every column of train.csv, so none is the label", hint=PAGE)
-    column = missing[0]
-    what = (
-        f"{column.distinct} values, and a set of labels has 2 to {MOST_LABELS}"
-        if column.kind != "fraction"
-        else f"fractions such as {column.example!r}: a number is asked there, no label"
-    )
-    raise InputInvalid(
-        f"column {column.name!r}, which test.csv lacks, has {what}", hint="a competition that asks for labels"
-    )
+def _no_label(columns: Sequence[Column]) -> InputInvalid:
+    """Return why no column is a set of labels."""
+    for column in columns:
+        if column.in_train and not column.in_test and column.kind != "blank":
+            what = f"{column.distinct} values, and a set of labels has 2 to {MOST_LABELS}"
+            if column.kind == "fraction":
+                what = f"fractions such as {column.example!r}: a number is asked there, no label"
+            text = f"column {column.name!r}, which test.csv lacks, has {what}"
+            return InputInvalid(text, hint="a competition that asks for labels")
+    return InputInvalid("test.csv has every column of train.csv, so none is the label", hint=PAGE)
 
 
 def _mean(values: Sequence[str]) -> float:

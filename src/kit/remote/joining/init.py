@@ -49,6 +49,15 @@ class Suggestion:
     """What is worth a look, each with what to write where it should be otherwise."""
 
 
+WIDE = 400
+"""Columns of a table that no terminal breaks."""
+_OF_ONE = (
+    *("kind", "rerun_minutes", "metric"),
+    *("submission", "submission_id", "submission_label", "submission_values"),
+)
+"""Settings that say nothing of another competition."""
+
+
 def decided(path: Path, slug: str) -> dict[str, Any]:
     """Return the [competition] table of kit.toml where it is about this competition, else nothing."""
     try:
@@ -69,7 +78,7 @@ def suggest(folder: Path, slug: str, settings: Mapping[str, Any] | None = None) 
     train, test = columns.read(folder / "train.csv", form), columns.read(folder / "test.csv", form)
     looked = columns.look(train, test)
     sample_id, given = _sample(folder, test, looked, settings)
-    choices = columns.choose(looked, slug, settings, sample_id, given.label if given else "")
+    choices = columns.choose(looked, slug, settings, {"id": sample_id, "label": given.label if given else ""})
     names = {role: choice.column for role, choice in choices.items()}
     texts = choices["text"].columns
     counts = Counter(label for label in train[names["label"]] if label.strip())
@@ -222,15 +231,7 @@ def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "", kind
         raise InputInvalid(f"{path}: {error}", hint="mend that line, or git checkout kit.toml") from None
     competition = document.setdefault("competition", tomlkit.table())
     if competition.get("slug") != suggestion.slug:
-        for name in (
-            "kind",
-            "rerun_minutes",
-            "metric",
-            "submission",
-            "submission_id",
-            "submission_label",
-            "submission_values",
-        ):
+        for name in _OF_ONE:
             competition.pop(name, None)
     for name in ("slug", "id", "text", "label", "language"):
         value = getattr(suggestion, name)
@@ -272,6 +273,11 @@ def write_metadata(config: Config, path: Path) -> None:
 
 def show(suggestion: Suggestion, *, is_terminal: bool) -> None:
     """Print the columns, what each was taken for and why, then what is worth a look."""
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table as Drawn
+
     roles = {
         column: (role, choice.why) for role, choice in suggestion.choices.items() for column in choice.columns
     }
@@ -288,19 +294,10 @@ def show(suggestion: Suggestion, *, is_terminal: bool) -> None:
         )
         for column in suggestion.columns
     ]
-    if is_terminal:
-        from rich.console import Console
-        from rich.markup import escape
-        from rich.table import Table as Drawn
-
-        table = Drawn(*head)
-        for row in cells:
-            table.add_row(*map(escape, row))
-        Console().print(table)
-    else:
-        widths = [max(map(len, column)) for column in zip(head, *cells, strict=True)]
-        for row in (head, *cells):
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    table = Drawn(*head, box=box.HEAVY_HEAD if is_terminal else None)
+    for row in cells:
+        table.add_row(*map(escape, row))
+    Console(width=None if is_terminal else WIDE).print(table)
     print(f"labels: {', '.join(map(repr, suggestion.labels))}")
     for note in suggestion.notes:
         print(f"look: {plain(note)}")
