@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas
 import pytest
-from answered_runs import Answer, write
+from made_run import Answer, write
 
 from kit.config import resolve
 from kit.errors import InputInvalid

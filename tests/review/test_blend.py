@@ -11,10 +11,10 @@ from typing import Any
 
 import made_run
 import pytest
-from answered_runs import Answer, answers, write
 from hypothesis import given
 from hypothesis import strategies as st
 from loop_project import Project
+from made_run import Answer, answers, write
 
 from kit import files
 from kit.errors import InputInvalid, KitError

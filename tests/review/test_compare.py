@@ -11,7 +11,7 @@ import made_run
 import numpy as np
 import pytest
 import scipy.stats
-from answered_runs import Answer, answers, write
+from made_run import Answer, answers, write
 
 from kit.config import PROJECT_ROOT
 from kit.fetch.inputs import SAMPLE

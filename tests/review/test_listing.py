@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from answered_runs import dump, write
+from made_run import dump, write
 
 from kit.review import listing
 
@@ -29,7 +29,7 @@ def test_a_line_says_where_a_run_came_from_and_what_it_is_worth(
 ) -> None:
     """Held-out figure and leaderboard score stand side by side, with rows, cost, commit and note."""
     folder = write(tmp_path / "slug" / "v3", push=PUSH, judged=JUDGED)
-    dump(folder / "submission.json", {"schema": 1, "public_score": "0.53214"})
+    dump(folder / "submission.json", public_score="0.53214")
     said = shown(tmp_path, capsys)
     assert "reviews, by held-out Macro F1" in said
     row = next(line.split() for line in said.splitlines() if "slug/v3" in line)
@@ -150,7 +150,7 @@ def test_two_hundred_runs_are_listed_in_a_second(tmp_path: Path) -> None:
     steps = [{"step": at, "loss": 0.5, "learning_rate": 1e-4} for at in range(300)]
     for at in range(200):
         folder = write(tmp_path / f"r{at}", judged=JUDGED, cards=[{"name": "Tesla T4"}])
-        dump(folder / "metrics.json", {"schema": 1, "held_out": JUDGED, "history": {"a": steps, "b": steps}})
+        dump(folder / "metrics.json", held_out=JUDGED, history={"a": steps, "b": steps})
         (folder / "kernel.log").write_text('{"event": "step", "seconds": 1}\n' * 5_000)
     started = time.process_time()
     lines, _ = listing.scan(tmp_path)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from answered_runs import Answer, answers, dump, write
+from made_run import Answer, answers, dump, write
 
 from kit import files
 from kit.errors import InputInvalid
@@ -25,7 +25,7 @@ def test_every_file_of_a_run_is_read(tmp_path: Path) -> None:
     (folder / "kernel.log").write_text(
         'a line\n{"event": "start", "seconds": 0}\n{"event": broken\n{"event": "end", "seconds": 9}'
     )
-    dump(folder / "submission.json", {"schema": 1, "public_score": "0.5"})
+    dump(folder / "submission.json", public_score="0.5")
     run = results.read(folder)
     assert (run.name, run.labels, run.held_out) == ("s/v2", ("Positive", "Negative"), None)
     assert run.predictions is not None
