@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 from kit.config import PROJECT_ROOT
 from kit.errors import InputInvalid
 from kit.review import results
-from kit.review.report import charts, held_out, page, sentences, timeline
+from kit.review.report import charts, held_out, page, timeline
+from kit.review.report.page import NO_ROWS
 from kit.task import metrics
 
 VOID = {"meta", "br", "use", "path", "link", "img", "hr"}
@@ -176,7 +177,7 @@ def test_the_worst_missed_row_comes_first(folder: Path, data: Path) -> None:
         for row in rows
         if row["label"] != row["predicted"]
     }
-    shown = sentences.to_read(results.read(folder), {})[0]
+    shown = held_out.to_read(results.read(folder), {})[0]
     assert {row.id for row in shown} == set(wrong)
     assert [wrong[row.id] for row in shown] == sorted(wrong.values())
 
@@ -184,8 +185,8 @@ def test_the_worst_missed_row_comes_first(folder: Path, data: Path) -> None:
 def test_the_least_certain_row_comes_first(folder: Path) -> None:
     """By the probability of its own answer, right or wrong, and none that stands among the missed already."""
     given_by_id = {row["id"]: float(row[f"probability_{row['predicted']}"]) for row in _answers(folder)}
-    missed, shown = sentences.to_read(results.read(folder), {})
-    for row in missed[: sentences.SHOWN_ROWS]:
+    missed, shown = held_out.to_read(results.read(folder), {})
+    for row in missed[: held_out.SHOWN_ROWS]:
         del given_by_id[row.id]
     assert [row.id for row in shown] == sorted(given_by_id, key=lambda name: (given_by_id[name], name))
 
@@ -193,12 +194,12 @@ def test_the_least_certain_row_comes_first(folder: Path) -> None:
 def test_thirty_rows_of_each_kind_are_shown_in_their_language(whole: Page, folder: Path, data: Path) -> None:
     """The sentence as train.csv has it, its direction left to the browser, its language named."""
     shown = [attributes for _, attributes in whole.elements if attributes.get("class") == "sentence"]
-    assert len(shown) == 2 * sentences.SHOWN_ROWS
+    assert len(shown) == 2 * held_out.SHOWN_ROWS
     assert {attributes["dir"] for attributes in shown} == {"auto"}
     assert {"brx", "as"} <= {attributes["lang"] for attributes in shown}
     train = csv.DictReader((data / "train.csv").open(encoding="utf-8", newline=""))
     text_by_id = {row["ID"]: row["sentence"] for row in train}
-    worst = sentences.to_read(results.read(folder), text_by_id)[0][0]
+    worst = held_out.to_read(results.read(folder), text_by_id)[0][0]
     assert " ".join(str(worst.text).split()) in whole.says("rows")
 
 
@@ -218,7 +219,7 @@ def test_thirty_rows_of_each_kind_are_shown_in_their_language(whole: Page, folde
 )
 def test_a_language_becomes_a_tag_that_browsers_know(language: str, tag: str) -> None:
     """What is no language has no tag."""
-    assert sentences.tag(language) == tag
+    assert held_out.tag(language) == tag
 
 
 def test_only_settings_that_differ_are_listed(whole: Page) -> None:
@@ -316,41 +317,115 @@ def test_hostile_text_is_inert_wherever_it_stands(tmp_path: Path) -> None:
         assert " ".join(HOSTILE.split()) in made.says(section), section
 
 
-def test_a_run_without_oof_csv_says_so(tmp_path: Path, data: Path) -> None:
-    """Its figures are shown, its rows cannot be."""
-    folder = made_run.make(tmp_path / "run", data)
-    (folder / "oof.csv").unlink()
+def _without(*names: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return spoil
+
+
+def _with(name: str, change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
+    """Let `change` alter what a JSON file of the run says."""
+
+    def spoil(folder: Path) -> None:
+        path = folder / name
+        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"schema": 1}
+        change(told)
+        path.write_text(json.dumps(told), encoding="utf-8")
+
+    return spoil
+
+
+def _other_rows(folder: Path) -> None:
+    text = (folder / "oof.csv").read_text(encoding="utf-8")
+    (folder / "oof.csv").write_text(text.replace("\ntr", "\nother", 1), encoding="utf-8")
+
+
+def _failed_in_training(folder: Path) -> None:
+    _without("metrics.json", "oof.csv", "predictions.csv")(folder)
+    _rewrite(folder / "run.json", ended="failed: the loss is nan at step 12", members=[], versions={})
+
+
+def _failed_at_once(folder: Path) -> None:
+    _without(*{path.name for path in folder.iterdir()} - {"run.json"})(folder)
+    record = json.loads((folder / "run.json").read_text())
+    few = {name: record[name] for name in ("schema", "bundle_hash", "config")}
+    (folder / "run.json").write_text(json.dumps(few | {"ended": "started", "timings": {}}))
+
+
+def _of_an_older_kit(folder: Path) -> None:
+    def figures(told: dict[str, Any]) -> None:
+        for name in ("intervals", "reliability", "brier", "calibration_error"):
+            del told["held_out"][name]
+        for one in told["held_out"]["per_language"].values():
+            del one["intervals"]
+        told["history"] = {"42": told["history"]["seed-42"]}
+
+    def record(told: dict[str, Any]) -> None:
+        del told["members"][1:], told["members"][0]["name"], told["config"]["prompt"]
+
+    _with("metrics.json", figures)(folder)
+    _with("run.json", record)(folder)
+
+
+def _met_much(told: dict[str, Any]) -> None:
+    told["members"][1] |= {"settings": "train.epochs=2", "stopped": "time limit", "notes": ["went on"]}
+    told["left"] = {"train.csv": {"out": {"without a label": 3}, "odd": {}, "first": {}}}
+    told |= {"answered_by": ["seed-42"], "unreached": ["seed-44", "seed-45"], "notes": ["cards fell out"]}
+    told["failed"] = {"seed-43": "memory ran out"}
+
+
+MET = (
+    "cards fell out. The answers are those of seed-42. Not reached in the time: seed-44, seed-45. "
+    "seed-43 failed and has no part in the answers: memory ran out "
+    "train.csv: 3 left out (3 without a label). seed-43: train.epochs=2; stopped by time limit; went on"
+)
+NOT_HELD_OUT = dict.fromkeys(("baselines", "confusion", "length", "rows"), "No row was held out.")
+LOST = _with("metrics.json", lambda told: told["history"]["seed-43"][30].update(loss=math.nan))
+TWO_CARDS = _with("run.json", lambda told: told.update(ranks=2))
+NEAR = _with("submission.json", lambda told: told.update(public_score="0.75"))
+FAR = _with("submission.json", lambda told: told.update(public_score=0.05))
+STORIES: dict[str, tuple[dict[str, Any], Callable[[Path], None], dict[str, str], str]] = {
+    "no oof": ({}, _without("oof.csv"), dict.fromkeys(["length", "rows", "baselines"], NO_ROWS), "confusion"),
+    "other rows": ({}, _other_rows, {"baselines": "1 held-out rows are not in train.csv"}, "loss"),
+    "all learned": ({"evaluate": "none"}, _without(), NOT_HELD_OUT, "probabilities"),
+    "why all": ({"evaluate": "none"}, _without(), {"header": "evaluate.mode is none"}, "answers"),
+    "failed": ({}, _failed_in_training, {"header": "failed the loss is nan at step 12"}, "members"),
+    "no answer": ({}, _failed_in_training, {"answers": "The run answered no row."}, "time-line"),
+    "at once": ({}, _failed_at_once, {"training": "No step of training is recorded."}, ""),
+    "no stage": ({}, _failed_at_once, {"time": "run.json tells of no stage."}, ""),
+    "lost": ({}, LOST, {"training": "seed-43: the loss is not a number at step 31."}, "loss"),
+    "on a CPU": ({"cards": 0}, _without(), {"training": "seed-42 CPU 0 120"}, "time-line"),
+    "both cards": ({"members": ["seed-42"]}, TWO_CARDS, {"training": "seed-42 cards 0–1 120"}, "time-line"),
+    "troubles": ({}, _with("run.json", _met_much), {"training": MET}, "members"),
+    "older kit": ({}, _of_an_older_kit, {"training": "seed-42 card 0 120"}, "members"),
+    "new settings": ({}, _of_an_older_kit, {"settings": "prompt.style"}, "members"),
+    "near": ({}, NEAR, {"header": "varies by chance"}, "figures"),
+    "far": ({}, FAR, {"header": "test rows stand in train.csv almost as they are, so the leader"}, "figures"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_the_page_says_what_befell_the_run(tmp_path: Path, data: Path, story: str) -> None:
+    """And shows what there is; nothing is invented, and no number that is none is drawn."""
+    options, spoil, said, chart = STORIES[story]
+    folder = made_run.make(tmp_path / "run", data, **options)
+    spoil(folder)
     made = Page(page.write(folder, [data]))
-    assert {"figures", "confusion", "languages", "reliability"} <= made.charts
-    for section in ("baselines", "length", "rows"):
-        assert page.NO_ROWS in made.says(section)
+    for section, words in said.items():
+        assert words in made.says(section)
+    assert chart in made.charts if chart else made.charts == set()
+    assert not re.search(r"\bnan\b", made.source.replace("loss is nan", ""), flags=re.IGNORECASE)
+    assert ("The leaderboard says" in made.says("header")) == (story in ("near", "far"))
 
 
 def test_a_run_without_its_train_csv_says_so(tmp_path: Path, data: Path) -> None:
     """The rows are named, their sentences are not there."""
-    folder = made_run.make(tmp_path / "run", data)
-    made = Page(page.write(folder, [tmp_path]))
+    made = Page(page.write(made_run.make(tmp_path / "run", data), [tmp_path]))
     assert "make data brings it" in made.says("rows")
     assert "Least certain" in made.says("rows")
     assert not [tag for tag, attributes in made.elements if attributes.get("class") == "sentence"]
-
-
-def test_a_train_csv_of_other_rows_is_named(tmp_path: Path, data: Path) -> None:
-    """Where ids of the held-out rows are not in it, nothing is compared with it."""
-    folder = made_run.make(tmp_path / "run", data)
-    text = (folder / "oof.csv").read_text(encoding="utf-8")
-    (folder / "oof.csv").write_text(text.replace("\ntr", "\nother", 1), encoding="utf-8")
-    made = Page(page.write(folder, [data]))
-    assert "1 held-out rows are not in train.csv" in made.says("baselines")
-
-
-def test_a_run_that_held_nothing_out_says_so(tmp_path: Path, data: Path) -> None:
-    """evaluate.mode none: training and answers are shown, the reason stands above."""
-    made = Page(page.write(made_run.make(tmp_path / "run", data, evaluate="none"), [data]))
-    assert "evaluate.mode is none" in made.says("header")
-    for section in ("baselines", "confusion", "certainty", "length", "rows"):
-        assert "No row was held out." in made.says(section)
-    assert {"loss", "time-line", "answers", "probabilities"} <= made.charts
 
 
 def test_rows_without_a_language_need_none(tmp_path: Path) -> None:
@@ -385,78 +460,6 @@ def test_written_answers_are_counted_with_the_reasons_of_their_refusal(tmp_path:
     assert re.search(r"wrote (Positive|Negative)", made.says("rows"))
 
 
-def test_a_failed_run_shows_its_reason_and_what_there_is(tmp_path: Path, data: Path) -> None:
-    """Training that stopped is drawn from the log's step events."""
-    folder = made_run.make(tmp_path / "run", data, steps=40)
-    for name in ("metrics.json", "oof.csv", "predictions.csv"):
-        (folder / name).unlink()
-    _rewrite(folder / "run.json", ended="failed: the loss is nan at step 12", members=[], versions={})
-    made = Page(page.write(folder, [data]))
-    assert "failed" in made.says("header")
-    assert "the loss is nan at step 12" in made.says("header")
-    assert {"loss", "learning-rate", "time-line", "members"} <= made.charts
-    assert "The run answered no row." in made.says("answers")
-
-
-def test_a_run_that_failed_at_once_still_has_a_page(tmp_path: Path, data: Path) -> None:
-    """run.json alone is enough, even with no timing in it."""
-    folder = made_run.make(tmp_path / "run", data)
-    for path in folder.iterdir():
-        if path.name != "run.json":
-            path.unlink()
-    record = json.loads((folder / "run.json").read_text())
-    few = {name: record[name] for name in ("schema", "bundle_hash", "config")}
-    (folder / "run.json").write_text(json.dumps(few | {"ended": "started", "timings": {}}))
-    made = Page(page.write(folder, [data]))
-    assert made.charts == set()
-    assert "No step of training is recorded." in made.says("training")
-    assert "run.json tells of no stage." in made.says("time")
-
-
-def test_a_loss_that_is_no_number_is_named(tmp_path: Path, data: Path) -> None:
-    """The curve has a gap there, the page the step."""
-    folder = made_run.make(tmp_path / "run", data)
-    history = json.loads((folder / "metrics.json").read_text())["history"]
-    history["seed-43"][30]["loss"] = float("nan")
-    _rewrite(folder / "metrics.json", history=history)
-    made = Page(page.write(folder, [data]))
-    assert "seed-43: the loss is not a number at step 31." in made.says("training")
-    assert not re.search(r"\bnan\b", made.source, flags=re.IGNORECASE)
-
-
-def test_members_that_never_ran_are_left_out(tmp_path: Path, data: Path) -> None:
-    """Where the time limit left two of three, the third is not invented."""
-    folder = made_run.make(tmp_path / "run", data, members=["seed-1", "seed-2"], cards=0)
-    made = Page(page.write(folder, [data]))
-    assert "seed-1 CPU 0 120" in made.says("training")
-    assert "seed-3" not in made.source
-
-
-def test_what_the_time_did_not_reach_is_named(tmp_path: Path, data: Path) -> None:
-    """And whose answers stand in the submission, where a sweep chose, and what a member met."""
-    folder = made_run.make(tmp_path / "run", data)
-    members = json.loads((folder / "run.json").read_text())["members"]
-    members[1] |= {
-        "settings": "train.epochs=2",
-        "stopped": "time limit",
-        "notes": ["went on from step 7 of 9"],
-    }
-    told = {"answered_by": ["seed-42"], "unreached": ["seed-44", "seed-45"], "notes": ["cards fell out"]}
-    _rewrite(folder / "run.json", members=members, **told)
-    said = Page(page.write(folder, [data])).says("training")
-    assert (
-        "cards fell out. The answers are those of seed-42. Not reached in the time: seed-44, seed-45." in said
-    )
-    assert "seed-43: train.epochs=2; stopped by time limit; went on from step 7 of 9" in said
-
-
-def test_a_member_on_two_cards_has_one_lane(tmp_path: Path, data: Path) -> None:
-    """Trained by both together."""
-    folder = made_run.make(tmp_path / "run", data, members=["seed-42"])
-    _rewrite(folder / "run.json", ranks=2)
-    assert "seed-42 cards 0–1 120" in Page(page.write(folder, [data])).says("training")
-
-
 def test_many_members_each_have_their_look(tmp_path: Path, data: Path) -> None:
     """Beyond six colours the dashes tell them apart."""
     names = [f"point-{point}-seed-42" for point in range(14)]
@@ -464,25 +467,6 @@ def test_many_members_each_have_their_look(tmp_path: Path, data: Path) -> None:
     looks = re.findall(r'class="stroke (dash-\d)" style="--colour: (var\(--series-\d\))"', made.source)
     assert len(looks) == 2 * 14
     assert set(Counter(looks).values()) == {2}
-
-
-def test_a_run_of_an_older_kit_is_shown(tmp_path: Path, data: Path) -> None:
-    """Without intervals, names of members or settings that came later."""
-    folder = made_run.make(tmp_path / "run", data)
-    told = json.loads((folder / "metrics.json").read_text())
-    for name in ("intervals", "reliability", "brier", "calibration_error"):
-        del told["held_out"][name]
-    for one in told["held_out"]["per_language"].values():
-        del one["intervals"]
-    told["history"] = {"42": told["history"]["seed-42"]}
-    (folder / "metrics.json").write_text(json.dumps(told))
-    record = json.loads((folder / "run.json").read_text())
-    record["members"] = [{name: value for name, value in record["members"][0].items() if name != "name"}]
-    del record["config"]["prompt"]
-    (folder / "run.json").write_text(json.dumps(record))
-    made = Page(page.write(folder, [data]))
-    assert "seed-42 card 0 120" in made.says("training")
-    assert "prompt.style" in made.says("settings")
 
 
 def test_a_thousand_held_out_rows_stay_small_and_quick(tmp_path: Path) -> None:
@@ -594,32 +578,6 @@ def test_any_number_of_labels_fits(tmp_path: Path) -> None:
     made = Page(page.write(made_run.make(tmp_path / "run", data, labels=labels), [data]))
     assert len(re.findall(r"\d+%", made.says("confusion"))) == 400
     assert 'class="matrix small"' in made.source
-
-
-@pytest.mark.parametrize(
-    ("score", "said"),
-    [(0.75, "varies by chance"), (0.05, "outside its interval"), (None, None)],
-)
-def test_a_public_score_beside_the_held_out_one_is_explained(
-    tmp_path: Path, data: Path, score: float | None, said: str | None
-) -> None:
-    """A difference that chance explains is no leak; a larger one asks for a look at the data."""
-    folder = made_run.make(tmp_path / "run", data)
-    if score is not None:
-        (folder / "submission.json").write_text(json.dumps({"schema": 1, "public_score": str(score)}))
-    header = Page(page.write(folder, [data])).says("header")
-    assert ("The leaderboard says" in header) == (score is not None)
-    assert said is None or said in header
-
-
-def test_what_is_missing_from_the_answers_is_named(tmp_path: Path, data: Path) -> None:
-    """Members that failed with their reason, and rows that were left out with theirs."""
-    folder = made_run.make(tmp_path / "run", data)
-    left = {"train.csv": {"out": {"without a label": 3}, "odd": {}, "first": {}}}
-    _rewrite(folder / "run.json", failed={"seed-43": "memory ran out"}, left=left)
-    said = Page(page.write(folder, [data])).says("training")
-    assert "seed-43 failed and has no part in the answers: memory ran out" in said
-    assert "train.csv: 3 left out (3 without a label)." in said
 
 
 def test_the_memory_stays_inside_its_axis(tmp_path: Path, data: Path) -> None:

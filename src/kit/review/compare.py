@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kit.review import results, tables
 from kit.review.record import Judged
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = 20
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(NamedTuple):
     """One figure of two runs on the same rows; `interval` is of `second - first`."""
 
     first: float
@@ -33,8 +31,7 @@ class Difference:
     """Share of the resamples in which the second run is strictly better."""
 
 
-@dataclass(frozen=True)
-class Compared:
+class Compared(NamedTuple):
     """Two runs on the `rows` that both held out; without any, `differences` and `changed` are empty."""
 
     rows: int

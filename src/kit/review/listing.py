@@ -32,12 +32,11 @@ TAIL = 65_536
 
 @dataclass(frozen=True)
 class Line:
-    """One run: what it is, how it did, what it cost."""
+    """One run, and when its newest record was written, in seconds since 1970."""
 
     name: str
     told: Results
     time: float
-    """When its newest record was written, in seconds since 1970."""
 
     @property
     def state(self) -> str:

@@ -115,27 +115,14 @@ class Bin(Record):
     accuracy: Number | None = None
 
 
-Intervals = dict[str, tuple[Number, Number]]
-
-
-class Language(Record):
-    """The figures of one language's rows."""
-
-    rows: Count = 0
-    accuracy: Number | None = None
-    macro_f1: Number | None = None
-    log_loss: Number | None = None
-    intervals: Intervals = {}
-
-
 class Judged(Record):
     """Figures of rows that the models had not seen, as `kit.task.metrics.evaluate` gives them."""
 
     figures: dict[str, Number] = {}
-    intervals: Intervals = {}
+    intervals: dict[str, tuple[Number, Number]] = {}
     confusion: tuple[tuple[Count, ...], ...] = ()
     reliability: tuple[Bin, ...] = ()
-    per_language: dict[str, Language] = {}
+    per_language: dict[str, Judged] = {}
 
     @model_validator(mode="before")
     @classmethod

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
-
-from pydantic import BaseModel
 
 from kit.errors import InputInvalid
 from kit.review import record
@@ -25,7 +23,8 @@ MANY = 0.1
 """Share of low-confidence rows above which they are worth a warning."""
 
 
-class Prediction(NamedTuple):
+@dataclass(slots=True)
+class Prediction:
     """One row of predictions.csv."""
 
     line: int
@@ -36,21 +35,12 @@ class Prediction(NamedTuple):
     completion: str
     confidence: float | None
     """Probability of the likeliest label, or None where the file has none."""
+    today: str = ""
+    """What today's parser reads, or why it reads nothing, where that is not the label."""
 
 
-class Example(BaseModel):
-    """A completion that today's parser reads otherwise than the run did, or not at all."""
-
-    id: str
-    language: str
-    label: str
-    source: str
-    today: str
-    """What it reads, or why it reads nothing."""
-    completion: str
-
-
-class Reread(BaseModel):
+@dataclass(frozen=True)
+class Reread:
     """What today's parser makes of a run's completions."""
 
     rows: int
@@ -59,7 +49,7 @@ class Reread(BaseModel):
     unparsed: dict[str, int]
     """Completions by the reason of their refusal."""
     disagreements: int
-    examples: list[Example]
+    examples: list[Prediction]
 
 
 def read(path: Path) -> list[Prediction]:
@@ -91,9 +81,9 @@ def reparse(
         outcome = parse(one.completion, labels, synonyms)
         if isinstance(outcome, Unparsed):
             reasons[outcome.reason] += 1
-            unread.append((one, outcome.reason))
+            unread.append(replace(one, today=outcome.reason))
         elif outcome != one.label:
-            differing.append((one, outcome))
+            differing.append(replace(one, today=outcome))
     completions = len(predictions) if has_text else 0
     return Reread(
         rows=len(predictions),
@@ -101,10 +91,7 @@ def reparse(
         parsed=completions - reasons.total(),
         unparsed={reason: reasons[reason] for reason in REASONS},
         disagreements=len(differing),
-        examples=[
-            Example(**one._replace(completion=one.completion[:200])._asdict(), today=outcome)
-            for one, outcome in (differing + unread)[:EXAMPLES]
-        ],
+        examples=[replace(one, completion=one.completion[:200]) for one in (differing + unread)[:EXAMPLES]],
     )
 
 

@@ -49,8 +49,6 @@ class Table:
     """The line, from 1, of each row."""
     others: list[tuple[list[str], int]] = field(default_factory=list)
     """Fields and line of the rows that do not have `width` fields or whose label was cut off."""
-    headers: list[int] = field(default_factory=list)
-    """Lines of headers that stand among the rows."""
 
     @property
     def row_count(self) -> int:
@@ -274,10 +272,10 @@ def _drop_repeated_headers(table: Table) -> list[Problem]:
     if not table.header or names[0] not in set(table.ids):
         return []
     kept = [at for at, row in enumerate(zip(table.ids, table.labels, strict=True)) if row != names]
-    table.headers = sorted(set(table.numbers) - {table.numbers[at] for at in kept})
+    repeated = sorted({*table.numbers} - {table.numbers[at] for at in kept})
     table.ids, table.labels = ([column[at] for at in kept] for column in (table.ids, table.labels))
     table.numbers = [table.numbers[at] for at in kept]
-    spots = [Spot(number, value=",".join(names)) for number in table.headers]
+    spots = [Spot(number, value=",".join(names)) for number in repeated]
     return problems_of("header_repeated", "the header {value!r} once more", spots)
 
 

@@ -26,9 +26,8 @@ class Facts:
     """What a good submission holds. Ids are exact text, in the order of test.csv."""
 
     id: str
-    """Name of the submission's id column."""
     label: str
-    """Name of its label column."""
+    """The names of the submission's columns."""
     labels: tuple[str, ...]
     """Every label as the submission must spell it."""
     ids: Sequence[str]

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
+if TYPE_CHECKING:
+    from kit.review.checks.completions import Reread
 
 EXAMPLES = 5
 """Spots that a problem shows; its count says how many there are."""
@@ -58,7 +60,7 @@ class Verdict:
     problems: Sequence[Problem]
     path: Path | None = None
     """The file that was judged: the submission or its mended copy."""
-    completions: BaseModel | None = None
+    completions: Reread | None = None
     """What today's parser reads in predictions.csv, where that was looked at."""
     changes: Sequence[Problem] | None = None
     """What the copy has otherwise, and how often; None where no copy was asked for."""
@@ -85,7 +87,7 @@ class Verdict:
         path = None if self.path is None else str(self.path)
         optional = {
             "file": path,
-            "completions": self.completions and self.completions.model_dump(),
+            "completions": self.completions and asdict(self.completions, dict_factory=_applying),
             "changes": None if self.changes is None else _plain(self.changes),
             "fixed": path if self.fixed else None,
         }

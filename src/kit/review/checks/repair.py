@@ -46,7 +46,7 @@ def repair(verdict: Verdict, table: Table | None, facts: Facts) -> tuple[str, li
         ("blank_lines", "dropped blank lines", table.lines.count("")),
         ("quotes", "dropped needless quotes", max(0, quotes - text.getvalue().count('"'))),
         ("header", f"renamed columns {own!r} to {list(names)!r}", sum(map(str.__ne__, own, names))),
-        ("header_repeated", "dropped the header among the rows", len(table.headers)),
+        ("header_repeated", "dropped the header among the rows", count_by_code.get("header_repeated", 0)),
         ("index_column", "dropped the index column", count_by_code.get("index_column", 0)),
         ("column_order", "put the columns into the order of the sample submission", turned),
         ("id_blanks", "took blanks off ids", renamed),

@@ -12,7 +12,6 @@ from pathlib import Path
 from kit import files
 from kit.config import Competition
 from kit.review.checks import completions, csv_reader, facts, ids, labels, repair, values
-from kit.review.checks.completions import Reread
 from kit.review.checks.csv_reader import Table
 from kit.review.checks.facts import Asked, Facts
 from kit.review.checks.problems import Problem, Verdict
@@ -62,7 +61,7 @@ def validate(
         return verdict
     read = completions.read(predictions)
     reread = completions.reparse(read, instead.labels or competition.labels, competition.synonyms)
-    written = [one._replace(label=competition.written(one.label)) for one in read]
+    written = [replace(one, label=competition.written(one.label)) for one in read]
     problems = [*verdict.problems, *completions.check(written, reread, table)]
     return replace(verdict, problems=problems, completions=reread)
 
@@ -104,7 +103,7 @@ def lines(verdict: Verdict) -> list[str]:
                 told = (f"{name} {value!r}" for name, value in parts if value is not None)
                 shown.append(" " * 9 + ", ".join(told))
     shown += [f"changed  {one.code} ({one.count:,})  {one.message}" for one in verdict.changes or ()]
-    if isinstance(verdict.completions, Reread):
+    if verdict.completions:
         shown += completions.table_lines(verdict.completions)
     if verdict.changes is not None and not verdict.fixed:
         shown.append("no copy was written: it would be invalid as well")

@@ -1,4 +1,4 @@
-"""Say how a run did on rows that its models had not seen: labels, languages, lengths, and what to know first.
+"""Say how a run did on rows that its models had not seen: remarks, labels, languages, lengths, rows to read.
 
 It computes what the page shows and draws nothing.
 """
@@ -6,12 +6,13 @@ It computes what the page shows and draws nothing.
 from __future__ import annotations
 
 import itertools
+import re
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from kit.review import results
-from kit.review.record import Judged, Language
+from kit.review.record import Judged
 from kit.review.results import Results
 from kit.task import languages, metrics
 
@@ -20,8 +21,18 @@ GROUP_ROWS = 12
 GROUPS = 7
 SURE = 0.9
 """A wrong answer with this probability is called a confident mistake."""
+REPEATED = 0.1
+"""Share of test rows like training rows beyond which the leaderboard is another question."""
 MISJUDGED = 0.03
 """Gap between mean probability and accuracy that is worth a remark."""
+
+
+TAG_BY_CODE = {"bd": "brx", "zh": "zh-Hans"}
+"""Where a data set's code is not the tag of BCP 47; a bare `zh` leaves the shapes of the characters open."""
+SHOWN_ROWS = 30
+TEXT_LIMIT = 600
+"""Characters of a sentence that the page shows."""
+COMPLETION_LIMIT = 200
 
 
 class Label(NamedTuple):
@@ -41,19 +52,39 @@ class Spoken(NamedTuple):
 
     code: str
     name: str
-    told: Language
+    told: Judged
     accuracy: float
     low: float
     high: float
+
+
+class Row(NamedTuple):
+    """One held-out row to read."""
+
+    id: str
+    text: str | None
+    """None where train.csv is not at hand."""
+    length: int
+    """Characters of the whole sentence, of which `text` may be the beginning."""
+    tag: str
+    language: str
+    fold: str
+    truth: str
+    predicted: str
+    probability: float | None
+    """Of the predicted label; None where the label was read from text."""
+    at_truth: float | None
+    completion: str
 
 
 def by_language(run: Results) -> list[Spoken]:
     """Return the languages, the weakest first; nothing where the rows name none."""
     spoken = []
     for code, one in run.held_out.per_language.items() if run.held_out else ():
-        if code and one.rows and one.accuracy is not None:
-            bounds = one.intervals.get("accuracy", (one.accuracy, one.accuracy))
-            spoken.append(Spoken(code, languages.name(code) or code, one, one.accuracy, *bounds))
+        accuracy = one.figures.get("accuracy")
+        if code and one.rows and accuracy is not None:
+            bounds = one.intervals.get("accuracy", (accuracy, accuracy))
+            spoken.append(Spoken(code, languages.name(code) or code, one, accuracy, *bounds))
     return sorted(spoken, key=lambda one: (one.accuracy, one.code))
 
 
@@ -110,13 +141,35 @@ def grouped(measured: Sequence[tuple[int, bool]]) -> list[tuple[int, int, int, i
     return [(group[0][0], group[-1][0], len(group), sum(wrong for _, wrong in group)) for group in groups]
 
 
-def remarks(run: Results, baselines: Mapping[str, Judged]) -> list[str]:
-    """Return what a reader should know first, one sentence each, in order of weight."""
+def to_read(run: Results, text_by_id: Mapping[str, str]) -> tuple[list[Row], list[Row]]:
+    """Return the wrong answers, those first that gave the truth the least, and the scored rows.
+
+    Of these the least certain come first, and those that are shown among the wrong ones are left out.
+    """
+    rows = _rows(run, text_by_id)
+    missed = [row for row in rows if row.truth != row.predicted]
+    missed.sort(key=lambda row: (2.0 if row.at_truth is None else row.at_truth, row.id))
+    shown = {row.id for row in missed[:SHOWN_ROWS]}
+    scored = [row for row in rows if row.probability is not None and row.id not in shown]
+    return missed, sorted(scored, key=lambda row: (row.probability, row.id))
+
+
+def tag(language: str) -> str:
+    """Return the value of HTML's `lang`, by which a browser chooses letters and fonts; empty for unknown."""
+    if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", language):
+        return TAG_BY_CODE.get(language, language)
+    spoken = languages.name(language)
+    codes = [code for code, name in languages.NAME_BY_CODE.items() if name == spoken and spoken]
+    return TAG_BY_CODE.get(codes[0], codes[0]) if codes else ""
+
+
+def remarks(run: Results, baselines: Mapping[str, Judged], repeated: int) -> list[str]:
+    """Return what a reader should know first, one sentence each; `repeated` test rows are in train."""
     if run.held_out is None:
         return []
     said = [
         _against_baselines(run.metric, run.held_out, baselines),
-        _against_leaderboard(run, run.held_out),
+        _against_leaderboard(run, run.held_out, repeated),
         _weakest(run.held_out, by_language(run)),
         *_sureness(chosen(run)),
     ]
@@ -139,18 +192,25 @@ def _against_baselines(metric: str, judged: Judged, baselines: Mapping[str, Judg
     return f"{judged.rows:,} rows cannot tell it from the baselines; {told}, inside its interval."
 
 
-def _against_leaderboard(run: Results, judged: Judged) -> str:
-    """Say why the public score and the held-out one differ: the rows they are of, and chance."""
+def _against_leaderboard(run: Results, judged: Judged, repeated: int) -> str:
+    """Say why the public score and the held-out one differ: which rows each is of, how many, and chance."""
     score, bounds = run.submission.public_score, judged.intervals.get(run.metric)
     if score is None or run.metric not in judged.figures:
         return ""
-    title = metrics.METRICS[run.metric].title
-    told = f"The leaderboard says {score:.3f}, the held-out rows {judged.figures[run.metric]:.3f}"
+    test_rows = 0 if run.predictions is None else len(run.predictions)
+    told = (
+        f"The leaderboard says {score:.3f} on test rows, the held-out rows {judged.figures[run.metric]:.3f}"
+    )
     if bounds and bounds[0] <= score <= bounds[1]:
+        title = metrics.METRICS[run.metric].title
         return f"{told}: no more apart than {title} on {judged.rows:,} rows varies by chance."
+    told += " ({:.3f} to {:.3f} by chance)".format(*bounds) if bounds else ""
+    if repeated > REPEATED * test_rows:
+        easier = f"{repeated:,} of {test_rows:,} test rows stand in train.csv almost as they are"
+        return f"{told}: {easier}, so the leaderboard asks what was learned by heart."
     if judged.rows < results.FEW_ROWS:
         return f"{told}: {judged.rows} rows are too few to expect the same, so this shows no leak by itself."
-    return f"{told}, outside its interval: look whether test rows differ from training rows, or repeat them."
+    return f"{told}, outside its interval: look whether test rows differ from training rows."
 
 
 def _weakest(judged: Judged, spoken: Sequence[Spoken]) -> str:
@@ -179,3 +239,27 @@ def _sureness(chosen: Mapping[bool, Sequence[float]]) -> list[str]:
             f"{sure:,} of {len(wrong):,} mistakes were made with a probability of {SURE:.0%} or more."
         )
     return said
+
+
+def _rows(run: Results, text_by_id: Mapping[str, str]) -> list[Row]:
+    found = []
+    for told in run.oof.to_dict("records") if run.oof is not None else ():
+        text = text_by_id.get(told["id"])
+        is_scored = told["source"] != "parse"
+        probability, at_truth = (told[f"probability_{told[name]}"] for name in ("predicted", "label"))
+        found.append(
+            Row(
+                id=told["id"],
+                text=None if text is None else text[:TEXT_LIMIT],
+                length=len(text or ""),
+                tag=tag(told["language"]),
+                language=languages.name(told["language"]) or told["language"],
+                fold=told["fold"],
+                truth=told["label"],
+                predicted=told["predicted"],
+                probability=probability if is_scored else None,
+                at_truth=at_truth if is_scored else None,
+                completion=told["completion"][:COMPLETION_LIMIT],
+            )
+        )
+    return found

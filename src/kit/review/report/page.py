@@ -12,9 +12,9 @@ from kit import files
 from kit.errors import InputInvalid
 from kit.review import baselines, results
 from kit.review.record import Judged
-from kit.review.report import charts, held_out, provenance, sentences, timeline
+from kit.review.report import charts, held_out, timeline
 from kit.review.results import Results
-from kit.task import metrics
+from kit.task import alike, metrics, rows
 
 NAME = "report.html"
 THIS_RUN = "this run"
@@ -51,25 +51,23 @@ def render(run: Results, data: Path | None) -> str:
 
 
 def _contents(run: Results, data: Path | None) -> dict[str, object]:
-    text_by_id, rivals, without_rows = _beside(run, data)
+    text_by_id, rivals, repeated, without_rows = _beside(run, data)
     ended_well = run.run.state[0] == "complete"
     judged = run.held_out or Judged()
     histories, members = timeline.histories(run, SHOWN_MEMBERS)
-    missed, uncertain = sentences.to_read(run, text_by_id)
+    missed, uncertain = held_out.to_read(run, text_by_id)
     groups = held_out.by_length(run, text_by_id)
     return {
         "run": run,
         "held_out": held_out,
-        "provenance": provenance,
         "timeline": timeline,
-        "sentences": sentences,
         "marks": charts,
         # The server of a rehearsal is gone.
         "address": run.push.url if run.push and run.push.url.startswith("https://") else "",
         "judged": judged,
         "figures": [name for name in metrics.shown(run.metric) if name in judged.figures],
         "metrics": metrics.METRICS,
-        "remarks": held_out.remarks(run, rivals),
+        "remarks": held_out.remarks(run, rivals, repeated),
         "baselines": _compared(run, rivals),
         "named": list(dict.fromkeys([run.metric, "macro_f1", "accuracy", "log_loss"])),
         "by_length": groups,
@@ -110,12 +108,12 @@ def _charts(
     return {name: Markup(svg or "") for name, svg in found.items()}  # noqa: S704 - drawn from numbers alone
 
 
-def _beside(run: Results, data: Path | None) -> tuple[dict[str, str], dict[str, Judged], str]:
-    """Return sentences by id and the baselines' metrics, and why there are none."""
+def _beside(run: Results, data: Path | None) -> tuple[dict[str, str], dict[str, Judged], int, str]:
+    """Return sentences by id, the baselines' metrics, how many test rows repeat training rows; or why not."""
     if run.oof is None:
-        return {}, {}, ""
+        return {}, {}, 0, ""
     if data is None or not (data / "train.csv").is_file():
-        return {}, {}, "The train.csv of this run is not at hand; make data brings it."
+        return {}, {}, 0, "The train.csv of this run is not at hand; make data brings it."
     import sklearn.linear_model  # noqa: F401 - only a library that is loaded can be limited
     from threadpoolctl import threadpool_limits
 
@@ -124,9 +122,11 @@ def _beside(run: Results, data: Path | None) -> tuple[dict[str, str], dict[str, 
         # OpenBLAS's threads wait by spinning, which took four times as long on a busy machine.
         with threadpool_limits(limits=1, user_api="blas"):
             rivals = baselines.held_out_baselines(train, run.oof)
+        test, _ = rows.read(data / "test.csv", run.competition, labelled=False)
+        repeated = len(alike.alike(test["text"].tolist(), train["text"].tolist()))
     except InputInvalid as error:
-        return {}, {}, f"{error.message}."
-    return dict(zip(train["id"], train["text"], strict=True)), rivals, ""
+        return {}, {}, 0, f"{error.message}."
+    return dict(zip(train["id"], train["text"], strict=True)), rivals, repeated, ""
 
 
 def _compared(run: Results, rivals: Mapping[str, Judged]) -> list[tuple[str, Judged]]:

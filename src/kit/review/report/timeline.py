@@ -1,16 +1,20 @@
-"""Say how a run went: each member's history, the time line of its stages, the memory, how answers were read.
+"""Say what a run was and how it went: settings, origin, members, time line, memory, how answers were read.
 
 Where run.json or metrics.json lack something, as those of a run that failed do, the log's events replace it.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kit.review.record import Member, Step
+from kit.config import Config, schema_names
+from kit.outputs import MADE
+from kit.review import record
+from kit.review.record import Member, Origin, Push, Step
 from kit.review.report.charts import STAGES, Span
 from kit.review.results import Results
 from kit.task.parse import Unparsed, parse
@@ -18,6 +22,17 @@ from kit.task.parse import Unparsed, parse
 LANE_STAGES = 60
 """Stages of one lane that are drawn singly; of more, each stage is drawn as one."""
 LANES = 16
+VALUE_LIMIT = 160
+"""Characters of a setting that the page shows."""
+
+
+class Difference(NamedTuple):
+    """One setting that is not at its default."""
+
+    name: str
+    value: str
+    default: str
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -145,6 +160,50 @@ def label_shares(run: Results) -> list[tuple[str, list[float | None]]]:
     return told
 
 
+def differences(run: Results) -> list[Difference]:
+    """Return the settings of the run that differ from the kit's defaults; the competition has none."""
+    defaults = Config(preset="", competition=run.competition).model_dump(mode="json")
+    ours, theirs = run.run.settings, record.flat(defaults)
+    meanings = schema_names()
+    return [
+        Difference(name, _shown(ours[name]), _shown(theirs.get(name)), meanings.get(name, ""))
+        for name in ours
+        if name != "preset" and not name.startswith("competition.") and ours[name] != theirs.get(name)
+    ]
+
+
+def newer_settings(run: Results) -> list[str]:
+    """Return today's settings that an older run knew nothing of."""
+    ours = run.run.settings
+    return [name for name in schema_names() if name not in ours and not name.startswith("competition.")]
+
+
+def facts(run: Results) -> list[tuple[str, str]]:
+    """Return what identifies the run, each with its name, empty values left out."""
+    push, told = run.push or Push(), run.run
+    seen, dtype = told.share_of_train_seen, told.precision.get("dtype", "")
+    rows = (f"{count:,.0f} {name.replace('_', ' ')}" for name, count in told.train_rows.items())
+    parts = (record.read(Origin, run.folder / MADE) or Origin()).members
+    shown = {
+        "preset": str(told.settings.get("preset", "")),
+        "why": push.note,
+        "model": str(told.settings.get("model.name", "")),
+        "loader": told.loader,
+        "number format": dtype and f"{dtype} ({told.precision.get('reason')})",
+        "cards": ", ".join(card.name for card in told.cards) or "none, it ran on the CPU",
+        "training rows": ", ".join(rows),
+        "share of them that the models saw": "" if seen is None else f"{seen:.0%}",
+        "competition": run.competition.slug,
+        "pushed": push.pushed_at,
+        "commit": push.commit + (" with uncommitted changes" if push.dirty else ""),
+        "bundle hash": told.bundle_hash,
+        "script sha256": push.sha256,
+        "test.csv sha256": told.test_sha256,
+        "blend of": ", ".join(f"{one.run} ({one.weight:.3g})" for one in parts),
+    }
+    return [(name, value) for name, value in shown.items() if value]
+
+
 def _steps(told: object) -> list[Step]:
     return [
         Step.model_validate(one) for one in (told if isinstance(told, list) else ()) if isinstance(one, dict)
@@ -166,3 +225,10 @@ def _laid(lane: int, stages: Sequence[str], at: float, timings: Sequence[Mapping
 def _some(names: Sequence[str], most: int = 12) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "–"
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= VALUE_LIMIT else f"{text[:VALUE_LIMIT]}…"
