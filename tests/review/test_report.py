@@ -384,14 +384,14 @@ MET = (
 NOT_HELD_OUT = dict.fromkeys(("baselines", "confusion", "length", "rows"), "No row was held out.")
 LOST = _with("metrics.json", lambda told: told["history"]["seed-43"][30].update(loss=math.nan))
 TWO_CARDS = _with("run.json", lambda told: told.update(ranks=2))
-NEAR = _with("submission.json", lambda told: told.update(public_score="0.75"))
+NEAR = _with("submission.json", lambda told: told.update(public_score="0.9"))
 FAR = _with("submission.json", lambda told: told.update(public_score=0.05))
 STORIES: dict[str, tuple[dict[str, Any], Callable[[Path], None], dict[str, str], str]] = {
     "no oof": ({}, _without("oof.csv"), dict.fromkeys(["length", "rows", "baselines"], NO_ROWS), "confusion"),
     "other rows": ({}, _other_rows, {"baselines": "1 held-out rows are not in train.csv"}, "loss"),
     "all learned": ({"evaluate": "none"}, _without(), NOT_HELD_OUT, "probabilities"),
     "why all": ({"evaluate": "none"}, _without(), {"header": "evaluate.mode is none"}, "answers"),
-    "failed": ({}, _failed_in_training, {"header": "failed the loss is nan at step 12"}, "members"),
+    "failed": ({}, _failed_in_training, {"header": "the loss is nan at step 12"}, "members"),
     "no answer": ({}, _failed_in_training, {"answers": "The run answered no row."}, "time-line"),
     "at once": ({}, _failed_at_once, {"training": "No step of training is recorded."}, ""),
     "no stage": ({}, _failed_at_once, {"time": "run.json tells of no stage."}, ""),
@@ -402,7 +402,7 @@ STORIES: dict[str, tuple[dict[str, Any], Callable[[Path], None], dict[str, str],
     "older kit": ({}, _of_an_older_kit, {"training": "seed-42 card 0 120"}, "members"),
     "new settings": ({}, _of_an_older_kit, {"settings": "prompt.style"}, "members"),
     "near": ({}, NEAR, {"header": "varies by chance"}, "figures"),
-    "far": ({}, FAR, {"header": "test rows stand in train.csv almost as they are, so the leader"}, "figures"),
+    "far": ({}, FAR, {"header": "test rows are worded more like training rows"}, "figures"),
 }  # fmt: skip
 
 

@@ -9,20 +9,23 @@ import itertools
 import re
 from bisect import bisect
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kit.review import results
 from kit.review.record import Judged
 from kit.review.results import Results
 from kit.task import languages, metrics
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 GROUP_ROWS = 12
 """Fewest rows of a group of lengths."""
 GROUPS = 7
 SURE = 0.9
 """A wrong answer with this probability is called a confident mistake."""
-REPEATED = 0.1
-"""Share of test rows like training rows beyond which the leaderboard is another question."""
+PIECE, NEARER = 6, 1.2
+"""Characters of a piece of text; ratio of two shares of such pieces from which the kind of rows explains."""
 MISJUDGED = 0.03
 """Gap between mean probability and accuracy that is worth a remark."""
 
@@ -163,13 +166,13 @@ def tag(language: str) -> str:
     return TAG_BY_CODE.get(codes[0], codes[0]) if codes else ""
 
 
-def remarks(run: Results, baselines: Mapping[str, Judged], repeated: int) -> list[str]:
-    """Return what a reader should know first, one sentence each; `repeated` test rows are in train."""
+def remarks(run: Results, baselines: Mapping[str, Judged], worded: tuple[float, float] | None) -> list[str]:
+    """Return what a reader should know first, one sentence each; `worded` is what `wording` gives."""
     if run.held_out is None:
         return []
     said = [
         _against_baselines(run.metric, run.held_out, baselines),
-        _against_leaderboard(run, run.held_out, repeated),
+        _against_leaderboard(run, run.held_out, worded),
         _weakest(run.held_out, by_language(run)),
         *_sureness(chosen(run)),
     ]
@@ -192,25 +195,46 @@ def _against_baselines(metric: str, judged: Judged, baselines: Mapping[str, Judg
     return f"{judged.rows:,} rows cannot tell it from the baselines; {told}, inside its interval."
 
 
-def _against_leaderboard(run: Results, judged: Judged, repeated: int) -> str:
-    """Say why the public score and the held-out one differ: which rows each is of, how many, and chance."""
+def wording(oof: DataFrame, train: DataFrame, test: Sequence[str]) -> tuple[float, float]:
+    """Return the mean share of the pieces of test texts, and of a fold, that other training texts have."""
+    held = train["id"].isin(oof.loc[oof["fold"] == oof["fold"].iloc[0], "id"])
+    learned = {piece for text in train.loc[~held, "text"] for piece in _pieces(text)}
+    shares = [
+        [len(own & learned) / len(own) for text in texts if (own := _pieces(text))]
+        for texts in (test, train.loc[held, "text"])
+    ]
+    near, far = (sum(side) / len(side) if side else 0.0 for side in shares)
+    return near, far
+
+
+def _pieces(text: str) -> set[str]:
+    return {text[at : at + PIECE] for at in range(len(text) - PIECE + 1)}
+
+
+def _against_leaderboard(run: Results, judged: Judged, worded: tuple[float, float] | None) -> str:
+    """Say why the public score and the held-out one differ: chance, how many rows, and of which kind."""
     score, bounds = run.submission.public_score, judged.intervals.get(run.metric)
     if score is None or run.metric not in judged.figures:
         return ""
-    test_rows = 0 if run.predictions is None else len(run.predictions)
-    told = (
-        f"The leaderboard says {score:.3f} on test rows, the held-out rows {judged.figures[run.metric]:.3f}"
-    )
+    told = f"The leaderboard says {score:.3f}, the held-out rows {judged.figures[run.metric]:.3f}"
     if bounds and bounds[0] <= score <= bounds[1]:
         title = metrics.METRICS[run.metric].title
         return f"{told}: no more apart than {title} on {judged.rows:,} rows varies by chance."
-    told += " ({:.3f} to {:.3f} by chance)".format(*bounds) if bounds else ""
-    if repeated > REPEATED * test_rows:
-        easier = f"{repeated:,} of {test_rows:,} test rows stand in train.csv almost as they are"
-        return f"{told}: {easier}, so the leaderboard asks what was learned by heart."
+    told += " ({:.3f} to {:.3f} on {:,} rows)".format(*bounds, judged.rows) if bounds else ""
     if judged.rows < results.FEW_ROWS:
         return f"{told}: {judged.rows} rows are too few to expect the same, so this shows no leak by itself."
-    return f"{told}, outside its interval: look whether test rows differ from training rows."
+    if worded and max(worded) > NEARER * min(worded):
+        how = (
+            "more like training rows than held-out rows are, so easier"
+            if worded[0] > worded[1]
+            else ("less like training rows than held-out rows are, so harder")
+        )
+        test, held = worded
+        kind = (
+            f"{test:.0%} of their pieces of {PIECE} characters stand there, {held:.0%} of the held-out rows’"
+        )
+        return f"{told}: test rows are worded {how}: {kind}."
+    return f"{told}, outside its interval: look whether test rows differ from training rows, or repeat them."
 
 
 def _weakest(judged: Judged, spoken: Sequence[Spoken]) -> str:

@@ -14,7 +14,7 @@ from kit.review import baselines, results
 from kit.review.record import Judged
 from kit.review.report import charts, held_out, timeline
 from kit.review.results import Results
-from kit.task import alike, metrics, rows
+from kit.task import metrics, rows
 
 NAME = "report.html"
 THIS_RUN = "this run"
@@ -51,7 +51,7 @@ def render(run: Results, data: Path | None) -> str:
 
 
 def _contents(run: Results, data: Path | None) -> dict[str, object]:
-    text_by_id, rivals, repeated, without_rows = _beside(run, data)
+    text_by_id, rivals, worded, without_rows = _beside(run, data)
     ended_well = run.run.state[0] == "complete"
     judged = run.held_out or Judged()
     histories, members = timeline.histories(run, SHOWN_MEMBERS)
@@ -67,7 +67,7 @@ def _contents(run: Results, data: Path | None) -> dict[str, object]:
         "judged": judged,
         "figures": [name for name in metrics.shown(run.metric) if name in judged.figures],
         "metrics": metrics.METRICS,
-        "remarks": held_out.remarks(run, rivals, repeated),
+        "remarks": held_out.remarks(run, rivals, worded),
         "baselines": _compared(run, rivals),
         "named": list(dict.fromkeys([run.metric, "macro_f1", "accuracy", "log_loss"])),
         "by_length": groups,
@@ -108,12 +108,14 @@ def _charts(
     return {name: Markup(svg or "") for name, svg in found.items()}  # noqa: S704 - drawn from numbers alone
 
 
-def _beside(run: Results, data: Path | None) -> tuple[dict[str, str], dict[str, Judged], int, str]:
-    """Return sentences by id, the baselines' metrics, how many test rows repeat training rows; or why not."""
+def _beside(
+    run: Results, data: Path | None
+) -> tuple[dict[str, str], dict[str, Judged], tuple[float, float] | None, str]:
+    """Return sentences by id, the baselines' metrics, what `wording` gives, and why there are none."""
     if run.oof is None:
-        return {}, {}, 0, ""
+        return {}, {}, None, ""
     if data is None or not (data / "train.csv").is_file():
-        return {}, {}, 0, "The train.csv of this run is not at hand; make data brings it."
+        return {}, {}, None, "The train.csv of this run is not at hand; make data brings it."
     import sklearn.linear_model  # noqa: F401 - only a library that is loaded can be limited
     from threadpoolctl import threadpool_limits
 
@@ -123,10 +125,10 @@ def _beside(run: Results, data: Path | None) -> tuple[dict[str, str], dict[str, 
         with threadpool_limits(limits=1, user_api="blas"):
             rivals = baselines.held_out_baselines(train, run.oof)
         test, _ = rows.read(data / "test.csv", run.competition, labelled=False)
-        repeated = len(alike.alike(test["text"].tolist(), train["text"].tolist()))
+        worded = held_out.wording(run.oof, train, test["text"].tolist())
     except InputInvalid as error:
-        return {}, {}, 0, f"{error.message}."
-    return dict(zip(train["id"], train["text"], strict=True)), rivals, repeated, ""
+        return {}, {}, None, f"{error.message}."
+    return dict(zip(train["id"], train["text"], strict=True)), rivals, worded, ""
 
 
 def _compared(run: Results, rivals: Mapping[str, Judged]) -> list[tuple[str, Judged]]:
