@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_training import rows
 
 from kit import config as settings
 from kit.config import Config
-from kit.errors import KitError
 from kit.pipeline import model, tokens
 from kit.pipeline.answering import predict
 from kit.pipeline.answers import Trained
@@ -22,21 +22,6 @@ from kit.pipeline.training.layout import Layout
 pytestmark = [pytest.mark.train, pytest.mark.timeout(180)]
 
 LAYOUT = Layout(256, 1, 1, False)
-WORDS = {
-    "Positive": ["great", "excellent", "love", "recommend"],
-    "Negative": ["bad", "terrible", "broken", "waste"],
-}
-
-
-def _rows(count: int) -> list[dict[str, str]]:
-    made = []
-    for number in range(count):
-        label = ("Positive", "Negative")[number % 2]
-        word = WORDS[label][number // 2 % 4]
-        made.append(
-            {"id": f"r{number}", "text": f"the {word} phone " + "arrived " * (number % 7), "label": label}
-        )
-    return made
 
 
 def _config(*overrides: str) -> Config:
@@ -54,7 +39,7 @@ def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     """A tiny model after 30 packed steps on forty easy rows."""
     config = _config("train.max_steps=30", "train.pack_tokens=256", "model.max_row_tokens=256")
     loaded = _load(tiny_model, config)
-    return loaded, train.train(loaded, _rows(40), config, seed=1, scratch=tmp_path_factory.mktemp("scratch"))
+    return loaded, train.train(loaded, rows(40), config, seed=1, scratch=tmp_path_factory.mktemp("scratch"))
 
 
 def test_the_base_is_held_in_four_bits_and_only_the_adapter_learns(
@@ -81,22 +66,6 @@ def test_the_loss_falls(trained: tuple[Loaded, Trained]) -> None:
     assert sum(losses[-5:]) / 5 < 0.7 * losses[0]
 
 
-@pytest.mark.parametrize(
-    "change", ["predict.batch_rows=1", "predict.batch_tokens=64", "predict.batch_tokens=4096"]
-)
-def test_a_row_scores_the_same_alone_in_any_batch_and_in_any_order(
-    trained: tuple[Loaded, Trained], change: str
-) -> None:
-    """Left padding and the sorting by length leave no mark."""
-    loaded, rows = trained[0], _rows(17)
-    expected = predict.score(loaded, rows, _config())
-    found = predict.score(loaded, rows[::-1], _config(change))
-    assert list(found) == [row["id"] for row in rows[::-1]]
-    for key, probabilities in expected.items():
-        assert found[key] == pytest.approx(probabilities, abs=1e-4)
-        assert sum(probabilities) == pytest.approx(1.0, abs=1e-5)
-
-
 def test_scoring_whole_answers_agrees_with_the_chain_of_tokens(trained: tuple[Loaded, Trained]) -> None:
     """Labels that begin alike are compared by their whole text and end token."""
     import torch
@@ -105,7 +74,7 @@ def test_scoring_whole_answers_agrees_with_the_chain_of_tokens(trained: tuple[Lo
     config = _config('competition.labels=["Positively so", "Positively not"]', "competition.synonyms={}")
     answers = tokens.answer_ids(loaded.tokenizer, config)
     assert answers[0][0] == answers[1][0]
-    row = _rows(1)[0]
+    row = rows(1)[0]
     expected = []
     for answer in answers:
         ids = tokens.ask(loaded.tokenizer, [row], config, reserve=8)[0].prompt_ids
@@ -124,9 +93,9 @@ def test_the_label_that_is_likeliest_is_what_greedy_writing_gives(
     trained: tuple[Loaded, Trained],
 ) -> None:
     """On rows the model is sure of, one pass and writing agree; the prompt is never part of the text."""
-    loaded, rows = trained[0], _rows(24)
-    scored = predict.score(loaded, rows, _config())
-    written = predict.generate(loaded, rows, _config("predict.max_new_tokens=3"), seed=1)
+    loaded, asked = trained[0], rows(24)
+    scored = predict.score(loaded, asked, _config())
+    written = predict.generate(loaded, asked, _config("predict.max_new_tokens=3"), seed=1)
     sure = [key for key, (positive, _) in scored.items() if abs(positive - 0.5) > 0.3]
     assert len(sure) >= 12
     for key in sure:
@@ -140,7 +109,7 @@ def test_documents_of_one_bin_do_not_see_each_other(tiny_model: Path, tmp_path: 
 
     config = _config("train.pack_tokens=256", "model.max_row_tokens=256")
     loaded = _load(tiny_model, config)
-    examples = tokens.teach(loaded.tokenizer, _rows(6), config, 1)
+    examples = tokens.teach(loaded.tokenizer, rows(6), config, 1)
     trainer = train._trainer(loaded, Dataset.from_list(examples), config, 1, tmp_path, LAYOUT)
     bins = list(trainer.train_dataset)
     batch: dict[str, Any] = trainer.data_collator(bins[:1])
@@ -163,16 +132,16 @@ def test_an_adapter_saved_and_loaded_again_scores_the_same(
     trained: tuple[Loaded, Trained], tiny_model: Path, tmp_path: Path
 ) -> None:
     """What travels home is what was scored, and a decoder's own copy of the weights before goes."""
-    loaded, rows = trained[0], _rows(8)
+    loaded, asked = trained[0], rows(8)
     assert model.save_adapter(loaded, tmp_path / "adapter") == ""
     fresh = _load(tiny_model, _config("seed=999"))
-    before = predict.score(fresh, rows, _config())
+    before = predict.score(fresh, asked, _config())
     stale = next(weight for name, weight in fresh.model.named_parameters() if "lora_A" in name)
     stale._fast_lora = "of the weights before"
     model.load_adapter(fresh, tmp_path / "adapter")
     assert not hasattr(stale, "_fast_lora")
-    after = predict.score(fresh, rows, _config())
-    expected = predict.score(loaded, rows, _config())
+    after = predict.score(fresh, asked, _config())
+    expected = predict.score(loaded, asked, _config())
     assert after["r0"] == pytest.approx(expected["r0"], abs=1e-4)
     assert before["r0"] != pytest.approx(expected["r0"], abs=1e-3)
 
@@ -216,38 +185,21 @@ def _saved(loaded: Loaded, folder: Path) -> list[Path]:
 
 
 def test_a_second_member_on_a_used_base_equals_a_fresh_process(tiny_model: Path, tmp_path: Path) -> None:
-    """The LoRA weights are made anew, and nothing of the first member is left."""
+    """The LoRA weights are made anew; nothing is left of the first member, though it has answered."""
     config = _config("train.max_steps=3", "train.pack_tokens=256", "model.max_row_tokens=256")
     used = _load(tiny_model, config)
-    train.train(used, _rows(20), config, seed=1, scratch=tmp_path)
+    train.train(used, rows(20), config, seed=1, scratch=tmp_path)
+    predict.score(used, rows(4), config)
     model.renew_adapter(used, 2)
-    second = train.train(used, _rows(20), config, seed=2, scratch=tmp_path)
+    second = train.train(used, rows(20), config, seed=2, scratch=tmp_path)
     fresh = _load(tiny_model, config)
     model.renew_adapter(fresh, 2)
-    alone = train.train(fresh, _rows(20), config, seed=2, scratch=tmp_path)
+    alone = train.train(fresh, rows(20), config, seed=2, scratch=tmp_path)
     assert [entry["loss"] for entry in second.history] == pytest.approx(
         [entry["loss"] for entry in alone.history], abs=1e-5
     )
-    scored = predict.score(used, _rows(4), config)
-    assert scored["r1"] == pytest.approx(predict.score(fresh, _rows(4), config)["r1"], abs=1e-5)
-
-
-def test_an_answer_that_is_not_a_number_never_becomes_a_label(tiny_model: Path) -> None:
-    """The row is named."""
-    loaded = _load(tiny_model, _config())
-    for name, weight in loaded.model.named_parameters():
-        if "lora_B" in name:
-            weight.data.fill_(float("nan"))
-    with pytest.raises(KitError, match="row 'r0' is not a number"):
-        predict.score(loaded, _rows(1), _config())
-
-
-def test_a_loss_that_is_not_a_number_ends_training_with_its_step(tiny_model: Path, tmp_path: Path) -> None:
-    """Hours of training on NaN help nobody."""
-    config = _config("train.learning_rate=1e30", "train.max_steps=8", "train.warmup_steps=0")
-    loaded = _load(tiny_model, config)
-    with pytest.raises(KitError, match=r"the loss is (nan|inf) at step \d"):
-        train.train(loaded, _rows(20), config, seed=1, scratch=tmp_path)
+    scored = predict.score(used, rows(4), config)
+    assert scored["r1"] == pytest.approx(predict.score(fresh, rows(4), config)["r1"], abs=1e-5)
 
 
 def test_packing_that_was_turned_off_is_noticed(tiny_model: Path, tmp_path: Path) -> None:
@@ -256,7 +208,7 @@ def test_packing_that_was_turned_off_is_noticed(tiny_model: Path, tmp_path: Path
 
     config = _config("train.packing=false")
     loaded = _load(tiny_model, config)
-    examples = tokens.teach(loaded.tokenizer, _rows(6), config, 1)
+    examples = tokens.teach(loaded.tokenizer, rows(6), config, 1)
     trainer = train._trainer(loaded, Dataset.from_list(examples), config, 1, tmp_path, LAYOUT)
     with pytest.raises(AssertionError, match="packing was turned off"):
         train._assert_packed(trainer)

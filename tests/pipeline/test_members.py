@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,7 +20,7 @@ from kit import config as settings
 from kit.config import Config
 from kit.errors import KitError
 from kit.fetch import inputs as fetched
-from kit.pipeline import run, schedule
+from kit.pipeline import run
 from kit.pipeline.record import RunRecord
 
 pytestmark = [pytest.mark.train, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -34,17 +34,54 @@ QUICK = (
 )
 
 
-@pytest.fixture
-def root(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An input root with the sample competition and the tiny model; children find the sources."""
-    place = tmp_path / "input"
-    (place / "competitions").mkdir(parents=True)
+HASH = "b" * 64
+GRID = (
+    "train.learning_rate=1e30",
+    "train.epochs=0 train.max_steps=0",
+    "train.learning_rate=5e-3 seed=1",
+    "train.learning_rate=1e-9 seed=1",
+)
+SWEEP = (f"run.grid={json.dumps(GRID)}", "train.max_steps=12")
+FOLDS = ("evaluate.mode=folds", "evaluate.folds=4")
+
+
+@pytest.fixture(scope="module")
+def attached(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An input root with the sample competition and the tiny model."""
+    place = tmp_path_factory.mktemp("attached")
     shutil.copytree(fetched.SAMPLE, place / "competitions" / "sample-sentiment")
     handle = place / "models" / "kit" / "tiny" / "transformers" / "default"
     handle.mkdir(parents=True)
     (handle / "1").symlink_to(tiny_model)
-    monkeypatch.setenv("PYTHONPATH", str(settings.PROJECT_ROOT / "src"))
     return place
+
+
+@pytest.fixture
+def root(attached: Path, tmp_path: Path) -> Path:
+    """A copy of it, to which a test may attach more."""
+    return Path(shutil.copytree(attached, tmp_path / "input", symlinks=True))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _sources() -> Iterator[None]:
+    """Children find the sources."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(settings.PROJECT_ROOT / "src"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def folds(attached: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunRecord, Path]:
+    """Four folds on two processes."""
+    working = tmp_path_factory.mktemp("folds")
+    return _run(attached, working, *FOLDS, "run.cpu_processes=2"), working
+
+
+@pytest.fixture(scope="module")
+def sweep(attached: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunRecord, Path]:
+    """A sweep of four points: a broken one, the base model as it is, one that learns, one that cannot."""
+    working = tmp_path_factory.mktemp("sweep")
+    return _run(attached, working, *SWEEP), working
 
 
 KILLED = """
@@ -68,7 +105,7 @@ def _config(*overrides: str) -> Config:
 def _run(root: Path, working: Path, *overrides: str) -> RunRecord:
     working.mkdir(exist_ok=True)
     config = _config(*overrides)
-    record = RunRecord("b" * 64, config.model_dump(mode="json"))
+    record = RunRecord(HASH, config.model_dump(mode="json"))
     try:
         run.run(config, root, working, record)
         record.ended = "complete"
@@ -85,26 +122,11 @@ def _table(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _close(first: Path, second: Path, tolerance: float) -> bool:
-    return all(
-        one["id"] == other["id"]
-        and abs(float(one["probability_Positive"]) - float(other["probability_Positive"])) <= tolerance
-        for one, other in zip(_table(first), _table(second), strict=True)
-    )
-
-
 def test_folds_on_two_processes_judge_every_row_once_and_answer_every_test_row(
-    root: Path, tmp_path: Path
+    folds: tuple[RunRecord, Path],
 ) -> None:
     """Four members, two a process, each row judged by the one that has not seen it."""
-    working = tmp_path / "working"
-    record = _run(
-        root,
-        working,
-        "evaluate.mode=folds",
-        "evaluate.folds=4",
-        "run.cpu_processes=2",
-    )
+    record, working = folds
     judged = _table(working / "oof.csv")
     assert len({row["id"] for row in judged}) == len(judged) == 72
     assert sorted({row["fold"] for row in judged}) == ["0", "1", "2", "3"]
@@ -114,22 +136,26 @@ def test_folds_on_two_processes_judge_every_row_once_and_answer_every_test_row(
     assert record.share_of_train_seen == 0.75
     assert {path.name for path in (working / "adapter").iterdir()} == {f"fold-{fold}" for fold in range(4)}
     assert not (working / "members").exists()
-    figures = json.loads((working / "metrics.json").read_text())
-    assert figures["held_out"]["rows"] == 72
+    assert json.loads((working / "metrics.json").read_text())["held_out"]["rows"] == 72
 
 
-def test_a_second_member_equals_a_fresh_process_with_its_seed(root: Path, tmp_path: Path) -> None:
-    """The base stays loaded and has answered in between; only the adapter is made anew.
-
-    In equally many threads, since sums over more of them are others.
-    """
-    after_another, fresh = tmp_path / "after", tmp_path / "fresh"
-    whole = ("data.train_rows=0", "evaluate.mode=none")
-    _run(root, after_another, *whole, "run.members=2")
-    _run(root, fresh, *whole, "seed=43")
-    first, second = _weights(after_another / "adapter" / "seed-43"), _weights(fresh / "adapter")
-    assert first.keys() == second.keys()
-    assert all(first[name].equal(second[name]) for name in first)
+def test_an_earlier_runs_adapters_answer_without_training(
+    folds: tuple[RunRecord, Path], root: Path, tmp_path: Path
+) -> None:
+    """FROM gives the same probabilities, and other test rows can be asked."""
+    shutil.copytree(folds[1], root / "notebooks" / "me" / "kernel")
+    record = _run(root, tmp_path / "second", *FOLDS, f"run.adapters_from={HASH}")
+    assert [member["step"] for member in record.members] == [0] * 4
+    tables = [_table(place / "predictions.csv") for place in (folds[1], tmp_path / "second")]
+    for one, other in zip(*tables, strict=True):
+        assert one["id"] == other["id"]
+        assert float(one["probability_Positive"]) == pytest.approx(
+            float(other["probability_Positive"]), abs=1e-3
+        )
+    with pytest.raises(KitError, match=r"evaluate\.mode was 'folds', now 'holdout'"):
+        _run(root, tmp_path / "third", f"run.adapters_from={HASH}")
+    with pytest.raises(KitError, match="no attached output"):
+        _run(root, tmp_path / "fourth", f"run.adapters_from={'c' * 64}")
 
 
 def test_one_member_on_two_ranks_answers_every_row_and_learns_the_same(root: Path, tmp_path: Path) -> None:
@@ -147,68 +173,54 @@ def test_one_member_on_two_ranks_answers_every_row_and_learns_the_same(root: Pat
     assert losses[0] == pytest.approx(losses[1], abs=1e-3)
 
 
-def test_where_ranks_cannot_start_two_seeds_take_their_place(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_sweep_leaves_a_row_for_each_point_and_answers_with_the_best(
+    sweep: tuple[RunRecord, Path],
 ) -> None:
-    """A broken process group costs a note and not the run."""
-    variables = schedule._rank_variables
-
-    def broken(ranks: int) -> list[dict[str, str]]:
-        return [{**each, "MASTER_PORT": "no port"} for each in variables(ranks)]
-
-    monkeypatch.setattr(schedule, "_rank_variables", broken)
-    record = _run(root, tmp_path / "working", "run.cpu_processes=2")
-    assert [member["name"] for member in record.members] == ["seed-42", "seed-43"]
-    assert "2 seeds took its place" in record.notes[0]
-    assert len(_table(tmp_path / "working" / "submission.csv")) == 18
-
-
-def test_a_sweep_leaves_a_row_for_each_point_and_answers_with_the_best(root: Path, tmp_path: Path) -> None:
-    """Points share the loaded base; held-out rows are the same for all of them."""
-    working = tmp_path / "working"
-    grid = ["train.learning_rate=5e-3 seed=1", "train.learning_rate=1e-9 seed=1"]
-    record = _run(root, working, f"run.grid={json.dumps(grid)}", "train.max_steps=12")
+    """Points share the loaded base; one that fails costs no other; what training was worth stands there."""
+    record, working = sweep
     points = _table(working / "sweep.csv")
-    assert {point["settings"] for point in points} == set(grid)
-    assert float(points[0]["macro_f1"]) >= float(points[1]["macro_f1"]), "the competition's metric decides"
-    assert record.answered_by == [f"point-{points[0]['point']}-seed-1"]
-    assert [member["settings"] for member in record.members] == grid
+    assert {point["settings"] for point in points} == set(GRID)
+    assert [point["state"] for point in points] == ["done", "done", "done", "failed"]
+    figures = [float(point["macro_f1"]) for point in points[:3]]
+    assert figures == sorted(figures, reverse=True), "the competition's metric decides"
+    (best,) = record.answered_by
+    assert best.startswith(f"point-{points[0]['point']}-")
+    assert [member["settings"] for member in record.members] == list(GRID[1:])
+    assert [member["step"] for member in record.members] == [0, 12, 12]
+    assert list(record.failed) == ["point-0-seed-42"]
+    assert any(word in record.failed["point-0-seed-42"] for word in ("the loss is", "gradients"))
+    assert len(_table(working / "submission.csv")) == 18
 
 
-def test_no_epochs_ask_the_base_model_as_it_is(root: Path, tmp_path: Path) -> None:
-    """A point of a sweep like any other: what training was worth stands beside it."""
-    working = tmp_path / "working"
-    grid = ["train.epochs=0 train.max_steps=0", "train.max_steps=12"]
-    record = _run(root, working, f"run.grid={json.dumps(grid)}")
-    assert [member["step"] for member in record.members] == [0, 12]
-    best = _table(working / "sweep.csv")[0]
-    assert best["settings"] == grid[1]
+def test_a_point_that_cannot_succeed_is_not_tried_again(
+    sweep: tuple[RunRecord, Path], root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A resumed sweep keeps the reason; and it goes on from no run of other labels, nor does FROM."""
+    before, working = sweep
+    shutil.copytree(working, root / "notebooks" / "me" / "kernel")
+    again = _run(root, tmp_path / "resumed", *SWEEP, f"run.resume={HASH}")
+    assert (again.failed, again.answered_by) == (before.failed, before.answered_by)
+    said = capfd.readouterr().out
+    assert "is left out, since it failed before" in said
+    assert '{"event": "load"' not in said, "nothing was left to do"
+    train = root / "competitions" / "sample-sentiment" / "train.csv"
+    swap = {"Positive": "Negative", "Negative": "Positive"}
+    train.write_text(re.sub("Positive|Negative", lambda label: swap[label[0]], train.read_text()))
+    for verb in ("resume", "adapters_from"):
+        with pytest.raises(KitError, match=r"another train\.csv"):
+            _run(root, tmp_path / verb, *SWEEP, f"run.{verb}={HASH}")
 
 
 def test_a_sweep_that_runs_out_of_time_names_the_points_that_it_skipped(root: Path, tmp_path: Path) -> None:
-    """What was reached is judged; a point that would not fit is not begun."""
+    """What was reached is judged, though cut short; a point that would not fit is not begun."""
     working = tmp_path / "working"
     grid = [f"seed={seed} train.max_steps=200" for seed in range(40)]
-    record = _run(root, working, f"run.grid={json.dumps(grid)}", "run.time_limit_minutes=0.6")
+    record = _run(root, working, f"run.grid={json.dumps(grid)}", "run.time_limit_minutes=0.7")
     states = [point["state"] for point in _table(working / "sweep.csv")]
     assert "done" in states
     assert "skipped" in states
     assert len(record.unreached) == states.count("skipped")
     assert len(_table(working / "submission.csv")) == 18
-
-
-def test_an_earlier_runs_adapters_answer_without_training(root: Path, tmp_path: Path) -> None:
-    """FROM gives the same probabilities, and other test rows can be asked."""
-    first, second = tmp_path / "first", tmp_path / "second"
-    _run(root, first, "run.members=2")
-    shutil.copytree(first, root / "notebooks" / "me" / "kernel")
-    record = _run(root, second, "run.members=2", f"run.adapters_from={'b' * 64}")
-    assert [member["step"] for member in record.members] == [0, 0]
-    assert _close(first / "predictions.csv", second / "predictions.csv", 1e-3)
-    with pytest.raises(KitError, match=r"run\.members was 2, now 1"):
-        _run(root, tmp_path / "third", f"run.adapters_from={'b' * 64}")
-    with pytest.raises(KitError, match="no attached output"):
-        _run(root, tmp_path / "fourth", f"run.adapters_from={'c' * 64}")
 
 
 def test_a_killed_sweep_is_resumed_and_repeats_no_point(root: Path, tmp_path: Path) -> None:
@@ -239,60 +251,3 @@ def test_a_killed_sweep_is_resumed_and_repeats_no_point(root: Path, tmp_path: Pa
     told = {member["name"]: member for member in record.members}
     kept = json.loads(before)["answers"]
     assert told["point-1-seed-2"]["timings"] == kept["timings"], "it was trained again"
-
-
-def test_a_sweep_whose_first_point_is_broken_ends_with_the_others_and_so_does_its_resume(
-    root: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """The reason is in run.json and in a warning; it is not tried again."""
-    first, resumed = tmp_path / "first", tmp_path / "resumed"
-    grid = "run.grid=" + json.dumps(["train.learning_rate=1e30", "seed=1", "seed=2"])
-    record = _run(root, first, grid, "train.max_steps=8")
-    assert list(record.failed) == ["point-0-seed-42"]
-    assert (
-        "the loss is" in record.failed["point-0-seed-42"] or "gradients" in record.failed["point-0-seed-42"]
-    )
-    assert [point["state"] for point in _table(first / "sweep.csv")] == ["done", "done", "failed"]
-    assert len(_table(first / "submission.csv")) == 18
-    said = capfd.readouterr().out
-    assert '{"event": "warning"' in said
-    assert "member point-0-seed-42 failed" in said
-    shutil.copytree(first, root / "notebooks" / "me" / "kernel")
-    again = _run(root, resumed, grid, "train.max_steps=8", f"run.resume={'b' * 64}")
-    assert (again.failed, again.answered_by) == (record.failed, record.answered_by)
-    said = capfd.readouterr().out
-    assert "is left out, since it failed before" in said
-    assert '{"event": "load"' not in said, "nothing was left to do"
-
-
-def test_rows_with_other_labels_are_not_what_a_run_goes_on_with(root: Path, tmp_path: Path) -> None:
-    """Half of the answers would come from the opposite of the other half."""
-    first = tmp_path / "first"
-    _run(root, first, "run.grid=" + json.dumps(["train.learning_rate=1e30", "seed=1"]), "train.max_steps=8")
-    shutil.copytree(first, root / "notebooks" / "me" / "kernel")
-    train = root / "competitions" / "sample-sentiment" / "train.csv"
-    swap = {"Positive": "Negative", "Negative": "Positive"}
-    train.write_text(re.sub("Positive|Negative", lambda label: swap[label[0]], train.read_text()))
-    for verb in ("resume", "adapters_from"):
-        with pytest.raises(KitError, match=r"another train\.csv"):
-            _run(
-                root, tmp_path / verb, "run.grid=" + json.dumps(["train.learning_rate=1e30", "seed=1"]),
-                "train.max_steps=8", f"run.{verb}={'b' * 64}",
-            )  # fmt: skip
-
-
-def test_training_stops_in_time_and_says_at_which_step(root: Path, tmp_path: Path) -> None:
-    """Half a minute for ten thousand steps: the submission is whole, the step is told."""
-    working = tmp_path / "working"
-    record = _run(root, working, "train.max_steps=10000", "run.time_limit_minutes=0.7")
-    member = record.members[0]
-    assert member["stopped"] == "time limit"
-    assert 0 < member["step"] < member["steps"] == 10000
-    assert len(_table(working / "submission.csv")) == 18
-
-
-def _weights(folder: Path) -> dict[str, Any]:
-    from safetensors.torch import load_file
-
-    found: dict[str, Any] = load_file(folder / "adapter_model.safetensors")
-    return found

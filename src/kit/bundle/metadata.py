@@ -10,21 +10,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from kit import files
 from kit.config import PROJECT_ROOT, Config
 from kit.errors import InputInvalid, SettingInvalid
 
 PLACEHOLDER_OWNER = "your-username"
 TEMPLATE = PROJECT_ROOT / "kernel-metadata.json"
-_TEXTS = (
-    *("competition_sources", "dataset_sources", "kernel_sources", "model_sources"),
-    *("language", "kernel_type", "docker_image", "docker_image_pinning_type"),
-)
-"""Keys of the template that hold text, or lists of texts."""
 LONGEST_TITLE = 50
 """Kaggle refuses longer kernel titles."""
 PREPARE = "prepare"
 """Stands for a preset in the kernel that downloads what runs without internet attach."""
+
+
+class _Template(BaseModel):
+    """The keys of the template that hold text, or lists of texts; there may be any more."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+    competition_sources: list[str] = []
+    dataset_sources: list[str] = []
+    kernel_sources: list[str] = []
+    model_sources: list[str] = []
+    language: str = ""
+    kernel_type: str = ""
+    docker_image: str = ""
+    docker_image_pinning_type: str = ""
 
 
 def is_preparation(config: Config) -> bool:
@@ -95,17 +106,14 @@ def _read(template: Path) -> dict[str, Any]:
     hint = f"mend it, or git checkout {template.name}"
     try:
         data = template.read_bytes()
-        kept = json.loads(data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"))
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        _Template.model_validate_json(text)
+        return dict(json.loads(text))  # in its own order
     except OSError as error:
         raise InputInvalid(f"{template} cannot be read: {error.strerror}", hint=hint) from None
-    except (ValueError, RecursionError) as error:
-        raise InputInvalid(f"{template} is no JSON: {error}", hint=hint) from None
-    if not isinstance(kept, dict):
-        raise InputInvalid(f"{template} holds no JSON object", hint=hint)
-    for name, value in kept.items():
-        values = value if isinstance(value, list) else [value]
-        if name in _TEXTS and (
-            isinstance(value, list) != name.endswith("_sources") or {*map(type, values)} - {str}
-        ):
-            raise InputInvalid(f"{template}: {name} cannot be {value!r:.80}", hint=hint)
-    return kept
+    except UnicodeError as error:
+        raise InputInvalid(f"{template} is no text: {error}", hint=hint) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "".join(f" {part}:" for part in first["loc"])
+        raise InputInvalid(f"{template}:{where} {first['msg']}", hint=hint) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import subprocess
 import sys
 import tempfile
@@ -21,48 +22,28 @@ KEPT = frozenset({"torch", "torchvision", "triton"})
 """Packages of the image that nothing may replace: they are built for its CUDA."""
 NEWEST_GLIBC = 35
 """Of the image's Ubuntu 22.04: wheels for manylinux_2_35 and older install."""
-SECONDS = 120.0
-RESOLVE_SECONDS = 600.0
-
-_NOT_FOUND = ("No matching distribution", "Could not find a version")
+SECONDS, RESOLVE_SECONDS = 120.0, 600.0
+_PIN = re.compile(r"([\w.-]+==[^\s;*,]+)\s*(;.*)?")
+_NOT_FOUND = re.compile("No matching distribution|Could not find a version")
 
 
 def read(path: Path) -> tuple[list[str], list[str]]:
     """Return the pins of a requirements file as `name==version`, and the lines that pin nothing exactly."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    pins: list[str] = []
-    loose: list[str] = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        text = line.partition("#")[0].strip()
-        if not text:
-            continue
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            loose.append(text)
-            continue
-        specifiers = list(requirement.specifier)
-        is_exact = (
-            len(specifiers) == 1 and specifiers[0].operator == "==" and "*" not in specifiers[0].version
-        )
-        if is_exact:
-            pins.append(f"{requirement.name}{requirement.specifier}")
-        else:
-            loose.append(text)
-    return pins, loose
+    pins = {text: _PIN.fullmatch(text) for text in _lines(path)}
+    return [pin[1] for pin in pins.values() if pin], [text for text, pin in pins.items() if not pin]
 
 
 def read_image(path: Path) -> dict[str, str | None]:
     """Return version by name of an image's list; None where a line tells only that the package is there."""
     from packaging.utils import canonicalize_name
 
-    found: dict[str, str | None] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        name, _, version = line.partition("#")[0].strip().partition("==")
-        if name:
-            found[canonicalize_name(name)] = version or None
-    return found
+    parts = [text.partition("==") for text in _lines(path)]
+    return {canonicalize_name(name): version or None for name, _, version in parts}
+
+
+def _lines(path: Path) -> list[str]:
+    lines = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line]
 
 
 def target(python: str) -> list[str]:
@@ -89,7 +70,10 @@ def unresolved(
             return missing, f"pip took longer than {seconds:.0f} s"
         if done.returncode == 0:
             break
-        named = [pin for pin in left if any(pin in line for line in _not_found(done.stderr))]
+        # Without a network pip says the same of every package, after complaining about the connection.
+        is_cut_off = re.search("NewConnectionError|connection.*broken", done.stderr, re.IGNORECASE)
+        told = [line for line in done.stderr.splitlines() if _NOT_FOUND.search(line) and not is_cut_off]
+        named = [pin for pin in left if any(pin in line for line in told)]
         if not named:
             return missing, _last_line(done.stderr)
         missing += named
@@ -140,22 +124,11 @@ def _dry_run(
         report = Path(nowhere, "report.json")
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--retries=1"]
         command += ["--progress-bar=off", "--disable-pip-version-check", f"--report={report}"]
-        command += [
-            f"--target={nowhere}/target",
-            *target(python),
-            *([] if closure else ["--no-deps"]),
-            *wanted,
-        ]
+        command += [f"--target={nowhere}/target", *target(python), *wanted]
+        command += [] if closure else ["--no-deps"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
         return done, files.read_json(report)
 
 
 def _last_line(said: str) -> str:
     return said.strip().splitlines()[-1] if said.strip() else "pip failed"
-
-
-def _not_found(said: str) -> list[str]:
-    # Without a network pip says the same of every package, after complaining about the connection.
-    if "NewConnectionError" in said or ("connection" in said.lower() and "broken" in said.lower()):
-        return []
-    return [line for line in said.splitlines() if any(words in line for words in _NOT_FOUND)]

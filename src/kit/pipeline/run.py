@@ -119,14 +119,14 @@ def _model(config: Config, input_root: Path, record: RunRecord) -> Path:
 def _read(config: Config, folder: Path, record: RunRecord) -> tuple[DataFrame, DataFrame, Columns]:
     brought = competition_files.read(folder, config.competition)
     train, test = brought.train, brought.test
-    lefts = {"train": brought.train_left, "test": brought.test_left}
-    record.left = {name: left.as_json() for name, left in lefts.items() if left}
     record.submission = brought.columns
-    for name, left in lefts.items():
+    for name, left in (("train", brought.train_left), ("test", brought.test_left)):
         if left:
+            record.left[name] = left.as_json()
             events.emit("left", file=f"{name}.csv", rows=str(left), first=left.first)
-    record.train_sha256 = files.sha256_of(folder / "train.csv")
-    record.test_sha256 = files.sha256_of(folder / "test.csv")
+    record.train_sha256, record.test_sha256 = (
+        files.sha256_of(folder / name) for name in ("train.csv", "test.csv")
+    )
     train = rows.sample(train, config.data.train_rows, config.evaluate.seed)
     test = test.head(config.data.test_rows) if config.data.test_rows else test
     record.test_ids = test["id"].tolist()
@@ -148,19 +148,14 @@ def _keep_adapters(kept: Path, names: Sequence[str], working: Path) -> str:
             place = earlier.adapter_folder(working, names, name)
             place.mkdir(parents=True)
             for path in sorted((kept / name / "adapter").iterdir()):
-                _link(path, place / path.name)
+                try:
+                    (place / path.name).hardlink_to(path)
+                except OSError:  # a file system that knows one name only
+                    shutil.copy(path, place / path.name)
     except OSError as error:
         shutil.rmtree(target, ignore_errors=True)
         return error.strerror or str(error)
     return ""
-
-
-def _link(path: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the file system knows only one."""
-    try:
-        target.hardlink_to(path)
-    except OSError:
-        shutil.copy(path, target)
 
 
 if __name__ == "__main__":

@@ -50,9 +50,8 @@ class Download:
         self.command = [sys.executable, "-m", "kit.pipeline.machine.download", name]
         self.command += [str(folder)] if folder else []
         self.grows = folder or Path(variables["HF_HOME"])
-        self.name = name
+        self.name, self.stall_seconds = name, stall_seconds
         self.variables = {**variables, **transport()}
-        self.stall_seconds = stall_seconds
         self.complaints: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115 - as long as the process
         self.child = self._begin()
 
@@ -113,13 +112,6 @@ class Download:
         return (self.complaints.read().strip().splitlines() or ["it said nothing"])[-1]
 
 
-def fetch(name: str, folder: Path | None = None) -> Path:
-    """Return the folder with a snapshot of Hugging Face, in its cache or as plain files in `folder`."""
-    from huggingface_hub import snapshot_download
-
-    return Path(snapshot_download(name, allow_patterns=PATTERNS, local_dir=folder))
-
-
 def _size(folder: Path) -> int:
     total = 0
     for place, _, names in os.walk(folder):
@@ -135,13 +127,13 @@ def main(name: str, folder: str = "") -> None:
     What the download imports is imported before the first line is printed: huggingface_hub itself may be
     replaced after that.
     """
-    for module in ("huggingface_hub.file_download", "huggingface_hub._snapshot_download"):
-        importlib.import_module(module)
+    importlib.import_module("huggingface_hub.file_download")
+    snapshots = importlib.import_module("huggingface_hub._snapshot_download")
     with contextlib.suppress(ImportError):
         importlib.import_module("hf_xet")
     print(READY, flush=True)
     started = time.monotonic()
-    fetch(name, Path(folder) if folder else None)
+    snapshots.snapshot_download(name, allow_patterns=PATTERNS, local_dir=folder or None)
     print(f"{time.monotonic() - started:.2f}", flush=True)
 
 
