@@ -137,10 +137,7 @@ def _show(plan: Plan) -> None:
 
 
 def _bind(view: Path, source: str, target: str = "", *, read_only: bool = True) -> None:
-    """Show what is at `source`, if anything is, at `target` or at the same place.
-
-    A writable folder at its own place comes without its submounts: the view itself lies in one.
-    """
+    """Show what is at `source`, if anything is, at `target` or at the same place."""
     place = Path(f"{view}{target or source}")
     if Path(source).is_dir():
         place.mkdir(parents=True, exist_ok=True)
@@ -150,6 +147,7 @@ def _bind(view: Path, source: str, target: str = "", *, read_only: bool = True) 
             place.touch()
     else:
         return
+    # A writable folder at its own place comes without its submounts: the view itself lies in one.
     _mount(source, str(place), None, _BIND | (_RECURSIVE if read_only or target else 0))
     if read_only:
         _write_protect(str(place))

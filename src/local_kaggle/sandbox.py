@@ -134,15 +134,14 @@ def _lay_out(
         raise ValueError(f"the sandbox needs a folder of its own, not {str(root)!r}")
     for mount in mounts:
         if not mount.folder.is_dir():
-            raise FileNotFoundError(
-                f"no folder {str(mount.folder)!r} to mount as {mount.kind} {mount.handle!r}"
-            )
+            raise FileNotFoundError(f"no folder {str(mount.folder)!r} for {mount.kind} {mount.handle!r}")
         if root.is_relative_to(mount.folder.resolve()):
             raise ValueError(f"the sandbox {str(root)!r} lies inside the folder of {mount.handle!r}")
     machine = root / "kaggle"
     if (machine / "src").exists():
         (machine / "src").chmod(0o755)
-    shutil.rmtree(machine, ignore_errors=True)
+    if machine.exists():
+        shutil.rmtree(machine)
     for name in ("kaggle/src", "kaggle/input", "kaggle/working", "home", "view"):
         (root / name).mkdir(parents=True, exist_ok=True)
     places = [
@@ -160,10 +159,7 @@ def _lay_out(
 
 
 def _mirror(folder: Path, target: Path) -> None:
-    """Show `folder` at `target` as real folders holding links to its files.
-
-    A linked folder would be invisible to `os.walk` and `rglob`, with which Kaggle scripts look around.
-    """
+    """Show `folder` at `target` as real folders holding links: scripts walk past linked folders."""
     for parent, _, names in os.walk(folder, followlinks=True):
         mirrored = target / Path(parent).relative_to(folder)
         mirrored.mkdir(parents=True, exist_ok=True)

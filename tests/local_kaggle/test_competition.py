@@ -82,10 +82,9 @@ def test_data_files_are_listed_and_downloaded_without_the_solution(competitions:
         assert len(answer.content) == file.total_bytes == int(answer.headers["Content-Length"])
         assert answer.request.url.partition("?")[0].endswith(f"/{file.name}")
     for name in ("solution.csv", "../competition/train.csv"):
+        wanted = request(c.ApiDownloadDataFileRequest, competition_name=SLUG, file_name=name)
         with pytest.raises(requests.HTTPError, match="not found"):
-            competitions.download_data_file(
-                request(c.ApiDownloadDataFileRequest, competition_name=SLUG, file_name=name)
-            )
+            competitions.download_data_file(wanted)
 
 
 def test_all_files_come_as_one_zip(competitions: Any) -> None:
@@ -121,9 +120,8 @@ def test_a_malformed_submission_is_taken_and_ends_in_error(competitions: Any) ->
     ended = competitions.get_submission(asked)
     assert ended.status == SubmissionStatus.ERROR
     assert ended.error_description == "Evaluation Exception: Submission must have 4 rows"
-    limits = competitions.get_submission_limits(
-        request(c.ApiGetSubmissionLimitsRequest, competition_name=SLUG)
-    )
+    wanted = request(c.ApiGetSubmissionLimitsRequest, competition_name=SLUG)
+    limits = competitions.get_submission_limits(wanted)
     assert (limits.num_today, limits.num_total, limits.num_allowed_now) == (0, 1, 5)
 
 
@@ -132,9 +130,8 @@ def test_the_daily_allowance_is_kept(start_kaggle: StartKaggle) -> None:
     competitions = connect(start_kaggle(max_daily_submissions=2)).competitions.competition_api_client
     for _ in range(2):
         submit(competitions, PERFECT)
-    limits = competitions.get_submission_limits(
-        request(c.ApiGetSubmissionLimitsRequest, competition_name=SLUG)
-    )
+    wanted = request(c.ApiGetSubmissionLimitsRequest, competition_name=SLUG)
+    limits = competitions.get_submission_limits(wanted)
     assert (limits.num_today, limits.num_allowed_now) == (2, 0)
     with pytest.raises(requests.HTTPError, match=r"daily Submission allowance \(2\) today"):
         submit(competitions, PERFECT)
