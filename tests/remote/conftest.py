@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kaggle_fixtures import SLUG, USER, StartKaggle
+from makers import Files, MakeBuilt, MakeClient, MakeRun
 from quick_clock import QuickClock
 from tiny_kernels import GOOD_SCRIPT
 
@@ -39,7 +39,7 @@ def kaggle(start_kaggle: StartKaggle) -> Server:
 
 
 @pytest.fixture
-def make_client(clock: QuickClock, own_home: None) -> Callable[..., Client]:
+def make_client(clock: QuickClock, own_home: None) -> MakeClient:
     """Make a client of a server, or of any address, that waits on the quick clock and says nothing."""
 
     def make(server: Server | str, **options: Any) -> Client:
@@ -51,7 +51,7 @@ def make_client(clock: QuickClock, own_home: None) -> Callable[..., Client]:
 
 
 @pytest.fixture
-def client(kaggle: Server, make_client: Callable[..., Client]) -> Client:
+def client(kaggle: Server, make_client: MakeClient) -> Client:
     return make_client(kaggle)
 
 
@@ -69,7 +69,7 @@ def runs_root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make_built(tmp_path: Path) -> Callable[..., Built]:
+def make_built(tmp_path: Path) -> MakeBuilt:
     """Make a build of a script without bundling; `changes` go into its metadata."""
 
     def make(config: Config, script: str = GOOD_SCRIPT, **changes: Any) -> Built:
@@ -88,9 +88,7 @@ def make_built(tmp_path: Path) -> Callable[..., Built]:
 
 
 @pytest.fixture
-def push(
-    client: Client, config: Config, make_built: Callable[..., Built], runs_root: Path
-) -> Callable[..., Run]:
+def push(client: Client, config: Config, make_built: MakeBuilt, runs_root: Path) -> MakeRun:
     """Push a script and return its run."""
 
     def run(script: str = GOOD_SCRIPT) -> Run:
@@ -100,7 +98,7 @@ def push(
 
 
 @pytest.fixture
-def finished(kaggle: Server, push: Callable[..., Run]) -> Callable[..., Run]:
+def finished(kaggle: Server, push: MakeRun) -> MakeRun:
     """Push a script and wait for its end."""
 
     def run(script: str = GOOD_SCRIPT) -> Run:
@@ -112,7 +110,7 @@ def finished(kaggle: Server, push: Callable[..., Run]) -> Callable[..., Run]:
 
 
 @pytest.fixture
-def files(runs_root: Path) -> Callable[[], list[str]]:
+def files(runs_root: Path) -> Files:
     """List every file below the runs folder; locks and what a push keeps of its sources left out."""
 
     def listed() -> list[str]:

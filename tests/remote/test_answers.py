@@ -19,6 +19,7 @@ import pytest
 import requests
 import urllib3
 from kaggle_fixtures import SLUG
+from makers import MakeClient
 
 import kit.remote
 from kit.errors import KitError
@@ -202,7 +203,7 @@ SENTENCE = "Submission not allowed:  This competition only accepts Submissions f
     ],
 )
 def test_an_error_body_keeps_its_decisive_sentence(
-    make_client: Callable[..., Client], raw: Callable[..., str], body: object, reason: str, kind: str
+    make_client: MakeClient, raw: Callable[..., str], body: object, reason: str, kind: str
 ) -> None:
     """In an envelope, flat, or as text; long or with control characters."""
     text = body if isinstance(body, str) else json.dumps(body)
@@ -259,7 +260,7 @@ BOMB = gzip.compress(b" " * (answers.ANSWER_BYTES + (1 << 20)))
     ids=lambda value: value[:30] if isinstance(value, str) else "",
 )
 def test_odd_transport_of_an_answer_is_bounded_and_one_line(
-    make_client: Callable[..., Client], raw: Callable[..., str], headers: str, body: bytes, message: str
+    make_client: MakeClient, raw: Callable[..., str], headers: str, body: bytes, message: str
 ) -> None:
     """Lengths of nonsense, broken packing, and a small body that unpacks to much."""
     client = make_client(raw(f"HTTP/1.1 200 OK\r\nConnection: close\r\n{headers}\r\n\r\n".encode() + body))

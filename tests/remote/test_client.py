@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import traceback
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -13,10 +12,10 @@ from typing import Any
 import pytest
 import requests
 from kaggle_fixtures import SLUG, TOKEN, StartKaggle
+from makers import MakeClient
 from quick_clock import QuickClock
 
-from kit import environment
-from kit.errors import KitError, SettingInvalid
+from kit.errors import KitError
 from kit.remote.wire import client as clients
 from kit.remote.wire import transport
 from kit.remote.wire.client import Client, Clock
@@ -29,8 +28,6 @@ LOGIN = "me:sesame"
 """A proxy's user and password; no message may show it."""
 
 pytestmark = pytest.mark.usefixtures("own_home")
-
-MakeClient = Callable[..., Client]
 
 
 def joined(client: Client) -> bool:
@@ -288,32 +285,6 @@ def test_every_page_is_read_once(start_kaggle: StartKaggle, make_client: MakeCli
     kaggle.faults.arm(faults.forget("ListDataFiles", "pageToken", times=999))
     with pytest.raises(Unsettled, match="repeat a page"):
         names()
-
-
-@pytest.mark.parametrize(
-    ("value", "is_fine"),
-    [
-        ("", True),
-        ("http://127.0.0.1:8000", True),
-        ("http://localhost:8000/", True),
-        ("http://[::1]:8000", True),
-        ("https://127.0.0.1:8000", False),
-        ("http://127.0.0.1.evil.example:80", False),
-        ("http://evil.example:80", False),
-        ("http://127.0.0.1:80@evil.example", False),
-        ("http://127.0.0.1", False),
-    ],
-)
-def test_only_loopback_stands_in_for_kaggle(
-    monkeypatch: pytest.MonkeyPatch, value: str, is_fine: bool
-) -> None:
-    """Credentials go to the endpoint, so any other host is refused."""
-    monkeypatch.setenv("KIT_KAGGLE_ENDPOINT", value)
-    if is_fine:
-        assert environment.kaggle_endpoint() == (value.rstrip("/") or None)
-    else:
-        with pytest.raises(SettingInvalid, match="KIT_KAGGLE_ENDPOINT"):
-            environment.kaggle_endpoint()
 
 
 def only(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], files: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from kaggle_fixtures import SLUG, TOKEN, USER
+from makers import MakeClient
 from quick_clock import QuickClock
 
 from kit.remote.wire.client import Client, Clock
@@ -89,7 +90,7 @@ def test_credentials_are_those_of_kaggles_own_command(tmp_path: Path) -> None:
     ],
 )
 def test_what_copying_leaves_around_a_token_is_taken_off(
-    kaggle: Server, make_client: Callable[..., Client], only: Callable[..., Path], data: str, encoding: str
+    kaggle: Server, make_client: MakeClient, only: Callable[..., Path], data: str, encoding: str
 ) -> None:
     """Blanks, line ends, quotes, byte order marks, invisible characters."""
     only({}, {"access_token": data.encode(encoding)})

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 from kaggle_fixtures import SLUG, StartKaggle
+from makers import MakeClient
 
 from kit.errors import KitError
 from kit.remote.joining import data
@@ -20,7 +21,6 @@ from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server
 
-MakeClient = Callable[..., Client]
 NAMES = ["train.csv", "test.csv", "sample_submission.csv"]
 
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import re
 import shutil
-import zipfile
 from collections import namedtuple
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kaggle_fixtures import SLUG, StartKaggle
 from kagglesdk.datasets.types import dataset_api_service as d
+from makers import Examine, MakeBuilt, MakeClient, MakeRun
 from recorded_run import record
 
 from kit import config as settings
 from kit.bundle import pins
-from kit.bundle.build import Built
 from kit.config import Config
 from kit.fetch.inputs import SAMPLE, SAMPLE_SLUG
 from kit.remote import runs
@@ -32,7 +30,6 @@ from local_kaggle.server import Server
 from local_kaggle.state import Refused
 
 GPU = {"enable_gpu": True, "machine_shape": "NvidiaTeslaT4"}
-MakeBuilt = Callable[..., Built]
 
 
 @pytest.fixture
@@ -43,9 +40,7 @@ def gpu_config(config: Config) -> Config:
 
 
 @pytest.fixture
-def examine(
-    client: Client, gpu_config: Config, make_built: MakeBuilt, runs_root: Path
-) -> Callable[..., dict[str, Check]]:
+def examine(client: Client, gpu_config: Config, make_built: MakeBuilt, runs_root: Path) -> Examine:
     """Return the checks of a GPU push by name."""
 
     def run(who: Client = client, script: str = "print()", **changes: Any) -> dict[str, Check]:
@@ -55,7 +50,7 @@ def examine(
     return run
 
 
-def test_a_fit_push_passes_every_check(examine: Callable[..., dict[str, Check]]) -> None:
+def test_a_fit_push_passes_every_check(examine: Examine) -> None:
     """One line each; the smoke run that is missing is a warning."""
     checks = examine()
     assert {name: check.verdict for name, check in checks.items()} == {
@@ -81,8 +76,8 @@ def test_a_fit_push_passes_every_check(examine: Callable[..., dict[str, Check]])
 )
 def test_what_kaggle_knows_is_judged(
     start_kaggle: StartKaggle,
-    make_client: Callable[..., Client],
-    examine: Callable[..., dict[str, Check]],
+    make_client: MakeClient,
+    examine: Examine,
     settings: dict[str, Any],
     name: str,
     verdict: str,
@@ -111,7 +106,7 @@ def test_what_kaggle_knows_is_judged(
     ],
 )
 def test_an_answer_that_says_little_is_no_pass(
-    kaggle: Server, examine: Callable[..., dict[str, Check]], fault: Fault, message: str
+    kaggle: Server, examine: Examine, fault: Fault, message: str
 ) -> None:
     """What could not be seen is shown as that, and the other checks go on."""
     kaggle.faults.arm(fault)
@@ -124,7 +119,7 @@ def test_an_answer_that_says_little_is_no_pass(
     "variables", [{"KAGGLE_API_TOKEN": "wrong"}, {"KAGGLE_USERNAME": "", "KAGGLE_KEY": ""}]
 )
 def test_without_credentials_the_table_is_whole(
-    kaggle: Server, make_client: Callable[..., Client], monkeypatch: pytest.MonkeyPatch, gpu_config: Config,
+    kaggle: Server, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, gpu_config: Config,
     make_built: MakeBuilt, runs_root: Path, variables: dict[str, str],
 ) -> None:  # fmt: skip
     """Their own line fails and says where a token comes from; what needs them says that it was not seen."""
@@ -139,14 +134,9 @@ def test_without_credentials_the_table_is_whole(
 
 @pytest.mark.parametrize(
     ("changes", "name"),
-    [
-        ({"title": "Another Title"}, "slug"),
-        ({"id": "your-username/little-kernel-t4x2"}, "slug"),
-    ],
+    [({"title": "Another Title"}, "slug"), ({"id": "your-username/little-kernel-t4x2"}, "slug")],
 )
-def test_what_stands_in_the_build_is_judged(
-    examine: Callable[..., dict[str, Check]], changes: dict[str, Any], name: str
-) -> None:
+def test_what_stands_in_the_build_is_judged(examine: Examine, changes: dict[str, Any], name: str) -> None:
     """The gate of the push, one line each."""
     assert examine(**changes)[name].verdict == "fail"
     assert examine(script="#" * (1 << 20) + "\n")["size"].verdict == "fail"
@@ -154,7 +144,7 @@ def test_what_stands_in_the_build_is_judged(
 
 
 def test_a_session_that_is_on_is_a_warning(
-    client: Client, config: Config, make_built: MakeBuilt, push: Callable[..., Run], runs_root: Path
+    client: Client, config: Config, make_built: MakeBuilt, push: MakeRun, runs_root: Path
 ) -> None:
     """A second push would start beside it and leave it running."""
     run = push("import time; time.sleep(60)")
@@ -164,9 +154,7 @@ def test_a_session_that_is_on_is_a_warning(
     assert checks["quota"].text == "no GPU is asked for"
 
 
-def test_a_kernel_to_attach_must_be_there(
-    examine: Callable[..., dict[str, Check]], finished: Callable[..., Run]
-) -> None:
+def test_a_kernel_to_attach_must_be_there(examine: Examine, finished: MakeRun) -> None:
     """Its own slug is looked up before a run starts without it."""
     assert examine(kernel_sources=["tester/absent"])["source"].verdict == "fail"
     run = finished()
@@ -223,12 +211,7 @@ def test_what_the_api_cannot_see_is_asked(
     ],
 )
 def test_a_full_push_asks_for_a_smoke_run_with_the_same_requirements(
-    examine: Callable[..., dict[str, Check]],
-    runs_root: Path,
-    preset: str,
-    status: str,
-    is_same: bool,
-    verdict: str | None,
+    examine: Examine, runs_root: Path, preset: str, status: str, is_same: bool, verdict: str | None
 ) -> None:
     """A passed smoke run counts until kernel/requirements.txt changes."""
     sha256 = runs.requirements_sha256() if is_same else "0" * 64
@@ -258,61 +241,11 @@ def test_the_expected_time_is_that_of_an_earlier_run(gpu_config: Config, runs_ro
     assert at_kaggle.expected_minutes(gpu_config, runs_root) == (21.0, "as little-kernel-t4x2/v3 did")
 
 
-def test_little_disk_is_a_warning(
-    examine: Callable[..., dict[str, Check]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_little_disk_is_a_warning(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The outputs need room at home."""
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 10**8))
     assert examine()["disk"].verdict == "warn"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ('a==1.0\n# a comment\nb==2 ; extra == "cuda"  # why\n', (["a==1.0", "b==2"], [])),
-        ("a>=1\nb\nc==1.*\n-r other.txt\n", ([], ["a>=1", "b", "c==1.*", "-r other.txt"])),
-    ],
-)
-def test_only_exact_pins_count(tmp_path: Path, text: str, expected: tuple[list[str], list[str]]) -> None:
-    """What may change from one run to the next is named."""
-    path = tmp_path / "requirements.txt"
-    path.write_text(text)
-    assert pins.read(path) == expected
-
-
-def test_the_kernels_own_requirements_are_exact() -> None:
-    """The file that ships pins every line."""
-    found, loose = pins.read(runs.REQUIREMENTS)
-    assert found
-    assert loose == []
-
-
-def test_a_pin_without_a_wheel_for_the_image_is_found(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """pip itself is asked, with Kaggle's Python and platform in place of this machine's."""
-    for name, tag in (("good", "py3-none-any"), ("narrow", "cp311-cp311-manylinux_2_17_x86_64")):
-        with zipfile.ZipFile(tmp_path / f"{name}-1.0-{tag}.whl", "w") as wheel:
-            info = f"{name}-1.0.dist-info"
-            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-            wheel.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
-            wheel.writestr(f"{info}/RECORD", "")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    assert pins.unresolved(["good==1.0"]) == ([], "")
-    assert pins.unresolved(["good==1.0", "narrow==1.0", "absent==3"]) == (["narrow==1.0", "absent==3"], "")
-
-
-def test_an_index_that_cannot_be_asked_is_no_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a network nothing is known of the pins."""
-    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_RETRIES", "0")
-    missing, why = pins.unresolved(["anything==1.0"])
-    assert missing == []
-    assert why
 
 
 @pytest.mark.parametrize(("limit", "verdict"), [(690.0, "pass"), (3.0, "warn")])

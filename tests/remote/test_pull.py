@@ -7,20 +7,18 @@ import os
 import random
 import shutil
 from collections import namedtuple
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kaggle_fixtures import StartKaggle
+from makers import Files, MakeClient, MakeRun
 from quick_clock import QuickClock
 from tiny_kernels import FILES, GOOD_SCRIPT, MANIFEST
 
-from kit import files as home
 from kit.errors import KitError
 from kit.files import sha256_of
-from kit.remote import runs
 from kit.remote.pulling import pull
 from kit.remote.pulling.pull import PullRefused
 from kit.remote.runs import Run
@@ -55,9 +53,7 @@ def is_right(run: Run) -> bool:
     )
 
 
-def test_a_pull_is_whole(
-    client: Client, finished: Callable[..., Run], files: Callable[[], list[str]]
-) -> None:
+def test_a_pull_is_whole(client: Client, finished: MakeRun, files: Files) -> None:
     """Every output in its folder, the log as text, the sizes and hashes on record, nothing else."""
     run = finished()
     pulled = pull.pull(client, run, tell=quiet)
@@ -69,7 +65,7 @@ def test_a_pull_is_whole(
     assert (run.folder / "kernel.log").read_text().startswith("hello\n")
 
 
-def test_members_that_failed_are_named(client: Client, finished: Callable[..., Run]) -> None:
+def test_members_that_failed_are_named(client: Client, finished: MakeRun) -> None:
     """A run answers with the others, so nothing else would show it."""
     failed = GOOD_SCRIPT.replace('"bundle_hash":', '"failed": {"seed-43": "loss is nan"}, "bundle_hash":')
     assert failed != GOOD_SCRIPT
@@ -78,7 +74,7 @@ def test_members_that_failed_are_named(client: Client, finished: Callable[..., R
     assert "member seed-43 failed: loss is nan" in said
 
 
-def test_a_second_pull_asks_nothing(kaggle: Server, client: Client, finished: Callable[..., Run]) -> None:
+def test_a_second_pull_asks_nothing(kaggle: Server, client: Client, finished: MakeRun) -> None:
     """What is whole stays; a file that was damaged since is brought again with the rest."""
     run = finished()
     first = pull.pull(client, run, tell=quiet)
@@ -113,12 +109,7 @@ def test_a_second_pull_asks_nothing(kaggle: Server, client: Client, finished: Ca
     ids=lambda fault: f"{fault.route} {fault.status or fault.drop or 'body'}",
 )
 def test_a_passing_trouble_costs_another_request(
-    start_kaggle: StartKaggle,
-    kaggle: Server,
-    client: Client,
-    finished: Callable[..., Run],
-    files: Callable[[], list[str]],
-    fault: Fault,
+    start_kaggle: StartKaggle, kaggle: Server, client: Client, finished: MakeRun, files: Files, fault: Fault
 ) -> None:
     """Expired links are listed again, broken bodies are fetched again, and the result is the same."""
     run = finished()
@@ -146,8 +137,8 @@ def _drop_first(_: Any, payload: dict[str, Any]) -> dict[str, Any]:
 def test_a_lasting_trouble_leaves_nothing(
     kaggle: Server,
     client: Client,
-    finished: Callable[..., Run],
-    files: Callable[[], list[str]],
+    finished: MakeRun,
+    files: Files,
     tmp_path: Path,
     fault: Fault,
     message: str,
@@ -178,7 +169,7 @@ def test_a_lasting_trouble_leaves_nothing(
     ids=["not listed", "too short", "other bytes", "too long"],
 )
 def test_the_files_beside_a_lost_one_come_home(
-    kaggle: Server, client: Client, finished: Callable[..., Run], files: Callable[[], list[str]], fault: Fault
+    kaggle: Server, client: Client, finished: MakeRun, files: Files, fault: Fault
 ) -> None:
     """What the kernel promised and Kaggle does not give is named, never final, and no wrong file is kept."""
     run = finished()
@@ -203,7 +194,7 @@ ODD_NAMES = [
 
 @pytest.mark.parametrize("name", ODD_NAMES, ids=lambda name: ascii(name[:20]))
 def test_an_odd_name_is_set_aside_and_the_rest_comes_home(
-    kaggle: Server, client: Client, finished: Callable[..., Run], files: Callable[[], list[str]], name: str
+    kaggle: Server, client: Client, finished: MakeRun, files: Files, name: str
 ) -> None:
     """It never leaves the folder nor takes a name of ours; it stands under a safe one, and is said."""
     run = finished()
@@ -224,7 +215,7 @@ def test_an_odd_name_is_set_aside_and_the_rest_comes_home(
 
 
 def test_what_kaggle_adds_stands_apart(
-    kaggle: Server, client: Client, finished: Callable[..., Run], files: Callable[[], list[str]]
+    kaggle: Server, client: Client, finished: MakeRun, files: Files
 ) -> None:
     """Files beyond the kernel's list get a folder of their own; one that does not come is no error."""
     run = finished()
@@ -240,7 +231,7 @@ def test_what_kaggle_adds_stands_apart(
     assert (pulled.unproved, pulled.missing, pulled.set_aside) == ((), (), {})
 
 
-def test_an_older_version_is_pulled_and_not_the_newest(client: Client, finished: Callable[..., Run]) -> None:
+def test_an_older_version_is_pulled_and_not_the_newest(client: Client, finished: MakeRun) -> None:
     """Two versions of one kernel keep their own outputs, in whatever order they are pulled."""
     first, second = finished(), finished(GOOD_SCRIPT.replace("hello", "good evening"))
     for run in (second, first):
@@ -252,7 +243,7 @@ def test_an_older_version_is_pulled_and_not_the_newest(client: Client, finished:
 
 
 def test_another_versions_output_is_refused_by_its_name(
-    kaggle: Server, client: Client, finished: Callable[..., Run], files: Callable[[], list[str]]
+    kaggle: Server, client: Client, finished: MakeRun, files: Files
 ) -> None:
     """Where Kaggle forgets the version asked for, run.json gives it away."""
     first, _ = finished(), finished(GOOD_SCRIPT.replace("hello", "good evening"))
@@ -265,7 +256,7 @@ def test_another_versions_output_is_refused_by_its_name(
 
 
 def test_fresh_links_prove_themselves(
-    kaggle: Server, client: Client, finished: Callable[..., Run], files: Callable[[], list[str]]
+    kaggle: Server, client: Client, finished: MakeRun, files: Files
 ) -> None:
     """A second listing of the same names and sizes, but of another version, is found out as well."""
     first, _ = finished(), finished(GOOD_SCRIPT.replace("hello", "good evening"))
@@ -286,7 +277,7 @@ def test_fresh_links_prove_themselves(
     ],
 )
 def test_an_output_of_no_known_push_is_refused(
-    client: Client, finished: Callable[..., Run], files: Callable[[], list[str]], found: str, message: str
+    client: Client, finished: MakeRun, files: Files, found: str, message: str
 ) -> None:
     """A run.json of another bundle, or of none, proves nothing."""
     run = finished(f"import os\nopen(os.environ['KIT_WORKING_DIR'] + '/run.json', 'w').write({found!r})")
@@ -296,11 +287,7 @@ def test_an_output_of_no_known_push_is_refused(
 
 
 def test_three_pages_are_one_run(
-    start_kaggle: StartKaggle,
-    make_client: Callable[..., Client],
-    kaggle: Server,
-    finished: Callable[..., Run],
-    tmp_path: Path,
+    start_kaggle: StartKaggle, make_client: MakeClient, kaggle: Server, finished: MakeRun, tmp_path: Path
 ) -> None:
     """The listing is read to its last page."""
     script = FILES + 'for n in range(4): (working / f"part-{n}.txt").write_text(str(n))\n' + MANIFEST
@@ -312,7 +299,7 @@ def test_three_pages_are_one_run(
     assert paged.requests.count(LISTING) == 3
 
 
-def test_a_failed_run_is_pulled_too(client: Client, finished: Callable[..., Run]) -> None:
+def test_a_failed_run_is_pulled_too(client: Client, finished: MakeRun) -> None:
     """What it left and its log come home, with the status on record and without proof where it left none."""
     run = finished(
         "import os\nopen(os.environ['KIT_WORKING_DIR'] + '/part.txt', 'w').write('x')\nraise KeyError('y')"
@@ -328,18 +315,14 @@ def test_a_failed_run_is_pulled_too(client: Client, finished: Callable[..., Run]
     assert not pull.pull(client, run, tell=quiet).status.has_succeeded, "a second pull still knows"
 
 
-def test_a_run_that_left_nothing_is_pulled_too(
-    client: Client, finished: Callable[..., Run], files: Callable[[], list[str]]
-) -> None:
+def test_a_run_that_left_nothing_is_pulled_too(client: Client, finished: MakeRun, files: Files) -> None:
     """Its log is worth a folder."""
     run = finished("raise KeyError('y')")
     assert pull.pull(client, run, tell=quiet).files == {}
     assert files() == [f"little-kernel-tiny/v1/{name}" for name in ("kernel.log", "pull.json", "push.json")]
 
 
-def test_a_run_that_is_on_is_not_pulled(
-    kaggle: Server, client: Client, push: Callable[..., Run], files: Callable[[], list[str]]
-) -> None:
+def test_a_run_that_is_on_is_not_pulled(kaggle: Server, client: Client, push: MakeRun, files: Files) -> None:
     """Half an output is none."""
     run = push("import time; time.sleep(60)")
     with pytest.raises(KitError, match=r"is still (QUEUED|RUNNING)") as caught:
@@ -354,12 +337,7 @@ class _Killed(BaseException):
 
 @pytest.mark.parametrize("at", [1, 2])
 def test_a_killed_pull_goes_on_where_it_was(
-    kaggle: Server,
-    client: Client,
-    finished: Callable[..., Run],
-    files: Callable[[], list[str]],
-    monkeypatch: pytest.MonkeyPatch,
-    at: int,
+    kaggle: Server, client: Client, finished: MakeRun, files: Files, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     """Finished files are not fetched again, the unfinished one goes on; the folder was bare in between."""
     run = finished()
@@ -383,30 +361,7 @@ def test_a_killed_pull_goes_on_where_it_was(
     assert kaggle.requests.count("signed") == 5 - at, "run.json and the manifest prove every listing anew"
 
 
-@pytest.mark.parametrize("step", ["aside", "gone"])
-def test_a_kill_between_the_renames_is_mended(
-    client: Client, finished: Callable[..., Run], runs_root: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    """The folder is put in place by two renames; dying after either leaves a run that can be found."""
-    run = finished()
-
-    def dying(staged: Path, folder: Path) -> None:
-        folder.rename(home.aside(folder))
-        if step == "gone":
-            staged.rename(folder)
-        raise _Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pull, "replace_folder", dying)
-        with pytest.raises(_Killed):
-            pull.pull(client, run, tell=quiet)
-    found = runs.find("latest", runs_root)
-    pull.pull(client, found, tell=quiet)
-    assert is_right(found)
-    assert not home.aside(run.folder).exists()
-
-
-def test_a_stage_of_another_pull_is_not_mixed_in(client: Client, finished: Callable[..., Run]) -> None:
+def test_a_stage_of_another_pull_is_not_mixed_in(client: Client, finished: MakeRun) -> None:
     """What was staged counts only where the kernel's list proves it."""
     run = finished()
     stage = run.folder.with_name(".v1.pull") / "files"
@@ -419,7 +374,7 @@ def test_a_stage_of_another_pull_is_not_mixed_in(client: Client, finished: Calla
 
 
 def test_a_full_disk_is_seen_before_the_first_byte(
-    client: Client, finished: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    client: Client, finished: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sizes that the kernel wrote are compared with the room there is."""
     run = finished()
@@ -442,7 +397,7 @@ def test_a_full_disk_is_seen_before_the_first_byte(
     ids=["500", "403", "404", "{}", "unknown state", "page"],
 )
 def test_a_dead_status_keeps_no_outputs_back(
-    kaggle: Server, client: Client, finished: Callable[..., Run], files: Callable[[], list[str]], fault: Fault
+    kaggle: Server, client: Client, finished: MakeRun, files: Files, fault: Fault
 ) -> None:
     """What the kernel wrote says that the run has ended, and how."""
     run = finished()
@@ -453,7 +408,7 @@ def test_a_dead_status_keeps_no_outputs_back(
 
 
 def test_a_status_that_takes_no_version_is_asked_without(
-    kaggle: Server, client: Client, finished: Callable[..., Run]
+    kaggle: Server, client: Client, finished: MakeRun
 ) -> None:
     """The answer counts only where the newest version is the one that is meant."""
     first = finished("raise SystemExit(1)")
@@ -470,7 +425,7 @@ def test_a_status_that_takes_no_version_is_asked_without(
 
 
 def test_an_empty_log_is_never_final(
-    kaggle: Server, client: Client, finished: Callable[..., Run], clock: QuickClock
+    kaggle: Server, client: Client, finished: MakeRun, clock: QuickClock
 ) -> None:
     """It is waited for ten minutes, the outputs come home without it, and the next pull asks again."""
     run = finished()
@@ -484,7 +439,7 @@ def test_an_empty_log_is_never_final(
     assert (run.folder / "kernel.log").read_text().startswith("hello\n")
 
 
-def test_a_pull_is_forced_anew(kaggle: Server, client: Client, finished: Callable[..., Run]) -> None:
+def test_a_pull_is_forced_anew(kaggle: Server, client: Client, finished: MakeRun) -> None:
     """Everything is fetched again; what stands beside the outputs stays."""
     run = finished()
     pull.pull(client, run, tell=quiet)
@@ -496,9 +451,7 @@ def test_a_pull_is_forced_anew(kaggle: Server, client: Client, finished: Callabl
     assert is_right(run)
 
 
-def test_an_odd_record_or_link_in_the_folder_stops_no_pull(
-    client: Client, finished: Callable[..., Run]
-) -> None:
+def test_an_odd_record_or_link_in_the_folder_stops_no_pull(client: Client, finished: MakeRun) -> None:
     """A pull.json that is a list and a link to nothing are passed over."""
     run = finished()
     (run.folder / "pull.json").write_text('{"files": []}')
@@ -508,7 +461,7 @@ def test_an_odd_record_or_link_in_the_folder_stops_no_pull(
 
 
 def test_two_pulls_of_one_run_do_not_meet(
-    client: Client, finished: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    client: Client, finished: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second says so and touches nothing."""
     run = finished()
@@ -531,11 +484,7 @@ def test_two_pulls_of_one_run_do_not_meet(
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=lambda profile: profile.name)
 def test_five_hundred_pulls_under_random_faults_end_whole_or_refused(
-    kaggle: Server,
-    client: Client,
-    finished: Callable[..., Run],
-    files: Callable[[], list[str]],
-    profile: Profile,
+    kaggle: Server, client: Client, finished: MakeRun, files: Files, profile: Profile
 ) -> None:
     """Never wrong: after each pull every file at home is right, and all are there unless it was refused."""
     kaggle.state.settings = replace(kaggle.state.settings, profile=profile.without_waiting())

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from kaggle_fixtures import SLUG, USER
+from makers import Files, MakeBuilt, MakeRun
 from slugify import slugify
 
-from kit.bundle.build import Built
 from kit.config import Config
 from kit.errors import KitError
 from kit.remote import runs
@@ -28,11 +28,10 @@ from local_kaggle.server import Server
 from local_kaggle.state import Version
 
 KERNEL = "little-kernel-tiny"
-MakeBuilt = Callable[..., Built]
 
 
 @pytest.fixture
-def send(client: Client, config: Config, make_built: MakeBuilt, runs_root: Path) -> Callable[..., Run]:
+def send(client: Client, config: Config, make_built: MakeBuilt, runs_root: Path) -> MakeRun:
     """Push a script, with changes to its metadata."""
 
     def run(script: str = "print('hello')", **changes: Any) -> Run:
@@ -46,7 +45,7 @@ def versions(kaggle: Server) -> list[Version]:
 
 
 def test_a_push_writes_its_record_at_once(
-    kaggle: Server, send: Callable[..., Run], runs_root: Path, files: Callable[[], list[str]]
+    kaggle: Server, send: MakeRun, runs_root: Path, files: Files
 ) -> None:
     """push.json stands in the version's folder, latest follows, and Kaggle holds the very text."""
     pushed = send()
@@ -67,15 +66,13 @@ def test_a_push_writes_its_record_at_once(
     assert (runs_root / "latest").resolve() == runs_root / KERNEL / "v2"
 
 
-def test_a_public_kernel_is_only_made_on_request(kaggle: Server, send: Callable[..., Run]) -> None:
+def test_a_public_kernel_is_only_made_on_request(kaggle: Server, send: MakeRun) -> None:
     """Private is what Kaggle is told; public only where the settings say so."""
     send(is_private=False)
     assert versions(kaggle)[0].push.is_private is False
 
 
-def test_a_folder_of_a_deleted_kernel_is_moved_aside(
-    client: Client, send: Callable[..., Run], runs_root: Path
-) -> None:
+def test_a_folder_of_a_deleted_kernel_is_moved_aside(client: Client, send: MakeRun, runs_root: Path) -> None:
     """Versions count from one again after a deletion; what an older v1 left is kept under another name."""
     first = send()
     (first.folder / "submission.csv").write_text("kept")
@@ -105,13 +102,7 @@ def test_a_folder_of_a_deleted_kernel_is_moved_aside(
     ids=["cap", "quota", "competition", "nothing", "elsewhere", "bare 400", "page"],
 )
 def test_a_push_that_cannot_do_its_work_is_refused(
-    kaggle: Server,
-    send: Callable[..., Run],
-    runs_root: Path,
-    fault: Fault,
-    message: str,
-    hint: str,
-    pushed: int,
+    kaggle: Server, send: MakeRun, runs_root: Path, fault: Fault, message: str, hint: str, pushed: int
 ) -> None:
     """The cause and the next command are named, and latest stays where it was."""
     kaggle.faults.arm(fault)
@@ -133,12 +124,7 @@ def test_a_push_that_cannot_do_its_work_is_refused(
 )
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_a_source_that_is_dropped_in_silence_is_an_error(
-    kaggle: Server,
-    send: Callable[..., Run],
-    runs_root: Path,
-    kind: str,
-    sources: dict[str, list[str]],
-    is_lost: bool,
+    kaggle: Server, send: MakeRun, runs_root: Path, kind: str, sources: dict[str, list[str]], is_lost: bool
 ) -> None:
     """Each kind of source is looked for in the answer, or in the version where the answer was lost."""
     if is_lost:
@@ -160,7 +146,7 @@ def test_a_source_that_is_dropped_in_silence_is_an_error(
     ],
 )
 def test_what_kaggle_would_refuse_without_a_reason_is_refused_here(
-    kaggle: Server, send: Callable[..., Run], script: str, changes: dict[str, Any], message: str
+    kaggle: Server, send: MakeRun, script: str, changes: dict[str, Any], message: str
 ) -> None:
     """Nothing is sent."""
     with pytest.raises(PushRefused, match=message):
@@ -189,7 +175,7 @@ def test_a_cpu_preset_is_not_pushed_to_kaggle() -> None:
 )
 @pytest.mark.parametrize("is_pushed_before", [False, True])
 def test_one_push_makes_one_version_whatever_happens_to_its_answer(
-    kaggle: Server, send: Callable[..., Run], fault: Fault, sent: int, is_pushed_before: bool
+    kaggle: Server, send: MakeRun, fault: Fault, sent: int, is_pushed_before: bool
 ) -> None:
     """A push without an answer is looked up before it is sent again, even if the same script ran before."""
     if is_pushed_before:
@@ -201,7 +187,7 @@ def test_one_push_makes_one_version_whatever_happens_to_its_answer(
     assert kaggle.requests.count("SaveKernel") == sent
 
 
-def test_a_lost_push_is_not_mistaken_for_somebody_elses(kaggle: Server, send: Callable[..., Run]) -> None:
+def test_a_lost_push_is_not_mistaken_for_somebody_elses(kaggle: Server, send: MakeRun) -> None:
     """A newer version with another script is no answer to this push."""
     kaggle.faults.arm(
         Fault("SaveKernel", drop="after", edit_request=lambda asked: asked | {"text": "print('other')"})
@@ -211,7 +197,7 @@ def test_a_lost_push_is_not_mistaken_for_somebody_elses(kaggle: Server, send: Ca
     assert len(versions(kaggle)) == 1
 
 
-def test_a_push_that_never_arrives_gives_up(kaggle: Server, send: Callable[..., Run]) -> None:
+def test_a_push_that_never_arrives_gives_up(kaggle: Server, send: MakeRun) -> None:
     """The attempts are bounded and leave no record."""
     kaggle.faults.arm(Fault("SaveKernel", 99, drop="before"))
     with pytest.raises(Unsettled, match="broke the connection"):
@@ -229,7 +215,7 @@ def test_a_push_that_never_arrives_gives_up(kaggle: Server, send: Callable[..., 
     ids=["403", "500", "reset"],
 )
 def test_a_lost_answer_and_no_sight_of_the_kernel_never_make_two_versions(
-    kaggle: Server, send: Callable[..., Run], files: Callable[[], list[str]], refusal: Fault
+    kaggle: Server, send: MakeRun, files: Files, refusal: Fault
 ) -> None:
     """The intent stays on disk, and the next push finds what the first one made."""
     kaggle.faults.arm(NAMED["lose-answer"])
@@ -243,7 +229,7 @@ def test_a_lost_answer_and_no_sight_of_the_kernel_never_make_two_versions(
 
 
 def test_another_script_is_pushed_beside_the_one_whose_answer_was_lost(
-    kaggle: Server, send: Callable[..., Run], files: Callable[[], list[str]]
+    kaggle: Server, send: MakeRun, files: Files
 ) -> None:
     """Both versions have their record."""
     kaggle.faults.arm(NAMED["lose-answer"])
@@ -255,9 +241,7 @@ def test_another_script_is_pushed_beside_the_one_whose_answer_was_lost(
     assert files() == [f"{KERNEL}/v1/push.json", f"{KERNEL}/v2/push.json"]
 
 
-def test_an_earlier_push_that_cannot_be_seen_keeps_the_next_one_back(
-    kaggle: Server, send: Callable[..., Run]
-) -> None:
+def test_an_earlier_push_that_cannot_be_seen_keeps_the_next_one_back(kaggle: Server, send: MakeRun) -> None:
     """Nothing is sent while Kaggle does not say what the first one made."""
     kaggle.faults.arm(NAMED["lose-answer"])
     kaggle.faults.arm(faults.status("GetKernel", 500, times=99))
@@ -269,7 +253,7 @@ def test_an_earlier_push_that_cannot_be_seen_keeps_the_next_one_back(
 
 @pytest.mark.parametrize("code", [403, 500])
 def test_a_kernel_that_cannot_be_seen_before_a_push_is_no_hindrance(
-    kaggle: Server, send: Callable[..., Run], code: int
+    kaggle: Server, send: MakeRun, code: int
 ) -> None:
     """An empty shell answers so, and so does Kaggle on a bad day."""
     kaggle.faults.arm(faults.status("GetKernel", code, times=99))
@@ -290,7 +274,7 @@ def _latest_folder(root: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [_dead_link, _file, _latest_folder])
 def test_what_cannot_be_recorded_is_not_pushed(
-    kaggle: Server, send: Callable[..., Run], runs_root: Path, spoil: Callable[[Path], None]
+    kaggle: Server, send: MakeRun, runs_root: Path, spoil: Callable[[Path], None]
 ) -> None:
     """One line, before anything starts."""
     spoil(runs_root)
@@ -300,7 +284,7 @@ def test_what_cannot_be_recorded_is_not_pushed(
 
 
 def test_a_full_disk_before_and_after_a_push(
-    kaggle: Server, send: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+    kaggle: Server, send: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before, nothing starts; after, the version is named, and the next push records it."""
     write, room = runs.write_json, [0]
@@ -344,7 +328,7 @@ def test_a_full_disk_before_and_after_a_push(
     ids=str,
 )
 def test_a_good_push_is_recorded_whatever_stands_beside_it(
-    kaggle: Server, send: Callable[..., Run], runs_root: Path, tmp_path: Path, changes: dict[str, Any]
+    kaggle: Server, send: MakeRun, runs_root: Path, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     """Empty names, other capitals, a missing number; no value of the answer leads out of runs/."""
     kaggle.faults.arm(faults.amend("SaveKernel", changes))
@@ -376,12 +360,7 @@ REASONS = {
 @pytest.mark.parametrize("is_status", [False, True])
 @pytest.mark.parametrize(("reason", "hint"), REASONS.items(), ids=list(REASONS))
 def test_each_kind_of_refusal_has_its_hint_and_leaves_nothing(
-    kaggle: Server,
-    send: Callable[..., Run],
-    files: Callable[[], list[str]],
-    reason: str,
-    hint: str,
-    is_status: bool,
+    kaggle: Server, send: MakeRun, files: Files, reason: str, hint: str, is_status: bool
 ) -> None:
     """As an error in a good answer, or as a bad answer in an envelope."""
     envelope = {"error": {"code": 409, "message": reason, "status": ""}}
@@ -439,7 +418,7 @@ def test_handles_are_looked_at_before_a_session_starts(kind: str, name: str, is_
     ],
 )
 def test_a_push_without_a_session_is_noticed(
-    kaggle: Server, client: Client, send: Callable[..., Run], fault: Fault | None, has_opened: bool
+    kaggle: Server, client: Client, send: MakeRun, fault: Fault | None, has_opened: bool
 ) -> None:
     """Some versions are taken and never run; what cannot be seen is not said."""
     run = send()
@@ -448,7 +427,7 @@ def test_a_push_without_a_session_is_noticed(
     assert lookup.has_opened(client, run) == has_opened
 
 
-def test_what_the_template_asks_for_is_pushed(kaggle: Server, send: Callable[..., Run]) -> None:
+def test_what_the_template_asks_for_is_pushed(kaggle: Server, send: MakeRun) -> None:
     """An image of one's own and its pinning reach Kaggle."""
     seen: list[dict[str, Any]] = []
     kaggle.faults.arm(Fault("SaveKernel", edit_request=lambda asked: seen.append(asked) or asked))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from kaggle_fixtures import USER
+from makers import MakeRun
 from sdk_client import wait_for
 
 from kit.errors import KitError
@@ -36,7 +37,7 @@ def no_question(_: str) -> bool:
 
 
 @pytest.fixture
-def begun(kaggle: Server, push: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Run]:
+def begun(kaggle: Server, push: MakeRun, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Run]:
     """Push a long script and wait until it has said so."""
     monkeypatch.setattr(watch, "SO_FAR_SECONDS", 1.0)
 
@@ -103,21 +104,21 @@ def test_a_dead_status_does_not_keep_a_session_from_being_cancelled(
     assert (run.folder / "half.txt").is_file()
 
 
-def test_the_outputs_of_an_ended_run_are_pulled_first(client: Client, finished: Callable[..., Run]) -> None:
+def test_the_outputs_of_an_ended_run_are_pulled_first(client: Client, finished: MakeRun) -> None:
     """Deleting loses what Kaggle holds, so it comes home before."""
     run = finished()
     assert stop.stop(client, run, confirm=lambda _: True, tell=lambda _: None) == "deleted"
     assert (run.folder / "submission.csv").is_file()
 
 
-def test_a_no_keeps_the_kernel(kaggle: Server, client: Client, finished: Callable[..., Run]) -> None:
+def test_a_no_keeps_the_kernel(kaggle: Server, client: Client, finished: MakeRun) -> None:
     """Nothing is deleted without a yes."""
     assert stop.stop(client, finished(), confirm=lambda _: False, tell=lambda _: None) == "kept"
     assert len(kaggle.state.kernels) == 1
 
 
 def test_outputs_that_cannot_be_saved_are_not_deleted(
-    kaggle: Server, client: Client, finished: Callable[..., Run]
+    kaggle: Server, client: Client, finished: MakeRun
 ) -> None:
     """A yes is not enough for that; only words that say so are."""
     run = finished()
@@ -130,7 +131,7 @@ def test_outputs_that_cannot_be_saved_are_not_deleted(
 
 
 def test_an_earlier_versions_outputs_come_home_before_the_kernel_goes(
-    client: Client, finished: Callable[..., Run], begun: Callable[[str], Run]
+    client: Client, finished: MakeRun, begun: Callable[[str], Run]
 ) -> None:
     """Deleting takes all versions, so all are saved."""
     first = finished()
@@ -140,7 +141,7 @@ def test_an_earlier_versions_outputs_come_home_before_the_kernel_goes(
 
 
 def test_a_deletion_that_kaggle_refuses_is_an_error(
-    kaggle: Server, client: Client, finished: Callable[..., Run]
+    kaggle: Server, client: Client, finished: MakeRun
 ) -> None:
     """A soft error in a good answer is no success."""
     run = finished()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
 import pytest
 from kaggle_fixtures import SLUG, StartKaggle
+from makers import MakeClient, MakeRun
 
 from kit.errors import InputInvalid, KitError
 from kit.remote import runs, submit
@@ -25,7 +25,7 @@ from local_kaggle.server import Server
 
 
 @pytest.fixture
-def pulled(client: Client, finished: Callable[..., Run]) -> Run:
+def pulled(client: Client, finished: MakeRun) -> Run:
     """A finished run with its submission.csv."""
     run = finished()
     pull.pull(client, run)
@@ -249,7 +249,7 @@ def test_a_run_of_some_test_rows_is_not_submitted(kaggle: Server, client: Client
     assert "StartSubmissionUpload" not in kaggle.requests
 
 
-def test_a_run_without_a_submission_names_the_pull(client: Client, finished: Callable[..., Run]) -> None:
+def test_a_run_without_a_submission_names_the_pull(client: Client, finished: MakeRun) -> None:
     """There is nothing to submit before a pull."""
     with pytest.raises(InputInvalid, match=r"submission\.csv cannot be read") as caught:
         submit.submit(client, finished())
@@ -257,7 +257,7 @@ def test_a_run_without_a_submission_names_the_pull(client: Client, finished: Cal
 
 
 def test_rules_that_are_not_accepted_are_said(
-    start_kaggle: StartKaggle, make_client: Callable[..., Client], kaggle: Server, pulled: Run
+    start_kaggle: StartKaggle, make_client: MakeClient, kaggle: Server, pulled: Run
 ) -> None:
     """Joining comes before submitting."""
     kaggle.close()

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from makers import MakeRun
 
 from kit.errors import KitError
 from kit.files import sha256_of
 from kit.outputs import Output
-from kit.remote.runs import Run
 from kit.remote.wire import session, transfer
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import KaggleError, Unsettled
@@ -31,7 +31,7 @@ PROOF = Output(SIZE, sha256_of(BYTES))
 
 
 @pytest.fixture
-def fetch(client: Client, finished: Callable[..., Run], tmp_path: Path) -> Callable[..., Path]:
+def fetch(client: Client, finished: MakeRun, tmp_path: Path) -> Callable[..., Path]:
     """Fetch a file of a megabyte, proved by its hash unless `expected` is None."""
     url = session.outputs(client, finished(SCRIPT)).links["big.bin"]
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from kaggle_fixtures import USER
+from makers import MakeRun
 from quick_clock import QuickClock
 
-from kit import progress
 from kit.remote.following import tracebacks, watch
 from kit.remote.following.screen import Screen
 from kit.remote.following.watch import RunFailed, StillRunning
-from kit.remote.runs import Run
 from kit.remote.wire import session
 from kit.remote.wire.client import Client
 from local_kaggle import faults
@@ -93,7 +91,7 @@ def told() -> Told:
     ],
 )
 def test_every_line_is_told_once_and_in_order(
-    kaggle: Server, client: Client, push: Callable[..., Run], told: Told, fault: Fault | None
+    kaggle: Server, client: Client, push: MakeRun, told: Told, fault: Fault | None
 ) -> None:
     """Chunks are joined to lines and replayed ones dropped; without a stream the stored log is read."""
     if fault is not None:
@@ -104,14 +102,14 @@ def test_every_line_is_told_once_and_in_order(
     assert finished.lines == len(LINES) + len(NOTES) + len(RUNNER_LINES.splitlines())
 
 
-def test_an_ended_session_is_told_whole(client: Client, finished: Callable[..., Run], told: Told) -> None:
+def test_an_ended_session_is_told_whole(client: Client, finished: MakeRun, told: Told) -> None:
     """Coming late shows the same lines, from the stored log."""
     watch.watch(client, finished(COUNTING), 600, told)
     assert told.by_stream == {"stdout": LINES, "stderr": [*NOTES, *RUNNER_LINES.splitlines()]}
 
 
 def test_the_version_is_watched_and_not_the_newest(
-    client: Client, finished: Callable[..., Run], push: Callable[..., Run], told: Told
+    client: Client, finished: MakeRun, push: MakeRun, told: Told
 ) -> None:
     """A later push of the same kernel changes neither the log nor the verdict of an earlier one."""
     first = finished("print('first')")
@@ -138,7 +136,7 @@ def test_the_version_is_watched_and_not_the_newest(
     ids=["message", "traceback", "ranks"],
 )
 def test_a_failed_run_holds_what_every_rank_died_of(
-    client: Client, push: Callable[..., Run], told: Told, script: str, ranks: dict[str, str], last: str
+    client: Client, push: MakeRun, told: Told, script: str, ranks: dict[str, str], last: str
 ) -> None:
     """The launcher's own error hides no rank's."""
     with pytest.raises(RunFailed, match="ended as ERROR: Your notebook failed") as caught:
@@ -176,7 +174,7 @@ KitError: the end"""
 
 
 def test_a_cancelled_session_is_a_failed_one(
-    kaggle: Server, client: Client, push: Callable[..., Run], told: Told
+    kaggle: Server, client: Client, push: MakeRun, told: Told
 ) -> None:
     """Cancelled is an end, not something to wait for."""
     kaggle.faults.arm(NAMED["cancelled"])
@@ -192,13 +190,7 @@ def test_a_cancelled_session_is_a_failed_one(
     ],
 )
 def test_watching_ends_at_its_deadline(
-    kaggle: Server,
-    client: Client,
-    finished: Callable[..., Run],
-    told: Told,
-    endpoint: str,
-    goes_on: str,
-    hint: str,
+    kaggle: Server, client: Client, finished: MakeRun, told: Told, endpoint: str, goes_on: str, hint: str
 ) -> None:
     """A rehearsal ends with its Kaggle; a run on Kaggle goes on, and the line says how to come back."""
     kaggle.faults.arm(NAMED["never-ends"])
@@ -219,7 +211,7 @@ def test_watching_ends_at_its_deadline(
 def test_a_stuck_session_is_told_apart_from_a_long_one(
     kaggle: Server,
     client: Client,
-    finished: Callable[..., Run],
+    finished: MakeRun,
     told: Told,
     clock: QuickClock,
     fault: Fault,
@@ -236,7 +228,7 @@ def test_a_stuck_session_is_told_apart_from_a_long_one(
 def test_silence_of_kaggle_is_borne_for_a_while(
     kaggle: Server,
     client: Client,
-    finished: Callable[..., Run],
+    finished: MakeRun,
     told: Told,
     clock: QuickClock,
     monkeypatch: pytest.MonkeyPatch,
@@ -251,7 +243,7 @@ def test_silence_of_kaggle_is_borne_for_a_while(
     assert 60 < sum(clock.slept) < 200
 
 
-def test_a_deleted_run_is_one_line(client: Client, finished: Callable[..., Run], told: Told) -> None:
+def test_a_deleted_run_is_one_line(client: Client, finished: MakeRun, told: Told) -> None:
     """A version that is gone may only be hidden for a while: it is waited for some minutes, not for hours."""
     run = finished("print()")
     client.call("DeleteKernel", user_name=USER, kernel_slug=run.slug)
@@ -259,9 +251,7 @@ def test_a_deleted_run_is_one_line(client: Client, finished: Callable[..., Run],
         watch.watch(client, run, 1e6, told)
 
 
-def test_an_answer_without_a_state_is_queued(
-    kaggle: Server, client: Client, finished: Callable[..., Run]
-) -> None:
+def test_an_answer_without_a_state_is_queued(kaggle: Server, client: Client, finished: MakeRun) -> None:
     """What an answer leaves out is the SDK's default."""
     run = finished("print()")
     kaggle.faults.arm(NAMED["empty-json"])
@@ -309,11 +299,3 @@ def test_a_terminal_gets_a_bar_for_each_member(capsys: pytest.CaptureFixture[str
     assert "[rank0]: plain [bold]line[/bold]" in shown
     for member in (42, 43):
         assert f"step 70/70  loss 0.2500  member {member}  1,234 tokens/s  7.9 GB" in shown
-
-
-@pytest.mark.parametrize(
-    "line", ['{"event": []}', '{"event": "end"}', '{"event": "step", "step": "x"', '{"event":']
-)
-def test_an_odd_event_is_shown_as_it_is(line: str) -> None:
-    """A kernel may print anything; watching never breaks on it."""
-    assert progress.show(line).startswith('{"event":')

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from kaggle_fixtures import USER, StartKaggle
+from makers import MakeBuilt, MakeClient
 
-from kit.bundle.build import Built
 from kit.config import Config
 from kit.errors import InputInvalid
 from kit.remote import runs, workflow
@@ -21,7 +20,7 @@ from local_kaggle.server import Server
 
 @pytest.fixture(autouse=True)
 def own_runs(
-    own_home: None, runs_root: object, make_built: Callable[..., Built], monkeypatch: pytest.MonkeyPatch
+    own_home: None, runs_root: object, make_built: MakeBuilt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The test's runs folder, and builds that bundle nothing."""
     monkeypatch.setattr(runs, "RUNS", runs_root)
@@ -29,10 +28,7 @@ def own_runs(
 
 
 def test_a_failed_check_keeps_the_push_back(
-    start_kaggle: StartKaggle,
-    make_client: Callable[..., Client],
-    config: Config,
-    capsys: pytest.CaptureFixture[str],
+    start_kaggle: StartKaggle, make_client: MakeClient, config: Config, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is sent, and the line says which checks failed."""
     kaggle = start_kaggle(joined=False)

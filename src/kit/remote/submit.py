@@ -84,12 +84,7 @@ class Submitted:
 
 
 def submit(
-    client: Client,
-    run: Run,
-    message: str = "",
-    *,
-    deadline_seconds: float | None = None,
-    tell: Tell = print,
+    client: Client, run: Run, message: str = "", *, deadline_seconds: float | None = None, tell: Tell = print
 ) -> Submitted:
     """Submit the run and return its score; the same file, or the same version, is never submitted twice.
 

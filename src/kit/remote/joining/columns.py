@@ -93,10 +93,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
     "label": (
-        (
-            "the sample submission has it",
-            lambda column, given: column.is_label_set and column.name == given,
-        ),
+        ("the sample submission has it", lambda column, given: column.is_label_set and column.name == given),
         ("test.csv lacks it, and it has few values", lambda column, _: column.is_label_set),
     ),
     "language": (

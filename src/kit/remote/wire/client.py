@@ -139,10 +139,9 @@ class Client:
         all: for calls that must not be done twice. Raises Refused, Unsettled or CredentialsInvalid.
         """
 
-        def attempt() -> Any:
+        if not patient:
             return self._object(method, self._send(method, fields), needs)
-
-        return self.patiently(attempt) if patient else attempt()
+        return self.patiently(lambda: self.call(method, needs=needs, patient=False, **fields))
 
     def pages(self, method: str, items: str, **fields: Any) -> list[Any]:
         """Return the answer of every page of a listing; a page that fails is asked for again alone."""
@@ -229,9 +228,8 @@ class Client:
     def _object(self, method: str, response: requests.Response, needs: str = "") -> Any:
         """Return the typed object in a response; raises Unsettled for what is none."""
         if response.is_redirect:
-            raise KaggleError(
-                f"Kaggle sends {method} on to another address, which is not followed", hint="make doctor"
-            )
+            text = f"Kaggle sends {method} on to another address, which is not followed"
+            raise KaggleError(text, hint="make doctor")
         _, module, prefix = _place(method)
         kind = getattr(module, _ANSWERS.get(method, f"{prefix}{method}Response"))
         try:
@@ -288,9 +286,8 @@ class Client:
         for offered in islice(credentials.candidates(local=self.is_local), 1 if self.is_local else None):
             if self._user and offered.origin != self.credentials.origin:
                 continue
-            candidate = offered
-            if offered.renewal and (offered.key, offered.token) in self._rejected:
-                candidate = self._renewed(offered)
+            is_stale = offered.renewal and (offered.key, offered.token) in self._rejected
+            candidate = self._renewed(offered) if is_stale else offered
             if (candidate.key, candidate.token) not in self._rejected:
                 self._credentials = candidate
                 return True
@@ -305,19 +302,15 @@ class Client:
             response = self._post("GenerateAccessToken", fields, anonymous=True)
             answer = self._object("GenerateAccessToken", response, needs="token")
         except (Unauthorized, Refused):
-            raise CredentialsInvalid(
-                "the log-in through the browser has expired", hint="kaggle auth login"
-            ) from None
+            text = "the log-in through the browser has expired"
+            raise CredentialsInvalid(text, hint="kaggle auth login") from None
         token = credentials.clean(answer.token, "the token that Kaggle gives")
-        return replace(
-            login, token=token, expires_at=self.clock.wall() + max(answer.expires_in, 2 * EARLY_SECONDS)
-        )
+        lasts = max(answer.expires_in, 2 * EARLY_SECONDS)
+        return replace(login, token=token, expires_at=self.clock.wall() + lasts)
 
     def _rejection(self) -> CredentialsInvalid:
-        return CredentialsInvalid(
-            f"Kaggle rejects the credentials of {self.credentials.origin}",
-            hint=f"a new token from {TOKEN_PAGE}",
-        )
+        text = f"Kaggle rejects the credentials of {self.credentials.origin}"
+        return CredentialsInvalid(text, hint=f"a new token from {TOKEN_PAGE}")
 
 
 def connect(*, known: bool = True) -> Client:

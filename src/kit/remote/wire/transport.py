@@ -137,9 +137,8 @@ class _Adapter(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
         address = urlsplit(request.url or "")
         if address.scheme != "https" and address.hostname not in LOOPBACK:
-            raise Unreachable(
-                f"a link to {address.hostname} is not encrypted, so it is not followed", hint="make doctor"
-            )
+            text = f"a link to {address.hostname} is not encrypted, so it is not followed"
+            raise Unreachable(text, hint="make doctor")
         if options.get("timeout") is None:
             options["timeout"] = self._timeout
         try:
@@ -174,14 +173,11 @@ def _refusal(response: requests.Response) -> Exception:
 def _seconds(after: str) -> float:
     """Return the wait that a Retry-After header asks for, in seconds or as a date; 0 for none."""
     try:
-        seconds = (
-            float(after)
-            if re.fullmatch(r"\s*[\d.]+\s*", after)
-            else parsedate_to_datetime(after).timestamp() - time.time()
-        )
+        if re.fullmatch(r"\s*[\d.]+\s*", after):
+            return float(after)
+        return max(0.0, parsedate_to_datetime(after).timestamp() - time.time())
     except (ValueError, TypeError, OverflowError, IndexError):
         return 0.0
-    return max(0.0, seconds)
 
 
 def _trouble(error: Exception, what: str, host: str) -> KaggleError:

@@ -1,0 +1,16 @@
+"""The types of the fixtures that make something, under one word each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kit.bundle.build import Built
+from kit.remote.looking.at_home import Check
+from kit.remote.runs import Run
+from kit.remote.wire.client import Client
+
+MakeRun = Callable[..., Run]
+MakeClient = Callable[..., Client]
+MakeBuilt = Callable[..., Built]
+Examine = Callable[..., dict[str, Check]]
+Files = Callable[[], list[str]]
