@@ -54,21 +54,6 @@ def test_agrees_with_scikit_learn(pairs: list[tuple[str, str]]) -> None:
     assert json.loads(json.dumps(result)) == result
 
 
-def test_confusion_has_truth_in_rows() -> None:
-    """One Positive taken for Negative stands in the first row and second column."""
-    assert evaluate(["Positive"], ["Negative"], LABELS)["confusion"] == [[0, 1], [0, 0]]
-
-
-@given(st.lists(st.tuples(st.sampled_from(LABELS), st.floats(0.001, 0.999)), min_size=1))
-def test_log_loss_follows_the_order_of_the_labels(rows: list[tuple[str, float]]) -> None:
-    """The first column is the first label's probability, although it is last in the alphabet."""
-    truth = [label for label, _ in rows]
-    probability = np.array([[share, 1 - share] for _, share in rows])
-    result = evaluate(truth, truth, LABELS, probability=probability)
-    alphabetical = sklearn_metrics.log_loss(truth, probability[:, ::-1], labels=["Negative", "Positive"])
-    assert result["log_loss"] == pytest.approx(alphabetical)
-
-
 def test_a_certain_mistake_costs_a_finite_amount() -> None:
     """Probability 0 on the truth gives a large finite log loss."""
     loss = evaluate(["Positive"], ["Negative"], LABELS, probability=[[0.0, 1.0]])["log_loss"]
@@ -247,18 +232,6 @@ def test_rows_that_are_all_right_have_no_interval_of_no_width() -> None:
     assert "macro_f1" not in found
 
 
-def test_intervals_hold_the_true_accuracy_19_times_of_20() -> None:
-    """Of 200 draws of 300 rows that are right with probability 0.8, 90 to 99 percent cover 0.8."""
-    generator = np.random.default_rng(7)
-    covered = 0
-    for _ in range(200):
-        right = generator.random(300) < 0.8
-        predicted = np.where(right, "Positive", "Negative").tolist()
-        low, high = evaluate(["Positive"] * 300, predicted, LABELS)["intervals"]["accuracy"]
-        covered += low <= 0.8 <= high
-    assert 180 <= covered <= 198
-
-
 def test_blocks_of_rows_give_the_interval_of_rows() -> None:
     """Beyond MOST_UNITS rows are drawn in blocks, and a mean keeps its spread within 5 percent."""
     generator = np.random.default_rng(3)
@@ -269,14 +242,6 @@ def test_blocks_of_rows_give_the_interval_of_rows() -> None:
     assert means.mean() == pytest.approx(values.mean(), abs=spread / 5)
 
 
-def test_the_same_rows_have_the_same_intervals() -> None:
-    """Resampling is seeded: a run judged twice shows the same figures."""
-    truth, predicted, shares = answers(50, THREE)
-    first, second = (evaluate(truth, predicted, THREE, probability=shares) for _ in range(2))
-    assert first == second
-    assert json.loads(json.dumps(first)) == first
-
-
 @pytest.mark.parametrize(("hits", "rows"), [(0, 8), (8, 8), (7, 8), (63, 76)])
 def test_a_share_of_few_rows_has_wilsons_interval(hits: int, rows: int) -> None:
     """It is SciPy's, and wider than nothing where every row is right."""
@@ -284,15 +249,6 @@ def test_a_share_of_few_rows_has_wilsons_interval(hits: int, rows: int) -> None:
     low, high = intervals.share_interval(hits, rows)
     assert [low, high] == pytest.approx([expected.low, expected.high], abs=1e-6)
     assert high > low
-
-
-def test_per_language_log_loss_adds_up() -> None:
-    """The languages' log losses, weighted by their rows, give the whole."""
-    truth, predicted, shares = answers(90, LABELS)
-    codes = ["hi", "ta", "ur"] * 30
-    result = evaluate(truth, predicted, LABELS, probability=shares, language=codes)
-    parts = result["per_language"].values()
-    assert sum(part["rows"] * part["log_loss"] for part in parts) / 90 == pytest.approx(result["log_loss"])
 
 
 @pytest.mark.parametrize(("rows", "most_seconds"), [(1_000, 0.5), (100_000, 2.0)])

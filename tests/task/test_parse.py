@@ -25,39 +25,16 @@ PIECES = st.sampled_from(
     [
         *"#*_`'\"{}[]<|>:.,!?।，\n\t ",
         *("Positive", "negative", "Neg", "not ", "n't", "### ", "### Response:", "</s>", "<|eot_id|>"),
-        *(
-            "<think>",
-            "</think>",
-            "<|channel|>",
-            "final",
-            "<|message|>",
-            "\\boxed{",
-            "answer",
-            "0.5",
-            "\u2212",
-        ),
+        *("<think>", "</think>", "<|channel|>", "final", "<|message|>"),
+        *("\\boxed{", "answer", "0.5", "\u2212"),
         *("सकारात्मक", "नहीं", "正面", "不", "非常", "é", "\u0301", "\u200b", "ﷺ", "\ud800", '"label": "'),
     ]
 )
 TEXTS = st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join))
 DENIALS = [
-    *(
-        "{} is wrong",
-        "It is not {}",
-        "It isn't really {}",
-        "far from {}",
-        "lack of {}",
-        "hardly {}",
-        "never {}",
-    ),
-    *(
-        "unlikely to be {}",
-        "rather than {}",
-        "instead of {}",
-        "It can't be {}",
-        "I would not call it {}",
-        "{}?",
-    ),
+    *("{} is wrong", "It is not {}", "It isn't really {}", "far from {}", "lack of {}", "hardly {}"),
+    *("never {}", "unlikely to be {}", "rather than {}", "instead of {}", "It can't be {}"),
+    *("I would not call it {}", "{}?"),
     *("Is it {}?", "if it were {}", "neither {} nor", "either {}", "{}: no", "{}: 0.1", "{} ❌", "[ ] {}"),
     *("n'est pas {}", "nunca {}", "nada {}", "não {}", "non è {}", "nicht {}", "niemals {}", "niet {}"),
     *("inte {}", "ikke {}", "nie {}", "не {}", "δεν {}", "{} değil", "bukan {}", "không {}", "ليس {}"),
@@ -107,16 +84,6 @@ def test_each_rule_is_needed(table: str, place: int, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(TABLES[table], table, (*rules[:place], *rules[place + 1 :]))
     monkeypatch.setattr(parsing, "_read_short", parsing._read)
     assert any(outcome(row["completion"], labels_of(row)) != row["outcome"] for row in COMPLETIONS)
-
-
-def test_reading_by_substring_is_wrong_where_it_matters() -> None:
-    """The first label found anywhere, else Positive, the reference's way, is wrong on half of the table."""
-
-    def first_named(text: str) -> str:
-        return next((label for label in LABELS if label.lower() in text.lower()), "Positive")
-
-    rows = [row for row in COMPLETIONS if not row["labels"]]
-    assert sum(first_named(row["completion"]) != row["careful"] for row in rows) > len(rows) / 2
 
 
 @given(TEXTS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 
 import pytest
@@ -88,20 +87,10 @@ def test_the_language_stands_in_the_heading_or_the_instruction() -> None:
         assert without == render("x", style, LABELS) == render("x", style, LABELS, "")
 
 
-def test_every_sample_language_has_its_name() -> None:
-    """All eighteen, with Bodo as `bd`."""
-    sample = config.PROJECT_ROOT / "src" / "local_kaggle" / "competition" / "train.csv"
-    with sample.open(encoding="utf-8", newline="") as file:
-        codes = {row["language"] for row in csv.DictReader(file)}
-    names = {code: languages.name(code) for code in codes}
-    assert len(set(names.values()) - {""}) == len(codes) == 18
-    assert (names["bd"], names["bn"], names["ta"]) == ("Bodo", "Bengali", "Tamil")
-
-
 @pytest.mark.parametrize(
     ("code", "name"),
     [
-        *(("TA", "Tamil"), (" ta ", "Tamil"), ("zh-CN", "Chinese"), ("pt_BR", "Portuguese"), ("brx", "Bodo")),
+        *(("TA", "Tamil"), (" ta ", "Tamil"), ("zh-CN", "Chinese"), ("pt_BR", "Portuguese"), ("bd", "Bodo")),
         *(("tamil", "Tamil"), ("Haitian Creole", "Haitian Creole"), ("lu", "Luba-Katanga")),
         *(("", ""), ("xx", ""), ("english text", ""), ("-", "")),
     ],
@@ -109,16 +98,6 @@ def test_every_sample_language_has_its_name() -> None:
 def test_a_code_a_tag_or_an_english_name_is_understood(code: str, name: str) -> None:
     """Anything else has no name, and its row gets the prompt without one."""
     assert languages.name(code) == name
-
-
-def test_the_table_of_languages_is_whole() -> None:
-    """The 184 codes of two letters, seven more, and no entry torn by a line's end."""
-    two = [code for code in languages.NAME_BY_CODE if len(code) == 2]
-    assert len(two) == 184 + 1
-    assert len(languages.NAME_BY_CODE) == 184 + 7
-    for code, name in languages.NAME_BY_CODE.items():
-        assert re.fullmatch("[a-z]{2,3}", code)
-        assert re.fullmatch(r"[A-Z][\w-]+( [A-Z][\wå]+)?", name)
 
 
 def test_a_style_is_not_counted_twice_among_the_templates() -> None:
@@ -137,26 +116,6 @@ def test_a_language_in_the_prompt_needs_its_column() -> None:
         config.resolve("tiny", ["prompt.language=true", 'competition.language=""'])
 
 
-def test_an_unknown_style_is_refused_with_the_nearest() -> None:
-    """At home, with the styles that there are."""
-    with pytest.raises(
-        SettingInvalid, match=r"there are plain, notebook, llama3, chat; did you mean 'llama3'"
-    ):
-        config.resolve("tiny", ["prompt.style=llama"])
-
-
-def test_more_than_two_labels_are_all_named() -> None:
-    """The instruction lists every label."""
-    assert "A, B or C." in render("x", "notebook", ("A", "B", "C"))
-
-
-@pytest.mark.parametrize("style", STYLES)
-def test_answer_tokens_are_what_the_answer_adds(style: str) -> None:
-    """With a tokenizer that respects the boundary, the answer's tokens are the ones behind the prompt."""
-    ids = form(style).answer_ids(lambda text: [ord(letter) for letter in text], "Positive")
-    assert "".join(map(chr, ids)) == form(style).prefix + "Positive"
-
-
 @pytest.mark.parametrize("style", STYLES)
 def test_a_merged_boundary_is_refused(style: str) -> None:
     """A tokenizer that joins the answer to the prompt's end is refused under the style's name."""
@@ -170,7 +129,7 @@ def test_a_merged_boundary_is_refused(style: str) -> None:
         form(style).answer_ids(lambda _: [1], "Positive")
 
 
-PAIR = Competition(slug="s", labels=("a", "b"), text=("prompt", "answer"), label="winner")
+PAIR = Competition(slug="s", labels=("a", "b", "c"), text=("prompt", "answer"), label="winner")
 TEMPLATE = "### Asked: {prompt}\n<said>{answer}</said>\nWinner:"
 
 
@@ -181,7 +140,7 @@ def test_several_texts_stand_under_their_names() -> None:
     assert plain == "### prompt: Why?\n### answer: So.\n### winner:"
     chat = prompt.form(PAIR, Prompt(), "chat", "Tamil", ("<user>", "<model>")).render(texts)
     assert "Read the prompt and the answer, and decide on the winner. The language is Tamil. Reply" in chat
-    assert chat.endswith("one of: a or b.\n\nprompt: Why?\n\nanswer: So.<model>")
+    assert chat.endswith("one of: a, b or c.\n\nprompt: Why?\n\nanswer: So.<model>")
     asked = prompt.form(PAIR, Prompt(template=TEMPLATE))
     assert asked.render(texts) == "### Asked: Why?\n<said>So.</said>\nWinner:"
     assert prompt.form(PAIR, Prompt(template=TEMPLATE + " \n ")).prefix == ""

@@ -43,14 +43,6 @@ def test_everything_is_text(path: Path, competition: Competition) -> None:
     assert all(type(value) is str for column in frame for value in frame[column])
 
 
-def test_only_the_columns_that_apply(path: Path, competition: Competition) -> None:
-    """Without labels or a language column the frame has id and text."""
-    path.write_bytes(HEADER + ROW)
-    without = competition.model_copy(update={"language": ""})
-    assert list(rows.read(path, competition, labelled=False)[0]) == ["id", "text", "language"]
-    assert list(rows.read(path, without, labelled=False)[0]) == ["id", "text"]
-
-
 def test_several_texts_are_read_one_by_one_and_together(path: Path, competition: Competition) -> None:
     """A row is blank where all of them are."""
     path.write_bytes(b"ID,a,b,label\n1,x,,Positive\n2,,,Negative\n3,y,z,Negative\n")
@@ -234,14 +226,6 @@ def balanced(each: int) -> pd.DataFrame:
             "label": [label for label, _ in pairs],
         }
     )
-
-
-def test_sixty_four_of_a_thousand_are_even_both_ways() -> None:
-    """64 of 26 groups: labels within one row of each other, languages within one row of each other."""
-    drawn = rows.sample(balanced(38), 64, 7)
-    labels, languages = Counter(drawn["label"]), Counter(drawn["language"])
-    assert max(labels.values()) - min(labels.values()) <= 1
-    assert max(languages.values()) - min(languages.values()) <= 1
 
 
 def test_a_count_of_nothing_is_everything() -> None:
