@@ -18,10 +18,11 @@ export KIT_NOTE = $(value NOTE)
 export KIT_RESUME = $(value RESUME)
 export KIT_FROM = $(value FROM)
 export KIT_DATASET = $(value DATASET)
+export KIT_JSON = $(value JSON)
 export KIT_YES = $(value YES)
 export KIT_AGAIN = $(value FORCE)
 export KIT_DISCARD = $(value DISCARD)
-unexport PRESET SET RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION KIND WHEN MESSAGE NOTE RESUME FROM DATASET YES FORCE DISCARD
+unexport PRESET SET RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION KIND WHEN MESSAGE NOTE RESUME FROM DATASET JSON YES FORCE DISCARD
 
 .PHONY: help
 help: ## list the verbs and the variables
@@ -31,7 +32,7 @@ help: ## list the verbs and the variables
 	@echo "  SET='a.b=1 seed=7' settings that win over the preset; make settings lists them all"
 	@echo "  RUN=v3             which run: latest, a version, or a folder below runs/"
 	@echo "  RUNS='v2 v3'       several runs, for compare and blend;  WEIGHTS='0.6 0.4' for blend"
-	@echo "  TIMEOUT=600        seconds until a run is left or stopped;  YES=1 does not ask"
+	@echo "  TIMEOUT=600        seconds until a run is left or stopped;  YES=1 does not ask;  JSON=1 for programs"
 	@echo "  GRID='a.b=1,2'     the values of a sweep"
 	@echo "  RESUME=v3, FROM=v3 for push: go on with a run, or answer with its adapters; DATASET=owner/slug holds it"
 	@echo "  COMPETITION=slug   for init;  MESSAGE='words' for submit;  NOTE='why' for push and dry-run"

@@ -1,6 +1,8 @@
 """Put two runs side by side: figures, settings, and what differs on the rows that both held out."""
 
-from kit.command import options, run
+from dataclasses import asdict
+
+from kit.command import options, run, tell
 
 
 def main() -> int:
@@ -18,6 +20,13 @@ def main() -> int:
         )
     first, second = (results.read(runs.folder_of(name)) for name in arguments.runs)
     compared = compare.compare(first, second)
+    differences = {name: asdict(one) for name, one in compared.differences.items()}
+    tell(runs=arguments.runs, rows=compared.rows, differences=differences)
+    tell(
+        held_out_changed=len(compared.changed),
+        test_rows=compared.test_rows,
+        test_changed=compared.test_changed,
+    )
     places = [PROJECT_ROOT / "data" / first.competition.slug, inputs.SAMPLE, inputs.CORPUS]
     data = results.data_folder(first, places)
     rivals, text_by_id = {}, {}

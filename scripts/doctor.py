@@ -1,6 +1,8 @@
 """Look at everything that can be seen before a push, one line each; exit 1 if a push would fail."""
 
-from kit.command import options, run
+from dataclasses import asdict
+
+from kit.command import options, run, tell
 
 
 def main() -> int:
@@ -10,8 +12,9 @@ def main() -> int:
     from kit.remote import workflow
     from kit.remote.wire import client
 
-    _, failed = workflow.look(client.connect(known=False), config.resolve(arguments.preset, arguments.set))
-    return 1 if failed else 0
+    _, checks = workflow.look(client.connect(known=False), config.resolve(arguments.preset, arguments.set))
+    tell(checks=[asdict(check) for check in checks])
+    return 1 if any(check.verdict == "fail" for check in checks) else 0
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import sys
 
-from kit.command import options, run
+from kit.command import options, run, tell
 
 
 def main() -> int:
@@ -18,6 +18,8 @@ def main() -> int:
     found = workflow.find(kaggle, arguments.run)
     pulled = pull.pull(kaggle, found, again=arguments.again)
     print(pulled)
+    brought = {"files": list(pulled.files), "missing": pulled.missing, "unproved": pulled.unproved}
+    tell(run=found.name, folder=pulled.folder, ended=str(pulled.status), **brought)
     if not pulled.status.has_succeeded:
         print(
             f"error: {found.name} ended as {pulled.status} (try: {pulled.folder / LOG_NAME})",

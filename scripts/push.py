@@ -2,11 +2,15 @@
 
 from functools import partial
 
-from kit.command import options, run
+from kit.command import options, run, spend, tell
 
 
 def main() -> None:
-    arguments = options(__doc__, "preset", "set", "resume", "from", "dataset", "note", "when").parse_args()
+    arguments = options(
+        __doc__, "preset", "set", "resume", "from", "dataset", "note", "when", "yes"
+    ).parse_args()
+
+    spend("GPU hours", agreed=arguments.yes)
 
     from kit import config
     from kit.errors import KitError
@@ -24,7 +28,9 @@ def main() -> None:
         resolved = config.resolve(arguments.preset, arguments.set)
     attempt = partial(workflow.look_and_push, kaggle, resolved, arguments.note)
     pushed = free.push(kaggle, attempt) if arguments.when == "free" else attempt()
-    if not lookup.has_opened(kaggle, pushed):
+    opened = lookup.has_opened(kaggle, pushed)
+    tell(run=pushed.name, version=pushed.version, url=pushed.url, folder=pushed.folder, session_opened=opened)
+    if not opened:
         print(f"no session of {pushed.name} has opened yet; look at {pushed.url} whether one does")
     print(f"next: make watch RUN={pushed.name}")
 

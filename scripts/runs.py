@@ -2,7 +2,7 @@
 
 import sys
 
-from kit.command import options, run
+from kit.command import options, run, tell
 
 
 def main() -> int:
@@ -16,6 +16,7 @@ def main() -> int:
 
     rehearsals = arguments.rehearsals or environment.kaggle_endpoint() is not None
     lines, broken = listing.scan(runs.RUNS, rehearsals=rehearsals)
+    tell(runs=[listing.facts(line) for line in lines], broken=broken)
     listing.show(lines)
     for line in broken:
         print(f"warning: {line}", file=sys.stderr)

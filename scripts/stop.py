@@ -2,7 +2,7 @@
 
 import sys
 
-from kit.command import options, run
+from kit.command import options, run, tell
 
 
 def main() -> int:
@@ -24,6 +24,7 @@ def main() -> int:
     kaggle = client.connect()
     found = workflow.find(kaggle, arguments.run)
     done = stop.stop(kaggle, found, confirm=confirm, discard=arguments.discard)
+    tell(run=found.name, outcome=done)
     print(
         {
             "kept": f"{found.name} was left as it is",

@@ -2,11 +2,13 @@
 
 import sys
 
-from kit.command import options, run
+from kit.command import options, run, spend, tell
 
 
 def main() -> int:
-    arguments = options(__doc__, "run", "message", "timeout").parse_args()
+    arguments = options(__doc__, "run", "message", "timeout", "yes").parse_args()
+
+    spend("one of the day's submissions", agreed=arguments.yes)
 
     from kit import config
     from kit.fetch import inputs
@@ -18,10 +20,12 @@ def main() -> int:
     found = workflow.find(kaggle, arguments.run, or_made=True)
     verdict = validate(found.folder, inputs.places, config.resolve("t4x2").competition)
     print("\n".join(lines(verdict)), flush=True)
+    tell(run=found.name, valid=verdict.valid)
     if not verdict.valid:
         print(f"error: nothing was submitted (try: make validate RUN={found.name})", file=sys.stderr)
         return 1
     submitted = submit.submit(kaggle, found, arguments.message, deadline_seconds=arguments.timeout)
+    tell(ref=submitted.ref, score=submitted.score, earlier=submitted.earlier)
     print(f"{found.name} {submitted.words}")
     return 0
 

@@ -1,4 +1,4 @@
-"""Check a submission against the test rows: exit 0 valid, 1 invalid, 2 cannot check."""
+"""Check a submission against the test rows: exit 0 valid, 1 invalid, 2 cannot check; --json for programs."""
 
 from __future__ import annotations
 
@@ -6,43 +6,37 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from kit.command import run
+from kit.command import Parser, Usage, run, tell
 from kit.environment import take_variables
 from kit.errors import InputInvalid, KitError
 
 if TYPE_CHECKING:
     from kit.review.checks.problems import Verdict
 
-CANNOT_CHECK = 2
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says wrong usage in JSON too where that was asked for."""
-
-    def error(self, message: str) -> NoReturn:
-        sys.exit(_cannot_check("usage", message))
-
 
 def main() -> int:
-    """Print every problem, or one JSON object, and return the exit status."""
-    arguments = _arguments()
+    """Print every problem and return the exit status; what keeps the check from being made exits 2."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may not be UTF-8
     try:
-        verdict = _check(arguments)
+        verdict = _check(_arguments())
     except KitError as error:
-        return _cannot_check("cannot_check", str(error))
+        code = "usage" if isinstance(error, Usage) else "cannot_check"
+        problem = {"code": code, "message": str(error), "count": 1, "examples": []}
+        tell(valid=False, rows=0, errors=[problem], warnings=[])
+        raise Usage(error.message, hint=error.hint) from None
 
     from kit.review.checks import validate
 
-    print(json.dumps(verdict.as_json()) if arguments.json else "\n".join(validate.lines(verdict)))
+    tell(**verdict.as_json())
+    print("\n".join(validate.lines(verdict)))
     return 0 if verdict.valid else 1
 
 
 def _arguments() -> argparse.Namespace:
-    parser = _Parser(description=__doc__, allow_abbrev=False)
+    parser = Parser(description=__doc__, allow_abbrev=False)
     parser.add_argument("submission", nargs="?", type=Path, help="default: submission.csv of the run")
     given = take_variables(["RUN"])["RUN"]
     parser.add_argument("--run", default=given, help="latest, v3, or a folder (default: latest)")
@@ -54,7 +48,6 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--predictions", type=Path, metavar="FILE", help="predictions.csv, to read it again")
     parser.add_argument("--fix", type=Path, metavar="OUT", help="write a copy with mechanical defects mended")
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args()
 
 
@@ -82,15 +75,6 @@ def _check(arguments: argparse.Namespace) -> Verdict:
         fix=arguments.fix,
     )
     return validate(folder, inputs.places, resolve("t4x2").competition, instead)
-
-
-def _cannot_check(code: str, message: str) -> int:
-    if "--json" in sys.argv:
-        error = {"code": code, "message": message, "count": 1, "examples": []}
-        print(json.dumps({"valid": False, "rows": 0, "errors": [error], "warnings": []}))
-    else:
-        print(f"error: {' '.join(message.split())}", file=sys.stderr)
-    return CANNOT_CHECK
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Follow a run's log to its end; a run that fails is pulled and exits 1, Ctrl-C leaves it running."""
 
-from kit.command import options, run
+from kit.command import options, run, tell
 
 
 def main() -> None:
@@ -11,7 +11,9 @@ def main() -> None:
 
     kaggle = client.connect()
     found = workflow.find(kaggle, arguments.run)
+    tell(run=found.name, url=found.url)
     finished = workflow.watch_to_end(kaggle, found, arguments.timeout)
+    tell(ended=str(finished.status))
     print(f"{found.name} ended as {finished.status}; next: make pull RUN={found.name}")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kit import config
-from kit.command import alone, options
+from kit.command import alone, options, run
 from kit.errors import KitError, SettingInvalid
 from kit.files import PROJECT_ROOT
 
@@ -81,11 +81,12 @@ def test_a_flag_wins_over_a_variable_which_is_gone_for_children(monkeypatch: pyt
     assert not [name for name in os.environ if name.removeprefix("KIT_") in given]
 
 
-def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """It names the value, and status 2 tells it from a failure."""
     assert options(None, "timeout").parse_args([]).timeout is None
+    monkeypatch.setattr(sys, "argv", ["watch.py", "--timeout=soon"])
     with pytest.raises(SystemExit) as caught:
-        options(None, "timeout").parse_args(["--timeout=soon"])
+        run(lambda: bool(options(None, "timeout").parse_args()))
     assert caught.value.code == 2
     assert capsys.readouterr().err.startswith(
         "error: argument --timeout: 'soon' is no number of seconds (try: "

@@ -9,18 +9,24 @@ from __future__ import annotations
 import argparse
 import errno
 import fcntl
+import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 from kit import progress
 from kit.environment import take_variables
-from kit.errors import KitError
+from kit.errors import KitError, NotYet
 from kit.files import PROJECT_ROOT
 
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
 """What a disk says that is full or not ours: the user's to mend, wherever it is met."""
+DONE, FAILED, USAGE, NOT_YET, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit statuses of every verb; docs/agents.md says what each means."""
 _RUN_HELP = "latest, v3, or a folder below runs/"
 
 
@@ -79,14 +85,20 @@ _DEFAULTS: dict[str, object] = {
 """Of those that are not empty text; a list takes a variable's words one by one."""
 
 
-class _Parser(argparse.ArgumentParser):
+class Usage(KitError):
+    """A verb was given what it does not take."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises Usage where argparse would print its own page."""
+
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"error: {progress.visible(message)} (try: make help, or {self.prog} --help)\n")
+        raise Usage(message, hint=f"make help, or {self.prog} --help")
 
 
 def options(description: str | None, *names: str, **defaults: object) -> argparse.ArgumentParser:
     """Return a parser with these options, under the defaults that a make variable or the caller gives."""
-    made = _Parser(description=description, allow_abbrev=False)
+    made = Parser(description=description, allow_abbrev=False)
     given = take_variables(name.upper() for name in _OPTIONS)
     for name in names:
         option = _OPTIONS[name]
@@ -110,20 +122,62 @@ def alone(name: str) -> Iterator[None]:
         yield
 
 
+@dataclass
+class _Answer:
+    """What this process says under JSON=1: whether at all, and what its verb found."""
+
+    wanted: bool = False
+    facts: dict[str, object] = field(default_factory=dict)
+
+
+_answer = _Answer()
+
+
+def tell(**facts: object) -> None:
+    """Add what a verb found to the one object that JSON=1 prints; the names are docs/agents.md's."""
+    _answer.facts.update(facts)
+
+
+def spend(what: str, *, agreed: bool) -> None:
+    """Raise Usage where a program is about to spend what a person would miss, and has not said YES=1."""
+    if _answer.wanted and not agreed:
+        raise Usage(f"this spends {what}", hint="YES=1 if that is meant")
+
+
 def run(main: Callable[[], int | None]) -> NoReturn:
-    """Call `main` and exit with its status; a KitError becomes one line on stderr and status 1."""
+    """Call `main` and exit with its status; a KitError becomes one line on stderr.
+
+    With JSON=1 or `--json` stdout gets one JSON object at the end, and all that is said goes to stderr.
+    """
+    _answer.wanted = bool(take_variables(["JSON"])["JSON"]) or "--json" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--json"]
+    stdout = os.dup(1) if _answer.wanted else -1
+    if _answer.wanted:
+        os.dup2(2, 1)  # for the processes that a verb starts, too
     progress.never_fail(sys.stdout, sys.stderr)
-    try:
-        status = main() or 0
-    except KitError as error:
+    status, error = _status(main)
+    if _answer.wanted:
+        sys.stdout.flush()
+        why = {"message": error.message, "hint": error.hint} if error else None
+        told = {**_answer.facts, "verb": Path(sys.argv[0]).stem, "status": status, "error": why}
+        with os.fdopen(stdout, "w", encoding="utf-8") as stream:
+            stream.write(json.dumps(told, default=str) + "\n")
+    elif error:
         print(f"error: {progress.visible(' '.join(str(error).split()))}", file=sys.stderr)
-        status = 1
+    sys.exit(status)
+
+
+def _status(main: Callable[[], int | None]) -> tuple[int, KitError | None]:
+    """Return how `main` ended, and why where it did not end well."""
+    try:
+        return main() or DONE, None
+    except KitError as error:
+        kinds = {Usage: USAGE, NotYet: NOT_YET}
+        return next((kinds[kind] for kind in kinds if isinstance(error, kind)), FAILED), error
     except OSError as error:
         if error.errno not in REFUSALS:
             raise
-        print(f"error: {error.filename}: {error.strerror} (try: df -h, ls -l)", file=sys.stderr)
-        status = 1
+        return FAILED, KitError(f"{error.filename}: {error.strerror}", hint="df -h, ls -l")
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        status = 130
-    sys.exit(status)
+        return INTERRUPTED, None

@@ -26,5 +26,9 @@ class InputInvalid(KitError):
     """A file that the user brought is missing or malformed."""
 
 
+class NotYet(KitError):
+    """What was asked for is not there yet; the same command finds it later."""
+
+
 class HardwareUnfit(KitError):
     """The machine is not the one that the preset asks for."""

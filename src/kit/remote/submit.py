@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kit.errors import InputInvalid
+from kit.errors import InputInvalid, NotYet
 from kit.files import read_json, sha256_of, write_json
 from kit.remote import runs
 from kit.remote.refusals import SubmissionRefused as SubmissionRefused
@@ -279,7 +279,7 @@ def _wait(client: Client, slug: str, ref: int, deadline_seconds: float, tell: Te
             return {"status": entry.status.name, "public_score": score, "error": error}
         waited = client.clock.now() - started
         if waited > deadline_seconds:
-            raise SubmissionRefused(
+            raise NotYet(
                 f"submission {ref} is still without a score after {waited:.0f} s",
                 hint=f"make submit again, which only looks, or {client.web}/competitions/{slug}/submissions",
             )

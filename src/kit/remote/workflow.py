@@ -17,6 +17,7 @@ from kit.remote.following import watch
 from kit.remote.following.screen import Screen
 from kit.remote.following.watch import Finished, RunFailed
 from kit.remote.looking import doctor
+from kit.remote.looking.at_home import Check
 from kit.remote.pulling import pull
 from kit.remote.pushing import push
 from kit.remote.pushing.objections import PushRefused
@@ -25,25 +26,24 @@ from kit.remote.wire.client import Client
 from kit.remote.wire.transport import KaggleError, Unsettled
 
 
-def look(client: Client, config: Config) -> tuple[build.Built, list[str]]:
-    """Build, print every check of a push, and return the build and the names of the checks that failed."""
+def look(client: Client, config: Config) -> tuple[build.Built, list[Check]]:
+    """Build, print every check of a push as it comes, and return the build and the checks."""
     try:
         owner = client.user()
     except KaggleError:
         owner = metadata.PLACEHOLDER_OWNER  # the table says why
     built = build.build(config, owner=owner)
-    failed = []
+    checks = []
     for check in doctor.examine(client, config, built, root=runs.RUNS):
         print(check, flush=True)
-        if check.verdict == "fail":
-            failed.append(check.name)
-    return built, failed
+        checks.append(check)
+    return built, checks
 
 
 def look_and_push(client: Client, config: Config, note: str = "") -> Run:
     """Push unless a check fails; raises PushRefused. `note` says why the run is made."""
-    built, failed = look(client, config)
-    if failed:
+    built, checks = look(client, config)
+    if failed := [check.name for check in checks if check.verdict == "fail"]:
         raise PushRefused(f"nothing was pushed: {', '.join(failed)} failed above", hint="make doctor")
     try:
         run = push.push(client, built, config, root=runs.home(is_local=client.is_local), note=note)

@@ -75,6 +75,25 @@ def scan(root: Path, *, rehearsals: bool = False) -> tuple[list[Line], list[str]
     return lines, broken
 
 
+def facts(line: Line) -> dict[str, object]:
+    """Return what a program may want of a run, in plain values."""
+    told, push = line.told, line.told.push or Push()
+    return {
+        "run": line.name,
+        "competition": told.competition.slug,
+        "state": line.state,
+        "preset": told.run.config.get("preset", ""),
+        "metric": told.metric,
+        "held_out": line.figures,
+        "rows": told.held_out.rows if told.held_out else 0,
+        "public_score": told.submission.public_score,
+        "gpu_minutes": line.gpu_minutes,
+        "note": push.note,
+        "commit": push.commit,
+        "time": datetime.fromtimestamp(line.time).isoformat(timespec="seconds"),
+    }
+
+
 def show(lines: Sequence[Line]) -> None:
     """Print a table for each competition, that of the newest run last."""
     lines = sorted(lines, key=lambda one: one.time)

@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from kit import progress
-from kit.errors import KitError
+from kit.errors import KitError, NotYet
 from kit.remote.following import tracebacks
 from kit.remote.pulling.published import LATE_SECONDS
 from kit.remote.runs import Run
@@ -58,7 +58,7 @@ class RunFailed(KitError):
         self.last_lines = tracebacks.own(lines)[-20:]
 
 
-class StillRunning(KitError):
+class StillRunning(NotYet):
     """Watching ended before the session did."""
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kit import progress
-from kit.errors import KitError
+from kit.errors import NotYet
 from kit.files import read_json, replace_folder, sha256_of, write_json, write_whole
 from kit.outputs import LOG_NAME, Output
 from kit.remote import runs
@@ -79,7 +79,7 @@ class Pulled(BaseModel):
 def pull(client: Client, run: Run, *, again: bool = False, tell: Tell = print) -> Pulled:
     """Fill the run's folder with its outputs, kernel.log and pull.json; a second pull finds them there.
 
-    Raises PullRefused where files are of another version, or are missing after all others came home; KitError
+    Raises PullRefused where files are of another version, or are missing after all others came home; NotYet
     before the end. A kill leaves what was finished in a hidden folder, from which the next pull goes on.
     """
     with runs.alone(run.folder):
@@ -152,14 +152,14 @@ def _stage(run: Run) -> Path:
 
 
 def _end(client: Client, run: Run) -> Status:
-    """Return how the run ended, by Kaggle's status or else by its outputs; raises KitError before its end."""
+    """Return how the run ended, by Kaggle's status or else by its outputs; raises NotYet before its end."""
     status = session.status(client, run)
     if status.has_ended:
         return status
     with suppress(Refused, Unsettled, LinkStale):
         if found := session.by_outputs(client, run):
             return found
-    raise KitError(f"{run.name} is still {status}", hint=f"make watch RUN={run.name}")
+    raise NotYet(f"{run.name} is still {status}", hint=f"make watch RUN={run.name}")
 
 
 def _keep(name: str, path: str, expected: Output, files: Path, homes: list[Path]) -> bool:
