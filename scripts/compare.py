@@ -1,7 +1,5 @@
 """Put two runs side by side: figures, settings, and what differs on the rows that both held out."""
 
-from dataclasses import asdict
-
 from kit.command import options, run, tell
 
 
@@ -20,7 +18,7 @@ def main() -> int:
         )
     first, second = (results.read(runs.folder_of(name)) for name in arguments.runs)
     compared = compare.compare(first, second)
-    differences = {name: asdict(one) for name, one in compared.differences.items()}
+    differences = {name: one._asdict() for name, one in compared.differences.items()}
     tell(runs=arguments.runs, rows=compared.rows, differences=differences)
     tell(
         held_out_changed=len(compared.changed),
