@@ -12,9 +12,9 @@ def main() -> None:
     kaggle = client.connect()
     found = workflow.find(kaggle, arguments.run)
     tell(run=found.name, url=found.url)
-    finished = workflow.watch_to_end(kaggle, found, arguments.timeout)
-    tell(ended=str(finished.status))
-    print(f"{found.name} ended as {finished.status}; next: make pull RUN={found.name}")
+    status = workflow.watch_to_end(kaggle, found, arguments.timeout)
+    tell(ended=str(status))
+    print(f"{found.name} ended as {status}; next: make pull RUN={found.name}")
 
 
 if __name__ == "__main__":

@@ -92,9 +92,8 @@ def intend(root: Path, run: Run, *, sha256: str) -> Run:
     run = dataclasses.replace(run, endpoint="local" if run.is_rehearsal else "kaggle", pushed_at=now)
     facts = {field.name: getattr(run, field.name) for field in fields(Run) if field.name != "folder"}
     folder = root / run.slug / INTENT
-    write_json(
-        folder / "push.json", {"schema": SCHEMA, **facts, "sha256": sha256, "commit": head, "dirty": dirty}
-    )
+    facts |= {"schema": SCHEMA, "sha256": sha256, "commit": head, "dirty": dirty}
+    write_json(folder / "push.json", facts)
     return load(folder)
 
 
@@ -138,9 +137,8 @@ def load(folder: Path) -> Run:
     except (FileNotFoundError, NotADirectoryError):
         raise InputInvalid(f"{path} is missing", hint="make push") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputInvalid(
-            f"{path} cannot be read: {error!r}", hint=f"rm -r {folder}, then make push"
-        ) from None
+        hint = f"rm -r {folder}, then make push"
+        raise InputInvalid(f"{path} cannot be read: {error!r}", hint=hint) from None
 
 
 def find(name: str = "latest", root: Path = RUNS) -> Run:

@@ -15,7 +15,7 @@ from kit.errors import InputInvalid, KitError
 from kit.remote import runs
 from kit.remote.following import watch
 from kit.remote.following.screen import Screen
-from kit.remote.following.watch import Finished, RunFailed
+from kit.remote.following.watch import RunFailed
 from kit.remote.looking import doctor
 from kit.remote.looking.at_home import Check
 from kit.remote.pulling import pull
@@ -23,6 +23,7 @@ from kit.remote.pushing import push
 from kit.remote.pushing.objections import PushRefused
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
+from kit.remote.wire.session import Status
 from kit.remote.wire.transport import KaggleError, Unsettled
 
 
@@ -89,15 +90,15 @@ def next_step(run: Run) -> str:
     return f"next: make submit RUN={run.name}"
 
 
-def watch_to_end(client: Client, run: Run, deadline_seconds: float) -> Finished:
+def watch_to_end(client: Client, run: Run, deadline_seconds: float) -> Status:
     """Show the run to its end; what a failed one died of is printed, and it is pulled, before RunFailed."""
     leaves = "ends the rehearsal" if run.is_rehearsal else "leaves it running"
     print(f"watching {run.name}: {run.url} (Ctrl-C {leaves})", flush=True)
     try:
         with Screen() as screen:
-            finished = watch.watch(client, run, deadline_seconds, screen.on_line, screen.on_update)
+            status = watch.watch(client, run, deadline_seconds, screen.on_line, screen.on_update)
         _keep_image(client, run)
-        return finished
+        return status
     except KeyboardInterrupt:
         rehearsed = f"{run.name} is left before its end, which comes with that of its Kaggle on this machine"
         goes_on = f"{run.name} goes on; make watch RUN={run.name} shows it again"

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from dataclasses import dataclass
 
 from kit import progress
 from kit.errors import KitError, NotYet
@@ -41,14 +40,6 @@ OnLine = Callable[[str, str], None]
 """Takes the stream's name and one line of the log, without its line end."""
 
 
-@dataclass(frozen=True)
-class Finished:
-    """A session that ran to its end and succeeded."""
-
-    status: Status
-    lines: int
-
-
 class RunFailed(KitError):
     """A session ended in another way than success; `tracebacks` holds the last one of every rank."""
 
@@ -64,8 +55,8 @@ class StillRunning(NotYet):
 
 def watch(
     client: Client, run: Run, deadline_seconds: float, on_line: OnLine, on_update: OnLine = lambda *_: None
-) -> Finished:
-    """Call `on_line` for every line of the log, once and in order, until the session ends.
+) -> Status:
+    """Call `on_line` for every line of the log, once and in order, until the session ends; return how.
 
     `on_update` gets what a line without an end says meanwhile. Raises RunFailed when the session ends without
     success and StillRunning at the deadline, when it is stuck, or when Kaggle falls silent; then it goes on.
@@ -93,7 +84,7 @@ def watch(
         if status.has_ended:
             seen.finish(client, run, is_over=status.has_succeeded)
             if status.has_succeeded:
-                return Finished(status, len(seen.lines))
+                return status
             raise RunFailed(run, status, seen.lines)
         if not status.is_known or not (seen.said_end or status.name in _SOON_OVER):
             stalled = None

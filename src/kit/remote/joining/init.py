@@ -124,9 +124,8 @@ def _form(folder: Path, settings: Mapping[str, Any]) -> Form:
     for setting, options in (("encoding", encodings), ("delimiter", delimiters)):
         if len(options) > 1 and setting not in settings:
             shown = ", ".join(f"{name} {option!r}" for option, name in options.items())
-            raise InputInvalid(
-                f"{folder}: the files differ in their {setting}: {shown}", hint="write one of them anew"
-            )
+            text = f"{folder}: the files differ in their {setting}: {shown}"
+            raise InputInvalid(text, hint="write one of them anew")
     return Form(
         settings.get("encoding") or next(iter(encodings), "utf-8"),
         settings.get("delimiter") or next(iter(delimiters), ","),
@@ -224,9 +223,7 @@ def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "", kind
     import tomlkit
 
     try:
-        document: Any = (
-            tomlkit.parse(path.read_text(encoding="utf-8")) if path.is_file() else tomlkit.document()
-        )
+        document: Any = tomlkit.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
     except (ValueError, OSError) as error:
         raise InputInvalid(f"{path}: {error}", hint="mend that line, or git checkout kit.toml") from None
     competition = document.setdefault("competition", tomlkit.table())
@@ -278,9 +275,8 @@ def show(suggestion: Suggestion, *, is_terminal: bool) -> None:
     from rich.markup import escape
     from rich.table import Table as Drawn
 
-    roles = {
-        column: (role, choice.why) for role, choice in suggestion.choices.items() for column in choice.columns
-    }
+    chosen = suggestion.choices.items()
+    roles = {column: (role, choice.why) for role, choice in chosen for column in choice.columns}
     head = ("column", "type", "distinct", "blank", "example", "in test", "taken as", "why")
 
     def plain(text: str) -> str:  # a control character would reach the terminal

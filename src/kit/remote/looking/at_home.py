@@ -112,9 +112,7 @@ def training(config: Config, folder: Path) -> Iterator[Check]:
         return  # the check of the data says why
     train, test = brought.train, brought.test
     near = alike.alike(test["text"].tolist(), train["text"].tolist())
-    text = (
-        f"{len(near):,} of {len(test):,} test rows are like a training row, but for a fifth of their letters"
-    )
+    text = f"{len(near):,} of {len(test):,} test rows are like a training row, but for a fifth of its letters"
     for at in list(near)[:1]:
         text += f": {test['id'][at]!r} like {train['id'][near[at]]!r}"
     if len(near) < FEW_ALIKE * len(test):

@@ -218,12 +218,9 @@ def _already_here(run: Run) -> Pulled | None:
         pulled = Pulled.model_validate({**read_json(run.folder / "pull.json"), "folder": run.folder})
     except ValidationError:
         return None
-    whole = (_has_size(run.folder / name, output.bytes) for name, output in pulled.files.items())
-    return pulled if not pulled.missing and all(whole) else None
-
-
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
+    sizes = {run.folder / name: output.bytes for name, output in pulled.files.items()}
+    is_whole = all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())
+    return pulled if is_whole and not pulled.missing else None
 
 
 def _keep_ours(folder: Path, staged: Path) -> None:

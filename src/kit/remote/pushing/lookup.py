@@ -60,9 +60,8 @@ def gpu_hours(client: Client) -> GpuHours | None:
         return None
     spent = [part.total_seconds() / 3600 for part in (quota.time_used, quota.time_reserved) if part]
     whole = quota.total_time_allowed.total_seconds() / 3600
-    return GpuHours(
-        whole - sum(spent), whole, f", renewed on {renewal:%a %d %b %H:%M} UTC" if renewal else ""
-    )
+    renewed = f", renewed on {renewal:%a %d %b %H:%M} UTC" if renewal else ""
+    return GpuHours(whole - sum(spent), whole, renewed)
 
 
 def newest(client: Client, ref: str) -> Newest | None:

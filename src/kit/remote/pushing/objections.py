@@ -85,9 +85,8 @@ def objections(
         hint = "credentials, from which make push takes it"
         refusals["slug"] = PushRefused(f"kernel id {facts.id!r} names no owner", hint=hint)
     if (size := len(text.encode())) > LIMIT_BYTES:
-        refusals["size"] = PushRefused(
-            f"the script has {size:,} bytes, Kaggle takes {LIMIT_BYTES:,}", hint="make bundle"
-        )
+        text = f"the script has {size:,} bytes, Kaggle takes {LIMIT_BYTES:,}"
+        refusals["size"] = PushRefused(text, hint="make bundle")
     if not facts.enable_gpu and not is_local and not is_preparation:
         text = "this preset runs on the CPU and is for rehearsals"
         refusals["accelerator"] = PushRefused(text, hint="make push PRESET=smoke")

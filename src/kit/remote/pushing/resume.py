@@ -89,6 +89,5 @@ def _continued(run: Run, how: str, overrides: Sequence[str], dataset: str) -> Co
         f"run.{how}": run.bundle_hash,
         f"kernel.{section}": list(dict.fromkeys([*getattr(config.kernel, section), own])),
     }
-    return override(
-        config, [*(f"{name}={json.dumps(value)}" for name, value in settings.items()), *overrides]
-    )
+    decided = [f"{name}={json.dumps(value)}" for name, value in settings.items()]
+    return override(config, [*decided, *overrides])

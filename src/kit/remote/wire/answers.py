@@ -63,13 +63,12 @@ def refusal(payload: object) -> tuple[int, str, str] | None:
         return None
     envelope = payload.get("error")
     error = envelope if isinstance(envelope, dict) else payload
-    code, kind, message = error.get("code"), error.get("status"), error.get("message")
-    if not message and isinstance(envelope, str):
-        message = envelope
-    code = code if type(code) is int else 0
-    if error is payload and not message and code < 400:
-        return None
-    return code, kind if isinstance(kind, str) else "", plain(message) if isinstance(message, str) else ""
+    kind, message = (
+        value if isinstance(value, str) else "" for value in (error.get("status"), error.get("message"))
+    )
+    message = message or (envelope if isinstance(envelope, str) else "")
+    code = error["code"] if type(error.get("code")) is int else 0
+    return (code, kind, plain(message)) if error is envelope or message or code >= 400 else None
 
 
 def plain(text: str) -> str:

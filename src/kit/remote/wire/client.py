@@ -221,9 +221,8 @@ class Client:
         names = {field.field_name: field.json_name for field in kind._fields}
         request = kind.from_dict({names[name]: value for name, value in fields.items()})
         with self.explained(method):
-            return self._session.post(
-                f"{self._api}/v1/{service}/{method}", json=request.to_dict(), auth=sign, stream=True
-            )
+            url = f"{self._api}/v1/{service}/{method}"
+            return self._session.post(url, json=request.to_dict(), auth=sign, stream=True)
 
     def _object(self, method: str, response: requests.Response, needs: str = "") -> Any:
         """Return the typed object in a response; raises Unsettled for what is none."""

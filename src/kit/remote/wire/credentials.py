@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -124,13 +126,10 @@ def _object(path: Path) -> dict[str, Any]:
     text = _read(path)
     if not (text or "").strip():
         return {}
-    try:
-        stored = json.loads(text or "")
-    except (ValueError, RecursionError):
-        stored = None  # the error's own text may quote the key
-    if not isinstance(stored, dict):
-        raise _invalid(_shown(path), "holds no JSON object")
-    return stored
+    with suppress(ValueError, RecursionError):  # the error's own text may quote the key
+        if isinstance(stored := json.loads(text or ""), dict):
+            return stored
+    raise _invalid(_shown(path), "holds no JSON object")
 
 
 def _read(path: Path) -> str | None:
@@ -154,12 +153,10 @@ def clean(value: object, origin: str) -> str:
     if not isinstance(value, str):
         raise _invalid(origin, f"is no text but {type(value).__name__}")
     text = value.translate(_INVISIBLE).strip(_AROUND)
-    odd = next((character for character in text if not "!" <= character <= "~"), "")
-    if not text:
-        raise _invalid(origin, "is empty")
-    if len(text) > LONGEST:
-        raise _invalid(origin, f"has {len(text):,} characters, more than any key")
-    if odd:
+    if not text or len(text) > LONGEST:
+        fault = f"has {len(text):,} characters, more than any key" if text else "is empty"
+        raise _invalid(origin, fault)
+    for odd in re.findall(r"[^!-~]", text)[:1]:
         raise _invalid(origin, "holds a blank or a line end" if odd.isspace() else f"holds U+{ord(odd):04X}")
     return text
 

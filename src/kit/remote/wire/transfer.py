@@ -171,9 +171,7 @@ class _Transfer:
         start = self.size if answer.status_code == 206 else 0
         span = re.match(r"bytes ([0-9]{1,19})-", answer.headers.get("Content-Range", ""))
         if answer.status_code == 206 and (not start or span is None or int(span[1]) != start):
-            raise self._afresh(
-                Unsettled(f"{self.path.name}: another part of the file came than was asked for")
-            )
+            raise self._afresh(Unsettled(f"{self.path.name}: another part of it came than was asked for"))
         etag = answer.headers.get("ETag", "")
         is_weak = not etag or etag.startswith("W/")
         self.validator = answer.headers.get("Last-Modified", "") if is_weak else etag
@@ -212,9 +210,8 @@ class _Transfer:
                 looks_like_page = is_page(file.read(1024))
             may_be_page = self.expected is None and self.path.suffix.lower() in (".html", ".htm")
             if looks_like_page and not may_be_page:
-                raise self._afresh(
-                    LinkStale(f"{name}: Kaggle sends a web page in its place", hint="make pull")
-                )
+                text = f"{name}: Kaggle sends a web page in its place"
+                raise self._afresh(LinkStale(text, hint="make pull"))
             if self.expected is not None:
                 text = f"{name} came with {holds.bytes:,} bytes, not with what the kernel wrote"
                 raise self._afresh(Unsettled(text))

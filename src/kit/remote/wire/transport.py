@@ -29,18 +29,9 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _API_METHOD = re.compile(r"/v1/\w+\.\w+Service/(\w+)$")
 
 _LASTING = {
-    "407 Proxy": (
-        "the proxy asks for a password (407)",
-        "HTTPS_PROXY with user and password before the host",
-    ),
-    "certificate verify failed": (
-        "its certificate is not trusted",
-        "REQUESTS_CA_BUNDLE=file of your network's certificate",
-    ),
-    "TLS CA certificate bundle": (
-        "there is no file of certificates",
-        "unset REQUESTS_CA_BUNDLE CURL_CA_BUNDLE",
-    ),
+    "407 Proxy": ("the proxy asks for a password (407)", "HTTPS_PROXY with user and password in it"),
+    "certificate verify failed": ("its certificate is not trusted", "REQUESTS_CA_BUNDLE=your network's file"),
+    "TLS CA certificate bundle": ("no file of certificates", "unset REQUESTS_CA_BUNDLE CURL_CA_BUNDLE"),
     "SOCKS": ("support of SOCKS proxies is missing", "uv pip install pysocks, or another HTTPS_PROXY"),
     "proxy URL": ("the proxy's address is malformed", "HTTPS_PROXY=http://host:port"),
     "redirects": ("it sends from link to link without an end", "make doctor"),
