@@ -26,7 +26,7 @@ def to_valid(kaggle: Client, resolved: Config, timeout: float, note: str = "") -
     from kit.fetch import inputs
     from kit.remote import workflow
     from kit.remote.pulling import pull
-    from kit.review import sweep
+    from kit.review import tables
     from kit.review.checks.validate import lines, validate
 
     pushed = workflow.look_and_push(kaggle, resolved, note)
@@ -36,7 +36,7 @@ def to_valid(kaggle: Client, resolved: Config, timeout: float, note: str = "") -
     verdict = validate(pulled.folder, inputs.places, resolved.competition)
     print("\n".join(lines(verdict)), flush=True)
     if pulled.status.has_succeeded:
-        sweep.show(pulled.folder)
+        tables.show_sweep(pulled.folder)
     if verdict.valid:
         print(workflow.next_step(pushed))
     return 0 if verdict.valid else 1

@@ -122,10 +122,10 @@ def _run(
 
 def _judge(resolved: Config, data: Path, folder: Path) -> int:
     """Validate the submission and, where the solution is known, score it."""
-    from kit.review import baselines, sweep
+    from kit.review import baselines, tables
     from kit.review.checks.validate import lines, validate
 
-    sweep.show(folder)
+    tables.show_sweep(folder)
     verdict = validate(folder, lambda _: [data], resolved.competition)
     print("\n".join(lines(verdict)), flush=True)
     if verdict.valid and (data / "solution.csv").is_file():

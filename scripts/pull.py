@@ -12,7 +12,7 @@ def main() -> int:
     from kit.remote import workflow
     from kit.remote.pulling import pull
     from kit.remote.wire import client
-    from kit.review import sweep
+    from kit.review import tables
 
     kaggle = client.connect()
     found = workflow.find(kaggle, arguments.run)
@@ -26,7 +26,7 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    sweep.show(pulled.folder)
+    tables.show_sweep(pulled.folder)
     print(f"next: make validate RUN={found.name}")
     return 0
 

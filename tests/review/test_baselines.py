@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas
 import pytest
-from made_run import Answer, write
 
 from kit.config import resolve
 from kit.errors import InputInvalid
@@ -97,15 +96,6 @@ def test_one_label_alone_teaches_nothing() -> None:
     )
     found = baselines.held_out_baselines(train, held_out(train.iloc[[2]], [""]))
     assert found[baselines.NGRAMS].confusion == ((0, 0), (1, 0))
-
-
-def test_the_tables_of_a_run_fit(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What `results` reads is what the baselines take."""
-    train, _ = rows.read(SAMPLE / "train.csv", resolve("t4x2").competition, labelled=True)
-    answers = [Answer(row.id, 0.5, row.label) for row in train.head(30).itertuples()]
-    oof = results.read(write(tmp_path_factory.mktemp("runs") / "a", held_out=answers)).oof
-    assert oof is not None
-    assert baselines.held_out_baselines(train, oof)[baselines.NGRAMS].figures["rows"] == 30
 
 
 def test_a_baseline_is_a_run_of_its_own(tmp_path: Path) -> None:

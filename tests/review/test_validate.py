@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import fisher_exact
 
 from kit.review.checks.facts import Facts
+from kit.review.checks.labels import fisher
 from kit.review.checks.problems import MESSAGE, WARNINGS, Verdict
 from kit.review.checks.validate import check, judge
 
@@ -317,3 +319,17 @@ def test_any_bytes_are_judged(facts: Facts, data: bytes) -> None:
     report, _ = check(data, facts)
     assert not report.valid
     report.as_json()
+
+
+@given(st.integers(0, 60), st.integers(1, 60), st.integers(0, 90), st.integers(1, 90))
+def test_fishers_test_agrees_with_scipy(hits: int, rows: int, other_hits: int, other_rows: int) -> None:
+    """The p-value is scipy's for every small table."""
+    hits, other_hits = min(hits, rows), min(other_hits, other_rows)
+    table = [[hits, rows - hits], [other_hits, other_rows - other_hits]]
+    assert fisher(hits, rows, other_hits, other_rows) == pytest.approx(fisher_exact(table).pvalue, abs=1e-9)
+
+
+def test_the_shares_of_a_million_rows_are_judged() -> None:
+    """Large samples far apart give zero, and equal ones give one."""
+    assert fisher(600_000, 1_000_000, 500_000, 1_000_000) == 0.0
+    assert fisher(500_000, 1_000_000, 500_000, 1_000_000) == pytest.approx(1.0, abs=1e-3)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.review import results
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 WIDTH_OF_A_FILE = 140
+SWEEP = "sweep.csv"
 JOINERS = "\u200c\u200d"
 """Invisible signs that Indian scripts and Urdu are written with."""
 
@@ -76,3 +78,27 @@ def warn_of_few(out: Console, rows: int) -> None:
     if rows < results.FEW_ROWS:
         part = f"a difference of one row is {1 / rows:.1%}, so chance decides most of it"
         out.print(f"[bold]only {rows} rows[/]: {part}")
+
+
+def show_sweep(folder: Path) -> None:
+    """Print the points of the sweep in a run's folder; nothing where it was none."""
+    path = folder / SWEEP
+    if not path.is_file():
+        return
+    import pandas
+
+    try:
+        points = pandas.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        print(f"warning: {path} cannot be read: {' '.join(str(error).split())[:200]}")
+        return
+    named = [name for name in metrics.METRICS if name in points]
+    points[named] = points[named].apply(pandas.to_numeric, errors="coerce")
+    named = [name for name in named if points[name].notna().any()]
+    titles = (metrics.METRICS[name].title for name in named)
+    shown = table("the points of this sweep, the best first", "settings", "state", *titles, words=2)
+    for point in points.to_dict("records"):
+        words = (sentence(point.get(name, "–"), most=200) for name in ("settings", "state"))
+        figures = (point[name] if point[name] == point[name] else None for name in named)
+        shown.add_row(*words, *map(figure, figures))
+    console().print(shown)

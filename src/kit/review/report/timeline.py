@@ -51,11 +51,6 @@ class History:
         stopped = f"stopped by {self.member.stopped}" if self.member.stopped else ""
         return [note for note in (self.member.settings, stopped, *self.member.notes) if note]
 
-    @property
-    def lost_step(self) -> float | None:
-        """The first step whose loss was not a number."""
-        return next((point.step for point in self.points if point.loss is None), None)
-
 
 class Answers(NamedTuple):
     """How the labels of some rows came about. In generate mode a scored row's text held no clear label."""
