@@ -83,12 +83,17 @@ def test_torchrun(target: str, tmp_path: Path) -> None:
     status, out, errors = run(sys.executable, made, "go", cwd=tmp_path / "away", environment=environment)
     assert status == 0, errors
     assert sorted(out.splitlines()) == ["rank 0 sum 2.0 ['go']", "rank 1 sum 2.0 ['go']"]
+    assert list((tmp_path / "away").iterdir()) == []
 
+
+def test_a_rank_that_fails(tmp_path: Path) -> None:
+    """Its traceback names the file of the tree, and the script fails with it."""
+    made = script(tmp_path, LAUNCH.replace("TARGET", '["-m", "pkg.rank"]'))
+    environment = {"TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
     status, _, errors = run(sys.executable, made, "fail", cwd=tmp_path / "away", environment=environment)
     assert status == 1
     assert '/src/pkg/boom.py", line ' in errors
     assert 'raise KeyError("second") from error' in errors
-    assert list((tmp_path / "away").iterdir()) == []
 
 
 def test_data_loader_workers(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kit.pipeline import model
 from kit.pipeline.model import Loaded
@@ -49,7 +49,7 @@ def label_logits(
     return logits.float().cpu()
 
 
-def write(loaded: Loaded, prompts: Sequence[list[int]], **options: Any) -> list[str]:
+def write(loaded: Loaded, prompts: Sequence[list[int]], **options: object) -> list[str]:
     """Return what the model writes after each prompt, without the prompt, up to an end token."""
     ids, mask = _left_padded(loaded, prompts)
     written = loaded.model.generate(

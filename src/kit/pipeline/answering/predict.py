@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from kit.config import Config
 from kit.errors import KitError
@@ -57,7 +57,7 @@ def generate(loaded: Loaded, rows: Sequence[Row], config: Config, *, seed: int) 
 
     _refuse_doubles(rows)
     settings = config.predict
-    options: dict[str, Any] = {"max_new_tokens": settings.max_new_tokens, "do_sample": False}
+    options: dict[str, object] = {"max_new_tokens": settings.max_new_tokens, "do_sample": False}
     if settings.temperature > 0:
         options |= {"do_sample": True, "temperature": settings.temperature}
     torch.manual_seed(seed)

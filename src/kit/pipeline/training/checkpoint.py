@@ -145,7 +145,7 @@ def keeping(trainer_class: type[Any], keeper: Keeper) -> type[Any]:
     class Keeping(trainer_class):  # type: ignore[misc]
         """A trainer whose checkpoints are whole or not there."""
 
-        def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        def _save_checkpoint(self, model: object, trial: object) -> None:
             keeper.write(self, lambda: super(Keeping, self)._save_checkpoint(model, trial))
 
     return Keeping

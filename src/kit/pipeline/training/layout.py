@@ -58,7 +58,8 @@ def first(config: Config, bounds: Bounds) -> Layout:
     bins = settings.pack_tokens
     if not bins:
         shortest = shortest_bin(bounds.longest)
-        room = BIN if checkpointing else _tokens_that_fit(config, bounds.free_bytes) // settings.batch_size
+        bytes_a_token = BYTES_A_TOKEN * max(1, config.model.layers * config.model.width)
+        room = BIN if checkpointing else bounds.free_bytes // bytes_a_token // settings.batch_size
         bins = max(shortest, min(BIN, room, bounds.step) // TILE * TILE)
     return _layout(config, bounds, bins, settings.batch_size, checkpointing)
 
@@ -76,10 +77,6 @@ def smaller(layout: Layout, config: Config, bounds: Bounds) -> Layout | None:
     if rows > 1:
         return _layout(config, bounds, bins, rows // 2, checkpointing)
     return None
-
-
-def _tokens_that_fit(config: Config, free_bytes: int) -> int:
-    return free_bytes // (BYTES_A_TOKEN * max(1, config.model.layers * config.model.width))
 
 
 def _layout(config: Config, bounds: Bounds, bins: int, rows: int, checkpointing: bool) -> Layout:

@@ -124,12 +124,12 @@ def overseer(
     class Overseer(TrainerCallback):  # type: ignore[misc]
         """Looks at the clock, the signal and the figures behind each optimizer step."""
 
-        def on_train_begin(self, _args: Any, state: Any, *_: Any, **__: Any) -> None:
+        def on_train_begin(self, _args: object, state: Any, *_: object, **__: object) -> None:
             self.ends = [time.monotonic()]
             self.saved = self.ends[0]
             self.first_step, self.first_epoch = state.global_step, state.epoch or 0.0
 
-        def on_step_end(self, args: Any, state: Any, control: Any, optimizer: Any, **_: Any) -> None:
+        def on_step_end(self, args: Any, state: Any, control: Any, optimizer: object, **_: object) -> None:
             now = time.monotonic()
             self.ends.append(now)
             # The fp16 scaler drops a step whose gradients overflowed, and lowers its scale.
@@ -152,10 +152,10 @@ def overseer(
                 is_due = 0 < checkpoint_seconds <= now - self.saved
                 control.should_save = bool(seen.stopped) or is_last or is_due
 
-        def on_save(self, *_: Any, **__: Any) -> None:
+        def on_save(self, *_: object, **__: object) -> None:
             self.saved = time.monotonic()
 
-        def on_log(self, _args: Any, state: Any, _control: Any, logs: dict[str, float], **_: Any) -> None:
+        def on_log(self, _args: object, state: Any, *_: object, logs: dict[str, float], **__: object) -> None:
             if "loss" not in logs:
                 return
             loss, gradient = float(logs["loss"]), logs.get("grad_norm")
