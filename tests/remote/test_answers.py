@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 import re
 import socket
@@ -30,8 +31,8 @@ from kit.remote.wire.transport import Refused, Unauthorized, Unsettled
 
 SOURCES = "".join(path.read_text() for path in Path(kit.remote.__path__[0]).rglob("*.py"))
 METHODS = sorted(set(re.findall(r'(?:call|pages|_object)\(\s*"(\w+)"', SOURCES)))
-MUTATIONS = 200
-"""Of the answer to each method."""
+MUTATIONS = int(os.environ.get("KIT_MUTATIONS", "200"))
+"""Of the answer to each method; 600 make ten thousand."""
 
 HOSTILE: list[Any] = [
     *(

@@ -91,7 +91,9 @@ def _single(kind: Any, serializer: Any, value: Any) -> Any:
     if hasattr(kind, "_fields"):
         return typed(kind, value)
     if kind in (str, int, bool, float, dict):
-        if type(value) is not kind and not (kind is float and type(value) is int):
+        if kind is float and type(value) is int:
+            return float(value)
+        if type(value) is not kind:
             raise TypeError(f"{type(value).__name__} where {kind.__name__} is due")
         return value.encode("utf-8", "replace").decode() if kind is str else value
     if isinstance(value, str) and issubclass(kind, Enum):
