@@ -46,6 +46,12 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _free(text: str) -> str:
+    if text not in ("", "free"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not free")
+    return text
+
+
 _OPTIONS: dict[str, dict[str, Any]] = {
     "preset": {"metavar": "NAME", "help": "preset to take settings from (default: %(default)s)"},
     "set": {"action": "append", "metavar": "NAME=VALUE", "help": "override a setting"},
@@ -59,7 +65,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "code",
         "help": "rehearse a code competition: adapters, infer, a rerun on hidden rows",
     },
-    "when": {"metavar": "free", "help": "wait for a free session and GPU hours"},
+    "when": {"type": _free, "metavar": "free", "help": "wait for a free session and GPU hours"},
     "message": {"metavar": "WORDS", "help": "words to find the submission by"},
     "note": {"metavar": "WORDS", "help": "why this run is made"},
     "resume": {"metavar": "RUN", "help": "go on with an earlier run, with its settings"},
