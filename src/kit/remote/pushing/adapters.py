@@ -90,7 +90,7 @@ def _proved(run: Run) -> dict[str, Output]:
     folder = "members/" if has_failed(run) else "adapter/"
     files = {name: output for name, output in listed.items() if name.startswith(folder)}
     if not files:
-        raise InputInvalid(f"{run.name} left no {folder}", hint=f"make report RUN={run.name}")
+        raise InputInvalid(f"{run.name} left no {folder} here", hint=f"make pull RUN={run.name}")
     files["run.json"] = listed["run.json"]
     for name, output in files.items():
         path = run.folder / name
