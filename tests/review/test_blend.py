@@ -241,14 +241,13 @@ def test_a_blend_with_a_rehearsed_run_is_a_rehearsals(tmp_path: Path) -> None:
         assert runs_of_kaggle.load(made.write(blend_of(ordered), tmp_path)).is_rehearsal
 
 
-def test_equal_weights_stay_out_of_the_name(tmp_path: Path) -> None:
-    """Runs of several slugs are named in full."""
-    assert blend_of(pair(tmp_path, answers([0.5]), answers([0.5]))).name == "blend-a+b"
-
-
 def test_an_earlier_blend_is_replaced_whole(tmp_path: Path) -> None:
-    """Nothing of it is left, and nothing stands beside the new one."""
+    """Nothing of it is left or beside the new one, whose name is without equal weights; a disk may refuse."""
     blended = blend_of(pair(tmp_path / "runs", answers([0.5]), answers([0.5])))
+    assert blended.name == "blend-a+b"
+    (tmp_path / "full").touch()
+    with pytest.raises((KitError, OSError), match=r"cannot be written|not a directory|exists"):
+        made.write(blended, tmp_path / "full")
     (tmp_path / "out" / blended.name).mkdir(parents=True)
     (tmp_path / "out" / blended.name / "report.html").write_text("of yesterday")
     folder = made.write(blended, tmp_path / "out")
@@ -279,15 +278,6 @@ def test_a_folder_is_never_missing_while_it_is_replaced(
     files.replace_folder(staged, folder)
     assert [path.name for path in folder.iterdir()] == [".part"]
     assert list(tmp_path.iterdir()) == [folder]
-
-
-def test_a_disk_that_refuses_leaves_nothing(tmp_path: Path) -> None:
-    """One line, and no folder of half a blend."""
-    blended = blend_of(pair(tmp_path / "runs", answers([0.5]), answers([0.5])))
-    (tmp_path / "out").write_text("a file where the folder should be")
-    with pytest.raises((KitError, OSError), match=r"cannot be written|not a directory|exists"):
-        made.write(blended, tmp_path / "out")
-    assert (tmp_path / "out").is_file()
 
 
 @pytest.mark.slow
