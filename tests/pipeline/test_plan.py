@@ -80,24 +80,3 @@ def test_a_member_that_would_never_see_a_label_is_refused() -> None:
 def test_members_are_dealt_out_in_turn(names: str, slots: int, dealt: list[list[str]]) -> None:
     """No slot is left empty: a single member uses one."""
     assert plan.deal(list(names), slots) == dealt
-
-
-@pytest.mark.parametrize(
-    ("change", "reason"),
-    [
-        ("train.learning_rate=1e-3", "train.learning_rate was"),
-        ("seed=7", "seed was"),
-        ("run.members=3", "run.members was"),
-        ("run.time_limit_minutes=5", ""),
-        ("train.checkpoint_minutes=5", ""),
-        ("kernel.internet=false", ""),
-        ("competition.kind=code", ""),
-        ("model.layers=1", ""),
-    ],
-)
-def test_what_makes_a_run_another_one(change: str, reason: str) -> None:
-    """Its answers' settings do; where and how long it ran do not."""
-    earlier = settings.resolve("tiny").model_dump(mode="json")
-    found = plan.differs(earlier, settings.resolve("tiny", [change]))
-    assert found.startswith(reason)
-    assert bool(found) == bool(reason)
