@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from kaggle_fixtures import SLUG, USER, StartKaggle
-from makers import Files, MakeBuilt, MakeClient, MakeRun
+from makers import Files, LeaveOnly, MakeBuilt, MakeClient, MakeRun
 from quick_clock import QuickClock
 from tiny_kernels import GOOD_SCRIPT
 
@@ -127,3 +127,24 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(runs, "RUNS", tmp_path / "no-such-runs")
+
+
+@pytest.fixture
+def only(monkeypatch: pytest.MonkeyPatch) -> LeaveOnly:
+    """Leave these variables and files below ~/.kaggle, a folder for None, and no other credentials."""
+
+    def leave(variables: dict[str, str], files: dict[str, bytes | str | None]) -> Path:
+        for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        folder = Path.home() / ".kaggle"
+        folder.mkdir()
+        for name, data in files.items():
+            if data is None:
+                (folder / name).mkdir()
+            else:
+                (folder / name).write_bytes(data.encode() if isinstance(data, str) else data)
+        return folder
+
+    return leave

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from kit.bundle.build import Built
 from kit.remote.looking.at_home import Check
@@ -13,4 +14,5 @@ MakeRun = Callable[..., Run]
 MakeClient = Callable[..., Client]
 MakeBuilt = Callable[..., Built]
 Examine = Callable[..., dict[str, Check]]
+LeaveOnly = Callable[..., Path]
 Files = Callable[[], list[str]]

@@ -7,12 +7,11 @@ import traceback
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 from kaggle_fixtures import SLUG, TOKEN, StartKaggle
-from makers import MakeClient
+from makers import LeaveOnly, MakeClient
 from quick_clock import QuickClock
 
 from kit.errors import KitError
@@ -49,23 +48,21 @@ def test_the_private_names_of_the_sdk_that_are_read_exist() -> None:
     "environment", [{"KAGGLE_API_TOKEN": "sesame-1"}, {"KAGGLE_USERNAME": "me", "KAGGLE_KEY": "sesame-1"}]
 )
 def test_rejected_credentials_name_their_origin_and_not_the_secret(
-    kaggle: Server, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]
+    kaggle: Server, make_client: MakeClient, only: LeaveOnly, environment: dict[str, str]
 ) -> None:
     """A wrong token or key is one line with the page for a new one."""
-    only(monkeypatch, environment, {})
+    only(environment, {})
     client = make_client(kaggle)
     with pytest.raises(CredentialsInvalid, match="rejects the credentials of KAGGLE_") as caught:
         joined(client)
     assert "sesame" not in f"{caught.value} {client.credentials!r}"
 
 
-def test_a_token_that_expires_is_read_again(
-    kaggle: Server, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_token_that_expires_is_read_again(kaggle: Server, make_client: MakeClient, only: LeaveOnly) -> None:
     """After a 401 a new client with the credentials of that moment asks once more."""
-    only(monkeypatch, {}, {"access_token": "expired"})
+    folder = only({}, {"access_token": "expired"})
     client = make_client(kaggle)
-    (tmp_path / "home" / ".kaggle" / "access_token").write_text(TOKEN)
+    (folder / "access_token").write_text(TOKEN)
     assert joined(client)
 
 
@@ -285,15 +282,3 @@ def test_every_page_is_read_once(start_kaggle: StartKaggle, make_client: MakeCli
     kaggle.faults.arm(faults.forget("ListDataFiles", "pageToken", times=999))
     with pytest.raises(Unsettled, match="repeat a page"):
         names()
-
-
-def only(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], files: dict[str, Any]) -> None:
-    """Leave these credentials and no others."""
-    for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    folder = Path.home() / ".kaggle"
-    folder.mkdir()
-    for name, text in files.items():
-        (folder / name).write_text(text)

@@ -6,14 +6,13 @@ import json
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kaggle_fixtures import SLUG, TOKEN, USER
-from makers import MakeClient
+from makers import LeaveOnly, MakeClient
 from quick_clock import QuickClock
 
 from kit.remote.wire.client import Client, Clock
@@ -90,7 +89,7 @@ def test_credentials_are_those_of_kaggles_own_command(tmp_path: Path) -> None:
     ],
 )
 def test_what_copying_leaves_around_a_token_is_taken_off(
-    kaggle: Server, make_client: MakeClient, only: Callable[..., Path], data: str, encoding: str
+    kaggle: Server, make_client: MakeClient, only: LeaveOnly, data: str, encoding: str
 ) -> None:
     """Blanks, line ends, quotes, byte order marks, invisible characters."""
     only({}, {"access_token": data.encode(encoding)})
@@ -120,7 +119,7 @@ FAULTS: dict[str, tuple[dict[str, str], dict[str, bytes | None], str]] = {
 
 @pytest.mark.parametrize(("variables", "files", "message"), FAULTS.values(), ids=FAULTS)
 def test_a_fault_names_its_origin_and_never_the_value(
-    only: Callable[..., Path], variables: dict[str, str], files: dict[str, bytes | None], message: str
+    only: LeaveOnly, variables: dict[str, str], files: dict[str, bytes | None], message: str
 ) -> None:
     """One line, before anything is sent."""
     only(variables, files)
@@ -130,7 +129,7 @@ def test_a_fault_names_its_origin_and_never_the_value(
     assert "sesam" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_token_stored_as_a_key_goes_as_a_token(only: Callable[..., Path]) -> None:
+def test_a_token_stored_as_a_key_goes_as_a_token(only: LeaveOnly) -> None:
     """Kaggle's new tokens begin with KGAT, wherever they are kept."""
     only({}, {"kaggle.json": b'{"username": "me", "key": "KGAT_1"}'})
     assert Client(None).credentials.token == "KGAT_1"
@@ -139,7 +138,7 @@ def test_a_token_stored_as_a_key_goes_as_a_token(only: Callable[..., Path]) -> N
 @pytest.mark.parametrize("naive", [False, True])
 @pytest.mark.parametrize("hours", [-5, 0.1])
 def test_a_log_in_is_renewed_before_its_file_says_that_it_ends(
-    kaggle: Server, only: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, hours: float, naive: bool
+    kaggle: Server, only: LeaveOnly, monkeypatch: pytest.MonkeyPatch, hours: float, naive: bool
 ) -> None:
     """Once, without changing the file; a local server is never shown it."""
     folder = only({}, {"credentials.json": login("old", hours=hours, naive=naive).encode()})
@@ -155,7 +154,7 @@ def test_a_log_in_is_renewed_before_its_file_says_that_it_ends(
 
 
 @pytest.mark.parametrize("expiry", ["[1]", '"soon"', "5", "null"])
-def test_an_odd_expiry_counts_as_over(only: Callable[..., Path], expiry: str) -> None:
+def test_an_odd_expiry_counts_as_over(only: LeaveOnly, expiry: str) -> None:
     """Another token costs one request, a stale one the whole command."""
     stored = f'{{"refresh_token": "r", "access_token": "t", "access_token_expiration": {expiry}}}'
     only({}, {"credentials.json": stored.encode()})
@@ -164,7 +163,7 @@ def test_an_odd_expiry_counts_as_over(only: Callable[..., Path], expiry: str) ->
 
 @pytest.mark.parametrize("code", [401, 403])
 def test_a_rejected_log_in_is_renewed_once(
-    kaggle: Server, only: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, code: int
+    kaggle: Server, only: LeaveOnly, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     """Kaggle may answer a stale token with 403 for kernels; who asks is found out first."""
     only({}, {"credentials.json": login("stale").encode()})
@@ -195,7 +194,7 @@ def test_a_denial_to_nobody_is_said_to_be_about_credentials(kaggle: Server, clie
 
 
 def test_a_dead_token_gives_way_to_the_next_credentials_but_never_to_another_user(
-    kaggle: Server, only: Callable[..., Path], clock: QuickClock
+    kaggle: Server, only: LeaveOnly, clock: QuickClock
 ) -> None:
     """As Kaggle's command does; once the owner is known, no one else's credentials are used."""
     only({"KAGGLE_API_TOKEN": "stale", "KAGGLE_USERNAME": USER, "KAGGLE_KEY": TOKEN}, {})
@@ -228,24 +227,3 @@ def hold_renewals(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(Client, "_post", posting)
     monkeypatch.setattr(Client, "_object", answering)
     return used
-
-
-@pytest.fixture
-def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Leave these variables and files below ~/.kaggle, a folder for None, and no other credentials."""
-
-    def leave(variables: dict[str, str], files: dict[str, bytes | None]) -> Path:
-        for name in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY"):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        folder = Path.home() / ".kaggle"
-        folder.mkdir()
-        for name, data in files.items():
-            if data is None:
-                (folder / name).mkdir()
-            else:
-                (folder / name).write_bytes(data)
-        return folder
-
-    return leave

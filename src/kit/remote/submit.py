@@ -154,23 +154,13 @@ def _earlier(folder: Path, sha256: str, *, is_code: bool) -> Record | None:
 
 def _require_whole(client: Client, run: Run, body: bytes, *, is_code: bool) -> None:
     """Hold the run against what is taken; a version's file must be listed by Kaggle as it was pulled."""
-    infer = f"make adapters RUN={run.name}, then make infer FROM={run.name}"
+    asked = run.config["data"]["test_rows"]
+    is_online = run.version and run.config["kernel"]["internet"]  # what is made at home has no kernel
+    infer, home = f"make adapters RUN={run.name}, then make infer FROM={run.name}", "make infer FROM=v3"
     for applies, objection, hint in (
-        (
-            run.config["data"]["test_rows"],
-            f"answered {run.config['data']['test_rows']} test rows on purpose",
-            "make all PRESET=t4x2",
-        ),
-        (
-            is_code and not run.version,
-            "was made at home, and a code competition takes kernel versions",
-            "make infer FROM=v3",
-        ),
-        (
-            is_code and run.config["kernel"]["internet"],
-            "ran with internet, which a code competition forbids",
-            infer,
-        ),
+        (asked, f"answered {asked} test rows on purpose", "make all PRESET=t4x2"),
+        (is_code and not run.version, "was made at home, and a code competition takes kernel versions", home),
+        (is_code and is_online, "ran with internet, which a code competition forbids", infer),
     ):
         if applies:
             raise SubmissionRefused(f"{run.name} {objection}", hint=hint)
