@@ -146,6 +146,18 @@ def test_several_texts_stand_under_their_names() -> None:
     assert prompt.form(PAIR, Prompt(template=TEMPLATE + " \n ")).prefix == ""
 
 
+def test_numbers_are_answered_in_words_of_their_own() -> None:
+    """The first synonym of each, where every number has one; words stay what they are."""
+    some = {"0": ("bad", "poor"), "1": ("good",)}
+    for labels, synonyms, words in (
+        ("01", some, ["bad", "good"]),
+        ("012", some, [*"012"]),
+        ("ab", {}, [*"ab"]),
+    ):
+        own = Competition(slug="s", labels=tuple(labels), synonyms=synonyms)
+        assert [own.word(label) for label in own.labels] == words
+
+
 @given(
     st.lists(
         st.sampled_from(["### Asked:", "###  asked :", "<said>", "</said>", "winner:", "\n", "#", "<", "x "])

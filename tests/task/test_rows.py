@@ -228,12 +228,6 @@ def balanced(each: int) -> pd.DataFrame:
     )
 
 
-def test_a_count_of_nothing_is_everything() -> None:
-    """0, the whole length and more return the frame itself."""
-    frame = balanced(2)
-    assert all(rows.sample(frame, count, 1) is frame for count in (0, len(frame), 9999))
-
-
 @given(FRAMES, st.floats(0.05, 0.9), st.integers(0, 5))
 def test_a_split_keeps_each_label_on_both_sides(frame: pd.DataFrame, share: float, seed: int) -> None:
     """The parts are disjoint, complete, ordered, repeatable, and each label has its share to within a row."""
