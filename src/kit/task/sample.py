@@ -95,7 +95,7 @@ def _is_likely(one: Sample) -> bool:
 
 
 def read(path: Path, ids: Sequence[str], competition: Competition) -> Sample | None:
-    """Return the file as a sample submission, or None where it has not two columns or no id by value or name.
+    """Return the file as a sample submission, or None where it has no two columns or no id by value or name.
 
     The id column is the one that holds the test's ids, else the one of that name, else the first.
     """
@@ -128,13 +128,14 @@ def asks(sample: Sample, labels: Sequence[str], metric: str = "") -> tuple[str, 
     """
     others = [name for at, name in enumerate(sample.header) if at != sample.id_at]
     if len(others) > 1:
-        found = {}
-        for label, key in ((label, spelling_key(label)) for label in labels):
-            ends = {name: f" {spelling_key(name)}" for name in others}
-            found[label] = [name for name in others if ends[name].endswith(f" {key}")]
-        is_each = len(others) == len(labels) == len({tuple(names) for names in found.values()})
-        is_each = is_each and all(len(names) == 1 for names in found.values())
-        return ("probabilities", {label: name for label, (name,) in found.items()}) if is_each else ("", {})
+        ends = {name: f" {spelling_key(name)}" for name in others}
+        own = {
+            label: [name for name in others if ends[name].endswith(f" {spelling_key(label)}")]
+            for label in labels
+        }
+        each = {label: names[0] for label, names in own.items() if len(names) == 1}
+        is_each = len(others) == len(labels) == len(set(each.values()))
+        return ("probabilities", each) if is_each else ("", {})
     keys = set(map(spelling_key, labels))
     values = [value.strip() for value in sample.values if value.strip()]
     words = [value.split() for value in values]

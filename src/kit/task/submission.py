@@ -43,8 +43,9 @@ def columns(competition: Competition, sample: Sample | None) -> Columns:
     each: Sequence[str] = ()
     if competition.submission == "probabilities":
         each = tuple(map(competition.written, competition.labels))
-        if sample is not None and sorted(sample.header[1:]) == sorted(each):
-            own, each = Columns(sample.header[0], competition.label), sample.header[1:]
+        others = [name for at, name in enumerate(sample.header) if at != sample.id_at] if sample else []
+        if sample and sorted(others) == sorted(each):
+            own, each = Columns(sample.id, competition.label), others
     elif sample is not None and len(sample.header) == 2:
         own = Columns(sample.id, sample.label, sample.id_at == 1)
     return Columns(
