@@ -63,19 +63,16 @@ def _strangers(table: Table, position_by_id: Collection[str], meant_by_id: dict[
             is_retyped = meant is not None or _EXPONENT.fullmatch(name.strip()[:_LONGEST])
             kind = "retyped" if is_retyped else "unknown" if _bare(name) else "blank"
             spots[kind].append(Spot(number, name, meant))
+    first = spots["retyped"][0] if spots["retyped"] else Spot()
+    name = (first.id or "").strip()
+    meant_as = "{value!r} in test.csv" if first.value is not None else "not in test.csv"
+    if _EXPONENT.fullmatch(name) or _NUMBER.fullmatch(name):
+        meant_as += ", re-typed by a spreadsheet or a data frame"
     return [
         *problems_of("id_blank", "id {id!r} is blank", spots["blank"]),
-        *problems_of("id_retyped", _retyped((spots["retyped"] or [Spot()])[0]), spots["retyped"]),
+        *problems_of("id_retyped", f"id {{id!r}} is {meant_as}", spots["retyped"]),
         *problems_of("id_unknown", "id {id!r} is not in test.csv", spots["unknown"]),
     ]
-
-
-def _retyped(first: Spot) -> str:
-    """Say what an id should be, and what changed it where that leaves a trace."""
-    name = (first.id or "").strip()
-    is_number = _EXPONENT.fullmatch(name) or _NUMBER.fullmatch(name)
-    meant = "{value!r} in test.csv" if first.value is not None else "not in test.csv"
-    return f"id {{id!r}} is {meant}" + (", re-typed by a spreadsheet or a data frame" if is_number else "")
 
 
 def _meant(strangers: Iterable[str], ids: Sequence[str]) -> dict[str, str]:

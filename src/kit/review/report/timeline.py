@@ -26,15 +26,6 @@ VALUE_LIMIT = 160
 """Characters of a setting that the page shows."""
 
 
-class Difference(NamedTuple):
-    """One setting that is not at its default."""
-
-    name: str
-    value: str
-    default: str
-    meaning: str
-
-
 @dataclass(frozen=True)
 class History:
     """One trained model, with its steps. What the files do not tell is None or empty."""
@@ -155,13 +146,13 @@ def label_shares(run: Results) -> list[tuple[str, list[float | None]]]:
     return told
 
 
-def differences(run: Results) -> list[Difference]:
-    """Return the settings of the run that differ from the kit's defaults; the competition has none."""
+def differences(run: Results) -> list[tuple[str, str, str, str]]:
+    """Return name, value, default and meaning of each setting that is not the kit's default."""
     defaults = Config(preset="", competition=run.competition).model_dump(mode="json")
     ours, theirs = run.run.settings, record.flat(defaults)
     meanings = schema_names()
     return [
-        Difference(name, _shown(ours[name]), _shown(theirs.get(name)), meanings.get(name, ""))
+        (name, _shown(ours[name]), _shown(theirs.get(name)), meanings.get(name, ""))
         for name in ours
         if name != "preset" and not name.startswith("competition.") and ours[name] != theirs.get(name)
     ]
