@@ -1,6 +1,6 @@
 """Answer the test rows with what any model must beat: character n-grams, and the majority label."""
 
-from kit.command import options, run
+from kit.command import alone, options, run
 
 
 def main() -> int:
@@ -19,7 +19,8 @@ def main() -> int:
     endpoint = environment.kaggle_endpoint() or ""
     for name in (baselines.MAJORITY, baselines.NGRAMS):
         answers = replace(baselines.make(resolved, data, name), url=endpoint)
-        folder = made.write(answers, runs.home(is_local=bool(endpoint)))
+        with alone("baseline"):
+            folder = made.write(answers, runs.home(is_local=bool(endpoint)))
         verdict = validate(folder, inputs.places, resolved.competition)
         print("\n".join(lines(verdict)), flush=True)
         if not verdict.valid:

@@ -1,6 +1,6 @@
 """Average the predictions of runs into one submission, score it on shared held-out rows, validate it."""
 
-from kit.command import options, run
+from kit.command import alone, options, run
 
 
 def main() -> int:
@@ -19,7 +19,8 @@ def main() -> int:
     weights = blend.normalised(arguments.weights, len(arguments.runs))
     blended = blend.blend([results.read(runs.folder_of(name)) for name in arguments.runs], weights)
     rehearsed = any(one.push and one.push.url.startswith("http://") for one in blended.runs)
-    folder = made.write(blended, runs.home(is_local=rehearsed))
+    with alone("blend"):
+        folder = made.write(blended, runs.home(is_local=rehearsed))
     blend.show(blended)
     verdict = validate(folder, inputs.places, blended.runs[0].competition)
     print("\n".join(lines(verdict)), flush=True)

@@ -12,7 +12,7 @@ def main() -> int:
 
     from kit import config
     from kit.fetch import inputs
-    from kit.remote import submit, workflow
+    from kit.remote import runs, submit, workflow
     from kit.remote.wire import client
     from kit.review.checks.validate import lines, validate
 
@@ -24,7 +24,8 @@ def main() -> int:
     if not verdict.valid:
         print(f"error: nothing was submitted (try: make validate RUN={found.name})", file=sys.stderr)
         return 1
-    submitted = submit.submit(kaggle, found, arguments.message, deadline_seconds=arguments.timeout)
+    with runs.alone(found.folder.with_name(f"{found.folder.name}.submit")):
+        submitted = submit.submit(kaggle, found, arguments.message, deadline_seconds=arguments.timeout)
     tell(ref=submitted.ref, score=submitted.score, earlier=submitted.earlier)
     print(f"{found.name} {submitted.words}")
     return 0

@@ -469,7 +469,7 @@ def test_two_pulls_of_one_run_do_not_meet(
     said: list[str] = []
 
     def meanwhile(*arguments: Any, **options: Any) -> Any:
-        with pytest.raises(KitError, match="another pull") as caught:
+        with pytest.raises(KitError, match="another command") as caught:
             pull.pull(client, run, tell=quiet)
         said.append(str(caught.value))
         return bring(*arguments, **options)

@@ -206,7 +206,7 @@ def alone(folder: Path, *, waits: bool = False) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise KitError(f"another pull is at work in {folder}", hint="wait for it") from None
+            raise KitError(f"another command is at work in {folder}", hint="wait for it") from None
         restore(folder)
         yield
 

@@ -46,8 +46,10 @@ def look_and_push(client: Client, config: Config, note: str = "") -> Run:
     built, checks = look(client, config)
     if failed := [check.name for check in checks if check.verdict == "fail"]:
         raise PushRefused(f"nothing was pushed: {', '.join(failed)} failed above", hint="make doctor")
+    root = runs.home(is_local=client.is_local)
     try:
-        run = push.push(client, built, config, root=runs.home(is_local=client.is_local), note=note)
+        with runs.alone(root / metadata.slug(config) / runs.INTENT, waits=True):
+            run = push.push(client, built, config, root=root, note=note)
     except KeyboardInterrupt:
         print(f"\nthe push may have arrived: {client.web}/code/{client.user()}", file=sys.stderr)
         raise
