@@ -15,6 +15,7 @@ from tiny_kernels import MANIFEST
 
 from kit import config as settings
 from kit.config import Config
+from kit.errors import NotYet
 from kit.remote import runs, submit
 from kit.remote.pulling import pull
 from kit.remote.runs import Run
@@ -169,7 +170,7 @@ def test_a_rerun_is_waited_for_and_come_back_to(
 ) -> None:
     """Giving up, as Ctrl-C does, leaves the rerun going; the next command finds its verdict."""
     run = answered("time.sleep(2 * is_rerun)")
-    with pytest.raises(SubmissionRefused, match="without a score after"):
+    with pytest.raises(NotYet, match="without a score after"):
         submit.submit(client, run, deadline_seconds=0.1)
     assert record(run)["status"] == "PENDING"
     assert submit.submit(client, run).score == "1.00000"

@@ -12,7 +12,7 @@ import pytest
 from kaggle_fixtures import SLUG, StartKaggle
 from makers import MakeClient, MakeRun
 
-from kit.errors import InputInvalid, KitError
+from kit.errors import InputInvalid, KitError, NotYet
 from kit.remote import runs, submit
 from kit.remote.pulling import pull
 from kit.remote.runs import Run
@@ -157,7 +157,7 @@ def test_a_score_that_is_none_is_told_as_that(
 def test_a_state_that_is_not_known_is_waited_for(kaggle: Server, client: Client, pulled: Run) -> None:
     """It is no verdict."""
     kaggle.faults.arm(faults.judge({"status": "REVIEWED_BY_HAND"}))
-    with pytest.raises(SubmissionRefused, match="without a score after"):
+    with pytest.raises(NotYet, match="without a score after"):
         submit.submit(client, pulled, deadline_seconds=30)
 
 
@@ -225,7 +225,7 @@ def test_a_refused_submission_says_what_to_do(
 def test_a_pending_score_is_only_looked_at_later(kaggle: Server, client: Client, pulled: Run) -> None:
     """Giving up waiting costs no second submission."""
     kaggle.faults.arm(NAMED["score-pending"])
-    with pytest.raises(SubmissionRefused):
+    with pytest.raises(NotYet):
         submit.submit(client, pulled, deadline_seconds=20)
     kaggle.faults.clear()
     assert submit.submit(client, pulled).score == "1.00000"

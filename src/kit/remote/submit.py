@@ -89,7 +89,7 @@ def submit(
     """Submit the run and return its score; the same file, or the same version, is never submitted twice.
 
     `message` is put before the run's name. submission.json is written before Kaggle is asked, and again with
-    the verdict: what got no answer is looked for by the next submit. Raises SubmissionRefused.
+    the verdict: what got no answer is looked for by the next submit. Raises SubmissionRefused, and NotYet.
     """
     path, competition = run.folder / "submission.csv", run.config["competition"]
     is_code = competition.get("kind") == "code"
