@@ -187,7 +187,8 @@ def test_the_files_beside_a_lost_one_come_home(
 
 ODD_NAMES = [
     "../../x", "/etc/cron.d/x", "a/../../x", "..\\x", "push.json", "push.json/x", "Pull.json", "kernel.log",
-    "Made.json", "kernel.log/x", "kaggle/x", "submission.json", "report.html", "a//b", "x" * 5000, "a/" * 1000 + "x",
+    "Made.json", "kernel.log/x",
+    "kaggle/x", "submission.json", "report.html", "a//b", "x" * 5000, "a/" * 1000 + "x",
     "half \ud83d", "NUL\0", "submission.csv/x", "adapter", ".",
 ]  # fmt: skip
 
