@@ -26,7 +26,6 @@ def main() -> int:
         "--data", type=Path, help="folder with train.csv and test.csv, instead of the usual one"
     )
     parser.add_argument("--layout", choices=("2026", "old"), default="2026", help="Kaggle's mount layout")
-    parser.add_argument("--network", action="store_true", help="let the script reach the network")
     arguments = parser.parse_args()
     with alone("dry-run"):
         return _dry_run(arguments)
@@ -112,7 +111,6 @@ def _run(
             mounts,
             layout=arguments.layout,
             child_env={"KIT_INPUT_DIR": "{input}", "KIT_WORKING_DIR": "{working}"},
-            network=arguments.network,
             timeout_seconds=arguments.timeout,
             on_output=lambda stream, _seconds, chunk: say(stream, lines.feed(stream, chunk)),
         )

@@ -5,9 +5,7 @@ from kit.command import options, run
 
 def main() -> None:
     """Print every dependency that an image would not meet, and fail where there is one."""
-    parser = options(__doc__)
-    parser.add_argument("python", nargs="*", help="Pythons of the images to check (default: all known)")
-    arguments = parser.parse_args()
+    options(__doc__).parse_args()
 
     from kit.bundle import pins
     from kit.errors import InputInvalid
@@ -18,11 +16,8 @@ def main() -> None:
     if loose:
         raise InputInvalid(f"{runs.REQUIREMENTS} pins no exact version in {loose[0]!r}", hint="name==version")
     failed = 0
-    for python in arguments.python or pins.IMAGE_PYTHONS:
-        path = folder / f"image-{python}.txt"
-        if not path.is_file():
-            raise InputInvalid(f"{path} is missing", hint=f"one of {', '.join(pins.IMAGE_PYTHONS)}")
-        image = pins.read_image(path)
+    for python in pins.IMAGE_PYTHONS:
+        image = pins.read_image(folder / f"image-{python}.txt")
         problems = pins.unmet(wanted, image, python)
         for problem in problems:
             print(f"fail  Python {python}: {problem}", flush=True)

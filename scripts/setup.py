@@ -57,7 +57,8 @@ def main() -> int:
         return 1
     except OSError as error:
         print(
-            f"error: {error.filename}: {error.strerror} (try: chmod -R u+w .venv, or df -h)", file=sys.stderr
+            f"error: {error.filename}: {error.strerror} (try: chmod -R u+w .venv build, or df -h)",
+            file=sys.stderr,
         )
         return 1
     return 0

@@ -35,7 +35,7 @@ def send(client: Client, config: Config, make_built: MakeBuilt, runs_root: Path)
     """Push a script, with changes to its metadata."""
 
     def run(script: str = "print('hello')", **changes: Any) -> Run:
-        return pushing.push(client, make_built(config, script, **changes), config, root=runs_root)
+        return pushing.push(client, make_built(config, script, **changes), config, root=runs_root, note="why")
 
     return run
 
@@ -60,6 +60,7 @@ def test_a_push_writes_its_record_at_once(
     assert told["bundle_hash"] == pushed.bundle_hash
     assert told["config"]["competition"]["slug"] == SLUG
     assert {"commit", "dirty", "sha256", "pushed_at", "requirements_sha256"} <= told.keys()
+    assert (told["note"], (folder / "kernel.py").read_text()) == ("why", "print('hello')")
     assert kaggle.state.source(versions(kaggle)[0]) == "print('hello')"
     assert versions(kaggle)[0].push.is_private is True
     send("print('again')")
