@@ -4,7 +4,7 @@ PYTHON ?= python3
 PY := .venv/bin/python
 # Scripts read these from the environment: as they were typed, seen by no shell and expanded by no make.
 export KIT_PRESET = $(value PRESET)
-export KIT_SET = $(value SET)
+export KIT_SET = $(value SET)$(if $(value FORM), kernel.form=$(value FORM))
 export KIT_RUN = $(value RUN)
 export KIT_RUNS = $(value RUNS)
 export KIT_WEIGHTS = $(value WEIGHTS)
@@ -22,7 +22,7 @@ export KIT_JSON = $(value JSON)
 export KIT_YES = $(value YES)
 export KIT_AGAIN = $(value FORCE)
 export KIT_DISCARD = $(value DISCARD)
-unexport PRESET SET RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION KIND WHEN MESSAGE NOTE RESUME FROM DATASET JSON YES FORCE DISCARD
+unexport PRESET SET FORM RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION KIND WHEN MESSAGE NOTE RESUME FROM DATASET JSON YES FORCE DISCARD
 
 .PHONY: help
 help: ## list the verbs and the variables
@@ -50,6 +50,10 @@ settings: .venv/.home ## list every setting with its value; PRESET and SET choos
 .PHONY: bundle
 bundle: .venv/.home ## put the sources into one script, build/<preset>/kernel.py
 	@$(PY) scripts/bundle.py
+
+.PHONY: notebook
+notebook: .venv/.home ## write the same as a notebook to read, build/<preset>/kernel.ipynb; FORM=notebook pushes it
+	@$(PY) scripts/notebook.py
 
 .PHONY: dry-run
 dry-run: .venv/.home .venv/.train ## run the bundle on this machine as Kaggle would; PRESET=tiny or small

@@ -83,7 +83,7 @@ def _folder(config: Config, built: Built, note: str) -> Path:
         "config": config.model_dump(mode="json"),
     }
     write_json(folder / DRY_RUN, told)
-    origin.keep(folder, built.bundle.text)
+    origin.keep(folder, built.script.name, built.bundle.text)
     return folder
 
 

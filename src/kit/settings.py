@@ -183,6 +183,8 @@ class Kernel(Settings):
     """`NvidiaTeslaT4` is two T4 cards, `NvidiaL4` four L4; the others are one card, `none` is the CPU."""
     image: Annotated[str, Field(pattern=r"^(default|[\w./-]+@sha256:[0-9a-f]{64})$")] = "default"
     """Docker image, by its digest; where queues are long, a named one has started in seconds."""
+    form: Literal["script", "notebook"] = "script"
+    """What is pushed; a notebook gets a slug of its own, since a kernel never changes its kind."""
     private: bool = True
     """Whether only you can see the kernel."""
     internet: bool = True

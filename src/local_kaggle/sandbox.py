@@ -25,6 +25,7 @@ from typing import Literal
 from local_kaggle import jail
 from local_kaggle.following import MARKER, OutputCallback, follow
 
+NOTEBOOK = "notebook.ipynb"
 Layout = Literal["2026", "old", "mixed"]
 
 _NOT_ISOLATED = (
@@ -99,7 +100,7 @@ def run(
                 caller=os.getpid(),
                 isolate=isolated,
                 network=network,
-                command=[str(interpreter), str(source / "script.py")],
+                command=[str(interpreter), *_program(source, machine=root / "kaggle")],
                 folder=str(root / "kaggle" / starts_in),
                 root=str(root),
                 # An image's packages may be upgraded by the script, as on Kaggle; this project's may not.
@@ -112,6 +113,19 @@ def run(
                 return follow(process, marker, timeout_seconds, on_output, stop or threading.Event())
     finally:
         source.chmod(0o755)
+
+
+def is_notebook(text: str) -> bool:
+    """Tell a notebook from a script by how its text begins, as JSON."""
+    return text.lstrip().startswith("{")
+
+
+def _program(source: Path, machine: Path) -> list[str]:
+    """Return the arguments that run what was laid out; the interpreter cannot see notebook.py itself."""
+    if (source / NOTEBOOK).exists():
+        runner = Path(__file__).with_name("notebook.py").read_text(encoding="utf-8")
+        return ["-c", runner, str(source / NOTEBOOK), str(machine / "working")]
+    return [str(source / "script.py")]
 
 
 def _start(plan: jail.Plan, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -151,7 +165,7 @@ def _lay_out(
         place.mkdir(parents=True, exist_ok=True)
         if links:
             _mirror(folder, place)
-    program = machine / "src" / "script.py"
+    program = machine / "src" / (NOTEBOOK if is_notebook(script) else "script.py")
     program.write_text(script, encoding="utf-8", newline="")
     program.chmod(0o444)
     program.parent.chmod(0o555)

@@ -70,6 +70,8 @@ class Sessions:
             if kernel and not kernel.versions:
                 raise Refused(200, "Notebook not found")
             objection = self._objection(push)
+            if kernel and any(v.push.kernel_type != push.kernel_type for v in kernel.versions):
+                raise Refused(200, "The kernel type of an existing kernel cannot be changed.")
             if objection and not profile.refusal_leaves_shell:
                 raise Refused(200, objection)
             if kernel is None:
@@ -128,8 +130,8 @@ class Sessions:
         quota = self._state.settings.gpu_quota_seconds
         if push.title and (len(push.title) < 5 or not _SLUG.fullmatch(slug_of(push.title))):
             return "Title must be at least five characters."
-        if (push.kernel_type, push.language) != ("script", "python"):
-            return f"The local Kaggle runs Python scripts only, not a {push.language} {push.kernel_type}."
+        if push.language != "python" or push.kernel_type not in ("script", "notebook"):
+            return f"The local Kaggle runs no {push.language} {push.kernel_type}."
         if len(alike) >= limit:
             return f"Maximum batch {kind} session count of {limit} reached."
         if push.uses_gpu and self._state.gpu_seconds_used() >= quota:
@@ -306,10 +308,22 @@ def _check(push: Push, text: str, user: str) -> None:
         raise Refused(403, "Permission 'kernels.update' was denied")
     if not push.title and not _SLUG.fullmatch(push.slug):
         raise Refused(400, f"Invalid slug {push.slug!r}.")
+    if push.kernel_type == "notebook" and not _is_notebook(text):
+        raise Refused(400, "")
     if any(part in ("", ".", "..") for handle in handles for part in handle.split("/")):
         raise Refused(400, "Invalid data source.")
     if push.session_timeout_seconds < 0:
         raise Refused(400, f"Invalid session timeout {push.session_timeout_seconds}.")
+
+
+def _is_notebook(text: str) -> bool:
+    """Tell whether Kaggle takes it: JSON with a kernel's name, and every source one string."""
+    try:
+        made = json.loads(text)
+        named = made["metadata"]["kernelspec"]["name"] and made["metadata"]["kernelspec"]["language"]
+        return bool(named) and all(isinstance(cell["source"], str) for cell in made["cells"])
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _attach(folder: Path) -> None:

@@ -27,12 +27,12 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_patch_makes_the_commit_what_ran(checkout: Path, tmp_path: Path) -> None:
     """It applies, and names the files that git does not know; a clean checkout leaves none."""
     kept = tmp_path / "run"
-    origin.keep(kept, "print()")
+    origin.keep(kept, "kernel.py", "print()")
     assert [path.name for path in kept.iterdir()] == ["kernel.py"]
     assert origin.commit()[1] is False
     (checkout / "model.py").write_text("rate = 2\n")
     (checkout / "other.py").write_text("")
-    origin.keep(kept, "print()")
+    origin.keep(kept, "kernel.py", "print()")
     assert "# untracked: other.py" in (kept / "changes.patch").read_text()
     for command in (["checkout", "-q", "."], ["apply", str(kept / "changes.patch")]):
         subprocess.run(["git", *command], cwd=checkout, check=True, timeout=30)
@@ -50,10 +50,10 @@ def test_a_patch_that_must_not_be_kept_is_said(checkout: Path, tmp_path: Path, t
     """Too large, or with a credential in it: an older one goes as well."""
     kept, said = tmp_path / "run", list[str]()
     (checkout / "model.py").write_text("rate = 2\n")
-    origin.keep(kept, "print()", said.append)
+    origin.keep(kept, "kernel.py", "print()", said.append)
     assert (kept / "changes.patch").exists()
     (checkout / "model.py").write_text(text)
-    origin.keep(kept, "print()", said.append)
+    origin.keep(kept, "kernel.py", "print()", said.append)
     assert [path.name for path in kept.iterdir()] == ["kernel.py"]
     assert len(said) == 1
     assert says in said[0]
@@ -62,6 +62,6 @@ def test_a_patch_that_must_not_be_kept_is_said(checkout: Path, tmp_path: Path, t
 def test_without_git_the_script_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A downloaded archive has no commit."""
     monkeypatch.setattr(origin, "PROJECT_ROOT", tmp_path)
-    origin.keep(tmp_path / "run", "print()")
+    origin.keep(tmp_path / "run", "kernel.py", "print()")
     assert origin.commit() == ("", None)
     assert (tmp_path / "run" / "kernel.py").read_text() == "print()"

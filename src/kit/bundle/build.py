@@ -1,4 +1,4 @@
-"""Build what a push uploads: the bundled script and its metadata, in a folder of the preset's own.
+"""Build what a push uploads: the script or notebook and its metadata, in a folder of the preset's own.
 
 Needs no credentials and talks to nobody.
 """
@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.bundle import metadata
+from kit.bundle import metadata, notebook
 from kit.bundle.script import Bundle, bundle_project, write
+from kit.bundle.tree import collect_project
 from kit.config import PROJECT_ROOT, Config
 
 PREPARE_ENTRY = "kernel/prepare.py"
@@ -29,7 +30,13 @@ class Built:
 
 def preparation(config: Config) -> Config:
     """Return the settings of the kernel that downloads what runs of `config` without internet attach."""
-    machine = {"accelerator": "none", "internet": True, "dataset_sources": (), "kernel_sources": ()}
+    machine = {
+        "accelerator": "none",
+        "form": "script",
+        "internet": True,
+        "dataset_sources": (),
+        "kernel_sources": (),
+    }
     return config.model_copy(
         update={
             "preset": metadata.PREPARE,
@@ -43,7 +50,11 @@ def build(config: Config, *, owner: str = metadata.PLACEHOLDER_OWNER) -> Built:
     """Bundle the sources with `config` into build/<preset>/ and return what was written."""
     folder = PROJECT_ROOT / "build" / config.preset
     entry = PREPARE_ENTRY if metadata.is_preparation(config) else None
-    made = bundle_project(config.model_dump(mode="json"), entry=entry)
-    script = folder / "kernel.py"
+    settings = config.model_dump(mode="json")
+    if config.kernel.form == "notebook":
+        made = notebook.notebook(collect_project(PROJECT_ROOT, entry), settings, metadata.title(config))
+    else:
+        made = bundle_project(settings, entry=entry)
+    script = folder / metadata.CODE_FILES[config.kernel.form]
     write(made, script)
     return Built(folder, script, metadata.write(config, folder, owner=owner), made)

@@ -20,6 +20,8 @@ PLACEHOLDER_OWNER = "your-username"
 TEMPLATE = PROJECT_ROOT / "kernel-metadata.json"
 LONGEST_TITLE = 50
 """Kaggle refuses longer kernel titles."""
+CODE_FILES = {"script": "kernel.py", "notebook": "kernel.ipynb"}
+"""What a build is called, by its form."""
 PREPARE = "prepare"
 """Stands for a preset in the kernel that downloads what runs without internet attach."""
 
@@ -47,7 +49,8 @@ def title(config: Config) -> str:
     """Return the kernel's title: the preset's name keeps a smoke run from replacing a full one."""
     # A kernel cannot be its own source, and what it goes on from must stay its newest output.
     onward = " resumed" if config.run.resume else " again" if config.run.adapters_from else ""
-    whole = f"{config.kernel.title} {config.preset}{onward}"
+    form = " notebook" if config.kernel.form == "notebook" else ""
+    whole = f"{config.kernel.title} {config.preset}{onward}{form}"
     if len(whole) > LONGEST_TITLE:
         raise SettingInvalid(
             f"kernel title {whole!r} has {len(whole)} characters, Kaggle takes {LONGEST_TITLE}",
@@ -70,7 +73,8 @@ def build(config: Config, *, owner: str = PLACEHOLDER_OWNER, template: Path = TE
     decided: dict[str, Any] = {
         "id": f"{owner}/{slug(config)}",
         "title": title(config),
-        "code_file": "kernel.py",
+        "code_file": CODE_FILES[config.kernel.form],
+        "kernel_type": config.kernel.form,
         "is_private": config.kernel.private,
         "enable_gpu": gpu,
         "enable_internet": config.kernel.internet,
@@ -84,7 +88,7 @@ def build(config: Config, *, owner: str = PLACEHOLDER_OWNER, template: Path = TE
     if config.competition.slug not in kept.get("competition_sources", ()):
         kept["competition_sources"] = []  # the template is another competition's
     sources = {name: list(dict.fromkeys([*own, *kept.get(name, ())])) for name, own in settings.items()}
-    merged: dict[str, Any] = {"language": "python", "kernel_type": "script", **kept, **decided, **sources}
+    merged: dict[str, Any] = {"language": "python", **kept, **decided, **sources}
     if config.kernel.image != "default":
         merged["docker_image"] = config.kernel.image
     if gpu:

@@ -12,7 +12,6 @@ from pathlib import Path
 from kit.bundle import secrets
 from kit.files import PROJECT_ROOT, write_whole
 
-SCRIPT = "kernel.py"
 PATCH = "changes.patch"
 MOST_BYTES = 1 << 20
 
@@ -23,9 +22,9 @@ def commit() -> tuple[str, bool | None]:
     return ("", None) if head is None or changes is None else (head.decode().strip(), bool(changes))
 
 
-def keep(folder: Path, script: str, tell: Callable[[str], None] = print) -> None:
-    """Write kernel.py to `folder`, and changes.patch where the checkout is not as its commit."""
-    write_whole(folder / SCRIPT, script)
+def keep(folder: Path, name: str, script: str, tell: Callable[[str], None] = print) -> None:
+    """Write what ran to `folder`, and changes.patch where the checkout is not as its commit."""
+    write_whole(folder / name, script)
     (folder / PATCH).unlink(missing_ok=True)
     listed, changes = _git("status", "--porcelain"), _git("diff", "--no-ext-diff", "--no-color", "HEAD")
     if not listed or changes is None:

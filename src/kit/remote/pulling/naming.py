@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from kit.bundle.origin import PATCH, SCRIPT
+from kit.bundle.metadata import CODE_FILES
+from kit.bundle.origin import PATCH
 from kit.files import sha256_of
 from kit.outputs import DRY_RUN, LOG_NAME, MADE
 
@@ -17,7 +18,7 @@ ASIDE = "kaggle"
 """Folder of what Kaggle adds to a kernel's outputs, and of outputs with odd names."""
 OURS = (
     *("push.json", "pull.json", LOG_NAME, "submission.json", "report.html", "adapters.json"),
-    *(SCRIPT, PATCH, ASIDE, MADE, DRY_RUN),
+    *(*CODE_FILES.values(), PATCH, ASIDE, MADE, DRY_RUN),
 )
 KAGGLES = ("__script__.py", "__script__.ipynb", "__results__.html", "__output__.json", "custom.css")
 LONGEST_NAME, LONGEST_PATH, DEEPEST = 255, 1000, 100

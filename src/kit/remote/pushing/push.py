@@ -84,7 +84,7 @@ def push(
         note=note,
     )
     intent = runs.intend(root, run, sha256=built.bundle.sha256)
-    origin.keep(intent.folder, text, tell)
+    origin.keep(intent.folder, built.script.name, text, tell)
     try:
         saved = _save(client, facts, text, config, intent)
     except PushRefused:

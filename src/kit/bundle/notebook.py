@@ -1,0 +1,134 @@
+"""Write a tree of files as one notebook that reads as a story and runs as the script does.
+
+Settings, then each source as it stands, in reading order, then the run and what it left. The cells write the
+sources to a fresh private folder, so that the working folder holds the outputs alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Mapping
+
+from kit.bundle import loader, secrets
+from kit.bundle.script import Bundle
+from kit.bundle.tree import LIMIT_BYTES, Tree, too_large
+from kit.files import sha256_of
+
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+"""Kaggle refuses a notebook that names no kernel."""
+
+_INTRODUCTION = """\
+# {title}
+
+Fine-tune `{model}` on **{competition}** and answer its test rows with one of {labels}.
+
+The {count} sources below are written to a private folder as they stand in their repository; then comes
+[the run](#The-run), and [what it left](#What-it-left)."""
+_FOLDERS = """\
+import os
+import tempfile
+from pathlib import Path
+
+ROOT = tempfile.mkdtemp(prefix="bundle-")
+for folder in {folders}:
+    os.makedirs(f"{{ROOT}}/{{folder}}", exist_ok=True)
+for path in {empty}:
+    Path(f"{{ROOT}}/{{path}}").touch()"""
+_RUN = """\
+import subprocess
+import sys
+
+variables = {{**os.environ, "PYTHONPATH": f"{{ROOT}}/{source_root}", "PYTHONUNBUFFERED": "1"}}
+with subprocess.Popen(
+    [sys.executable, f"{{ROOT}}/{entry}"],
+    env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+) as run:
+    for line in run.stdout:
+        print(line, end="", flush=True)
+if run.returncode:
+    raise RuntimeError(f"the run ended with status {{run.returncode}}; its log is above")"""
+_LEFT = """\
+import json
+
+import pandas
+from IPython.display import display
+
+told = json.loads(Path("metrics.json").read_text()) if Path("metrics.json").is_file() else {}
+for name, history in told.get("history", {}).items():
+    frame = pandas.DataFrame(history)
+    if {"step", "loss"} <= set(frame):
+        frame.plot(x="step", y="loss", title=f"loss of {name}")
+if judged := told.get("held_out"):
+    figures = {name: value for name, value in judged.items() if isinstance(value, (int, float))}
+    display(pandas.Series(figures, name="held out").to_frame())
+    labels = json.loads(Path(f"{ROOT}/bundle.json").read_text())["config"]["competition"]["labels"]
+    display(pandas.DataFrame(judged["confusion"], index=labels, columns=labels))"""
+_PREVIEW = 'display(pandas.read_csv("submission.csv", dtype=str, keep_default_na=False).head(10))'
+
+
+def notebook(tree: Tree, config: Mapping[str, object], title: str) -> Bundle:
+    """Write `tree` as a notebook with `config` (JSON values) in its settings cell; the same bytes every time.
+
+    Raises InputInvalid above LIMIT_BYTES, and for a file that is no text.
+    """
+    settings = json.dumps(config, sort_keys=True, indent=1, allow_nan=False)
+    secrets.refuse({"the settings": settings.encode()}, tree.allow)
+    told = loader.manifest(dict(tree.files), tree.entry, tree.source_root, json.loads(settings))
+    text = _written(tree, told, title)
+    if (size := len(text.encode())) > LIMIT_BYTES:
+        raise too_large(size, {path: len(data) for path, data in tree.files.items()})
+    return Bundle(text, sha256_of(text), str(told["bundle_hash"]), tuple(tree.files), compressed=False)
+
+
+def _written(tree: Tree, told: Mapping[str, object], title: str) -> str:
+    import nbformat
+
+    v4 = nbformat.v4
+    cells: list[object] = []
+
+    def say(text: str) -> None:
+        cells.append(v4.new_markdown_cell(text, id=f"cell-{len(cells)}"))
+
+    def do(code: str) -> None:
+        cells.append(v4.new_code_cell(code, id=f"cell-{len(cells)}"))
+
+    config = json.loads(json.dumps(told["config"]))
+    competition = config["competition"]
+    say(
+        _INTRODUCTION.format(
+            title=title, model=config["model"]["name"], competition=competition["slug"],
+            labels=", ".join(competition["labels"]), count=len(tree.files),
+        )
+    )  # fmt: skip
+    folders = sorted({path.rpartition("/")[0] for path in tree.files})
+    empty = [path for path, data in tree.files.items() if not data]
+    do(_FOLDERS.format(folders=json.dumps(folders, indent=4), empty=json.dumps(empty)))
+    say("## The settings\n\nEvery value that decides the run, and the hash of each file.")
+    do(f"%%writefile {{ROOT}}/bundle.json\n{json.dumps(told, indent=1)}")
+    say("## The sources")
+    for path in _reading_order(tree):
+        if text := tree.files[path].decode("utf-8"):
+            say(f"### {path}\n\n{_first_sentence(path, text)}")
+            do(f"%%writefile {{ROOT}}/{path}\n{text.removesuffix(chr(10))}")
+    say("## The run")
+    do(_RUN.format(source_root=tree.source_root, entry=tree.entry))
+    say("## What it left")
+    do(_LEFT)
+    do(_PREVIEW)
+    metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
+    made = v4.new_notebook(cells=cells, metadata=metadata)
+    # Kaggle takes sources as strings, where nbformat would write lists of lines.
+    return str(nbformat.writes(made, split_lines=False)) + "\n"
+
+
+def _reading_order(tree: Tree) -> list[str]:
+    """The entry last; before it by depth and name, so that what others stand on comes first."""
+    others = sorted(set(tree.files) - {tree.entry}, key=lambda path: (path.count("/"), path))
+    return [*others, tree.entry]
+
+
+def _first_sentence(path: str, text: str) -> str:
+    if not path.endswith(".py"):
+        return ""
+    return (ast.get_docstring(ast.parse(text)) or "").partition("\n\n")[0]
