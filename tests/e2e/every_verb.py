@@ -32,6 +32,7 @@ STEPS = (
     (True, "settings", "PRESET=tiny"),
     (True, "tiny-model"),
     (True, "bundle", "PRESET=tiny", QUICK),
+    (True, "notebook", "PRESET=tiny"),
     (True, "rehearse"),
     (True, "dry-run", QUICK, "NOTE=it's $5"),
     (True, "init", f"COMPETITION=https://www.kaggle.com/competitions/{SLUG}/data"),
