@@ -1,4 +1,4 @@
-"""The notebook form holds the sources as they stand, is made alike each time, and answers as the script does."""
+"""The notebook form holds the sources as they stand, is the same each time, and answers like the script."""
 
 from __future__ import annotations
 
