@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -100,3 +101,19 @@ def test_a_second_dry_run_waits_for_nobody(tmp_path: Path, monkeypatch: pytest.M
         pytest.fail("two at once")
     with alone("dry-run"):
         pass
+
+
+def test_a_full_disk_is_one_line_and_a_missing_file_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first is the user's to mend, wherever it is met; the second is a programming error."""
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "runs/x")
+
+    def wrong() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file", "x")
+
+    with pytest.raises(SystemExit, match="1"):
+        run(full)
+    assert capsys.readouterr().err == "error: runs/x: No space left on device (try: df -h, ls -l)\n"
+    with pytest.raises(FileNotFoundError):
+        run(wrong)
