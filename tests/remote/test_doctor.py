@@ -24,6 +24,7 @@ from kit.remote.looking.at_home import Check
 from kit.remote.pushing.objections import Facts
 from kit.remote.runs import Run
 from kit.remote.wire.client import TOKEN_PAGE, Client
+from kit.task import effort
 from local_kaggle import faults, routes
 from local_kaggle.faults import Fault
 from local_kaggle.server import Server
@@ -226,7 +227,7 @@ def test_rows_that_stand_in_both_files_are_named(config: Config, tmp_path: Path)
     """With their share and one example; what is learned there says little of other rows."""
     (tmp_path / "train.csv").write_text("ID,sentence,label\n1,It works well.,Positive\n2,bad,Negative\n")
     (tmp_path / "test.csv").write_text("ID,sentence\n8,It works WELL\n7,nothing alike\n")
-    (found,) = at_home.training(config, tmp_path)
+    (found,) = at_home.training(config, tmp_path, tmp_path)
     assert (found.name, found.verdict) == ("duplicates", "warn")
     assert found.text.startswith("1 of 2 test rows")
     assert found.text.endswith("'8' like '1'")
@@ -249,15 +250,39 @@ def test_little_disk_is_a_warning(examine: Examine, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("limit", "verdict"), [(690.0, "pass"), (3.0, "warn")])
-def test_the_plan_of_a_training_is_one_line(limit: float, verdict: str) -> None:
+def test_the_plan_of_a_training_is_one_line(tmp_path: Path, limit: float, verdict: str) -> None:
     """Rows, bins, steps and minutes, from the data at home; more than the time limit is a warning."""
     chosen = [f"competition.slug={SAMPLE_SLUG}", f"run.time_limit_minutes={limit}"]
-    _, check = at_home.training(settings.resolve("t4x2", chosen), SAMPLE)
+    _, check = at_home.training(settings.resolve("t4x2", chosen), SAMPLE, tmp_path)
     assert (check.name, check.verdict) == ("plan", verdict)
-    assert re.match(r"\d+ rows in \d+ bins, \d+ steps .* min on two T4", check.text)
-    assert [check.name for check in at_home.training(settings.resolve("tiny", chosen), SAMPLE)] == [
+    assert re.match(r"\d+ rows in \d+ bins, \d+ steps .* min on two T4, a forecast", check.text)
+    assert [check.name for check in at_home.training(settings.resolve("tiny", chosen), SAMPLE, tmp_path)] == [
         "duplicates"
     ]
+
+
+def test_the_plan_goes_by_the_pace_of_a_smoke_run(tmp_path: Path) -> None:
+    """A card that learned half as fast as foretold takes twice the time; another model tells nothing."""
+    config = settings.resolve("t4x2", [f"competition.slug={SAMPLE_SLUG}"])
+
+    def minutes() -> float:
+        _, check = at_home.training(config, SAMPLE, tmp_path)
+        return float(re.findall(r"about (\d+) min", check.text)[0])
+
+    foretold = minutes()
+    smoke = settings.resolve("smoke").model_dump(mode="json")
+    run = Run(tmp_path, "me", "little-kernel-smoke", 2, "https://x", "0", smoke, endpoint="kaggle")
+    folder = record(tmp_path, run).folder
+    half = 1000 * effort.TRAIN_FLOP / (effort.T4_FLOPS / 2)
+    members = [{"train_tokens": 1000, "timings": {"train": half}}] * 2
+    runs.write_json(folder / "run.json", {"config": smoke, "members": members})
+    begin = effort.BEGIN_SECONDS / 60
+    assert minutes() - begin == pytest.approx(2 * (foretold - begin), abs=1.5)
+    assert "at the pace of little-kernel-smoke/v2" in list(at_home.training(config, SAMPLE, tmp_path))[1].text
+    runs.write_json(
+        folder / "run.json", {"config": {**smoke, "model": {"name": "other"}}, "members": members}
+    )
+    assert minutes() == foretold
 
 
 def test_the_files_are_read_as_the_kernel_does(competition_folder: Path, config: Config) -> None:

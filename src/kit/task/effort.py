@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kit import files
 from kit.config import PROJECT_ROOT, Config
@@ -47,11 +47,14 @@ class Effort:
     tokens: int
     """Over all epochs."""
     minutes: float
+    told_by: str = ""
+    """The run whose pace the minutes go by; without one they are a forecast from a T4's arithmetic."""
 
     def __str__(self) -> str:
+        pace = f"at the pace of {self.told_by}" if self.told_by else "a forecast until a smoke run has passed"
         return (
             f"{self.rows:,} rows in {self.bins:,} bins, {self.steps:,} steps ({self.warmup_steps} of them "
-            f"warm-up), {self.tokens / 1e6:.2f} M tokens a member; about {self.minutes:.0f} min on two T4"
+            f"warm-up), {self.tokens / 1e6:.2f} M tokens a member; about {self.minutes:.0f} min on two T4, {pace}"
         )
 
 
@@ -80,16 +83,26 @@ def warmup_steps(config: Config, steps: int) -> int:
     return min(config.train.warmup_steps, int(steps * WARMUP))
 
 
-def of_run(config: Config, train: Sequence[str], test: Sequence[str]) -> Effort:
+def pace(config: Config, tokens: int, seconds: float) -> float:
+    """Return the arithmetic, in FLOPS, of a card that learned so many tokens in so many seconds."""
+    return tokens * TRAIN_FLOP * _size(config) / max(seconds, 1.0)
+
+
+def of_run(
+    config: Config, train: Sequence[str], test: Sequence[str], flops: float = T4_FLOPS, told_by: str = ""
+) -> Effort:
     """Return what a run comes to whose members learn from these sentences, by estimated tokens."""
     kept = {"none": 1.0, "holdout": 1 - config.evaluate.holdout, "folds": 1 - 1 / config.evaluate.folds}
     lengths = [estimate_tokens(text) for text in train]
     fit = lengths[: round(len(lengths) * kept[config.evaluate.mode])]
     asked = sum(map(estimate_tokens, test)) + sum(lengths) - sum(fit)
-    return plan(config, len(fit), sum(fit), max(lengths, default=1), asked)
+    found = plan(config, len(fit), sum(fit), max(lengths, default=1), asked, flops=flops)
+    return replace(found, told_by=told_by)
 
 
-def plan(config: Config, rows: int, tokens: int, longest: int, asked: int) -> Effort:
+def plan(
+    config: Config, rows: int, tokens: int, longest: int, asked: int, *, flops: float = T4_FLOPS
+) -> Effort:
     """Return what it comes to that each member learns from `rows` and answers rows of `asked` tokens.
 
     As if memory left bins of 2,048 tokens; shorter ones come to a few steps more.
@@ -109,7 +122,7 @@ def plan(config: Config, rows: int, tokens: int, longest: int, asked: int) -> Ef
     turns = 1 / TWO_CARDS if members == 1 and config.run.one_member_on_all_cards else math.ceil(members / 2)
     scale = _size(config)
     work = learned * TRAIN_FLOP + asked * (1 + len(config.predict.templates)) * SCORE_FLOP
-    minutes = (BEGIN_SECONDS + turns * scale * work / T4_FLOPS) / 60
+    minutes = (BEGIN_SECONDS + turns * scale * work / flops) / 60
     return Effort(rows, count, steps, warmup_steps(config, steps), learned, minutes)
 
 

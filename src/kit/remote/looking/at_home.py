@@ -53,7 +53,7 @@ def checks(client: Client, config: Config, built: Built, facts: Facts, root: Pat
             yield Check("offline", "fail", text, "make prepare")
     if folder.is_dir() or not client.is_local:  # a rehearsal may have them elsewhere
         yield files(folder, config.competition)
-    yield from training(config, folder)
+    yield from training(config, folder, root)
     yield _requirements(client)
     yield Check("image", "pass", _image(config, root))
     free = shutil.disk_usage(next(above for above in (root, *root.parents) if above.is_dir())).free
@@ -104,7 +104,7 @@ def files(folder: Path, competition: Competition) -> Check:
     return Check("data", "warn" if found.train_left.out else "pass", text)
 
 
-def training(config: Config, folder: Path) -> Iterator[Check]:
+def training(config: Config, folder: Path, root: Path) -> Iterator[Check]:
     """Say how like the rows at home are to each other, and what training comes to, by estimated tokens."""
     try:
         brought = competition_files.read(folder, config.competition)
@@ -123,12 +123,24 @@ def training(config: Config, folder: Path) -> Iterator[Check]:
     if config.kernel.accelerator == "none":
         return
     train = rows.sample(train, config.data.train_rows, config.evaluate.seed)
-    planned = effort.of_run(config, train["text"].tolist(), test["text"].tolist())
+    planned = effort.of_run(config, train["text"].tolist(), test["text"].tolist(), *_pace(config, root))
     if planned.minutes <= config.run.time_limit_minutes:
         yield Check("plan", "pass", str(planned))
     else:
         hint = "fewer train.epochs, or fewer data.train_rows"
         yield Check("plan", "warn", f"{planned}, its limit is {config.run.time_limit_minutes:.0f}", hint)
+
+
+def _pace(config: Config, root: Path) -> tuple[float, str]:
+    """Return the FLOPS at which a card trained this model and the run that tells; a T4's where none does."""
+    for path in sorted(runs.known_pushes(root), key=lambda path: path.stat().st_mtime, reverse=True):
+        told, run = runs.read_json(path.parent / "run.json"), runs.load(path.parent)
+        members = [one for one in told.get("members", ()) if one.get("train_tokens")]
+        if members and not run.is_rehearsal and told["config"]["model"]["name"] == config.model.name:
+            tokens = sum(one["train_tokens"] for one in members)
+            seconds = sum(one["timings"]["train"] for one in members)
+            return effort.pace(config, tokens, seconds), run.name
+    return effort.T4_FLOPS, ""
 
 
 def _image(config: Config, root: Path) -> str:
