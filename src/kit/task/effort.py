@@ -54,7 +54,8 @@ class Effort:
         pace = f"at the pace of {self.told_by}" if self.told_by else "a forecast until a smoke run has passed"
         return (
             f"{self.rows:,} rows in {self.bins:,} bins, {self.steps:,} steps ({self.warmup_steps} of them "
-            f"warm-up), {self.tokens / 1e6:.2f} M tokens a member; about {self.minutes:.0f} min on two T4, {pace}"
+            f"warm-up), {self.tokens / 1e6:.2f} M tokens a member; about {self.minutes:.0f} min on two T4, "
+            + pace
         )
 
 
