@@ -46,12 +46,29 @@ def make(folder: Path, *, force: bool = False) -> bool:
 
 
 def _save_tokenizer(source: Path, folder: Path) -> None:
-    from tokenizers.processors import TemplateProcessing
-    from transformers import AutoTokenizer
+    """Build the tokenizer from the GGUF's own tokens; transformers 5.17 would merge them in another order."""
+    from gguf import GGUFReader
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
 
-    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-    # The GGUF says that a begin token is added, and transformers 5.17 does not read that.
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single="<bos> $A", pair="<bos> $A $B", special_tokens=[("<bos>", tokenizer.bos_token_id)]
+    field = GGUFReader(source).fields["tokenizer.ggml.tokens"]
+    tokens = [bytes(field.parts[at]).decode("utf-8") for at in field.data]
+    id_by_token = {token: at for at, token in enumerate(tokens)}
+    merges = [
+        (token[:cut], token[cut:])
+        for token in tokens
+        for cut in range(1, len(token))
+        if token[:cut] in id_by_token and token[cut:] in id_by_token
+    ]
+    model = models.BPE(id_by_token, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)  # noqa: S106
+    own = Tokenizer(model)
+    own.normalizer = normalizers.Replace(" ", "▁")
+    own.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    own.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    own.post_processor = processors.TemplateProcessing(
+        single="<bos> $A", pair="<bos> $A $B", special_tokens=[("<bos>", id_by_token["<bos>"])]
     )
-    tokenizer.save_pretrained(folder)
+    named = ("<pad>", "<eos>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>")
+    own.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in named])
+    roles = {f"{name}_token": f"<{name}>" for name in ("bos", "eos", "pad", "unk")}
+    PreTrainedTokenizerFast(tokenizer_object=own, **roles).save_pretrained(folder)
