@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def test_a_kernel_beyond_one_mebibyte_is_a_bare_400(kaggle: Server, run: Push) -
     ("fields", "error"),
     [
         ({"new_title": "Four"}, "at least five characters"),
-        ({"kernel_type": "notebook"}, "Python scripts only"),
+        ({"language": "r"}, "no r script"),
     ],
 )
 def test_a_refused_push_is_a_success_with_an_error_inside(
@@ -101,6 +102,18 @@ def test_a_refused_push_is_a_success_with_an_error_inside(
     assert error in answer.error
     assert (answer.version_number, answer.ref, answer.kernel_id) == (0, "", 0)
     assert kaggle.state.kernels == []
+
+
+def test_a_notebook_names_its_kernel_and_no_script_becomes_one(kaggle: Server, push: Push) -> None:
+    """A bare 400 for JSON without a kernel's name or with lists as sources; a slug keeps its type."""
+    kernel = {"name": "python3", "language": "python"}
+    made = {"cells": [{"cell_type": "markdown", "source": "words"}], "metadata": {"kernelspec": kernel}}
+    listed = {**made, "cells": [{"cell_type": "markdown", "source": ["words"]}]}
+    for text in ("print()", "{}", json.dumps(listed)):
+        refused = rpc(kaggle, "SaveKernel", push_fields(kernelType="notebook", text=text))
+        assert (refused.status_code, refused.content) == (400, b"")
+    assert push().version_number == 1
+    assert "cannot be changed" in push(kernel_type="notebook", text=json.dumps(made)).error
 
 
 def test_nobody_pushes_to_another_account(push: Push) -> None:
