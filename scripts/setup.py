@@ -165,6 +165,18 @@ def _run(command: list[str]) -> None:
 
 
 def _pip(*arguments: str) -> None:
+    """Install with uv where it is there, in a third of the time; with pip where that fails or is told things.
+
+    uv reads none of pip's variables, which may name the only index there is.
+    """
+    uv = shutil.which("uv")
+    if uv and not any(name.startswith("PIP_") for name in os.environ):
+        done = subprocess.run(
+            [uv, "pip", "install", "--quiet", "--python", str(PYTHON), *arguments], cwd=ROOT, check=False
+        )
+        if done.returncode == 0:
+            return
+        print("uv could not, pip is asked", flush=True)
     _run([str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments])
 
 

@@ -86,6 +86,7 @@ def test_a_preset_of_kit_toml_may_extend_a_shipped_one(kit_toml: Path) -> None:
         ("t4x2", "kernel.accelerator=NvidiaTeslaP100", "did you mean 'NvidiaTeslaA100'"),
         ("t4x2", "run.cards=4", "NvidiaTeslaT4 has 2"),
         ("t4x2", "kernel.image=latest", "text of the form"),
+        ("t4x2", "model.name=qwen", "owner/name on Hugging Face"),
         ("tiny", "train.epoch=2", "did you mean 'train.epochs'"),
         ("tiny", "epochs=2", "did you mean 'train.epochs'"),
         ("tiny", "train.epochs=two", "train.epochs = 'two'"),

@@ -169,3 +169,27 @@ def test_what_cannot_be_mended_stays(whole: Path, tmp_path: Path) -> None:
     assert (_site(whole) / "kit_toy.py").is_file()
     assert _set_up(whole, "home", "train").returncode == 0
     assert (_site(whole) / "kit_other.py").is_file()
+
+
+def test_uv_is_used_where_it_is_and_pip_where_it_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With pip's own variables set, which uv does not read, pip is asked at once."""
+    monkeypatch.syspath_prepend(str(PROJECT_ROOT / "scripts"))
+    import setup  # type: ignore[import-not-found]
+
+    asked: list[list[str]] = []
+    monkeypatch.setattr(setup, "_run", asked.append)
+    (tmp_path / "uv").write_text(f"#!/bin/sh\necho $* >> {tmp_path}/uv-args\ntest $6 != broken\n")
+    (tmp_path / "uv").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    setup._pip("toy")
+    assert (asked, (tmp_path / "uv-args").read_text().split()[-1]) == ([], "toy")
+    setup._pip("broken")
+    assert asked.pop()[-1] == "broken"
+    assert "pip is asked" in capsys.readouterr().out
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    setup._pip("toy")
+    assert asked[-1][1:4] == ["-m", "pip", "install"]

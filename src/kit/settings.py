@@ -204,10 +204,17 @@ class Data(Settings):
     """Test rows to predict, from the top of test.csv; 0 for all."""
 
 
+def _model_name(name: str) -> str:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+(/[\w.-]+/[\w.-]+/\d+)?", name):
+        forms = "owner/name on Hugging Face or owner/model/framework/variation/2 on Kaggle"
+        raise ValueError(f"model.name = {name!r} is not written {forms}")
+    return name
+
+
 class Model(Settings):
     """The base model and how it is loaded."""
 
-    name: str = "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit"
+    name: Annotated[str, AfterValidator(_model_name)] = "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit"
     """`owner/name` on Hugging Face, or a Kaggle Model `owner/model/framework/variation/2`."""
     architecture: str = ""
     """What its config.json must name as its architecture; empty for no check."""
