@@ -215,7 +215,7 @@ def test_a_sweep_that_runs_out_of_time_names_the_points_that_it_skipped(root: Pa
     """What was reached is judged, though cut short; a point that would not fit is not begun."""
     working = tmp_path / "working"
     grid = [f"seed={seed} train.max_steps=200" for seed in range(40)]
-    record = _run(root, working, f"run.grid={json.dumps(grid)}", "run.time_limit_minutes=0.7")
+    record = _run(root, working, f"run.grid={json.dumps(grid)}", "run.time_limit_minutes=1.2")
     states = [point["state"] for point in _table(working / "sweep.csv")]
     assert "done" in states
     assert "skipped" in states
