@@ -50,9 +50,9 @@ STEPS = (
     (True, "submit", "RUN=baseline-sample-sentiment"),
     (True, "compare", RUNS),
     (True, "blend", RUNS, "WEIGHTS=1 2"),
-    (True, "sweep", "PRESET=tiny", "GRID=train.learning_rate=1e-3,5e-3", QUICK),
     (True, "adapters", "RUN=every-verb-tiny/v1"),
     (True, "infer", "FROM=every-verb-tiny/v1"),
+    (True, "sweep", "PRESET=tiny", "GRID=train.learning_rate=1e-3,5e-3", QUICK),
     (False, "stop", "RUN=v1"),  # nobody is there to ask
     (True, "stop", "RUN=v1", "YES=1"),
     (
