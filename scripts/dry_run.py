@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit.command import alone, options, run
-from kit.config import PROJECT_ROOT
+from kit.files import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from kit.bundle.build import Built

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,3 +118,14 @@ def test_a_full_disk_is_one_line_and_a_missing_file_a_traceback(capsys: pytest.C
     assert capsys.readouterr().err == "error: runs/x: No space left on device (try: df -h, ls -l)\n"
     with pytest.raises(FileNotFoundError):
         run(wrong)
+
+
+@pytest.mark.parametrize(
+    "script", sorted((PROJECT_ROOT / "scripts").glob("*.py")), ids=lambda path: path.stem
+)
+def test_help_imports_nothing_heavy(script: Path) -> None:
+    """`--help` answers at once: neither settings nor tables are loaded for it."""
+    command = [sys.executable, "-X", "importtime", script, "--help"]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert shown.stdout.startswith("usage: ")
+    assert not re.search(r"\| +(pandas|pydantic|sklearn|torch|kagglesdk)$", shown.stderr, re.MULTILINE)
