@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 from kit.command import alone, options, run
 from kit.files import PROJECT_ROOT
 
+STEP_SECONDS = 2.0
+"""Between two steps that are shown; the log keeps each."""
+
 if TYPE_CHECKING:
     from kit.bundle.build import Built
     from kit.config import Config
@@ -97,11 +100,18 @@ def _run(
 
     lines = progress.Lines()
     said: list[str] = []
+    shown = -STEP_SECONDS
 
     def say(stream: str, whole: list[str]) -> None:
+        nonlocal shown
         for line in whole:
             said.append(line)
             print(line, file=log, flush=True)
+            step = progress.event(line) or {}
+            if step.get("event") == "step" and step.get("step") != step.get("steps"):
+                if time.monotonic() - shown < STEP_SECONDS:
+                    continue
+                shown = time.monotonic()
             print(progress.show(line), file=sys.stderr if stream == "stderr" else sys.stdout, flush=True)
 
     with (folder / LOG_NAME).open("w", encoding="utf-8", errors="replace") as log:
