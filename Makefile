@@ -178,7 +178,7 @@ test-fast: .venv/.home .venv/.dev ## run the tests that need no torch
 	@$(PY) -m pytest -q -m 'not slow and not train and not loop'
 
 .PHONY: test-pythons
-test-pythons: .venv/.home ## run the fast tests on every supported Python of this machine
+test-pythons: .venv/.home ## run the fast tests on the other supported Pythons of this machine
 	@$(PY) scripts/test_pythons.py
 
 .PHONY: e2e

@@ -1,4 +1,4 @@
-"""Run the tests that need no torch on every supported Python of this machine, each in a fresh environment."""
+"""Run the tests that need no torch on the other Pythons of this machine, each in a fresh environment."""
 
 import argparse
 import hashlib
@@ -16,7 +16,9 @@ VERSIONS = ("3.11", "3.12", "3.13")
 def main() -> int:
     """Return 1 where the tests fail on any of them."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("version", nargs="*", default=VERSIONS, help="default: %(default)s")
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    others = [version for version in VERSIONS if version != own]
+    parser.add_argument("version", nargs="*", default=others, help="default: %(default)s")
     found = {version: _find(version) for version in parser.parse_args().version}
     for version, interpreter in found.items():
         print(f"Python {version}: {interpreter or 'not on this machine, left out'}", flush=True)

@@ -75,8 +75,10 @@ def test_the_fixture_fails_the_test_that_caused_an_unknown_request(tmp_path: Pat
         "    requests.get(kaggle.url + '/no/such/thing', timeout=10)\n"
     )
     paths = [str(Path(kaggle_fixtures.__file__).parent), str(Path(command.__file__).parents[1])]
+    # A folder of its own: at its end pytest clears what earlier runs left in the shared one.
+    options = ["-q", "-p", "kaggle_fixtures", "-p", "no:cacheprovider", "--basetemp=made"]
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "kaggle_fixtures", "-p", "no:cacheprovider", "."],
+        [sys.executable, "-m", "pytest", *options, "test_swallows.py"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
