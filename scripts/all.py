@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kit.command import options, run
+from kit.command import options, run, spend
 
 if TYPE_CHECKING:
     from kit.config import Config
@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    arguments = options(__doc__, "preset", "set", "timeout", "note", timeout=46_800.0).parse_args()
+    arguments = options(__doc__, "preset", "set", "timeout", "note", "yes", timeout=46_800.0).parse_args()
+
+    spend("GPU hours", agreed=arguments.yes)
 
     from kit import config
     from kit.remote.wire import client

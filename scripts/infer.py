@@ -2,11 +2,13 @@
 
 from all import to_valid
 
-from kit.command import options, run
+from kit.command import options, run, spend
 
 
 def main() -> int:
-    arguments = options(__doc__, "from", "set", "dataset", "timeout", timeout=46_800.0).parse_args()
+    arguments = options(__doc__, "from", "set", "dataset", "timeout", "yes", timeout=46_800.0).parse_args()
+
+    spend("GPU hours", agreed=arguments.yes)
 
     from kit.errors import KitError
     from kit.remote import workflow

@@ -48,7 +48,9 @@ def test_the_loop_of_the_page_runs_as_it_stands(project: Project, kaggle: Server
 @pytest.mark.parametrize(
     ("verb", "variables", "status", "words"),
     [
-        ("push", {"PRESET": "tiny"}, 2, "GPU hours"),
+        *((verb, {}, 2, "GPU hours") for verb in ("push", "all", "infer")),
+        ("sweep", {"GRID": "seed=1,2"}, 2, "GPU hours"),
+        ("infer", {"YES": "1"}, 1, "adapters of a run"),
         ("submit", {}, 2, "submissions"),
         ("watch", {"TIMEOUT": "soon"}, 2, "no number of seconds"),
         ("pull", {"RUN": "v99"}, 1, "v99"),
