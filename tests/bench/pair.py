@@ -1,15 +1,15 @@
 """Train a small model on a pair task made here, and score held-out rows: which of two answers fits a prompt.
 
-Three texts a row and three labels, a template of its own. `--model NAME` takes another folder below models/.
+Three texts a row and three labels, a template of its own; no row stands in both halves.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import itertools
 import random
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -30,26 +30,24 @@ WORDS = {
     "a drink": ["tea", "coffee", "milk", "water", "juice", "beer", "wine", "lemonade"],
     "a number": ["one", "three", "seven", "nine", "twelve", "twenty", "forty", "eleven"],
 }
-TRAIN, TEST = 144, 60
 LABELS = ("a", "b", "tie")
-MODEL = sys.argv[sys.argv.index("--model") + 1] if "--model" in sys.argv else inputs.SMALL
 SETTINGS = (
     *(
         'competition.text=["prompt", "answer_a", "answer_b"]',
         "competition.label=winner",
         "competition.language=",
     ),
-    *('competition.labels=["a", "b", "tie"]', "competition.metric=log_loss", f"model.name={MODEL}"),
+    *('competition.labels=["a", "b", "tie"]', "competition.metric=log_loss"),
     "prompt.template=### Prompt: {prompt}\n### A: {answer_a}\n### B: {answer_b}\n### Winner:",
-    *("train.epochs=3", "train.gradient_accumulation=1", "model.max_row_tokens=256", "train.pack_tokens=256"),
+    *("train.gradient_accumulation=1", "model.max_row_tokens=256", "train.pack_tokens=256"),
 )
 
 
-def rows() -> list[dict[str, str]]:
-    """Return rows in a fixed random order; no question stands twice."""
+def rows(questions: int) -> list[dict[str, str]]:
+    """Return rows in a fixed random order, `questions` of each topic; no question stands twice."""
     chance = random.Random(5)
     made = []
-    for at, (topic, number) in enumerate(itertools.product(WORDS, range(40))):
+    for at, (topic, number) in enumerate(itertools.product(WORDS, range(questions))):
         label = LABELS[at % 3]
         fits = chance.choice([topic, None]) if label == "tie" else topic
         other = chance.choice([name for name in WORDS if name != topic])
@@ -62,11 +60,18 @@ def rows() -> list[dict[str, str]]:
 
 def main() -> None:
     """Print accuracy and log loss beside what chance gives, and the time."""
-    config = settings.resolve("small", SETTINGS)
-    made = rows()
-    learned, asked = made[:TRAIN], made[TRAIN : TRAIN + TEST]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default=inputs.SMALL, help="a folder below models/; default: %(default)s")
+    parser.add_argument("--rows", type=int, default=900, help="rows to learn; default: %(default)s")
+    parser.add_argument("--test-rows", type=int, default=150, help="rows to answer; default: %(default)s")
+    parser.add_argument("set", nargs="*", metavar="KEY=VALUE", help="settings that win over preset small")
+    given = parser.parse_args()
+    config = settings.resolve("small", (*SETTINGS, f"model.name={given.model}", *given.set))
+    made = rows(questions=given.rows // 4)
+    learned, asked = made[: given.rows], made[given.rows : given.rows + given.test_rows]
+    assert len(asked) == given.test_rows
     started = time.monotonic()
-    loaded = model.load(config, inputs.MODELS / MODEL, None, hardware.precision(()))
+    loaded = model.load(config, inputs.MODELS / given.model, None, hardware.precision(()))
     model.renew_adapter(loaded, config.seed)
     with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
         train.train(loaded, learned, config, seed=config.seed, scratch=Path(scratch))
@@ -75,12 +80,15 @@ def main() -> None:
     predicted = [LABELS[max(range(3), key=share.__getitem__)] for share in shares]
     told = metrics.evaluate([row["label"] for row in asked], predicted, LABELS, probability=shares)
     low, high = told["intervals"]["accuracy"]
-    print(f"{MODEL}: {TRAIN} rows learned in {trained - started:.0f} s, {TEST} answered", end=" ")
+    print(
+        f"{given.model}: {len(learned)} rows learned in {trained - started:.0f} s, {len(asked)} answered",
+        end=" ",
+    )
     print(
         f"in {time.monotonic() - trained:.0f} s; accuracy {told['accuracy']:.3f} ({low:.3f} to {high:.3f}),",
         end=" ",
     )
-    print(f"chance {told['majority_accuracy']:.3f}; log loss {told['log_loss']:.3f}, chance 1.099")
+    print(f"majority {told['majority_accuracy']:.3f}; log loss {told['log_loss']:.3f}, chance 1.099")
 
 
 if __name__ == "__main__":
