@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import json
 import statistics
 import sys
 import tempfile
@@ -37,6 +38,7 @@ AIM_WASTE = 0.03
 AIMS = {"to its end token": 3.0, "to ten tokens": 8.0}
 """How many times as many rows a second `score` answers as one-by-one writing."""
 LATIN = ("en", "fr", "de", "es")
+TOPICS = ("delay", "loss", "damage", "price", "refund", "colour", "weight", "size", "name", "address")
 SMALL = "--small" in sys.argv
 ROWS, REPEATS = (2, 1) if SMALL else (24, 3)
 TRAINING = (
@@ -56,6 +58,7 @@ def main() -> None:
         "long": _sample("test.csv", ("bn", "ta")),
     }.items():
         _time(loaded, rows[:ROWS], config, name)
+    _time_labels(loaded, _sample("test.csv", LATIN)[:ROWS])
 
 
 def _pad(rows: int) -> None:
@@ -101,6 +104,17 @@ def _time(loaded: Loaded, rows: list[dict[str, str]], config: Config, name: str)
             f"score is {best[what] / best['score']:4.1f} x    aim {aim:.0f} x"
         )
     print(f"  score and writing agree on {agree} of {len(rows)}")
+
+
+def _time_labels(loaded: Loaded, rows: list[dict[str, str]]) -> None:
+    """Score labels of one token, and ten long ones whose first words are equal and are read whole."""
+    long = [f"Customer service: {what} of the order" for what in TOPICS]
+    seconds: dict[str, list[float]] = {}
+    for name, labels in {"2 short": ["Positive", "Negative"], "10 long": long}.items():
+        asked = settings.resolve("small", (*TRAINING, f"competition.labels={json.dumps(labels)}"))
+        for _ in range(REPEATS):
+            _clock(seconds, name, lambda asked=asked: predict.score(loaded, rows, asked))
+        print(f"{name} labels: {len(rows) / min(seconds[name]):6.1f} rows/s")
 
 
 def _clock(seconds: dict[str, list[float]], name: str, work: Callable[[], T]) -> T:

@@ -230,6 +230,33 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
     assert deeper.held_out is not None
 
 
+@pytest.mark.parametrize(
+    ("asked", "submission"),
+    [
+        (
+            {"submission": "probability", "submission_values": {"Positive": "1", "Negative": "0"}},
+            "ID,label\nr0,0.800000000\nr1,0.300000000\n",
+        ),
+        (
+            {"submission": "probabilities"},
+            "ID,Positive,Negative\nr0,0.800000000,0.200000000\nr1,0.300000000,0.700000000\n",
+        ),
+        (
+            {"submission": "ranking", "metric": "map@2"},
+            "ID,label\nr0,Positive Negative\nr1,Negative Positive\n",
+        ),
+    ],
+)
+def test_a_blend_writes_what_its_competition_takes(
+    tmp_path: Path, asked: dict[str, Any], submission: str
+) -> None:
+    """Averaged probabilities, or the labels in their order."""
+    competition = {"slug": "reviews", "id": "ID", "labels": list(made_run.LABELS), **asked}
+    runs = pair(tmp_path, answers([0.9, 0.2]), answers([0.7, 0.4]), settings={"competition": competition})
+    folder = made.write(blend_of(runs), tmp_path)
+    assert (folder / "submission.csv").read_text() == submission
+
+
 def test_a_blend_with_a_rehearsed_run_is_a_rehearsals(tmp_path: Path) -> None:
     """Kaggle must not be sent what a toy has answered."""
     urls = ("https://www.kaggle.com/code/someone/a", "http://127.0.0.1:9/code/a")
