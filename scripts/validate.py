@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kit.command import Parser, Usage, run, tell
 from kit.environment import take_variables
-from kit.errors import InputInvalid, KitError
+from kit.errors import KitError
 
 if TYPE_CHECKING:
     from kit.review.checks.problems import Verdict
@@ -47,7 +47,6 @@ def _arguments() -> argparse.Namespace:
         "--labels", default="", help="the labels as the submission writes them: A,B or a JSON list"
     )
     parser.add_argument("--predictions", type=Path, metavar="FILE", help="predictions.csv, to read it again")
-    parser.add_argument("--fix", type=Path, metavar="OUT", help="write a copy with mechanical defects mended")
     return parser.parse_args()
 
 
@@ -55,26 +54,22 @@ def _check(arguments: argparse.Namespace) -> Verdict:
     from kit.config import resolve, words
     from kit.fetch import inputs
     from kit.remote import runs
-    from kit.review.checks.validate import Instead, validate
+    from kit.review.checks.validate import validate
 
     is_list = arguments.labels.startswith("[")
     labels = json.loads(arguments.labels) if is_list else words(arguments.labels, ",")
-    folder = None
-    if arguments.submission is None or arguments.run:
-        folder = runs.folder_of(arguments.run or "latest")
-    judged = arguments.submission or (folder and folder / "submission.csv")
-    if arguments.fix and judged and arguments.fix.absolute() == judged.absolute():
-        raise InputInvalid("--fix OUT is the submission itself", hint="another file")
-    instead = Instead(
+    is_of_run = arguments.submission is None or arguments.run
+    return validate(
+        runs.folder_of(arguments.run or "latest") if is_of_run else None,
+        inputs.places,
+        resolve("t4x2").competition,
         submission=arguments.submission,
         test=arguments.test,
         sample=arguments.sample,
         train=arguments.train,
         predictions=arguments.predictions,
         labels=tuple(label.strip() for label in labels if label.strip()),
-        fix=arguments.fix,
     )
-    return validate(folder, inputs.places, resolve("t4x2").competition, instead)
 
 
 if __name__ == "__main__":

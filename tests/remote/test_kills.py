@@ -54,12 +54,6 @@ def forget(project: Project) -> None:
     (project.root / "kit.toml").write_text(text.replace('label = "label"', 'label = "target"'))
 
 
-def break_lines(project: Project) -> None:
-    """Let a pulled submission end its lines as Windows does."""
-    path = project.runs / "latest" / "submission.csv"
-    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-
-
 @dataclass(frozen=True)
 class Verb:
     """What is run, and what stands before: verbs that are run once, then a change of files."""
@@ -79,7 +73,6 @@ VERBS = {
     "push": Verb(TINY),
     "pull": Verb(before=(("push", *TINY), ("watch",))),
     "pull --again": Verb(("--again",), (ALL,)),
-    "validate": Verb(("--run", "latest", "--fix", "mended.csv"), (ALL,), break_lines),
     "report": Verb(before=(ALL,)),
     "baseline": Verb(TINY),
     "blend": Verb(("V1", "V2"), (ALL, ALL_7)),

@@ -87,8 +87,6 @@ def test_invalid_is_one(folder: Path) -> None:
         (("submission.csv", "--test", "."), "cannot_check"),
         (("submission.csv", "--test", "test.csv", "--sample", "none.csv"), "cannot_check"),
         (("submission.csv", "--test", "test.csv", "--predictions", "none.csv"), "cannot_check"),
-        (("submission.csv", "--test", "submission.csv", "--fix", "test.csv/out.csv"), "cannot_check"),
-        (("submission.csv", "--test", "test.csv", "--fix", "submission.csv"), "cannot_check"),
         (("submission.csv", "--tset", "test.csv"), "usage"),
         (("submission.csv", "more.csv"), "usage"),
     ],
@@ -132,23 +130,6 @@ def test_the_sample_competition_needs_no_options(tmp_path: Path) -> None:
     done = run(sample, cwd=tmp_path)
     assert done.returncode == 0, done
     assert "constant_label" in done.stdout
-
-
-def test_fix_writes_a_copy_and_lists_the_changes(folder: Path) -> None:
-    """--fix leaves the submission alone, writes the mended copy, and judges that one."""
-    path, out = folder / "submission.csv", folder / "out.csv"
-    good = path.read_text() + "\n"
-    wrong = good.lower().replace("id,", f"{COMPETITION.id},").replace("\n", "\r\n")
-    path.write_text(wrong, newline="")
-    done = run(path, "--test", folder / "test.csv", "--fix", out)
-    assert done.returncode == 0, done
-    assert out.read_text() == good
-    assert path.read_bytes() == wrong.encode()
-    assert "changed  crlf (5)  ended lines in LF" in done.stdout
-    path.write_text("<html>")
-    status, answer = run_json(path, "--test", folder / "test.csv", "--fix", folder / "none.csv")
-    assert (status, answer["changes"], "fixed" in answer) == (1, [], False)
-    assert not (folder / "none.csv").exists()
 
 
 def test_other_labels_and_a_plain_terminal(folder: Path) -> None:

@@ -59,13 +59,9 @@ class Verdict:
     rows: int
     problems: Sequence[Problem]
     path: Path | None = None
-    """The file that was judged: the submission or its mended copy."""
+    """The file that was judged."""
     completions: Reread | None = None
     """What today's parser reads in predictions.csv, where that was looked at."""
-    changes: Sequence[Problem] | None = None
-    """What the copy has otherwise, and how often; None where no copy was asked for."""
-    fixed: bool = False
-    """Whether the copy was written."""
 
     @property
     def valid(self) -> bool:
@@ -84,19 +80,14 @@ class Verdict:
 
     def as_json(self) -> dict[str, object]:
         """Return the one object that `--json` prints."""
-        path = None if self.path is None else str(self.path)
-        optional = {
-            "file": path,
-            "completions": self.completions and asdict(self.completions, dict_factory=_applying),
-            "changes": None if self.changes is None else _plain(self.changes),
-            "fixed": path if self.fixed else None,
-        }
-        told = {"errors": _plain(self.errors), "warnings": _plain(self.warnings)}
-        return {"valid": self.valid, "rows": self.rows, **told, **_applying(optional.items())}
-
-
-def _plain(found: Sequence[Problem]) -> list[dict[str, object]]:
-    return [asdict(one, dict_factory=_applying) for one in found]
+        told: dict[str, object] = {"valid": self.valid, "rows": self.rows}
+        for name, found in (("errors", self.errors), ("warnings", self.warnings)):
+            told[name] = [asdict(one, dict_factory=_applying) for one in found]
+        if self.path is not None:
+            told["file"] = str(self.path)
+        if self.completions is not None:
+            told["completions"] = asdict(self.completions, dict_factory=_applying)
+        return told
 
 
 def _applying(parts: Iterable[tuple[str, object]]) -> dict[str, object]:

@@ -1,17 +1,18 @@
 """Find every reason why Kaggle would refuse a submission or, worse, score something that was not meant.
 
-One pass finds all of them, by the settings of the run that wrote the file. Mending is `repair`'s.
+One pass finds all of them, by the settings of the run that wrote the file; it mends nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from kit import files
 from kit.config import Competition
-from kit.review.checks import completions, csv_reader, facts, ids, labels, repair, values
+from kit.review.checks import completions, csv_reader, facts, ids, values
+from kit.review.checks import labels as spelling
 from kit.review.checks.csv_reader import Table
 from kit.review.checks.facts import Asked, Facts
 from kit.review.checks.problems import Problem, Verdict
@@ -20,47 +21,37 @@ Places = Callable[[str], Sequence[Path]]
 """Gives the folders that may hold a competition's files, by its slug."""
 
 
-@dataclass(frozen=True)
-class Instead:
-    """What to take in place of the files that belong to a run, and where to write a mended copy."""
-
-    submission: Path | None = None
-    test: Path | None = None
-    sample: Path | None = None
-    train: Path | None = None
-    predictions: Path | None = None
-    labels: tuple[str, ...] = ()
-    fix: Path | None = None
-
-
 def validate(
-    run: Path | None, places: Places, competition: Competition, instead: Instead = Instead()
+    run: Path | None,
+    places: Places,
+    competition: Competition,
+    *,
+    submission: Path | None = None,
+    test: Path | None = None,
+    sample: Path | None = None,
+    train: Path | None = None,
+    predictions: Path | None = None,
+    labels: Sequence[str] = (),
 ) -> Verdict:
     """Judge the submission of a run by the run's own settings; `competition` is for where there are none.
 
-    Raises InputInvalid where it cannot be judged: no test.csv, or not the one that the run answered.
+    The files and labels that are named take the place of those that belong to the run. Raises InputInvalid
+    where it cannot be judged: no test.csv, or not the one that the run answered.
     """
     asked = facts.asked_of(run) if run else Asked()
     competition = asked.competition or competition
-    path = instead.submission or (run or Path()) / "submission.csv"
-    test = instead.test or _test(places(competition.slug), asked)
-    gathered = facts.gather(
-        competition,
-        test,
-        sample_path=instead.sample,
-        train=instead.train or _beside(test, "train.csv"),
-        labels=instead.labels,
-        asked=asked,
-        submission=path,
+    path = submission or (run or Path()) / "submission.csv"
+    test = test or _test(places(competition.slug), asked)
+    train = train or _beside(test, "train.csv")
+    known = facts.gather(
+        competition, test, sample_path=sample, train=train, labels=labels, asked=asked, submission=path
     )
-    verdict, table = judge(path, gathered)
-    if instead.fix:
-        verdict, table = _mended(verdict, table, gathered, instead.fix)
-    predictions = instead.predictions or (_beside(path, "predictions.csv") if run else None)
+    verdict, table = judge(path, known)
+    predictions = predictions or (_beside(path, "predictions.csv") if run else None)
     if predictions is None:
         return verdict
     read = completions.read(predictions)
-    reread = completions.reparse(read, instead.labels or competition.labels, competition.synonyms)
+    reread = completions.reparse(read, labels or competition.labels, competition.synonyms)
     written = [replace(one, label=competition.written(one.label)) for one in read]
     problems = [*verdict.problems, *completions.check(written, reread, table)]
     return replace(verdict, problems=problems, completions=reread)
@@ -88,7 +79,7 @@ def check(data: bytes, known: Facts) -> tuple[Verdict, Table | None]:
         problems.append(Problem("row_count", message, abs(table.row_count - len(known.ids))))
     if known.kind != "label":
         problems += values.check(table, known)
-    problems += [*ids.check(table, known), *labels.check(table, known)]
+    problems += [*ids.check(table, known), *spelling.check(table, known)]
     return Verdict(table.row_count, problems), table
 
 
@@ -102,27 +93,12 @@ def lines(verdict: Verdict) -> list[str]:
                 parts = (("line", spot.line), ("id", spot.id), ("value", spot.value))
                 told = (f"{name} {value!r}" for name, value in parts if value is not None)
                 shown.append(" " * 9 + ", ".join(told))
-    shown += [f"changed  {one.code} ({one.count:,})  {one.message}" for one in verdict.changes or ()]
     if verdict.completions:
         shown += completions.table_lines(verdict.completions)
-    if verdict.changes is not None and not verdict.fixed:
-        shown.append("no copy was written: it would be invalid as well")
     word = "valid" if verdict.valid else "invalid"
     counted = ((len(verdict.errors), "error"), (len(verdict.warnings), "warning"))
     counts = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counted)
     return [*shown, f"{verdict.path}: {word}, {verdict.rows:,} rows, {counts}"]
-
-
-def _mended(verdict: Verdict, table: Table | None, known: Facts, path: Path) -> tuple[Verdict, Table | None]:
-    """Write the corrected copy if it is valid, and judge it; else leave everything as it was."""
-    mended = repair.repair(verdict, table, known) if known.kind == "label" else None
-    if mended is not None:
-        text, changes = mended
-        again, table_again = check(text.encode(), known)
-        if again.valid:
-            files.write_whole(path, text)
-            return replace(again, path=path, fixed=True, changes=changes), table_again
-    return replace(verdict, changes=[]), table
 
 
 def _test(folders: Sequence[Path], asked: Asked) -> Path:
