@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from kit.review.checks.facts import Facts
-from kit.review.checks.problems import Problem, Spot, cut, problems_of
+from kit.review.checks.problems import Problem, Spot, problems_of
 from kit.task import csv_file
 
 INVISIBLE = re.compile(
@@ -24,31 +24,21 @@ _DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons", " ":
 UNDECODED = re.compile("[\udc80-\udcff]")
 """Bytes that were not UTF-8, as surrogateescape keeps them."""
 LONGEST_LINE = 131_072
-"""Characters; what is longer is cut, unless the test has such ids."""
+"""Characters; what is longer is cut."""
 
 
 @dataclass
 class Table:
     """A submission as far as it could be read. `ids`, `labels` and `numbers` run in parallel."""
 
-    header: list[str]
-    """Fields of the first line; empty where that is a row."""
     places: tuple[int, int]
     """Where the id and the label stand in a record."""
-    width: int
-    """Fields that a record should have."""
-    lines: list[str]
-    """Every line of the file without its end."""
-    first_row: int
-    """The line, from 1, behind the header."""
-    is_whole: bool
-    """Whether the last line has its end."""
     ids: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     numbers: list[int] = field(default_factory=list)
     """The line, from 1, of each row."""
     others: list[tuple[list[str], int]] = field(default_factory=list)
-    """Fields and line of the rows that do not have `width` fields or whose label was cut off."""
+    """Fields and line of the rows that are not as wide as the header or whose label was cut off."""
 
     @property
     def row_count(self) -> int:
@@ -60,31 +50,36 @@ def read(data: bytes, facts: Facts) -> tuple[Table | None, list[Problem]]:
     """Return the table and the defects of its form; no table where there are no columns to speak of."""
     if not data.removeprefix(codecs.BOM_UTF8).lstrip():
         return None, [Problem("file_empty", f"{len(data)} bytes and no row")]
-    foreign = csv_file.foreign_format(data)
-    if foreign:
+    if foreign := csv_file.foreign_format(data):
         code = "utf16" if foreign.startswith("UTF-16") else "not_csv"
         return None, [Problem(code, f"not a csv but {foreign}, it begins {data[:40]!r}")]
     text, problems = _decode(data)
-    lines = text.split("\n")
-    is_whole = not lines[-1]
-    if is_whole:
-        lines.pop()
-    problems += _cut_lines(lines, facts)
-    start = next((number for number, line in enumerate(lines) if line), 0)
+    lines = text.removesuffix("\n").split("\n")
+    too_long = [Spot(at, value=line) for at, line in enumerate(lines, 1) if len(line) > LONGEST_LINE]
+    if too_long:
+        lines = [line[:LONGEST_LINE] for line in lines]
+        problems += problems_of("long_line", f"more than {LONGEST_LINE:,} characters: {{value!r}}", too_long)
+    start = next((at for at, line in enumerate(lines) if line), 0)
+    first = [Spot(start + 1, value=lines[start])]
     delimiter = _delimiter(lines[start], facts)
     header, is_clean = _split(lines[start], delimiter)
-    first = [Spot(start + 1, value=lines[start])]
     if not is_clean:
         problems += problems_of("open_quote", "a quote in the header that opens or closes no field", first)
     if delimiter != ",":
         words = "fields are separated by {name} instead of commas: {value!r}"
         problems += problems_of("wrong_delimiter", words, first, name=_DELIMITERS[delimiter])
-    places, is_row, header_problems = _header(header, start + 1, facts)
-    problems += header_problems
-    if places is None:
-        return None, problems
-    table = Table([] if is_row else header, places, len(header), lines, start + 2 - is_row, is_whole)
-    return table, problems + _fill(table, delimiter, facts)
+    if sorted(header) != sorted((facts.id, facts.label)) and _is_row(header, facts):
+        words = "the file begins with a row, {value!r}; expected {expected!r}"
+        problems += problems_of("header_missing", words, first, expected=f"{facts.id},{facts.label}")
+        table, header = Table((0, 1)), [facts.id, facts.label]
+    else:
+        places, defects = _header(header, start + 1, facts)
+        problems += defects
+        if places is None:
+            return None, problems
+        table, start = Table(places), start + 1
+    is_whole = text.endswith("\n")
+    return table, problems + _fill(table, lines, start, header, delimiter, facts, is_whole=is_whole)
 
 
 def _decode(data: bytes) -> tuple[str, list[Problem]]:
@@ -112,47 +107,30 @@ def _decode(data: bytes) -> tuple[str, list[Problem]]:
     return text, problems
 
 
-def _cut_lines(lines: list[str], facts: Facts) -> list[Problem]:
-    """Cut the lines that are longer than any row can be, and name them."""
-    too_long = [at for at, line in enumerate(lines) if len(line) > LONGEST_LINE]
-    most = LONGEST_LINE + max(map(len, facts.ids), default=0) if too_long else 0
-    spots = []
-    for at in too_long:
-        if len(lines[at]) > most:
-            lines[at] = lines[at][:LONGEST_LINE]
-            spots.append(Spot(at + 1, value=lines[at]))
-    return problems_of("long_line", "more than {most:,} characters: {value!r}", spots, most=most)
-
-
 def _delimiter(line: str, facts: Facts) -> str:
     """Return what separates the fields of the first line: a comma, unless another sign gives known names."""
-    expected = {plain(name) for name in (facts.id, facts.label, *facts.labels)}
+    expected = {_plain(name) for name in (facts.id, facts.label, *facts.labels)}
     for delimiter in _DELIMITERS if "," not in line else ():
         fields = line.split(delimiter)
-        if len(fields) > 1 and expected.intersection(map(plain, fields)):
+        if len(fields) > 1 and expected.intersection(map(_plain, fields)):
             return delimiter
     return ","
 
 
-def _header(
-    header: Sequence[str], line: int, facts: Facts
-) -> tuple[tuple[int, int] | None, bool, list[Problem]]:
-    """Return where id and label stand, whether the line is a row instead, and what is amiss with it."""
+def _header(header: Sequence[str], line: int, facts: Facts) -> tuple[tuple[int, int] | None, list[Problem]]:
+    """Return where id and label stand, and what is amiss with their names and order."""
     expected = [facts.id, facts.label]
     problems: list[Problem] = []
-    shown = Spot(line, value=",".join(header))
+    shown = [Spot(line, value=",".join(header))]
 
     def wrong(code: str, what: str) -> None:
-        words = f"line {line}: {what}; expected {','.join(expected)!r}"
-        problems.append(Problem(code, words, 1, (Spot(line, value=cut(shown.value)),)))
+        words = "{what}; expected {expected!r}"
+        problems.extend(problems_of(code, words, shown, what=what, expected=",".join(expected)))
 
-    if sorted(header) != sorted(expected) and _is_row(header, facts):
-        wrong("header_missing", f"the file begins with a row, {shown.value!r}")
-        return (0, 1), True, problems
-    folded = [plain(name) for name in header]
+    folded = [_plain(name) for name in header]
     places: list[int | None] = []
     for name in expected:
-        same = [at for at, other in enumerate(folded) if other == plain(name)]
+        same = [at for at, other in enumerate(folded) if other == _plain(name)]
         exact = [at for at in same if header[at] == name]
         if len(same) > 1:
             wrong("header_duplicate", f"column {name!r} is there {len(same)} times")
@@ -161,7 +139,7 @@ def _header(
             code = "header_blanks" if _visible(other) == _visible(name) else "header_case"
             wrong(code, f"column {other!r} should be {name!r}")
         places.append(next(iter(exact or same), None))
-    spare = [at for at, name in enumerate(folded) if name not in map(plain, expected)]
+    spare = [at for at, name in enumerate(folded) if name not in map(_plain, expected)]
     has_index = len(header) > 2 and 0 in spare and folded[0] in ("", "index", "unnamed:0")
     if has_index:
         wrong("index_column", f"the first column {header[0]!r} is an index")
@@ -172,26 +150,26 @@ def _header(
             spare.remove(at)
             wrong("header_renamed", f"column {header[at]!r} should be {name!r}")
         elif places[order] is None:
-            wrong("column_missing", f"no column {name!r} in {shown.value!r}")
+            wrong("column_missing", f"no column {name!r} in {shown[0].value!r}")
     if spare:
         names = ", ".join(repr(header[at]) for at in spare)
         wrong("extra_column", f"{len(spare)} columns too many: {names}")
     id_at, label_at = places
     if id_at is None or label_at is None:
-        return None, False, problems
+        return None, problems
     if (id_at > label_at) is not facts.label_first and not has_index:
         wrong("column_order", "the columns are the other way round, which Kaggle takes too")
-    return (id_at, label_at), False, problems
+    return (id_at, label_at), problems
 
 
 def _is_row(fields: Sequence[str], facts: Facts) -> bool:
     if len(fields) != 2:
         return False
-    is_label = plain(fields[1]) in {plain(label) for label in facts.labels}
+    is_label = _plain(fields[1]) in {_plain(label) for label in facts.labels}
     return is_label or (fields[0] in set(facts.ids) and fields[1] != facts.label)
 
 
-def plain(name: str) -> str:
+def _plain(name: str) -> str:
     """Return a column's name without blanks, invisible marks, quotes and case."""
     return _visible(name).casefold().strip("\"'")
 
@@ -200,23 +178,32 @@ def _visible(name: str) -> str:
     return "".join(INVISIBLE.sub("", name).split())
 
 
-def _fill(table: Table, delimiter: str, facts: Facts) -> list[Problem]:
-    """Read the rows into the table, and return what is amiss with their form."""
+def _fill(
+    table: Table,
+    lines: Sequence[str],
+    start: int,
+    header: Sequence[str],
+    delimiter: str,
+    facts: Facts,
+    *,
+    is_whole: bool,
+) -> list[Problem]:
+    """Read the rows into the table, and return what is amiss with their form and the file's end."""
     id_at, label_at = table.places
     multi_line = frozenset(name for name in facts.ids if "\n" in name)
     quoted: list[Spot] = []
-    for number, fields in _records(table.lines, table.first_row - 1, delimiter, multi_line, quoted):
-        if len(fields) == table.width:
+    repeated: list[Spot] = []
+    for number, fields in _records(lines, start, delimiter, multi_line, quoted):
+        if fields == header:
+            repeated.append(Spot(number, value=",".join(fields)))
+        elif len(fields) == len(header):
             table.numbers.append(number)
             table.ids.append(fields[id_at])
             table.labels.append(fields[label_at])
-        elif table.lines[number - 1].strip():  # pandas drops a line of blanks too
+        elif lines[number - 1].strip():  # pandas drops a line of blanks too
             table.others.append((fields, number))
-    problems = _drop_repeated_headers(table)
-    cut_at = None if table.is_whole else _cut_line(table, facts)
-    if cut_at is not None:
-        last = [Spot(cut_at, value=table.lines[cut_at - 1])]
-        problems += problems_of("cut_last_line", "the file ends inside {value!r}", last)
+    cut_at = _cut_line(table, len(header), facts) if not is_whole else None
+    cut = [Spot(cut_at, value=lines[cut_at - 1])] if cut_at else []
     ragged = [
         Spot(number, fields[id_at] if id_at < len(fields) else None, delimiter.join(fields))
         for fields, number in table.others
@@ -224,10 +211,27 @@ def _fill(table: Table, delimiter: str, facts: Facts) -> list[Problem]:
     ]
     quoted = [spot for spot in quoted if spot.line != cut_at]
     return [
-        *problems,
-        *problems_of("ragged_row", "{value!r} is not {width} fields", ragged, width=table.width),
+        *problems_of("header_repeated", "the header {value!r} once more", repeated),
+        *problems_of("cut_last_line", "the file ends inside {value!r}", cut),
+        *problems_of("ragged_row", f"{{value!r}} is not {len(header)} fields", ragged),
         *problems_of("open_quote", "a quote in {value!r} that opens or closes no field", quoted),
     ]
+
+
+def _cut_line(table: Table, width: int, facts: Facts) -> int | None:
+    """Return the number of the last line where the file stops inside it, and set its label aside."""
+    last_other = table.others[-1][1] if table.others else 0
+    if not table.numbers or table.numbers[-1] < last_other:
+        return last_other if table.others and len(table.others[-1][0]) < width else None
+    label, number = table.labels[-1], table.numbers[-1]
+    if label in facts.labels or not any(name.startswith(label) for name in facts.labels):
+        return None
+    if label:
+        fields = [""] * width
+        fields[table.places[0]] = table.ids.pop()
+        table.others.append((fields, table.numbers.pop()))
+        table.labels.pop()
+    return number
 
 
 def _records(
@@ -264,32 +268,3 @@ def _split(line: str, delimiter: str) -> tuple[list[str], bool]:
         return next(csv.reader([line], delimiter=delimiter, strict=True), []), True
     except csv.Error:
         return line.replace('"', "").split(delimiter), False
-
-
-def _drop_repeated_headers(table: Table) -> list[Problem]:
-    """Take out the rows that say what the header says."""
-    names = tuple(table.header[place] for place in table.places) if table.header else ("", "")
-    if not table.header or names[0] not in set(table.ids):
-        return []
-    kept = [at for at, row in enumerate(zip(table.ids, table.labels, strict=True)) if row != names]
-    repeated = sorted({*table.numbers} - {table.numbers[at] for at in kept})
-    table.ids, table.labels = ([column[at] for at in kept] for column in (table.ids, table.labels))
-    table.numbers = [table.numbers[at] for at in kept]
-    spots = [Spot(number, value=",".join(names)) for number in repeated]
-    return problems_of("header_repeated", "the header {value!r} once more", spots)
-
-
-def _cut_line(table: Table, facts: Facts) -> int | None:
-    """Return the number of the last line where the file stops inside it, and set its label aside."""
-    last_other = table.others[-1][1] if table.others else 0
-    if not table.numbers or table.numbers[-1] < last_other:
-        return last_other if table.others and len(table.others[-1][0]) < table.width else None
-    label, number = table.labels[-1], table.numbers[-1]
-    if label in facts.labels or not any(name.startswith(label) for name in facts.labels):
-        return None
-    if label:
-        fields = [""] * table.width
-        fields[table.places[0]] = table.ids.pop()
-        table.others.append((fields, table.numbers.pop()))
-        table.labels.pop()
-    return number

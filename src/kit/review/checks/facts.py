@@ -95,9 +95,8 @@ def gather(
     if sample_path:
         given = sample.read(sample_path, ids, competition)
         if given is None:
-            raise InputInvalid(
-                f"{sample_path} is no csv with an id and a label", hint="make data, or --sample"
-            )
+            words = f"{sample_path} is no csv with an id and a label"
+            raise InputInvalid(words, hint="make data, or --sample")
     else:
         given = sample.find(test, ids, competition, besides=submission)
     if given and not competition.id and not given.is_stale:
@@ -105,11 +104,11 @@ def gather(
     kept = _kept(test, ids, asked)
     header = asked.columns if given is None and asked.columns else columns(competition, given)
     training, notes = _read_training(train, competition)
-    notes += _notes(given, asked, len(ids), len(kept) if kept else len(ids))
+    notes += _notes(given, asked, len(ids), len(kept))
     if given and not labels and (objection := sample.disagreement(given, competition)):
         code, words, hint = objection
         notes.append(Problem(code, f"{words} (try: {hint})"))
-    languages = own.get("language", [])
+    languages = own.get("language")
     return Facts(
         id=header.id,
         label=" ".join(header.probabilities) or header.label,
@@ -118,8 +117,8 @@ def gather(
         places=competition.places,
         label_first=header.label_first,
         labels=tuple(labels) or tuple(map(competition.written, competition.labels)),
-        ids=[ids[at] for at in kept] if kept else ids,
-        languages=[languages[at] for at in kept] if kept and languages else languages,
+        ids=[ids[at] for at in kept],
+        languages=[languages[at] for at in kept] if languages else [],
         training=training,
         notes=tuple(notes),
     )
@@ -131,11 +130,9 @@ def _check_test(test: Path, asked: Asked) -> None:
     except OSError as error:
         raise InputInvalid(f"{test} cannot be read: {error.strerror}", hint="make data") from None
     if sha256 != asked.test_sha256:
-        raise InputInvalid(
-            f"{test} is not the file that the run answered: its sha256 is {(sha256 or '')[:12]}…, "
-            f"run.json has {(asked.test_sha256 or '')[:12]}…",
-            hint="make data, or --test with the file of that run",
-        )
+        was, wanted = (str(one)[:12] for one in (sha256, asked.test_sha256))
+        words = f"{test} is not the file that the run answered: its sha256 is {was}…, run.json has {wanted}…"
+        raise InputInvalid(words, hint="make data, or --test with the file of that run")
 
 
 def _notes(given: Sample | None, asked: Asked, count: int, kept: int) -> list[Problem]:
@@ -145,33 +142,26 @@ def _notes(given: Sample | None, asked: Asked, count: int, kept: int) -> list[Pr
         words = f"the run was asked for {kept} of {count} test rows and left {count - kept} out on purpose"
         notes.append(Problem("partial_run", f"{words}; Kaggle will refuse this file", count - kept))
     if given is None:
-        words = (
-            "no sample submission is beside test.csv, so nothing says which header and values Kaggle wants"
-        )
+        words = "no sample submission beside test.csv says which header and values Kaggle wants"
         notes.append(Problem("no_sample", f"{words} (try: make data)"))
     elif given.is_stale:
         words = f"the ids of {given.path.name} are not those of test.csv; test.csv was used"
         notes.append(Problem("stale_sample", words))
-    return notes + [
-        Problem(f"{name}_rows", f"{name}.csv, as the run read it: {left}")
-        for name, left in asked.left.items()
-    ]
+    read = "{}.csv, as the run read it: {}"
+    return notes + [Problem(f"{name}_rows", read.format(name, left)) for name, left in asked.left.items()]
 
 
-def _kept(test: Path, ids: Sequence[str], asked: Asked) -> list[int]:
-    """Return the positions of the test rows that were asked for, or nothing where all were."""
+def _kept(test: Path, ids: Sequence[str], asked: Asked) -> Sequence[int]:
+    """Return the positions of the test rows that were asked for."""
     if asked.test_ids is None or list(asked.test_ids) == ids:
-        return []
-    position_by_id = {name: position for position, name in enumerate(ids)}
-    foreign = [name for name in asked.test_ids if name not in position_by_id]
-    if foreign:
-        raise InputInvalid(
-            f"{len(foreign)} test_ids of run.json are not in {test}, the first is {foreign[0]!r}",
-            hint="make data",
-        )
-    if not asked.test_ids:
+        return range(len(ids))
+    wanted = set(asked.test_ids)
+    if foreign := wanted.difference(ids):
+        words = f"{len(foreign)} test_ids of run.json are not in {test}, the first is {min(foreign)!r}"
+        raise InputInvalid(words, hint="make data")
+    if not wanted:
         raise InputInvalid("run.json says that the run was asked for no test row", hint="make pull")
-    return sorted({position_by_id[name] for name in asked.test_ids})
+    return [at for at, name in enumerate(ids) if name in wanted]
 
 
 def _read_training(
