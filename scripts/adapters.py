@@ -1,11 +1,10 @@
 """Keep a run's adapters as a private dataset of one's own, which runs without internet attach."""
 
-from kit.command import options, run
+from kit.command import Arguments, verb
 
 
-def main() -> None:
-    arguments = options(__doc__, "run").parse_args()
-
+@verb("run")
+def main(arguments: Arguments) -> None:
     from kit.remote import workflow
     from kit.remote.pushing import adapters
     from kit.remote.wire import client
@@ -15,7 +14,3 @@ def main() -> None:
     handle = adapters.keep(kaggle, found)
     print(f"the adapters of {found.name} are in {kaggle.web}/datasets/{handle}")
     print(f"next: make infer FROM={found.name}")
-
-
-if __name__ == "__main__":
-    run(main)

@@ -4,23 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kit.command import options, run, spend
+from kit.command import Arguments, spend, verb
 
 if TYPE_CHECKING:
     from kit.config import Config
     from kit.remote.wire.client import Client
-
-
-def main() -> int:
-    arguments = options(__doc__, "preset", "set", "timeout", "note", "yes", timeout=46_800.0).parse_args()
-
-    spend("GPU hours", agreed=arguments.yes)
-
-    from kit import config
-    from kit.remote.wire import client
-
-    resolved = config.resolve(arguments.preset, arguments.set)
-    return to_valid(client.connect(), resolved, arguments.timeout, arguments.note)
 
 
 def to_valid(kaggle: Client, resolved: Config, timeout: float, note: str = "") -> int:
@@ -44,5 +32,12 @@ def to_valid(kaggle: Client, resolved: Config, timeout: float, note: str = "") -
     return 0 if verdict.valid else 1
 
 
-if __name__ == "__main__":
-    run(main)
+@verb("preset", "set", "timeout", "note", "yes", timeout=46_800.0)
+def main(arguments: Arguments) -> int:
+    spend("GPU hours", agreed=arguments.yes)
+
+    from kit import config
+    from kit.remote.wire import client
+
+    resolved = config.resolve(arguments.preset, arguments.set)
+    return to_valid(client.connect(), resolved, arguments.timeout, arguments.note)

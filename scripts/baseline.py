@@ -1,11 +1,10 @@
 """Answer the test rows with what any model must beat: character n-grams, and the majority label."""
 
-from kit.command import alone, options, run
+from kit.command import Arguments, alone, verb
 
 
-def main() -> int:
-    arguments = options(__doc__, "preset", "set").parse_args()
-
+@verb("preset", "set")
+def main(arguments: Arguments) -> int:
     from dataclasses import replace
 
     from kit import config, environment
@@ -28,7 +27,3 @@ def main() -> int:
     run_name = runs.load(folder).name
     print(f"next: make report RUN={run_name}, or make submit RUN={run_name}")
     return 0
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,11 +1,10 @@
 """Average the predictions of runs into one submission, score it on shared held-out rows, validate it."""
 
-from kit.command import alone, options, run
+from kit.command import Arguments, alone, verb
 
 
-def main() -> int:
-    arguments = options(__doc__, "runs", "weights").parse_args()
-
+@verb("runs", "weights")
+def main(arguments: Arguments) -> int:
     from kit.errors import KitError
     from kit.fetch import inputs
     from kit.remote import runs
@@ -27,7 +26,3 @@ def main() -> int:
     if verdict.valid:
         print(f"next: make submit RUN={runs.load(folder).name}")
     return 0 if verdict.valid else 1
-
-
-if __name__ == "__main__":
-    run(main)

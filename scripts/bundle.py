@@ -2,18 +2,20 @@
 
 from pathlib import Path
 
-from kit.command import options, run
+from kit.command import Arguments, Option, Usage, verb
+
+OWN: dict[str, Option] = {
+    "--source": {"type": Path, "metavar": "DIR", "help": "bundle this folder; imports start there"},
+    "--entry": {"type": Path, "metavar": "FILE", "help": "the script that runs, with --source"},
+    "--output": {"type": Path, "metavar": "FILE", "help": "default: build/NAME/kernel.py"},
+}
 
 
-def main() -> None:
+@verb("preset", "set", preset="", own=OWN)
+def main(arguments: Arguments) -> None:
     """Write the script, beside ours its metadata, and print its path, bytes, sha256 and bundle_hash."""
-    parser = options(__doc__, "preset", "set", preset="")
-    parser.add_argument("--source", type=Path, metavar="DIR", help="bundle this folder; imports start there")
-    parser.add_argument("--entry", type=Path, metavar="FILE", help="the script that runs, with --source")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="default: build/NAME/kernel.py")
-    arguments = parser.parse_args()
     if (arguments.source is None) != (arguments.entry is None):
-        parser.error("--source and --entry go together")
+        raise Usage("--source and --entry go together", hint="python scripts/bundle.py --help")
 
     from kit.bundle import script, tree
     from kit.files import PROJECT_ROOT
@@ -22,7 +24,7 @@ def main() -> None:
     name = arguments.source.resolve().name if arguments.source else preset
     path = arguments.output or PROJECT_ROOT / "build" / name / "kernel.py"
     settings = None
-    if preset:
+    if preset:  # a foreign tree needs no settings, nor the packages behind them
         from kit.bundle import metadata
         from kit.config import resolve
 
@@ -39,7 +41,3 @@ def main() -> None:
     print(f"bytes        {len(made.text.encode())}")
     print(f"sha256       {made.sha256}")
     print(f"bundle_hash  {made.bundle_hash}")
-
-
-if __name__ == "__main__":
-    run(main)

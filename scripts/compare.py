@@ -1,11 +1,10 @@
 """Put two runs side by side: figures, settings, and what differs on the rows that both held out."""
 
-from kit.command import options, run, tell
+from kit.command import Arguments, tell, verb
 
 
-def main() -> int:
-    arguments = options(__doc__, "runs").parse_args()
-
+@verb("runs")
+def main(arguments: Arguments) -> int:
     from kit.config import PROJECT_ROOT
     from kit.errors import KitError
     from kit.fetch import inputs
@@ -34,7 +33,3 @@ def main() -> int:
         text_by_id = dict(zip(train["id"], train["text"], strict=True))
     compare.show(first, second, compared, baselines=rivals, text_by_id=text_by_id)
     return 0
-
-
-if __name__ == "__main__":
-    run(main)

@@ -2,12 +2,11 @@
 
 from dataclasses import asdict
 
-from kit.command import options, run, tell
+from kit.command import Arguments, tell, verb
 
 
-def main() -> int:
-    arguments = options(__doc__, "preset", "set").parse_args()
-
+@verb("preset", "set")
+def main(arguments: Arguments) -> int:
     from kit import config
     from kit.remote import workflow
     from kit.remote.wire import client
@@ -15,7 +14,3 @@ def main() -> int:
     _, checks = workflow.look(client.connect(known=False), config.resolve(arguments.preset, arguments.set))
     tell(checks=[asdict(check) for check in checks])
     return 1 if any(check.verdict == "fail" for check in checks) else 0
-
-
-if __name__ == "__main__":
-    run(main)

@@ -2,12 +2,11 @@
 
 from all import to_valid
 
-from kit.command import options, run, spend
+from kit.command import Arguments, spend, verb
 
 
-def main() -> int:
-    arguments = options(__doc__, "from", "set", "dataset", "timeout", "yes", timeout=46_800.0).parse_args()
-
+@verb("from", "set", "dataset", "timeout", "yes", timeout=46_800.0)
+def main(arguments: Arguments) -> int:
     spend("GPU hours", agreed=arguments.yes)
 
     from kit.errors import KitError
@@ -20,7 +19,3 @@ def main() -> int:
     kaggle = client.connect()
     found = workflow.find(kaggle, arguments.answer_from)
     return to_valid(kaggle, resume.infer(found, arguments.set, dataset=arguments.dataset), arguments.timeout)
-
-
-if __name__ == "__main__":
-    run(main)

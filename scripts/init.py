@@ -3,12 +3,13 @@
 import re
 import sys
 
-from kit.command import options, run
+from kit.command import Arguments, verb
 from kit.errors import InputInvalid, KitError
 
 
-def main() -> None:
-    address = options(__doc__, "competition").parse_args().competition
+@verb("competition")
+def main(arguments: Arguments) -> None:
+    address = arguments.competition
     match = re.fullmatch(r"(?:.*kaggle\.com/)?(?:(?:competitions|c)/)?([a-z0-9-]+)(?:/.*)?", address)
     if match is None:
         raise InputInvalid(f"{address!r} names no competition", hint="make init COMPETITION=<slug>")
@@ -48,7 +49,3 @@ def main() -> None:
     else:
         print(f"look: Kaggle was not asked what it ranks by, the files were here; {here} ranks: metric")
     print("each look names the setting in kit.toml, [competition]; next: make rehearse, make doctor")
-
-
-if __name__ == "__main__":
-    run(main)

@@ -4,12 +4,11 @@ import secrets
 import shutil
 import signal
 
-from kit.command import alone, options, run
+from kit.command import Arguments, alone, verb
 
 
-def main() -> None:
-    arguments = options(__doc__, "preset", preset="tiny").parse_args()
-
+@verb("preset", preset="tiny")
+def main(arguments: Arguments) -> None:
     from kit import config
     from kit.fetch import inputs
     from kit.fetch.kaggle_here import kaggle_here
@@ -32,7 +31,3 @@ def main() -> None:
     except KeyboardInterrupt:
         shutil.rmtree(config.PROJECT_ROOT / "build" / "kaggle", ignore_errors=True)
         print("\nthis Kaggle is gone; in the other terminal: unset KIT_KAGGLE_ENDPOINT KAGGLE_API_TOKEN")
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,11 +1,10 @@
 """Write the sources and settings as one notebook that reads as a story, build/<preset>/kernel.ipynb."""
 
-from kit.command import options, run
+from kit.command import Arguments, verb
 
 
-def main() -> None:
-    arguments = options(__doc__, "preset", "set").parse_args()
-
+@verb("preset", "set")
+def main(arguments: Arguments) -> None:
     from kit import config
     from kit.bundle import build
 
@@ -13,7 +12,3 @@ def main() -> None:
     built = build.build(config.resolve(arguments.preset, settings))
     print(f"{built.script}: {len(built.bundle.text.encode()):,} bytes, {len(built.bundle.files)} files")
     print(f"next: make push PRESET={arguments.preset} FORM=notebook")
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,12 +1,10 @@
 """Push a CPU kernel that downloads the wheels and the model which runs without internet attach."""
 
-from kit.command import options, run
+from kit.command import Arguments, verb
 
 
-def main() -> None:
-    """Push it, watch it to its end and print the settings that attach its output."""
-    arguments = options(__doc__, "preset", "set", "timeout", timeout=7200.0).parse_args()
-
+@verb("preset", "set", "timeout", timeout=7200.0)
+def main(arguments: Arguments) -> None:
     from kit import config
     from kit.bundle import build
     from kit.remote import workflow
@@ -19,7 +17,3 @@ def main() -> None:
     sources = f'["{pushed.owner}/{pushed.slug}"]'
     settings = f"kernel.internet=false kernel.kernel_sources={sources}"
     print(f"next: make push PRESET={arguments.preset} SET='{settings}'")
-
-
-if __name__ == "__main__":
-    run(main)

@@ -2,12 +2,11 @@
 
 import sys
 
-from kit.command import options, run, tell
+from kit.command import Arguments, tell, verb
 
 
-def main() -> int:
-    arguments = options(__doc__, "run", "again").parse_args()
-
+@verb("run", "again")
+def main(arguments: Arguments) -> int:
     from kit.outputs import LOG_NAME
     from kit.remote import workflow
     from kit.remote.pulling import pull
@@ -29,7 +28,3 @@ def main() -> int:
     tables.show_sweep(pulled.folder)
     print(f"next: make validate RUN={found.name}")
     return 0
-
-
-if __name__ == "__main__":
-    run(main)

@@ -2,14 +2,11 @@
 
 from functools import partial
 
-from kit.command import options, run, spend, tell
+from kit.command import Arguments, spend, tell, verb
 
 
-def main() -> None:
-    arguments = options(
-        __doc__, "preset", "set", "resume", "from", "dataset", "note", "when", "yes"
-    ).parse_args()
-
+@verb("preset", "set", "resume", "from", "dataset", "note", "when", "yes")
+def main(arguments: Arguments) -> None:
     spend("GPU hours", agreed=arguments.yes)
 
     from kit import config
@@ -33,7 +30,3 @@ def main() -> None:
     if not opened:
         print(f"no session of {pushed.name} has opened yet; look at {pushed.url} whether one does")
     print(f"next: make watch RUN={pushed.name}")
-
-
-if __name__ == "__main__":
-    run(main)

@@ -7,15 +7,18 @@ import sys
 import time
 from pathlib import Path
 
-from kit.command import alone, options, run
+from kit.command import Arguments, alone, verb
 from kit.pipeline.machine.children import end_with_parent
 
 
-def main() -> int:
-    arguments = options(
-        __doc__, "preset", "set", "timeout", "kind", preset="tiny", timeout=3600.0
-    ).parse_args()
+def script(name: str, options: list[str], environment: dict[str, str] | None = None) -> int:
+    """Run another verb in a process that ends with this one, and return its status."""
+    command = [sys.executable, str(Path(__file__).with_name(f"{name}.py")), *options]
+    return subprocess.run(command, env=environment, check=False, preexec_fn=end_with_parent()).returncode
 
+
+@verb("preset", "set", "timeout", "kind", preset="tiny", timeout=3600.0)
+def main(arguments: Arguments) -> int:
     from kit import config
     from kit.fetch import inputs
     from kit.fetch.kaggle_here import kaggle_here
@@ -36,20 +39,9 @@ def main() -> int:
             steps += [("adapters", []), ("infer", ["--from", "latest", *patience])]
         is_scored = (data / "solution.csv").is_file()
         steps += [("submit", patience)] if is_scored else []
-        status = next((bad for step in steps if (bad := _script(*step, environment))), 0)
+        status = next((bad for step in steps if (bad := script(*step, environment))), 0)
         if status == 0 and not is_scored:
             print(f"{data} holds no solution.csv, so only Kaggle can score this submission")
     how = "passed" if status == 0 else "failed"
     print(f"the rehearsal {how} after {time.monotonic() - started:.0f} s", flush=True)
     return status
-
-
-def _script(name: str, options: list[str], environment: dict[str, str]) -> int:
-    path = Path(__file__).with_name(f"{name}.py")
-    command = [sys.executable, str(path), *options]
-    done = subprocess.run(command, env=environment, check=False, preexec_fn=end_with_parent())
-    return done.returncode
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,12 +1,10 @@
 """Hold kernel/requirements.txt against Kaggle's images: wheels for each Python, and torch as it is."""
 
-from kit.command import options, run
+from kit.command import Arguments, verb
 
 
-def main() -> None:
-    """Print every dependency that an image would not meet, and fail where there is one."""
-    options(__doc__).parse_args()
-
+@verb()
+def main(_: Arguments) -> None:
     from kit.bundle import pins
     from kit.errors import InputInvalid
     from kit.remote import runs
@@ -27,7 +25,3 @@ def main() -> None:
         failed += len(problems)
     if failed:
         raise InputInvalid(f"{failed} dependencies are not met", hint="another pin there")
-
-
-if __name__ == "__main__":
-    run(main)

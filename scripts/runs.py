@@ -2,14 +2,11 @@
 
 import sys
 
-from kit.command import options, run, tell
+from kit.command import Arguments, tell, verb
 
 
-def main() -> int:
-    parser = options(__doc__)
-    parser.add_argument("--rehearsals", action="store_true", help="list the runs of rehearsals too")
-    arguments = parser.parse_args()
-
+@verb(own={"--rehearsals": {"action": "store_true", "help": "list the runs of rehearsals too"}})
+def main(arguments: Arguments) -> None:
     from kit import environment
     from kit.remote import runs
     from kit.review import listing
@@ -22,8 +19,3 @@ def main() -> int:
         print(f"warning: {line}", file=sys.stderr)
     if not lines and not broken:
         print("no run yet, rehearsals left out (try: make dry-run, or scripts/runs.py --rehearsals)")
-    return 0
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,11 +1,10 @@
 """List every setting of a preset with its value, type and meaning."""
 
-from kit.command import options, run
+from kit.command import Arguments, verb
 
 
-def main() -> None:
-    arguments = options(__doc__, "preset", "set").parse_args()
-
+@verb("preset", "set")
+def main(arguments: Arguments) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -19,7 +18,3 @@ def main() -> None:
             value = getattr(value, part)
         table.add_row(name, repr(value), " ".join(meaning.split()))
     Console(width=None).print(table)
-
-
-if __name__ == "__main__":
-    run(main)

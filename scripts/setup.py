@@ -56,30 +56,24 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(
-            f"error: {error.filename}: {error.strerror} (try: chmod -R u+w .venv build, or df -h)",
-            file=sys.stderr,
-        )
+        told = f"{error.filename}: {error.strerror} (try: chmod -R u+w .venv build, or df -h)"
+        print(f"error: {told}", file=sys.stderr)
         return 1
     return 0
 
 
 def _missing(groups: list[str]) -> list[str]:
     """Return the groups that are not in .venv as their stamps say."""
-    return [group for group in groups if BUSY.exists() or _stamped(group) is None or _lost(group)]
+    return [group for group in groups if BUSY.exists() or _lost(group) != set()]
 
 
-def _stamped(group: str) -> list[str] | None:
-    """Return what stood in site-packages when the group was installed; None where that changed."""
+def _lost(group: str) -> set[str] | None:
+    """Return what left site-packages since the group was installed; None where its stamp is void."""
     try:
         stamp = json.loads((VENV / f".{group}").read_text(encoding="utf-8"))
-        return list(stamp["packages"]) if stamp["facts"] == _facts() else None
+        return set(stamp["packages"]) - _packages() if stamp["facts"] == _facts() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _lost(group: str) -> list[str]:
-    return sorted({*(_stamped(group) or ())} - _packages())
 
 
 def _packages() -> set[str]:
@@ -122,7 +116,7 @@ def _install(groups: list[str]) -> None:
         raise
     stamp = json.dumps({"facts": _facts(), "packages": sorted(_packages())})
     # A later group may move a package of an earlier one, so what stands there now is whole for both.
-    for group in [group for group in GROUPS if group in groups or _stamped(group) is not None]:
+    for group in [group for group in GROUPS if group in groups or _lost(group) is not None]:
         (VENV / f".{group}").write_text(stamp, encoding="utf-8")
     BUSY.unlink()
     shutil.rmtree(ASIDE, ignore_errors=True)
@@ -145,7 +139,7 @@ def _damage() -> str:
         return "the Python of .venv does not run"
     if not re.search(rf"^command = .*{re.escape(str(VENV))}$", made, re.MULTILINE):
         return ".venv was made in another folder"
-    lost = [name for group in GROUPS for name in _lost(group)]
+    lost = sorted(name for group in GROUPS for name in _lost(group) or ())
     return f"{lost[0]} is missing" if lost else ""
 
 
@@ -155,11 +149,9 @@ def _run(command: list[str]) -> None:
     if done.returncode == 0:
         return
     lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-    host = re.search(r"host='([^']+)'|Could not fetch URL (\S+):", done.stderr)
-    if host:
-        raise SetupFailed(
-            f"{host[1] or host[2]} could not be reached (try: pip config list, or again when online)"
-        )
+    if host := re.search(r"host='([^']+)'|Could not fetch URL (\S+):", done.stderr):
+        where = host[1] or host[2]
+        raise SetupFailed(f"{where} could not be reached (try: pip config list, or again when online)")
     reason = next((line for line in lines if line.lower().startswith("error")), (lines or ["no words"])[-1])
     raise SetupFailed(f"{' '.join(command[1:4])} failed: {reason} (try: pip config list)")
 
@@ -171,10 +163,8 @@ def _pip(*arguments: str) -> None:
     """
     uv = shutil.which("uv")
     if uv and not any(name.startswith("PIP_") for name in os.environ):
-        done = subprocess.run(
-            [uv, "pip", "install", "--quiet", "--python", str(PYTHON), *arguments], cwd=ROOT, check=False
-        )
-        if done.returncode == 0:
+        command = [uv, "pip", "install", "--quiet", "--python", str(PYTHON), *arguments]
+        if subprocess.run(command, cwd=ROOT, check=False).returncode == 0:
             return
         print("uv could not, pip is asked", flush=True)
     _run([str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments])

@@ -2,12 +2,11 @@
 
 import sys
 
-from kit.command import options, run, tell
+from kit.command import Arguments, tell, verb
 
 
-def main() -> int:
-    arguments = options(__doc__, "run", "yes", "discard").parse_args()
-
+@verb("run", "yes", "discard")
+def main(arguments: Arguments) -> int:
     from kit.remote import workflow
     from kit.remote.following import stop
     from kit.remote.wire import client
@@ -33,7 +32,3 @@ def main() -> int:
         }[done]
     )
     return 1 if done == "kept" else 0
-
-
-if __name__ == "__main__":
-    run(main)

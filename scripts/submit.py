@@ -2,12 +2,11 @@
 
 import sys
 
-from kit.command import options, run, spend, tell
+from kit.command import Arguments, spend, tell, verb
 
 
-def main() -> int:
-    arguments = options(__doc__, "run", "message", "timeout", "yes").parse_args()
-
+@verb("run", "message", "timeout", "yes")
+def main(arguments: Arguments) -> int:
     spend("one of the day's submissions", agreed=arguments.yes)
 
     from kit import config
@@ -29,7 +28,3 @@ def main() -> int:
     tell(ref=submitted.ref, score=submitted.score, earlier=submitted.earlier)
     print(f"{found.name} {submitted.words}")
     return 0
-
-
-if __name__ == "__main__":
-    run(main)

@@ -1,35 +1,26 @@
 """Try every combination of settings in one run, on Kaggle or, with a preset of the CPU, on this machine."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
-from kit.command import options, run, spend
-from kit.pipeline.machine.children import end_with_parent
+from rehearse import script
+
+from kit.command import Arguments, spend, verb
 
 
-def main() -> int:
-    arguments = options(__doc__, "preset", "set", "grid", "timeout", "note", "yes").parse_args()
-
+@verb("preset", "set", "grid", "timeout", "note", "yes")
+def main(arguments: Arguments) -> int:
     from kit import config
 
     points = config.grid(arguments.grid)
-    setting = f"run.grid={json.dumps(points)}"
-    resolved = config.resolve(arguments.preset, [*arguments.set, setting])
+    settings = [*arguments.set, f"run.grid={json.dumps(points)}"]
+    resolved = config.resolve(arguments.preset, settings)
     here = resolved.kernel.accelerator == "none"
     if not here:
         spend("GPU hours", agreed=arguments.yes)
     for number, point in enumerate(points):
         print(f"point {number}: {point}", flush=True)
-    command = [sys.executable, str(Path(__file__).with_name("dry_run.py" if here else "push.py"))]
-    command += ["--preset", arguments.preset, "--note", arguments.note]
-    for each in [*arguments.set, setting]:
-        command += ["--set", each]
+    options = ["--preset", arguments.preset, "--note", arguments.note]
+    options += [part for text in settings for part in ("--set", text)]
     if here and arguments.timeout:
-        command += ["--timeout", str(arguments.timeout)]
-    return subprocess.run(command, check=False, preexec_fn=end_with_parent()).returncode
-
-
-if __name__ == "__main__":
-    run(main)
+        options += ["--timeout", str(arguments.timeout)]
+    return script("dry_run" if here else "push", options)

@@ -1,6 +1,5 @@
 """Run the tests that need no torch on the other Pythons of this machine, each in a fresh environment."""
 
-import argparse
 import hashlib
 import os
 import shutil
@@ -8,24 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from kit.command import Arguments, verb
+from kit.files import PROJECT_ROOT
+
 VERSIONS = ("3.11", "3.12", "3.13")
 """What runs at home, and what Kaggle's image had before and since 2026-10-03."""
-
-
-def main() -> int:
-    """Return 1 where the tests fail on any of them."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    others = [version for version in VERSIONS if version != own]
-    parser.add_argument("version", nargs="*", default=others, help="default: %(default)s")
-    found = {version: _find(version) for version in parser.parse_args().version}
-    for version, interpreter in found.items():
-        print(f"Python {version}: {interpreter or 'not on this machine, left out'}", flush=True)
-    failed = [version for version, python in found.items() if python and not _passes(version, python)]
-    if failed:
-        print(f"error: the tests fail on Python {', '.join(failed)} (try: the lines above)", file=sys.stderr)
-    return 1 if failed else 0
 
 
 def _find(version: str) -> str | None:
@@ -40,9 +26,9 @@ def _find(version: str) -> str | None:
 
 
 def _passes(version: str, interpreter: str) -> bool:
-    venv = ROOT / "build" / f"python-{version}"
+    venv = PROJECT_ROOT / "build" / f"python-{version}"
     python = str(venv / "bin" / "python")
-    pins = (ROOT / "requirements.lock").read_bytes() + (ROOT / "pyproject.toml").read_bytes()
+    pins = b"".join((PROJECT_ROOT / name).read_bytes() for name in ("requirements.lock", "pyproject.toml"))
     ready = venv / f".ready-{hashlib.sha256(pins).hexdigest()[:12]}"
     if not ready.exists():
         shutil.rmtree(venv, ignore_errors=True)
@@ -50,12 +36,24 @@ def _passes(version: str, interpreter: str) -> bool:
         groups = ["-c", "requirements.lock", "--group", "home", "--group", "dev"]
         for command in ([interpreter, "-m", "venv", str(venv)], [*pip, "-U", "pip"], [*pip, *groups],
                         [*pip, "--no-deps", "-e", "."]):  # fmt: skip
-            subprocess.run(command, cwd=ROOT, check=True)
+            subprocess.run(command, cwd=PROJECT_ROOT, check=True)
         ready.touch()
     tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow and not train"]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(tests, cwd=ROOT, env=environment, check=False).returncode == 0
+    return subprocess.run(tests, cwd=PROJECT_ROOT, env=environment, check=False).returncode == 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@verb()
+def main(_: Arguments) -> int:
+    """Return 1 where the tests fail on any of them."""
+    failed = []
+    for version in VERSIONS:
+        if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+            continue
+        python = _find(version)
+        print(f"Python {version}: {python or 'not on this machine, left out'}", flush=True)
+        if python and not _passes(version, python):
+            failed.append(version)
+    if failed:
+        print(f"error: the tests fail on Python {', '.join(failed)} (try: the lines above)", file=sys.stderr)
+    return 1 if failed else 0

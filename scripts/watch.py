@@ -1,11 +1,10 @@
 """Follow a run's log to its end; a run that fails is pulled and exits 1, Ctrl-C leaves it running."""
 
-from kit.command import options, run, tell
+from kit.command import Arguments, tell, verb
 
 
-def main() -> None:
-    arguments = options(__doc__, "run", "timeout", timeout=46_800.0).parse_args()
-
+@verb("run", "timeout", timeout=46_800.0)
+def main(arguments: Arguments) -> None:
     from kit.remote import workflow
     from kit.remote.wire import client
 
@@ -15,7 +14,3 @@ def main() -> None:
     status = workflow.watch_to_end(kaggle, found, arguments.timeout)
     tell(ended=str(status))
     print(f"{found.name} ended as {status}; next: make pull RUN={found.name}")
-
-
-if __name__ == "__main__":
-    run(main)

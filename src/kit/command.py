@@ -12,16 +12,19 @@ import fcntl
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn, TypedDict
 
 from kit import progress
 from kit.environment import take_variables
 from kit.errors import KitError, NotYet
 from kit.files import PROJECT_ROOT
+
+Arguments = argparse.Namespace
+Main = Callable[[Arguments], int | None]
 
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG)
 """What a disk says that is full or not ours: the user's to mend, wherever it is met."""
@@ -52,7 +55,19 @@ def _free(text: str) -> str:
     return text
 
 
-_OPTIONS: dict[str, dict[str, Any]] = {
+class Option(TypedDict, total=False):
+    """What argparse is told of an option."""
+
+    action: str
+    choices: tuple[str, ...]
+    dest: str
+    help: str
+    metavar: str
+    nargs: str
+    type: Callable[[str], object]
+
+
+_OPTIONS: dict[str, Option] = {
     "preset": {"metavar": "NAME", "help": "preset to take settings from (default: %(default)s)"},
     "set": {"action": "append", "metavar": "NAME=VALUE", "help": "override a setting"},
     "run": {"metavar": "RUN", "help": f"{_RUN_HELP} (default: %(default)s)"},
@@ -75,6 +90,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "only answer, with the adapters of an earlier run",
     },
     "dataset": {"metavar": "OWNER/SLUG", "help": "where that run's output was uploaded"},
+    "data": {
+        "type": Path,
+        "metavar": "DIR",
+        "help": "folder with train.csv and test.csv, instead of the usual one",
+    },
     "yes": {"action": "store_true", "help": "do not ask"},
     "again": {"action": "store_true", "help": "ask Kaggle anew for what is already here"},
     "discard": {"action": "store_true", "help": "delete outputs that could not be saved, too"},
@@ -84,6 +104,7 @@ _DEFAULTS: dict[str, object] = {
     "preset": "t4x2",
     "run": "latest",
     "timeout": None,
+    "data": None,
     "set": [],
     "runs": [],
     "weights": [],
@@ -113,6 +134,23 @@ def options(description: str | None, *names: str, **defaults: object) -> argpars
             default = _words(text) if isinstance(default, list) else text
         made.add_argument(name if name == "runs" else f"--{name}", default=default, **option)
     return made
+
+
+def verb(*names: str, own: Mapping[str, Option] = {}, **defaults: object) -> Callable[[Main], Main]:
+    """Make `main` a script's verb with these options and its `own`; it runs where that is the program."""
+
+    def mark(main: Main) -> Main:
+        def parsed() -> int | None:
+            parser = options(sys.modules["__main__"].__doc__, *names, **defaults)
+            for name, option in own.items():
+                parser.add_argument(name, **option)
+            return main(parser.parse_args())
+
+        if main.__module__ == "__main__":
+            run(parsed)
+        return main
+
+    return mark
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from types import MappingProxyType
 
 from local_kaggle import following, sandbox
 from local_kaggle.sandbox import Mount
-from local_kaggle.state import Kernel, Push, Refused, State, Version
+from local_kaggle.state import Chunk, Kernel, Push, Refused, State, Version
 
 SOURCE_LIMIT_BYTES = 1 << 20
 GPU_SESSION_LIMIT = 2
@@ -234,7 +234,7 @@ class Sessions:
 
         def keep(stream_name: str, seconds: float, text: str) -> None:
             with state.changed:
-                chunk = {"stream_name": stream_name, "time": round(seconds, 6), "data": text}
+                chunk = Chunk(stream_name=stream_name, time=round(seconds, 6), data=text)
                 state.live_logs[number].append(chunk)
                 state.changed.notify_all()
 

@@ -6,8 +6,6 @@ judging that of submissions.py, and speaking HTTP that of server.py and routes.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import secrets
 import shutil
@@ -15,10 +13,12 @@ import threading
 import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
+
+from pydantic import TypeAdapter
 
 from local_kaggle.profile import Settings
 
@@ -29,8 +29,6 @@ REASONS = {
 """Kaggle's word for each HTTP status in an error of the observed profile."""
 
 _NEVER_SERVED = "solution.csv"
-
-
 IMAGE = f"gcr.io/kaggle-images/python@sha256:{'0' * 64}"
 """The image of the day."""
 
@@ -65,9 +63,7 @@ class Push:
     @property
     def uses_gpu(self) -> bool:
         """Whether it is given two T4, as for every shape that is not known: the P100 is retired."""
-        return self.machine_shape not in ("", "None", "Tpu1VmV38") or (
-            self.enable_gpu and not self.machine_shape
-        )
+        return self.machine_shape not in ("None", "Tpu1VmV38") if self.machine_shape else self.enable_gpu
 
 
 @dataclass
@@ -125,6 +121,26 @@ class Submission:
         return "ERROR" if self.score is None else "COMPLETE"
 
 
+@dataclass
+class Records:
+    """What survives a restart."""
+
+    last_id: int = 0
+    kernels: list[Kernel] = field(default_factory=list)
+    submissions: list[Submission] = field(default_factory=list)
+
+
+_RECORDS = TypeAdapter(Records)
+
+
+class Chunk(TypedDict):
+    """A piece of a log."""
+
+    stream_name: str
+    time: float
+    data: str
+
+
 class Refused(Exception):
     """The request is answered with an HTTP error; an empty message makes a bare one."""
 
@@ -144,64 +160,48 @@ class State:
         self.base_url = ""
         self.changed = threading.Condition(threading.RLock())
         self.closing = False
-        self.kernels: list[Kernel] = []
-        self.submissions: list[Submission] = []
         self.uploads: dict[str, tuple[str, int]] = {}
         self.file_lists = 0
         """How often ListKernelFiles was answered."""
-        self.live_logs: dict[int, list[dict[str, Any]]] = {}
+        self.live_logs: dict[int, list[Chunk]] = {}
         self.competition_folder = self.root / "competition"
         self.rerun_folder = self.root / "competition-rerun"
         self.solution = (settings.hidden or settings.competition) / _NEVER_SERVED
-        self._last_id = 0
-        self._secret = secrets.token_bytes(32)
+        self._links: dict[str, tuple[str, float]] = {}
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if (self.root / "state.json").exists():
-            self._load()
-        _publish(self.competition_folder, settings.competition)
-        _publish(self.rerun_folder, settings.competition, settings.hidden)
-
-    def _load(self) -> None:
-        stored = json.loads((self.root / "state.json").read_text(encoding="utf-8"))
-        self._last_id = stored["last_id"]
-        self.submissions = [Submission(**record) for record in stored["submissions"]]
+        file = self.root / "state.json"
+        self._records = _RECORDS.validate_json(file.read_bytes()) if file.exists() else Records()
+        self.kernels, self.submissions = self._records.kernels, self._records.submissions
+        # A server that was killed could not record these ends itself.
         for submission in self.submissions:
             if not submission.is_judged:
                 submission.error = "The local Kaggle stopped during the rerun."
-        for record in stored["kernels"]:
-            versions = [Version(**one | {"push": Push(**one["push"])}) for one in record["versions"]]
-            self.kernels.append(Kernel(**record | {"versions": versions}))
         for version in self.versions():
             if not version.is_terminal:
                 version.status, version.ended = "ERROR", time.time()
                 version.failure = "The local Kaggle stopped while this session ran."
+        _publish(self.competition_folder, settings.competition)
+        _publish(self.rerun_folder, settings.competition, settings.hidden)
 
     def save(self) -> None:
         """Write every record to disk in one step."""
         with self.changed:
-            stored = {
-                "last_id": self._last_id,
-                "kernels": [asdict(kernel) for kernel in self.kernels],
-                "submissions": [asdict(submission) for submission in self.submissions],
-            }
             part = self.root / "state.json.part"
-            part.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+            part.write_bytes(_RECORDS.dump_json(self._records, indent=1))
             part.replace(self.root / "state.json")
             self.changed.notify_all()
 
     def next_id(self) -> int:
         with self.changed:
-            self._last_id += 1
-            return self._last_id
+            self._records.last_id += 1
+            return self._records.last_id
 
     def kernel(self, owner: str, slug: str) -> Kernel | None:
-        with self.changed:
-            return next((k for k in self.kernels if (k.owner, k.slug) == (owner, slug)), None)
+        return next((k for k in list(self.kernels) if (k.owner, k.slug) == (owner, slug)), None)
 
     def versions(self) -> list[Version]:
         """List the versions of every kernel."""
-        with self.changed:
-            return [version for kernel in self.kernels for version in kernel.versions]
+        return [version for kernel in list(self.kernels) for version in list(kernel.versions)]
 
     def version(self, user: str, owner: str, slug: str, label: str = "") -> Version:
         """Give the newest version, or the one that `label` ("v3") names.
@@ -230,13 +230,14 @@ class State:
         files = self.folder(version).glob("output/**/*") if version.is_terminal else ()
         return sorted(path for path in files if path.is_file() and not path.is_symlink())
 
-    def log(self, version: Version) -> list[dict[str, Any]]:
-        """Give the log so far as chunks `{stream_name, time, data}`."""
+    def log(self, version: Version) -> list[Chunk]:
+        """Give the log so far."""
         with self.changed:
             if version.session_id in self.live_logs:
                 return list(self.live_logs[version.session_id])
         path = self.folder(version) / "log.json"
-        return list(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else []
+        kept: list[Chunk] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        return kept
 
     def published_log(self, version: Version) -> str:
         """Give the log as JSON once the session has ended and the profile lets it out; else nothing."""
@@ -272,19 +273,14 @@ class State:
 
     def signed(self, path: str) -> str:
         """Give an absolute link to `path` that anybody may use until it expires."""
-        expires = int(time.time()) + self.settings.link_seconds
-        query = urllib.parse.urlencode({"expires": expires, "signature": self._signature(path, str(expires))})
-        return f"{self.base_url}{urllib.parse.quote(path)}?{query}"
+        signature = secrets.token_urlsafe(16)
+        self._links[signature] = (path, time.time() + self.settings.link_seconds)
+        return f"{self.base_url}{urllib.parse.quote(path)}?signature={signature}"
 
     def is_signed(self, path: str, query: Mapping[str, str]) -> bool:
         """Tell whether the link was made here and has not expired; `path` is unquoted."""
-        expires = query.get("expires", "")
-        given = query.get("signature", "").encode()
-        genuine = hmac.compare_digest(given, self._signature(path, expires).encode())
-        return genuine and time.time() < int(expires)
-
-    def _signature(self, path: str, expires: str) -> str:
-        return hmac.new(self._secret, f"{path}\n{expires}".encode(), hashlib.sha256).hexdigest()
+        signed, expires = self._links.get(query.get("signature", ""), ("", 0.0))
+        return signed == path and time.time() < expires
 
 
 def _publish(target: Path, *sources: Path | None) -> None:

@@ -80,7 +80,7 @@ def test_the_reference_recipe_runs_its_own_way(tiny_model: Path) -> None:
         "model.instruct=false",
     )
     ended = _dry_run(
-        "--preset", "reference", "--layout", "old",
+        "--preset", "reference",
         *_settings(*tiny, "run.cards=0", "train.max_steps=6", "data.test_rows=12", "train.batch_size=1"),
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr

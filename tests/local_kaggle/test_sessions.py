@@ -121,7 +121,7 @@ def test_links_expire_and_cannot_be_forged(start_kaggle: StartKaggle) -> None:
     assert (late.status_code, late.headers["Content-Type"]) == (404, "text/html")
     late = requests.get(kaggle.state.signed("/signed" + path), timeout=10)
     assert (late.status_code, late.headers["Content-Type"]) == (403, "application/xml")
-    forged = kaggle.state.signed("/signed" + path).replace("expires=", "expires=9")
+    forged = kaggle.state.signed("/signed" + path).replace("signature=", "signature=9")
     assert requests.get(forged, timeout=10).status_code == 403
     assert (
         requests.get(f"{kaggle.url}/signed/competitions/{SLUG}/solution.csv", timeout=10).status_code == 403
