@@ -25,6 +25,6 @@ def main(arguments: Arguments) -> int:
         return 1
     with runs.alone(found.folder.with_name(f"{found.folder.name}.submit")):
         submitted = submit.submit(kaggle, found, arguments.message, deadline_seconds=arguments.timeout)
-    tell(ref=submitted.ref, score=submitted.score, earlier=submitted.earlier)
+    tell(ref=submitted.ref, score=submitted.public_score, earlier=submitted.earlier)
     print(f"{found.name} {submitted.words}")
     return 0

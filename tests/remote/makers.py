@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kit.bundle.build import Built
-from kit.remote.looking.at_home import Check
+from kit.remote.pushing.objections import Check
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
 

@@ -10,4 +10,4 @@ from kit.remote.runs import Run
 
 def record(root: Path, run: Run) -> Run:
     intent = runs.intend(root, run, sha256="0")
-    return runs.settle(root, intent, run.version, owner=run.owner, slug=run.slug, is_latest=True)
+    return runs.settle(root, intent, run.version, slug=run.slug, is_latest=True)

@@ -48,8 +48,7 @@ def answer_of(body: bytes) -> requests.Response:
 
 
 def kind_of(method: str) -> Any:
-    _, module, prefix = clients._place(method)
-    return getattr(module, clients._ANSWERS.get(method, f"{prefix}{method}Response"))
+    return clients.types(method)[2]
 
 
 def full(kind: Any) -> dict[str, Any]:

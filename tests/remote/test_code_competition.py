@@ -93,7 +93,7 @@ def test_a_version_is_scored_on_hidden_rows_and_submitted_once(
 ) -> None:
     """The day's allowance is shown; a second submit, here or in another checkout, only looks."""
     run = answered()
-    assert submit.submit(client, run, "first").score == "1.00000"
+    assert submit.submit(client, run, "first").public_score == "1.00000"
     said = capsys.readouterr().out
     assert f"5 submissions to {SLUG} are left today" in said
     assert "make submit RUN=little-kernel-tiny/v1 comes back to it" in said
@@ -161,7 +161,7 @@ def test_one_submission_is_made_whatever_happens_to_its_answers(
     """The version's files are listed first, and a lost answer is looked up."""
     run = answered()
     kaggle.faults.arm(fault)
-    assert submit.submit(client, run).score == "1.00000"
+    assert submit.submit(client, run).public_score == "1.00000"
     assert len(kaggle.state.submissions) == 1
 
 
@@ -173,7 +173,7 @@ def test_a_rerun_is_waited_for_and_come_back_to(
     with pytest.raises(NotYet, match="without a score after"):
         submit.submit(client, run, deadline_seconds=0.1)
     assert record(run)["status"] == "PENDING"
-    assert submit.submit(client, run).score == "1.00000"
+    assert submit.submit(client, run).public_score == "1.00000"
     assert kaggle.requests.count("CreateCodeSubmission") == 1
 
 

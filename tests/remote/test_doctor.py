@@ -19,11 +19,11 @@ from kit.bundle import pins
 from kit.config import Config
 from kit.fetch.inputs import SAMPLE, SAMPLE_SLUG
 from kit.remote import runs
-from kit.remote.looking import at_home, at_kaggle, doctor
-from kit.remote.looking.at_home import Check
-from kit.remote.pushing.objections import Facts
+from kit.remote.looking import at_home, doctor
+from kit.remote.pushing.objections import Check, Facts
 from kit.remote.runs import Run
-from kit.remote.wire.client import TOKEN_PAGE, Client
+from kit.remote.wire.client import Client
+from kit.remote.wire.credentials import TOKEN_PAGE
 from kit.task import effort
 from local_kaggle import faults, routes
 from local_kaggle.faults import Fault
@@ -177,7 +177,7 @@ def test_a_dataset_to_attach_must_be_ready(
     monkeypatch.setitem(routes.ROUTES, key, (d.ApiGetDatasetStatusRequest, status))  # type: ignore[arg-type]
     monkeypatch.setattr(Client, "is_local", False)
     told = Facts(id="tester/x", title="X", dataset_sources=["tester/rows"])
-    assert [check.verdict for check in at_kaggle.sources(client, told)] == [verdict]
+    assert [check.verdict for check in doctor.sources(client, told)] == [verdict]
 
 
 def test_what_the_api_cannot_see_is_asked(
@@ -239,7 +239,7 @@ def test_the_expected_time_is_that_of_an_earlier_run(gpu_config: Config, runs_ro
     folder = record(runs_root, run).folder
     told = {"ended": "complete", "config": {"preset": "t4x2"}, "timings": {"install": 60.0, "train": 1200.0}}
     runs.write_json(folder / "run.json", told)
-    assert at_kaggle.expected_minutes(gpu_config, runs_root) == (21.0, "as little-kernel-t4x2/v3 did")
+    assert doctor.expected_minutes(gpu_config, runs_root) == (21.0, "as little-kernel-t4x2/v3 did")
 
 
 def test_little_disk_is_a_warning(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -365,7 +365,7 @@ def test_a_killed_pull_goes_on_where_it_was(
 def test_a_stage_of_another_pull_is_not_mixed_in(client: Client, finished: MakeRun) -> None:
     """What was staged counts only where the kernel's list proves it."""
     run = finished()
-    stage = run.folder.with_name(".v1.pull") / "files"
+    stage = run.folder.with_name(".v1.pull")
     stage.mkdir(parents=True)
     (stage / "submission.csv").write_bytes(b"x" * (24 + 4 * 9))
     (stage / "stranger.txt").write_text("from another listing")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -17,7 +16,7 @@ from kit.remote import runs, submit
 from kit.remote.pulling import pull
 from kit.remote.runs import Run
 from kit.remote.submit import SubmissionRefused
-from kit.remote.wire import upload
+from kit.remote.wire import transfer
 from kit.remote.wire.client import Client
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
@@ -42,7 +41,7 @@ def test_a_submission_is_scored_and_recorded(
 ) -> None:
     """The day's allowance is shown, the run's name is the message, the score stands beside the run."""
     submitted = submit.submit(client, pulled, "first try")
-    assert submitted.score == "1.00000"
+    assert submitted.public_score == "1.00000"
     assert capsys.readouterr().out == f"5 submissions to {SLUG} are left today\n"
     made = kaggle.state.submissions[0]
     assert made.description.endswith(" first try little-kernel-tiny/v1")
@@ -56,11 +55,11 @@ def test_the_same_file_is_not_submitted_twice(kaggle: Server, client: Client, pu
     """A second submit looks the first one up; another file is another submission."""
     first = submit.submit(client, pulled)
     again = submit.submit(client, pulled)
-    assert again == replace(first, earlier=True)
+    assert (again.ref, again.public_score, again.earlier) == (first.ref, first.public_score, True)
     assert len(kaggle.state.submissions) == 1
     path = pulled.folder / "submission.csv"
     path.write_text(path.read_text().replace("t0,Positive", "t0,Negative"))
-    assert submit.submit(client, pulled).score < "1"
+    assert submit.submit(client, pulled).public_score < "1"
     assert len(kaggle.state.submissions) == 2
 
 
@@ -71,7 +70,7 @@ def test_what_was_made_at_home_is_submitted_like_a_run(kaggle: Server, client: C
     shutil.copy(pulled.folder / "submission.csv", folder)
     told = json.loads((pulled.folder / "push.json").read_text()) | {"slug": folder.name, "version": 0}
     (folder / "made.json").write_text(json.dumps(told))
-    assert submit.submit(client, runs.load(folder)).score == "1.00000"
+    assert submit.submit(client, runs.load(folder)).public_score == "1.00000"
     assert kaggle.state.submissions[0].description.endswith(" baseline-little")
 
 
@@ -95,7 +94,7 @@ def test_one_submission_is_made_whatever_happens_to_its_answers(
 ) -> None:
     """A lost answer is looked up by its words before anything is sent again."""
     kaggle.faults.arm(fault)
-    assert submit.submit(client, pulled).score == "1.00000"
+    assert submit.submit(client, pulled).public_score == "1.00000"
     assert kaggle.faults.struck(fault)
     assert len(kaggle.state.submissions) == 1
 
@@ -116,12 +115,12 @@ def test_a_submission_without_an_answer_is_not_made_again_before_a_look(
     """The first command leaves its intent; the next one waits until the list has had its time."""
     kaggle.faults.arm(fault)
     if not is_listed:
-        kaggle.faults.arm(faults.status("ListSubmissions", 403, times=len(submit.LOOKS_AFTER_SECONDS)))
+        kaggle.faults.arm(faults.status("ListSubmissions", 403, times=7))
     if not is_listed or fault is not LOST["answer"]:
         with pytest.raises(SubmissionRefused, match="may have been made"):
             submit.submit(client, pulled)
         assert (record(pulled)["status"], kaggle.requests.count("CreateSubmission")) == ("UNKNOWN", 1)
-    assert submit.submit(client, pulled).score == "1.00000"
+    assert submit.submit(client, pulled).public_score == "1.00000"
     assert len(kaggle.state.submissions) == 1
 
 
@@ -150,7 +149,7 @@ def test_a_score_that_is_none_is_told_as_that(
     """Kaggle scores some submissions later, or with no number."""
     kaggle.faults.arm(faults.judge(changes))
     submitted = submit.submit(client, pulled)
-    assert submitted.score == score
+    assert submitted.public_score == score
     assert "no score" in submitted.words
 
 
@@ -178,7 +177,7 @@ def test_an_upload_goes_on_where_it_was_cut(
         return link(verb, url, **options)
 
     monkeypatch.setattr(client, "link", counting)
-    upload.upload(client, f"{kaggle.url}/upload/{token}", BytesIO(body), len(body))
+    transfer.send(client, f"{kaggle.url}/upload/{token}", BytesIO(body), len(body))
     assert kaggle.state.upload_path(token).read_bytes() == body
     assert sent == [len(body), 0, len(body) - 20], "the lost one, the question, the rest"
 
@@ -228,7 +227,7 @@ def test_a_pending_score_is_only_looked_at_later(kaggle: Server, client: Client,
     with pytest.raises(NotYet):
         submit.submit(client, pulled, deadline_seconds=20)
     kaggle.faults.clear()
-    assert submit.submit(client, pulled).score == "1.00000"
+    assert submit.submit(client, pulled).public_score == "1.00000"
     assert len(kaggle.state.submissions) == 1
 
 

@@ -97,7 +97,7 @@ def intend(root: Path, run: Run, *, sha256: str) -> Run:
     return load(folder)
 
 
-def settle(root: Path, intent: Run, version: int, *, owner: str, slug: str, is_latest: bool) -> Run:
+def settle(root: Path, intent: Run, version: int, *, slug: str, is_latest: bool) -> Run:
     """Turn an intent into the record of the version that it became.
 
     A folder of that name is another kernel's, deleted since: it is moved aside, not overwritten.
@@ -105,7 +105,7 @@ def settle(root: Path, intent: Run, version: int, *, owner: str, slug: str, is_l
     folder = root / slug / f"v{version}"
     try:
         path = intent.folder / "push.json"
-        write_json(path, read_json(path) | {"version": version, "owner": owner, "slug": slug})
+        write_json(path, read_json(path) | {"version": version, "slug": slug})
         folder.parent.mkdir(exist_ok=True)
         if folder.exists():
             folder.rename(_unused(folder))
@@ -113,10 +113,9 @@ def settle(root: Path, intent: Run, version: int, *, owner: str, slug: str, is_l
         if is_latest:
             _point_latest(root, folder)
     except (OSError, KitError) as error:
-        raise KitError(
-            f"version {version} of {owner}/{slug} runs at {intent.url}, but cannot be recorded: {error}",
-            hint=f"df -h, then make push, which finds it by {intent.folder}",
-        ) from None
+        runs_at = f"version {version} of {intent.owner}/{slug} runs at {intent.url}"
+        hint = f"df -h, then make push, which finds it by {intent.folder}"
+        raise KitError(f"{runs_at}, but cannot be recorded: {error}", hint=hint) from None
     return load(folder)
 
 
@@ -183,12 +182,17 @@ def known_pushes(root: Path = RUNS) -> list[Path]:
     return sorted(root.glob("*/v*/push.json"))
 
 
+def newest_first(root: Path = RUNS) -> Iterator[Run]:
+    """Yield every pushed run below `root`, the one that was recorded last at the front."""
+    paths = sorted(known_pushes(root), key=lambda path: path.stat().st_mtime, reverse=True)
+    return (load(path.parent) for path in paths)
+
+
 def passed_with(requirements_sha256: str, preset: str, root: Path = RUNS) -> bool:
     """Tell whether a run of `preset` with these requirements was pulled whole and had succeeded."""
-    runs = [load(path.parent) for path in known_pushes(root)]
     return any(
         read_json(run.folder / "pull.json").get("status") == "COMPLETE"
-        for run in runs
+        for run in newest_first(root)
         if run.config.get("preset") == preset and run.requirements_sha256 == requirements_sha256
     )
 

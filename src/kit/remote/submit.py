@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -22,26 +21,23 @@ from kit.remote.wire import session, transfer
 from kit.remote.wire.client import Client
 from kit.remote.wire.transfer import LinkStale
 from kit.remote.wire.transport import KaggleError, Refused, Unsettled
-from kit.remote.wire.upload import upload
 
 SCORE_SECONDS = 900.0
 """How long a score may take; that of a code competition as long as its rerun besides."""
-POLL_SECONDS = (5.0, 60.0)
 TELL_SECONDS = 600.0
 LATE_SECONDS = 600.0
 """How long after its end a version's files may be unseen; one submitted before counts as empty."""
-LOOKS_AFTER_SECONDS = (1.0, 5.0, 10.0)
-"""When to look for a submission whose answer was lost; the list can lag behind."""
+LOOK_SECONDS = 15.0
+"""How long to look for a submission whose answer was lost."""
 LAG_SECONDS = 180.0
 """How long a submission may stay unseen in Kaggle's list."""
-SCORED = ("COMPLETE", "ERROR")
-RECORD = "submission.json"
+NAME, RECORD = "submission.csv", "submission.json"
 
 Tell = Callable[[str], None]
 
 
-class Record(BaseModel):
-    """What submission.json keeps of one submission, from before it is made."""
+class Submission(BaseModel):
+    """A submission as submission.json keeps it, from before it is made."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,105 +52,102 @@ class Record(BaseModel):
     status: str = "UNKNOWN"
     public_score: str = ""
     error: str = ""
+    earlier: bool = Field(default=False, exclude=True)
+    """Whether it was made before this command."""
 
-    def kept(self, folder: Path, **changes: object) -> Record:
+    def kept(self, folder: Path, **changes: object) -> Submission:
         """Write submission.json with these changes, and return it."""
-        record = self.model_copy(update=changes)
-        write_json(folder / RECORD, record.model_dump(mode="json", by_alias=True))
-        return record
-
-
-@dataclass(frozen=True)
-class Submitted:
-    """A submission with its public score, which may be empty; `earlier` if it was made before."""
-
-    ref: int
-    score: str
-    earlier: bool
+        made = self.model_copy(update=changes)
+        write_json(folder / RECORD, made.model_dump(mode="json", by_alias=True))
+        return made
 
     @property
     def words(self) -> str:
         """The verdict in words."""
         try:
-            is_number = math.isfinite(float(self.score))
+            is_number = math.isfinite(float(self.public_score))
         except ValueError:
             is_number = False
         verb = ("scored earlier" if self.earlier else "scored") if is_number else "has no score:"
-        return f"{verb} {self.score if is_number else repr(self.score)} (submission {self.ref})"
+        return f"{verb} {self.public_score if is_number else repr(self.public_score)} (submission {self.ref})"
 
 
 def submit(
     client: Client, run: Run, message: str = "", *, deadline_seconds: float | None = None, tell: Tell = print
-) -> Submitted:
+) -> Submission:
     """Submit the run and return its score; the same file, or the same version, is never submitted twice.
 
     `message` is put before the run's name. submission.json is written before Kaggle is asked, and again with
     the verdict: what got no answer is looked for by the next submit. Raises SubmissionRefused, and NotYet.
     """
-    path, competition = run.folder / "submission.csv", run.config["competition"]
-    is_code = competition.get("kind") == "code"
+    path, competition = run.folder / NAME, run.config["competition"]
     try:
         body = path.read_bytes()
     except OSError as error:
         hint = f"make pull RUN={run.name}"
         raise InputInvalid(f"{path} cannot be read: {error.strerror}", hint=hint) from None
-    record, is_earlier = _made(client, run, path, body, message, tell, is_code=is_code)
-    seconds = SCORE_SECONDS + (60 * competition["rerun_minutes"] if is_code else 0)
-    if is_code:
+    try:
+        made = _made(client, run, body, message, tell)
+    except Refused as refused:
+        hint = f"{client.web}/competitions/{competition['slug']}/submissions"
+        raise explained(refused.message, run, client.web, hint=hint) from None
+    seconds = SCORE_SECONDS
+    if _is_code(run):
+        seconds += 60 * competition["rerun_minutes"]
         tell(
             f"Kaggle runs {run.name} again on the hidden rows, for {seconds / 60:.0f} min at most; Ctrl-C "
             f"leaves that going, make submit RUN={run.name} comes back to it"
         )
-    found = _wait(client, competition["slug"], record.ref, deadline_seconds or seconds, tell)
-    record = record.kept(run.folder, **found)
-    if record.status == "ERROR":
-        before = f"Kaggle cannot score {run.name if is_code else path}: "
+    made = made.kept(run.folder, **_verdict(client, made, deadline_seconds or seconds, tell))
+    if made.status == "ERROR":
+        before = f"Kaggle cannot score {run.name if _is_code(run) else path}: "
         hint = f"make validate RUN={run.name}"
-        raise explained(record.error or "no reason given", run, client.web, hint=hint, before=before)
-    return Submitted(record.ref, record.public_score, is_earlier)
+        raise explained(made.error or "no reason given", run, client.web, hint=hint, before=before)
+    return made
 
 
-def _made(
-    client: Client, run: Run, path: Path, body: bytes, message: str, tell: Tell, *, is_code: bool
-) -> tuple[Record, bool]:
-    """Return the record of the run's submission, made now unless it was before, and whether it was."""
-    slug = run.config["competition"]["slug"]
+def _is_code(run: Run) -> bool:
+    return bool(run.config["competition"].get("kind") == "code")
+
+
+def _made(client: Client, run: Run, body: bytes, message: str, tell: Tell) -> Submission:
+    """Return the run's submission, made now unless it was before."""
     version = f"{run.owner}/{run.slug}/v{run.version} {run.bundle_hash}"
-    sha256 = sha256_of(version if is_code else body)
-    record = _earlier(run.folder, sha256, is_code=is_code)
-    try:
-        ref = record.ref or _search(client, record, tell) if record else 0
-        if not record or not ref:
-            # The hash comes first and makes the words unique: Kaggle may trim what follows.
-            words = " ".join(filter(None, [sha256[:8], message, run.name]))
-            now = datetime.fromtimestamp(client.clock.wall(), UTC).replace(microsecond=0)
-            record = Record(competition=slug, sha256=sha256, message=words, submitted_at=now)
-            _require_whole(client, run, body, is_code=is_code)
-            ref = _look_up(client, record) if is_code else 0  # by another checkout
-        is_earlier = ref > 0
-        if not ref:
-            tell(_allowance(client, slug))
-            ref = _create(client, path, body, record, run if is_code else None)
-    except Refused as refused:
-        hint = f"{client.web}/competitions/{slug}/submissions"
-        raise explained(refused.message, run, client.web, hint=hint) from None
-    if record.status == "ERROR":
-        return record, is_earlier
-    return record.kept(run.folder, ref=ref, status="PENDING"), is_earlier
+    sha256 = sha256_of(version if _is_code(run) else body)
+    begun = _begun(run, sha256)
+    ref = (begun.ref or _search(client, begun, tell)) if begun else 0
+    if not begun or not ref:
+        # The hash comes first and makes the words unique: Kaggle may trim what follows.
+        words = " ".join(filter(None, [sha256[:8], message, run.name]))
+        now = datetime.fromtimestamp(client.clock.wall(), UTC).replace(microsecond=0)
+        slug = run.config["competition"]["slug"]
+        begun = Submission(competition=slug, sha256=sha256, message=words, submitted_at=now)
+        _require_whole(client, run, body)
+        ref = _look_up(client, begun) if _is_code(run) else 0  # by another checkout
+    is_earlier = ref > 0
+    if not ref:
+        left = client.call("GetSubmissionLimits", competition_name=begun.competition)
+        if left.num_allowed_now <= 0:
+            text = f"no submission to {begun.competition} is left today, after {left.num_today}"
+            raise SubmissionRefused(text, hint="tomorrow, after 00:00 UTC")
+        tell(f"{left.num_allowed_now} submissions to {begun.competition} are left today")
+        ref = _create(client, run, body, begun)
+    status = begun.status if begun.status == "ERROR" else "PENDING"
+    return begun.kept(run.folder, ref=ref, status=status, earlier=is_earlier)
 
 
-def _earlier(folder: Path, sha256: str, *, is_code: bool) -> Record | None:
+def _begun(run: Run, sha256: str) -> Submission | None:
     """Return what was begun or made of the same; a file that Kaggle could not score may be sent again."""
     try:
-        record = Record.model_validate(read_json(folder / RECORD))
+        begun = Submission.model_validate(read_json(run.folder / RECORD))
     except ValidationError:
         return None
-    return record if record.sha256 == sha256 and (record.status != "ERROR" or is_code) else None
+    return begun if begun.sha256 == sha256 and (begun.status != "ERROR" or _is_code(run)) else None
 
 
-def _require_whole(client: Client, run: Run, body: bytes, *, is_code: bool) -> None:
+def _require_whole(client: Client, run: Run, body: bytes) -> None:
     """Hold the run against what is taken; a version's file must be listed by Kaggle as it was pulled."""
-    asked = run.config["data"]["test_rows"]
+    asked, is_code = run.config["data"]["test_rows"], _is_code(run)
     is_online = run.version and run.config["kernel"]["internet"]  # what is made at home has no kernel
     infer, home = f"make adapters RUN={run.name}, then make infer FROM={run.name}", "make infer FROM=v3"
     for applies, objection, hint in (
@@ -166,53 +159,44 @@ def _require_whole(client: Client, run: Run, body: bytes, *, is_code: bool) -> N
             raise SubmissionRefused(f"{run.name} {objection}", hint=hint)
     for _ in client.clock.rounds(LATE_SECONDS) if is_code else ():
         with suppress(Unsettled, LinkStale):
-            link = session.outputs(client, run).links.get("submission.csv", "")
-            if link and transfer.read(client, link, "submission.csv") == body:
+            link = session.outputs(client, run).links.get(NAME, "")
+            if link and transfer.read(client, link, NAME) == body:
                 return
     if is_code:
-        text = f"Kaggle does not list submission.csv of {run.name} as it was pulled"
+        text = f"Kaggle does not list {NAME} of {run.name} as it was pulled"
         raise SubmissionRefused(text, hint=f"make pull RUN={run.name} FORCE=1")
 
 
-def _allowance(client: Client, slug: str) -> str:
-    """Return how many submissions are left today in words; raises SubmissionRefused for none."""
-    left = client.call("GetSubmissionLimits", competition_name=slug)
-    if left.num_allowed_now <= 0:
-        text = f"no submission to {slug} is left today, after {left.num_today}"
-        raise SubmissionRefused(text, hint="tomorrow, after 00:00 UTC")
-    return f"{left.num_allowed_now} submissions to {slug} are left today"
-
-
-def _create(client: Client, path: Path, body: bytes, record: Record, version: Run | None) -> int:
-    """Make one submission, of the bytes or of a `version`, and return its number; `record` is kept first.
+def _create(client: Client, run: Run, body: bytes, begun: Submission) -> int:
+    """Make one submission, of the bytes or of the version, and return its number; it is recorded first.
 
     Raises SubmissionRefused where the answer got lost and the submission is not seen: it is not made again.
     """
     fields: dict[str, str | int]
-    if version:
+    if _is_code(run):
         method = "CreateCodeSubmission"
-        fields = {"kernel_owner": version.owner, "kernel_slug": version.slug}
-        fields |= {"kernel_version": version.version, "file_name": path.name}
+        fields = {"kernel_owner": run.owner, "kernel_slug": run.slug}
+        fields |= {"kernel_version": run.version, "file_name": NAME}
     else:
-        method = "CreateSubmission"
-        fields = {"blob_file_tokens": _uploaded(client, record.competition, path, body)}
-    fields |= {"competition_name": record.competition, "submission_description": record.message}
-    record.kept(path.parent)
+        method, asked = "CreateSubmission", {"competition_name": begun.competition, "file_name": NAME}
+        token = transfer.upload(client, "StartSubmissionUpload", run.folder / NAME, BytesIO(body), **asked)
+        fields = {"blob_file_tokens": token}
+    fields |= {"competition_name": begun.competition, "submission_description": begun.message}
+    begun.kept(run.folder)
 
     def attempt() -> int:
         try:
             return int(client.call(method, needs="ref", patient=False, **fields).ref)
         except Refused:
-            path.with_name(RECORD).unlink()
+            (run.folder / RECORD).unlink()
             raise
         except Unsettled as error:
             if error.is_busy:  # nothing was done
                 raise
             cause = error.message
-        for seconds in LOOKS_AFTER_SECONDS:
-            client.clock.sleep(seconds)
+        for _ in client.clock.rounds(LOOK_SECONDS, first=1.0):
             with suppress(KaggleError):
-                if ref := _look_up(client, record):
+                if ref := _look_up(client, begun):
                     return ref
         raise SubmissionRefused(
             f"the submission may have been made, Kaggle does not show it yet: {cause}",
@@ -222,58 +206,41 @@ def _create(client: Client, path: Path, body: bytes, record: Record, version: Ru
     return client.patiently(attempt)
 
 
-def _uploaded(client: Client, slug: str, path: Path, body: bytes) -> str:
-    """Bring the bytes to Kaggle and return the token that stands for them."""
-    started = client.call(
-        "StartSubmissionUpload",
-        needs="createUrl",
-        competition_name=slug,
-        file_name=path.name,
-        content_length=len(body),
-        last_modified_epoch_seconds=int(path.stat().st_mtime),
-    )
-    upload(client, started.create_url, BytesIO(body), len(body))
-    return str(started.token)
-
-
-def _search(client: Client, record: Record, tell: Tell) -> int:
+def _search(client: Client, begun: Submission, tell: Tell) -> int:
     """Return the submission that an earlier command may have made; 0 once it would have been seen."""
-    if ref := _look_up(client, record):
+    if ref := _look_up(client, begun):
         return ref
-    left = LAG_SECONDS - (client.clock.wall() - record.submitted_at.timestamp())
+    left = LAG_SECONDS - (client.clock.wall() - begun.submitted_at.timestamp())
     if left > 0:
         tell(f"an earlier submission may still appear, looking again in {left:.0f} s")
         client.clock.sleep(min(LAG_SECONDS, left))
-    return _look_up(client, record)
+    return _look_up(client, begun)
 
 
-def _look_up(client: Client, record: Record) -> int:
+def _look_up(client: Client, begun: Submission) -> int:
     """Return the submission whose words begin with this hash, 0 where Kaggle shows none."""
-    listed = client.call("ListSubmissions", competition_name=record.competition, page_size=100).submissions
-    mark = record.sha256[:8]
+    listed = client.call("ListSubmissions", competition_name=begun.competition, page_size=100).submissions
+    mark = begun.sha256[:8]
     return next((one.ref for one in listed if mark in (one.description or "") and one.ref), 0)
 
 
-def _wait(client: Client, slug: str, ref: int, deadline_seconds: float, tell: Tell) -> dict[str, str]:
+def _verdict(client: Client, made: Submission, deadline_seconds: float, tell: Tell) -> dict[str, str]:
     """Return status, score and error once it is scored; any other state, known or not, is waited for."""
     started = told = client.clock.now()
-    shortest, longest = POLL_SECONDS
-    while True:
+    slug = made.competition
+    for _ in client.clock.rounds(deadline_seconds):
         try:
-            entry = client.call("GetSubmission", needs="ref", patient=False, ref=ref)
+            entry = client.call("GetSubmission", needs="ref", patient=False, ref=made.ref)
         except (Refused, Unsettled):
             listed = client.call("ListSubmissions", competition_name=slug, page_size=100).submissions
-            entry = next((one for one in listed if one.ref == ref), None)
-        if entry is not None and entry.status.name in SCORED:
+            entry = next((one for one in listed if one.ref == made.ref), None)
+        if entry is not None and entry.status.name in ("COMPLETE", "ERROR"):
             score, error = (entry.public_score or "").strip(), entry.error_description or ""
             return {"status": entry.status.name, "public_score": score, "error": error}
-        waited = client.clock.now() - started
-        if waited > deadline_seconds:
-            raise NotYet(
-                f"submission {ref} is still without a score after {waited:.0f} s",
-                hint=f"make submit again, which only looks, or {client.web}/competitions/{slug}/submissions",
-            )
         if client.clock.now() - told > TELL_SECONDS:
             told = client.clock.now()
-            tell(f"submission {ref} has no score yet, after {waited / 60:.0f} min")
-        client.clock.sleep(min(max(shortest, waited / 20), longest))
+            tell(f"submission {made.ref} has no score yet, after {(told - started) / 60:.0f} min")
+    raise NotYet(
+        f"submission {made.ref} is still without a score after {client.clock.now() - started:.0f} s",
+        hint=f"make submit again, which only looks, or {client.web}/competitions/{slug}/submissions",
+    )

@@ -17,10 +17,9 @@ from kit.remote.following import watch
 from kit.remote.following.screen import Screen
 from kit.remote.following.watch import RunFailed
 from kit.remote.looking import doctor
-from kit.remote.looking.at_home import Check
 from kit.remote.pulling import pull
 from kit.remote.pushing import push
-from kit.remote.pushing.objections import PushRefused
+from kit.remote.pushing.objections import Check, PushRefused
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
 from kit.remote.wire.session import Status

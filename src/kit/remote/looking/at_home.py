@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
 from kit.accelerators import ACCELERATORS
 from kit.bundle import metadata, pins
@@ -17,7 +15,7 @@ from kit.config import PROJECT_ROOT, Competition, Config
 from kit.errors import InputInvalid
 from kit.remote import runs
 from kit.remote.pushing import objections
-from kit.remote.pushing.objections import Facts
+from kit.remote.pushing.objections import Check, Facts
 from kit.remote.wire.client import Client
 from kit.task import alike, competition_files, effort, rows, sample
 
@@ -25,20 +23,6 @@ FREE_BYTES = 2_000_000_000
 """Room for two adapters of an 8B model with their tokenizers, pulled beside an older run."""
 FEW_ALIKE = 0.02
 """The share of test rows like a training row that says nothing of the others."""
-Verdict = Literal["pass", "warn", "fail", "ask"]
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at. Only `fail` keeps a push back."""
-
-    name: str
-    verdict: Verdict
-    text: str
-    hint: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.verdict}  {self.name:<12}  {self.text}" + (f" (try: {self.hint})" if self.hint else "")
 
 
 def checks(client: Client, config: Config, built: Built, facts: Facts, root: Path) -> Iterator[Check]:
@@ -57,8 +41,8 @@ def checks(client: Client, config: Config, built: Built, facts: Facts, root: Pat
     yield _requirements(client)
     yield Check("image", "pass", _image(config, root))
     free = shutil.disk_usage(next(above for above in (root, *root.parents) if above.is_dir())).free
-    verdict, hint = ("pass", "") if free >= FREE_BYTES else ("warn", "df -h")
-    yield Check("disk", verdict, f"{free / 1e9:.1f} GB free for outputs", hint)  # type: ignore[arg-type]
+    text = f"{free / 1e9:.1f} GB free for outputs"
+    yield Check("disk", "pass", text) if free >= FREE_BYTES else Check("disk", "warn", text, "df -h")
 
 
 def _script(client: Client, config: Config, built: Built, facts: Facts) -> Iterator[Check]:
@@ -78,7 +62,7 @@ def _script(client: Client, config: Config, built: Built, facts: Facts) -> Itera
         "accelerator": f"{config.kernel.accelerator}, {machine.note or f'{machine.cards} cards'}",
     }
     yield from (Check(name, "pass", words) for name, words in good.items() if name not in found)
-    yield from (Check(name, "fail", refused.message, refused.hint) for name, refused in found.items())
+    yield from found.values()
 
 
 def files(folder: Path, competition: Competition) -> Check:
@@ -133,8 +117,8 @@ def training(config: Config, folder: Path, root: Path) -> Iterator[Check]:
 
 def _pace(config: Config, root: Path) -> tuple[float, str]:
     """Return the FLOPS at which a card trained this model and the run that tells; a T4's where none does."""
-    for path in sorted(runs.known_pushes(root), key=lambda path: path.stat().st_mtime, reverse=True):
-        told, run = runs.read_json(path.parent / "run.json"), runs.load(path.parent)
+    for run in runs.newest_first(root):
+        told = runs.read_json(run.folder / "run.json")
         members = [one for one in told.get("members", ()) if one.get("train_tokens")]
         if members and not run.is_rehearsal and told["config"]["model"]["name"] == config.model.name:
             tokens = sum(one["train_tokens"] for one in members)
@@ -145,9 +129,9 @@ def _pace(config: Config, root: Path) -> tuple[float, str]:
 
 def _image(config: Config, root: Path) -> str:
     """Say which image is asked for, and which one the last run had that tells."""
-    for path in sorted(runs.known_pushes(root), key=lambda path: path.stat().st_mtime, reverse=True):
-        if had := runs.read_json(path.parent / "run.json").get("image") or runs.read_json(path).get("image"):
-            run = runs.load(path.parent)
+    for run in runs.newest_first(root):
+        told = runs.read_json(run.folder / "push.json") | runs.read_json(run.folder / "run.json")
+        if had := told.get("image"):
             age = datetime.now(UTC) - datetime.fromisoformat(run.pushed_at)
             return f"{config.kernel.image}; {run.name}, {age.days} days ago, had kernel.image={had}"
     return config.kernel.image

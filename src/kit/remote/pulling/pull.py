@@ -30,6 +30,8 @@ from kit.remote.wire.transport import Refused, Unsettled
 
 LISTINGS = 4
 """How often fresh links are asked for on behalf of one file."""
+HOPELESS = 3
+"""Files one after the other that did not come, behind which no further one is tried."""
 EXTRA_BYTES = 256 << 20
 """Bound of a file that Kaggle adds to the kernel's own."""
 
@@ -103,8 +105,7 @@ def pull(client: Client, run: Run, *, again: bool = False, tell: Tell = print) -
 
 def _bring(client: Client, run: Run, *, again: bool, tell: Tell) -> Pulled:
     """Fetch every output into a hidden stage, then put the stage in the place of the run's folder."""
-    status = _end(client, run)
-    stage = _stage(run)
+    status, stage = _end(client, run), _stage(run)
     if again:
         shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(exist_ok=True)
@@ -113,17 +114,16 @@ def _bring(client: Client, run: Run, *, again: bool, tell: Tell) -> Pulled:
     except PullRefused:
         shutil.rmtree(stage, ignore_errors=True)
         raise
-    files = stage / "files"
-    files.mkdir(exist_ok=True)
-    paths = naming.places(found.links, found.manifest)
-    homes = [stage, files] if again else [stage, files, run.folder]
+    paths, manifest = naming.places(found.links, found.manifest), found.manifest or {}
+    homes = [stage] if again else [stage, run.folder]
     brought = {
         name: expected
-        for name, expected in (found.manifest or {}).items()
-        if name in paths and _keep(name, paths[name], expected, files, homes)
+        for name, expected in manifest.items()
+        if name in paths and _keep(paths[name], expected, homes)
     }
-    _fetch_all(client, run, found, paths, brought, stage, tell)
-    promised = found.links.keys() if found.manifest is None else found.manifest.keys()
+    wanted = {name: path for name, path in paths.items() if name not in brought}
+    brought |= _fetch(client, run, found, wanted, stage, tell)
+    promised = found.links.keys() if found.manifest is None else manifest.keys()
     lacking = dict.fromkeys([*found.lacking, *sorted(promised - brought.keys())])
     moved = [name for name in sorted(brought) if not paths[name].endswith(name)]
     pulled = Pulled(
@@ -136,14 +136,13 @@ def _bring(client: Client, run: Run, *, again: bool, tell: Tell) -> Pulled:
         missing=tuple(map(naming.readable, lacking)),
         files={paths[name]: brought[name] for name in sorted(brought)},
     )
-    for path in files.rglob("*"):  # an earlier, killed pull of another listing may have left some
-        if not path.is_dir() and path.relative_to(files).as_posix() not in pulled.files:
+    for path in stage.rglob("*"):  # parts, and what a killed pull of another listing left
+        if not path.is_dir() and path.relative_to(stage).as_posix() not in pulled.files:
             path.unlink()
-    write_json(files / "pull.json", pulled.model_dump(mode="json", by_alias=True))
-    write_whole(files / LOG_NAME, log.text(found.log).encode("utf-8", "replace"))
-    _keep_ours(run.folder, files)
-    replace_folder(files, run.folder)
-    shutil.rmtree(stage, ignore_errors=True)
+    write_json(stage / "pull.json", pulled.model_dump(mode="json", by_alias=True))
+    write_whole(stage / LOG_NAME, log.text(found.log).encode("utf-8", "replace"))
+    _keep_ours(run.folder, stage)
+    replace_folder(stage, run.folder)
     return pulled
 
 
@@ -162,54 +161,56 @@ def _end(client: Client, run: Run) -> Status:
     raise NotYet(f"{run.name} is still {status}", hint=f"make watch RUN={run.name}")
 
 
-def _keep(name: str, path: str, expected: Output, files: Path, homes: list[Path]) -> bool:
-    """Bring to its place what this pull or an earlier one has fetched, if it proves itself."""
+def _keep(path: str, expected: Output, homes: list[Path]) -> bool:
+    """Bring to the stage, the first of `homes`, what an earlier pull has fetched, if it proves itself."""
     for home in homes:
-        file = home / (name if home == files.parent else path)
+        file, staged = home / path, homes[0] / path
         if file.is_file() and file.stat().st_size == expected.bytes and sha256_of(file) == expected.sha256:
-            if home != files:
-                (files / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(file, files / path)
+            if file != staged:
+                staged.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file, staged)
             return True
     return False
 
 
-def _fetch_all(
-    client: Client,
-    run: Run,
-    found: Published,
-    paths: dict[str, str],
-    brought: dict[str, Output],
-    stage: Path,
-    tell: Tell,
-) -> None:
-    """Add to `brought` what the links give; asks for fresh links where they have expired."""
+def _fetch(
+    client: Client, run: Run, found: Published, wanted: dict[str, str], stage: Path, tell: Tell
+) -> dict[str, Output]:
+    """Return what the links give of the `wanted`; asks for fresh links where they have expired."""
     manifest, links = found.manifest or {}, dict(found.links)
-    wanted = [name for name in paths if name not in brought]
     transfer.require_space(stage, sum(manifest[name].bytes for name in wanted if name in manifest))
-    in_a_row = 0
-    for name in wanted:
-        tries = 0
-        while name not in brought and tries < LISTINGS and in_a_row < 3 * LISTINGS:
+    brought: dict[str, Output] = {}
+
+    def attempt(name: str) -> str:
+        """Return why a file does not come, or nothing."""
+        for _ in range(LISTINGS):
             try:
                 brought[name] = transfer.fetch(
                     client,
-                    lambda headers, url=links[name]: client.link("GET", url, headers=headers),  # type: ignore[misc]
-                    stage / "files" / paths[name],
-                    part=stage / f"{sha256_of(naming.readable(name))[:16]}.part",
+                    lambda headers: client.link("GET", links[name], headers=headers),
+                    stage / wanted[name],
+                    part=stage / f".{sha256_of(naming.readable(name))[:16]}.part",
                     expected=manifest.get(name),
                     limit=EXTRA_BYTES if manifest else transfer.LARGEST_BYTES,
                     tell=tell,
                 )
-                in_a_row = 0
-            except (Refused, LinkStale, Unsettled) as error:
-                spent = LISTINGS if isinstance(error, Unsettled) else 1
-                tries, in_a_row = tries + spent, in_a_row + spent
-                if tries >= LISTINGS:
-                    tell(progress.visible(f"{paths[name]} does not come: {error.message}"))
-                    continue
-                with suppress(Refused, Unsettled):
-                    links |= session.outputs(client, run).links
+                return ""
+            except Unsettled as error:
+                return error.message
+            except (Refused, LinkStale) as error:
+                cause = error.message
+            with suppress(Refused, Unsettled):
+                links.update(session.outputs(client, run).links)
+        return cause
+
+    lost = 0
+    for name in wanted:
+        if lost < HOPELESS and (cause := attempt(name)):
+            tell(progress.visible(f"{wanted[name]} does not come: {cause}"))
+            lost += 1
+        elif name in brought:
+            lost = 0
+    return brought
 
 
 def _already_here(run: Run) -> Pulled | None:

@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from kit.errors import InputInvalid, KitError
 from kit.files import read_json, sha256_of, write_json
 from kit.outputs import MANIFEST, Output, read_manifest
 from kit.remote.runs import SCHEMA, Run
-from kit.remote.wire.client import Client
+from kit.remote.wire import transfer
+from kit.remote.wire.client import Client, Fields
 from kit.remote.wire.transport import Refused, Unsettled
-from kit.remote.wire.upload import upload
 
 RECORD = "adapters.json"
 LONGEST_SLUG = 50
@@ -38,7 +37,7 @@ def keep(client: Client, run: Run, *, tell: Callable[[str], None] = print) -> st
     files = _proved(run)
     suffix = f"-v{run.version}-{sha256_of(repr(sorted(files.items())))[:8]}"
     slug, owner = run.slug[: LONGEST_SLUG - len(suffix)] + suffix, client.user()
-    own: dict[str, Any] = {"owner_slug": owner, "dataset_slug": slug}
+    own: Fields = {"owner_slug": owner, "dataset_slug": slug}
     sizes = sorted((PurePosixPath(name).name, output.bytes) for name, output in files.items())
     if _listed(client, own) != sizes:
         tree = _tree({name: _uploaded(client, run.folder / name, tell) for name in files})
@@ -47,19 +46,17 @@ def keep(client: Client, run: Run, *, tell: Callable[[str], None] = print) -> st
         answer = client.call("CreateDataset", owner_slug=owner, slug=slug, **described)
         if answer.error and "already in use" not in answer.error:
             raise AdaptersRefused(f"Kaggle refuses the dataset {slug}: {answer.error}", hint="make doctor")
-    started, pause = client.clock.now(), 2.0
-    while _listed(client, own) != sizes:
-        if client.clock.now() - started > READY_SECONDS:
-            raise AdaptersRefused(
-                f"Kaggle does not list the files that were sent in dataset {owner}/{slug}",
-                hint=f"{client.web}/datasets/{owner}/{slug}, or make adapters again",
-            )
+    for pause in client.clock.rounds(READY_SECONDS, first=2.0):
+        if _listed(client, own) == sizes:
+            version = client.call("GetDataset", **own).current_version_number
+            told = {"schema": SCHEMA, "dataset": f"{owner}/{slug}", "version": version}
+            write_json(run.folder / RECORD, told)
+            return f"{owner}/{slug}"
         tell(f"dataset {owner}/{slug} is not whole yet; looking again in {pause:.0f} s")
-        client.clock.sleep(pause)
-        pause = min(pause * 1.5, 60.0)
-    version = client.call("GetDataset", **own).current_version_number
-    write_json(run.folder / RECORD, {"schema": SCHEMA, "dataset": f"{owner}/{slug}", "version": version})
-    return f"{owner}/{slug}"
+    raise AdaptersRefused(
+        f"Kaggle does not list the files that were sent in dataset {owner}/{slug}",
+        hint=f"{client.web}/datasets/{owner}/{slug}, or make adapters again",
+    )
 
 
 def kept(run: Run, why: str) -> str:
@@ -101,19 +98,12 @@ def _proved(run: Run) -> dict[str, Output]:
 
 def _uploaded(client: Client, path: Path, tell: Callable[[str], None]) -> str:
     """Bring a file to Kaggle and return the token that stands for it."""
-    size = path.stat().st_size
-    tell(f"uploading {path.name}, {size:,} bytes")
-    of_file: dict[str, Any] = {"name": path.name, "content_length": size, "type": "DATASET"}
-    changed = int(path.stat().st_mtime)
-    started = client.call(
-        "StartBlobUpload", needs="createUrl", last_modified_epoch_seconds=changed, **of_file
-    )
+    tell(f"uploading {path.name}, {path.stat().st_size:,} bytes")
     with path.open("rb") as body:
-        upload(client, started.create_url, body, size)
-    return str(started.token)
+        return transfer.upload(client, "StartBlobUpload", path, body, name=path.name, type="DATASET")
 
 
-def _tree(tokens: dict[str, str]) -> dict[str, Any]:
+def _tree(tokens: dict[str, str]) -> Fields:
     """Return the tokens of files by path as the nested folders that Kaggle takes."""
     folders: dict[str, dict[str, str]] = {}
     files = []
@@ -129,7 +119,7 @@ def _tree(tokens: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _listed(client: Client, own: dict[str, Any]) -> list[tuple[str, int]]:
+def _listed(client: Client, own: Fields) -> list[tuple[str, int]]:
     """Return names and sizes of what a dataset holds; nothing until it is ready and Kaggle shows it."""
     with suppress(Refused, Unsettled):
         if client.call("GetDatasetStatus", **own).status.name == "READY":

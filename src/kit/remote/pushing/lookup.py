@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +16,8 @@ from kit.remote.runs import Run
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import KaggleError, Refused, Unsettled
 
-LOOKS_AFTER_SECONDS = (2.0, 5.0, 13.0, 30.0, 40.0)
-"""When to look for a push whose answer was lost: a new version may stay unseen for a minute."""
-SESSION_LOOKS_SECONDS = (5.0, 10.0, 15.0, 30.0, 30.0)
-"""When to look whether a session has opened."""
+LOOK_SECONDS = 90.0
+"""How long a new version, or its session, may stay unseen."""
 _PREFIXES = re.compile(r"^/*(?:competitions|datasets|code|kernels|models)/|/+$")
 
 
@@ -38,8 +37,7 @@ class Saved:
     """What is known of a version after the push: from its answer, or from looking it up."""
 
     version: int
-    owner: str
-    slug: str
+    ref: str
     dropped: dict[str, list[str]]
 
 
@@ -92,16 +90,14 @@ def seen(client: Client, ref: str) -> Newest | None:
 
 def has_opened(client: Client, run: Run) -> bool:
     """Tell whether a session of this version opens soon; some pushes succeed and never run."""
-    for seconds in SESSION_LOOKS_SECONDS:
-        try:
-            status = client.call("GetKernelSessionStatus", patient=False, **run.pinned).status
+    for _ in client.clock.rounds(LOOK_SECONDS):
+        with suppress(Refused):  # Kaggle answers 403 and 404 for a while before a session opens
+            try:
+                status = client.call("GetKernelSessionStatus", patient=False, **run.pinned).status
+            except Unsettled:
+                return True  # nobody knows, and nothing says that it has not
             if status.name != "NEW_SCRIPT":
                 return True
-        except Unsettled:
-            return True  # nobody knows, and nothing says that it has not
-        except Refused:
-            pass  # Kaggle answers 403 and 404 for a while before a session opens
-        client.clock.sleep(seconds)
     return False
 
 
@@ -111,8 +107,7 @@ def look_up(client: Client, ref: str, intent: Run, asked: dict[str, list[str]]) 
     Raises KaggleError where Kaggle does not say: what cannot be seen may be there.
     """
     unknown: KaggleError | None = None
-    for seconds in LOOKS_AFTER_SECONDS:
-        client.clock.sleep(seconds)
+    for _ in client.clock.rounds(LOOK_SECONDS, first=2.0):
         try:
             found, unknown = seen(client, ref), None
         except KaggleError as error:
@@ -125,7 +120,7 @@ def look_up(client: Client, ref: str, intent: Run, asked: dict[str, list[str]]) 
             raise PushRefused(text, hint="make push")
         held = {kind: set(bare(names)) for kind, names in found.sources.items()}
         dropped = {kind: [name for name in bare(asked[kind]) if name not in held[kind]] for kind in asked}
-        return Saved(found.version, intent.owner, intent.slug, named(dropped, asked))
+        return Saved(found.version, ref.lower(), named(dropped, asked))
     if unknown:
         raise KaggleError(
             f"the push of {ref} may have arrived, Kaggle does not say: {unknown.message}",
@@ -138,10 +133,10 @@ def earlier(client: Client, folder: Path) -> tuple[Run, int] | None:
     """Return an earlier push from here whose answer was lost, and its version, if it made one."""
     if not (folder / "push.json").is_file():
         return None
-    intent, longest = runs.load(folder), sum(LOOKS_AFTER_SECONDS)
+    intent = runs.load(folder)
     try:
         age = (datetime.now(UTC) - datetime.fromisoformat(intent.pushed_at)).total_seconds()
-        client.clock.sleep(min(max(0.0, longest - age), longest))
+        client.clock.sleep(min(max(0.0, LOOK_SECONDS - age), LOOK_SECONDS))
         found = client.patiently(lambda: seen(client, f"{intent.owner}/{intent.slug}"))
     except KaggleError as error:
         raise PushRefused(

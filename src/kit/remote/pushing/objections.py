@@ -5,8 +5,9 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -31,6 +32,19 @@ _Names = Annotated[list[str], Field(default_factory=list)]
 
 class PushRefused(KitError):
     """A push that made no version, or one that cannot do its work."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at before a push. Only `fail` keeps it back."""
+
+    name: str
+    verdict: Literal["pass", "warn", "fail", "ask"]
+    text: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verdict}  {self.name:<12}  {self.text}" + (f" (try: {self.hint})" if self.hint else "")
 
 
 class Facts(BaseModel):
@@ -64,11 +78,13 @@ def read(path: Path) -> Facts:
     return Facts.model_validate_json(path.read_text(encoding="utf-8"))
 
 
-def objections(
-    facts: Facts, text: str, *, is_local: bool, is_preparation: bool = False
-) -> dict[str, PushRefused]:
+def objections(facts: Facts, text: str, *, is_local: bool, is_preparation: bool = False) -> dict[str, Check]:
     """Return, by subject, what Kaggle would refuse without a reason or run wrongly; empty is good."""
-    refusals: dict[str, PushRefused] = {}
+    found: dict[str, Check] = {}
+
+    def object_to(name: str, text: str, hint: str) -> None:
+        found[name] = Check(name, "fail", text, hint)
+
     owner, _, slug = facts.id.partition("/")
     title = facts.title
     # Not the library's rule that made the slug: what two rules file differently, Kaggle may as well.
@@ -77,22 +93,18 @@ def objections(
         letters = unicodedata.normalize("NFKD", html.unescape(title)).encode("ascii", "ignore").decode()
         plain = " ".join(re.findall(r"[A-Za-z0-9]+", letters))
         plain = plain if len(plain) >= SHORTEST_TITLE else f"Kernel {plain}".strip()
-        refusals["slug"] = PushRefused(
-            f"title {title!r} would be filed as {filed!r} and not as {slug!r}",
-            hint=f"a kernel.title in kit.toml of {SHORTEST_TITLE} plain letters or more, such as {plain!r}",
-        )
+        hint = f"a kernel.title in kit.toml of {SHORTEST_TITLE} plain letters or more, such as {plain!r}"
+        object_to("slug", f"title {title!r} would be filed as {filed!r} and not as {slug!r}", hint)
     if owner in ("", metadata.PLACEHOLDER_OWNER):
-        hint = "credentials, from which make push takes it"
-        refusals["slug"] = PushRefused(f"kernel id {facts.id!r} names no owner", hint=hint)
+        object_to("slug", f"kernel id {facts.id!r} names no owner", "credentials, which name it")
     if (size := len(text.encode())) > LIMIT_BYTES:
-        text = f"the script has {size:,} bytes, Kaggle takes {LIMIT_BYTES:,}"
-        refusals["size"] = PushRefused(text, hint="make bundle")
+        object_to("size", f"the script has {size:,} bytes, Kaggle takes {LIMIT_BYTES:,}", "make bundle")
     if not facts.enable_gpu and not is_local and not is_preparation:
-        text = "this preset runs on the CPU and is for rehearsals"
-        refusals["accelerator"] = PushRefused(text, hint="make push PRESET=smoke")
+        said = "this preset runs on the CPU and is for rehearsals"
+        object_to("accelerator", said, "make push PRESET=smoke")
     for kind, names in facts.sources.items():
         for name in names:
             if not re.fullmatch(SOURCES[kind][0], name):
-                text = f"{kind} {name!r} is not written as Kaggle writes one"
-                refusals["source"] = PushRefused(text, hint="the last parts of its address")
-    return refusals
+                said = f"{kind} {name!r} is not written as Kaggle writes one"
+                object_to("source", said, "the last parts of its address")
+    return found

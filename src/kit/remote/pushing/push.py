@@ -14,8 +14,7 @@ from kit.bundle import metadata, origin
 from kit.bundle.build import Built
 from kit.config import Config
 from kit.remote import runs
-from kit.remote.pushing import lookup
-from kit.remote.pushing import objections as before
+from kit.remote.pushing import lookup, objections
 from kit.remote.pushing.lookup import Saved
 from kit.remote.pushing.objections import SOURCES, Facts, PushRefused
 from kit.remote.runs import Run
@@ -53,16 +52,12 @@ def push(
     The record is begun before anything is sent. An answer that gets lost is looked up, by the next push too,
     before anything is sent again. Raises PushRefused where Kaggle takes it not at all, or not whole.
     """
-    facts, text = before.read(built.metadata), built.bundle.text
-    is_preparation = metadata.is_preparation(config)
-    for objection in before.objections(
-        facts, text, is_local=client.is_local, is_preparation=is_preparation
-    ).values():
-        raise objection
+    facts, text = objections.read(built.metadata), built.bundle.text
+    is_last = not metadata.is_preparation(config)  # the latest run is one with a submission to come
     owner, _, slug = facts.id.partition("/")
     source_sha256, known = lookup.by_lines(text), 0
     if earlier := lookup.earlier(client, root / slug / runs.INTENT):
-        run = runs.settle(root, *earlier, owner=owner, slug=slug, is_latest=not is_preparation)
+        run = runs.settle(root, *earlier, slug=slug, is_latest=is_last)
         tell(f"{run.name} of an earlier push, whose answer was lost, is there")
         if run.source_sha256 == source_sha256:
             return run
@@ -90,13 +85,17 @@ def push(
     except PushRefused:
         runs.forget(intent)
         raise
-    is_whole = not saved.dropped and f"{saved.owner}/{saved.slug}" == facts.id.lower()
-    run = runs.settle(
-        root, intent, saved.version, owner=owner, slug=saved.slug, is_latest=is_whole and not is_preparation
-    )  # the latest run is one with a submission to come
-    if not is_whole:
-        raise _incomplete(run, facts.id, saved.dropped)
-    return run
+    is_whole = not saved.dropped and saved.ref == facts.id.lower()
+    filed = saved.ref.partition("/")[2]
+    run = runs.settle(root, intent, saved.version, slug=filed, is_latest=is_whole and is_last)
+    if is_whole:
+        return run
+    dropped = [(kind, name) for kind, names in saved.dropped.items() for name in names]
+    causes = [f"{kind} {name!r} was dropped ({SOURCES[kind][1]})" for kind, name in dropped] or [
+        f"Kaggle filed it as {saved.ref} and not as {facts.id}"
+    ]
+    hint = f"make stop RUN={run.name}, then make doctor"
+    raise PushRefused(f"{run.name} runs, but {'; '.join(causes)}", hint=hint)
 
 
 def _save(client: Client, facts: Facts, text: str, config: Config, intent: Run) -> Saved:
@@ -132,10 +131,10 @@ def _save(client: Client, facts: Facts, text: str, config: Config, intent: Run) 
             raise _explained(answer.error, facts.id)
         if (answer.version_number or 0) < 1:
             return found(PushRefused("Kaggle's answer names no version", hint=intent.url))
-        ref = re.search(r"([a-z0-9-]+)/([a-z0-9-]+)$", answer.ref.strip("/").lower())
-        owner, slug = ref.groups() if ref else facts.id.lower().split("/")
+        ref = re.search(r"[a-z0-9-]+/[a-z0-9-]+$", answer.ref.strip("/").lower())
         dropped = {kind: getattr(answer, f"invalid_{kind}_sources") for kind in asked}
-        return Saved(answer.version_number, owner, slug, lookup.named(dropped, asked))
+        filed = ref[0] if ref else facts.id.lower()
+        return Saved(answer.version_number, filed, lookup.named(dropped, asked))
 
     return client.patiently(attempt)
 
@@ -143,12 +142,3 @@ def _save(client: Client, facts: Facts, text: str, config: Config, intent: Run) 
 def _explained(reason: str, ref: str) -> PushRefused:
     hint = next(hint for words, hint in _HINTS.items() if re.search(words, reason.lower()))
     return PushRefused(f"Kaggle refuses the push of {ref}: {reason}", hint=hint.replace("{ref}", ref))
-
-
-def _incomplete(run: Run, wanted: str, dropped: dict[str, list[str]]) -> PushRefused:
-    """Return the refusal of a version that runs, but not as it was asked to."""
-    causes = [
-        f"{kind} {name!r} was dropped ({SOURCES[kind][1]})" for kind in dropped for name in dropped[kind]
-    ] or [f"Kaggle filed it as {run.owner}/{run.slug} and not as {wanted}"]
-    hint = f"make stop RUN={run.name}, then make doctor"
-    return PushRefused(f"{run.name} runs, but {'; '.join(causes)}", hint=hint)

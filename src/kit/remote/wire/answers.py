@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from contextlib import closing
-from enum import Enum
+from contextlib import closing, suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,8 +51,16 @@ def typed(kind: Any, payload: object) -> Any:
     answer = kind()
     for field in kind._fields:
         value = payload.get(field.json_name)
-        if value is not None:
-            setattr(answer, field.private_field_name, _value(field, value))
+        if value is None:
+            continue
+        read: object
+        if type(field.default_value) is not list:
+            read = _read(field.field_type, field.serializer, value)
+        elif isinstance(value, list):
+            read = [_read(field.field_type, None, item) for item in value if item is not None]
+        else:
+            raise TypeError(f"{field.json_name} is no list")
+        setattr(answer, field.private_field_name, read)
     return answer
 
 
@@ -77,30 +84,17 @@ def plain(text: str) -> str:
     return re.sub(r"\s+", " ", shown).strip()
 
 
-def _value(field: Any, value: Any) -> Any:
-    if type(field.default_value) is not list:
-        return _single(field.field_type, field.serializer, value)
-    if not isinstance(value, list):
-        raise TypeError(f"{field.json_name} is no list")
-    if hasattr(field.field_type, "_fields"):
-        return [typed(field.field_type, item) for item in value]
-    return [_single(field.field_type, None, item) for item in value if item is not None]
-
-
-def _single(kind: Any, serializer: Any, value: Any) -> Any:
+def _read(kind: Any, serializer: Any, value: object) -> object:
     if hasattr(kind, "_fields"):
         return typed(kind, value)
+    if kind is float and type(value) is int:
+        return float(value)
     if kind in (str, int, bool, float, dict):
-        if kind is float and type(value) is int:
-            return float(value)
         if type(value) is not kind:
             raise TypeError(f"{type(value).__name__} where {kind.__name__} is due")
-        return value.encode("utf-8", "replace").decode() if kind is str else value
-    if isinstance(value, str) and issubclass(kind, Enum):
-        try:
-            state = serializer.from_dict_value(kind, value)
-        except UNREADABLE:
-            state = None
-        # A state that the SDK does not know keeps its name; it is none of those that end a wait.
-        return state if isinstance(state, kind) else SimpleNamespace(name=plain(value))
-    return serializer.from_dict_value(kind, value)
+        return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    found: object = None
+    with suppress(KeyError):
+        found = serializer.from_dict_value(kind, value)
+    # A state that the SDK does not know keeps its name; it is none of those that end a wait.
+    return found if isinstance(found, kind) else SimpleNamespace(name=plain(str(value)))

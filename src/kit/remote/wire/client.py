@@ -1,11 +1,9 @@
-"""Speak to Kaggle by the SDK's types: API methods by name, another try where it may help.
-
-It knows how to ask, not what to ask for. The only module that imports kagglesdk, and inside functions only.
-"""
+"""Speak to Kaggle by the SDK's types, which no other module imports, and try again where it may help."""
 
 from __future__ import annotations
 
 import random
+import re
 import socket
 import sys
 import time
@@ -20,7 +18,7 @@ import requests
 
 from kit import environment
 from kit.remote.wire import answers, credentials, transport
-from kit.remote.wire.credentials import TOKEN_PAGE, Credentials
+from kit.remote.wire.credentials import Credentials
 from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused, Unauthorized, Unsettled
 
 ATTEMPTS = 6
@@ -37,23 +35,13 @@ MOST_PAGES = 1_000
 API = "https://api.kaggle.com"
 WEB = "https://www.kaggle.com"
 
-_SERVICES = {
-    "kernels.KernelsApiService": ("kagglesdk.kernels.types.kernels_api_service", "Api"),
-    "competitions.CompetitionApiService": ("kagglesdk.competitions.types.competition_api_service", "Api"),
-    "datasets.DatasetApiService": ("kagglesdk.datasets.types.dataset_api_service", "Api"),
-    "blobs.BlobApiService": ("kagglesdk.blobs.types.blob_api_service", "Api"),
-    "security.OAuthService": ("kagglesdk.security.types.oauth_service", ""),
-    "users.AccountService": ("kagglesdk.users.types.account_service", ""),
-}
-"""Where the SDK keeps the types of each service, and how their names begin."""
-_ANSWERS = {
-    "GetCompetition": "ApiCompetition",
-    "GetDataset": "ApiDataset",
-    "GetSubmission": "ApiSubmission",
-    "GetSubmissionLimits": "ApiSubmissionLimits",
-}
-"""Answer types that are not called after their method."""
+_SERVICES = (
+    *("kernels.KernelsApiService", "competitions.CompetitionApiService", "datasets.DatasetApiService"),
+    *("blobs.BlobApiService", "security.OAuthService", "users.AccountService"),
+)
 
+Fields = dict[str, Any]
+"""What a method is asked for, by the SDK's names."""
 Result = TypeVar("Result")
 
 
@@ -138,7 +126,6 @@ class Client:
         `needs` names the JSON key without which the answer says nothing. Unless `patient`, one attempt is
         all: for calls that must not be done twice. Raises Refused, Unsettled or CredentialsInvalid.
         """
-
         if not patient:
             return self._object(method, self._send(method, fields), needs)
         return self.patiently(lambda: self.call(method, needs=needs, patient=False, **fields))
@@ -195,7 +182,7 @@ class Client:
                 self.clock.sleep(pause)
         return attempt()
 
-    def _send(self, method: str, fields: dict[str, Any]) -> requests.Response:
+    def _send(self, method: str, fields: Fields) -> requests.Response:
         """Return the unread response, after one change of credentials where these are rejected.
 
         A token may expire during a long watch, and Kaggle denies kernels with 403 to a stale one.
@@ -205,7 +192,7 @@ class Client:
         except Unauthorized:
             self._change_credentials()
         except Refused as refused:
-            if refused.status != 403 or not _place(method)[0].startswith("kernels") or self._is_known():
+            if refused.status != 403 or not types(method)[0].startswith("kernels") or self._is_known():
                 raise
             if not self._change_credentials():
                 raise self._rejection() from None
@@ -214,10 +201,9 @@ class Client:
         except Unauthorized:
             raise self._rejection() from None
 
-    def _post(self, method: str, fields: dict[str, Any], *, anonymous: bool = False) -> requests.Response:
+    def _post(self, method: str, fields: Fields, *, anonymous: bool = False) -> requests.Response:
         sign = (lambda unsigned: unsigned) if anonymous else self._current().sign
-        service, module, prefix = _place(method)
-        kind = getattr(module, f"{prefix}{method}Request")
+        service, kind, _ = types(method)
         names = {field.field_name: field.json_name for field in kind._fields}
         request = kind.from_dict({names[name]: value for name, value in fields.items()})
         with self.explained(method):
@@ -227,15 +213,12 @@ class Client:
     def _object(self, method: str, response: requests.Response, needs: str = "") -> Any:
         """Return the typed object in a response; raises Unsettled for what is none."""
         if response.is_redirect:
-            text = f"Kaggle sends {method} on to another address, which is not followed"
-            raise KaggleError(text, hint="make doctor")
-        _, module, prefix = _place(method)
-        kind = getattr(module, _ANSWERS.get(method, f"{prefix}{method}Response"))
+            raise KaggleError(f"Kaggle sends {method} on to another address", hint="make doctor")
         try:
             with self.explained(method):
                 payload = answers.json_of(answers.body(response))
             code, word, reason = answers.refusal(payload) or (0, "", "")
-            answer = answers.typed(kind, payload) if code < 400 else None
+            answer = answers.typed(types(method)[2], payload) if code < 400 else None
         except answers.UNREADABLE as error:
             cause = answers.plain(f"{error}")[:100]
             raise Unsettled(f"Kaggle's answer to {method} cannot be read: {cause}") from None
@@ -308,8 +291,7 @@ class Client:
         return replace(login, token=token, expires_at=self.clock.wall() + lasts)
 
     def _rejection(self) -> CredentialsInvalid:
-        text = f"Kaggle rejects the credentials of {self.credentials.origin}"
-        return CredentialsInvalid(text, hint=f"a new token from {TOKEN_PAGE}")
+        return credentials.invalid(f"Kaggle rejects the credentials of {self.credentials.origin}")
 
 
 def connect(*, known: bool = True) -> Client:
@@ -333,10 +315,15 @@ def connect(*, known: bool = True) -> Client:
     return client
 
 
-def _place(method: str) -> tuple[str, Any, str]:
-    """Return the service of a method, the SDK's module of its types, and how their names begin."""
-    for service, (name, prefix) in _SERVICES.items():
-        module = import_module(name)
-        if hasattr(module, f"{prefix}{method}Request"):
-            return service, module, prefix
+def types(method: str) -> tuple[str, Any, Any]:
+    """Return the service of a method, and the SDK's types of what it is asked and what it answers."""
+    for service in _SERVICES:
+        package, name = service.split(".")
+        snake = re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()
+        module = import_module(f"kagglesdk.{package}.types.{snake}")
+        for prefix in ("Api", ""):
+            if asked := getattr(module, f"{prefix}{method}Request", None):
+                named = (f"{prefix}{method}Response", f"{prefix}{method.removeprefix('Get')}")
+                answers_by = (getattr(module, one) for one in named if hasattr(module, one))
+                return service, asked, next(answers_by, None)
     raise AttributeError(f"kagglesdk has no method {method!r}")

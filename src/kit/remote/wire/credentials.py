@@ -14,7 +14,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import requests
 from requests.auth import HTTPBasicAuth
@@ -58,7 +57,7 @@ def candidates(*, local: bool = False) -> Iterator[Credentials]:
     """Yield every set of credentials, the one that Kaggle's command would try first at the front.
 
     A log-in through the browser is never yielded for a `local` server. Raises CredentialsInvalid for a value
-    that no key has, and where there is nothing to yield.
+    that no key has, and at last where it yielded nothing.
     """
     is_empty = True
     fault = CredentialsInvalid(
@@ -94,9 +93,9 @@ def _token() -> tuple[str, str]:
     """Return where an access token is, and the token; empty where there is none."""
     value = environment.kaggle_api_token()
     if value:
-        return "KAGGLE_API_TOKEN", _read(Path(value)) or "" if os.path.exists(value) else value  # noqa: PTH110 - bears any value
+        return "KAGGLE_API_TOKEN", _read(Path(value)) if os.path.exists(value) else value  # noqa: PTH110 - bears any value
     for path in (Path.home() / ".kaggle" / name for name in ("access_token", "access_token.txt")):
-        if text := (_read(path) or "").strip():
+        if text := _read(path).strip():
             return _shown(path), text
     return "", ""
 
@@ -107,12 +106,10 @@ def _browser_login() -> Credentials | None:
     stored = _object(path)
     if not stored.get("refresh_token"):
         return None
-    token = stored.get("access_token") or ""
-    try:
-        expiry = datetime.fromisoformat(stored["access_token_expiration"])
+    token, expires_at = stored.get("access_token") or "", 0.0
+    with suppress(ValueError, OverflowError):
+        expiry = datetime.fromisoformat(str(stored.get("access_token_expiration")))
         expires_at = (expiry if expiry.tzinfo else expiry.replace(tzinfo=UTC)).timestamp()
-    except (KeyError, TypeError, ValueError, OverflowError):
-        expires_at = 0.0
     return Credentials(
         "kaggle auth login",
         token=clean(token, f"the token in {_shown(path)}") if token else "",
@@ -121,48 +118,48 @@ def _browser_login() -> Credentials | None:
     )
 
 
-def _object(path: Path) -> dict[str, Any]:
+def _object(path: Path) -> dict[str, object]:
     """Return the JSON object in a file, empty where there is no file."""
-    text = _read(path)
-    if not (text or "").strip():
-        return {}
+    text = _read(path).strip()
     with suppress(ValueError, RecursionError):  # the error's own text may quote the key
-        if isinstance(stored := json.loads(text or ""), dict):
+        if isinstance(stored := json.loads(text or "{}"), dict):
             return stored
-    raise _invalid(_shown(path), "holds no JSON object")
+    raise invalid(f"{_shown(path)} holds no JSON object")
 
 
-def _read(path: Path) -> str | None:
-    """Return a file's text, None where there is no file."""
+def _read(path: Path) -> str:
+    """Return a file's text, none where there is no file."""
     if path.exists() and not path.is_file():
-        raise _invalid(_shown(path), "is no file")
+        raise invalid(f"{_shown(path)} is no file")
     try:
         with path.open("rb") as file:
             data = file.read(16 * LONGEST)
         return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except FileNotFoundError:
-        return None
+        return ""
     except OSError as error:
-        raise _invalid(_shown(path), f"cannot be read: {error.strerror}") from None
+        raise invalid(f"{_shown(path)} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise _invalid(_shown(path), "is neither UTF-8 nor UTF-16") from None
+        raise invalid(f"{_shown(path)} is neither UTF-8 nor UTF-16") from None
 
 
 def clean(value: object, origin: str) -> str:
     """Return a value without what copying left around it; raises CredentialsInvalid for what is no key."""
     if not isinstance(value, str):
-        raise _invalid(origin, f"is no text but {type(value).__name__}")
+        raise invalid(f"{origin} is no text but {type(value).__name__}")
     text = value.translate(_INVISIBLE).strip(_AROUND)
-    if not text or len(text) > LONGEST:
-        fault = f"has {len(text):,} characters, more than any key" if text else "is empty"
-        raise _invalid(origin, fault)
+    if not text:
+        raise invalid(f"{origin} is empty")
+    if len(text) > LONGEST:
+        raise invalid(f"{origin} has {len(text):,} characters, more than any key")
     for odd in re.findall(r"[^!-~]", text)[:1]:
-        raise _invalid(origin, "holds a blank or a line end" if odd.isspace() else f"holds U+{ord(odd):04X}")
+        raise invalid(f"{origin} holds {'a blank or a line end' if odd.isspace() else f'U+{ord(odd):04X}'}")
     return text
 
 
-def _invalid(origin: str, fault: str) -> CredentialsInvalid:
-    return CredentialsInvalid(f"{origin} {fault}", hint=f"a new one from {TOKEN_PAGE}")
+def invalid(text: str) -> CredentialsInvalid:
+    """Return the refusal of credentials, with the page for others."""
+    return CredentialsInvalid(text, hint=f"a new one from {TOKEN_PAGE}")
 
 
 def _shown(path: Path) -> str:

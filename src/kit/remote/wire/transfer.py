@@ -19,7 +19,7 @@ from kit.errors import KitError
 from kit.files import sha256_of
 from kit.outputs import Output
 from kit.remote.wire import answers
-from kit.remote.wire.client import Client
+from kit.remote.wire.client import Client, Fields
 from kit.remote.wire.transport import KaggleError, Refused, Unsettled
 
 PIECE_BYTES = 1 << 18
@@ -84,6 +84,45 @@ def read(client: Client, url: str, what: str) -> bytes:
         return body
 
     return client.patiently(attempt)
+
+
+def upload(client: Client, method: str, path: Path, body: BinaryIO, **fields: str) -> str:
+    """Bring a file's `body` to the address that `method` gives for it, and return the token it stands under.
+
+    Raises Unsettled where no attempt brings it whole.
+    """
+    size, changed = body.seek(0, 2), int(path.stat().st_mtime)
+    asked: Fields = {**fields, "content_length": size, "last_modified_epoch_seconds": changed}
+    started = client.call(method, needs="createUrl", **asked)
+    send(client, started.create_url, body, size)
+    return str(started.token)
+
+
+def send(client: Client, url: str, body: BinaryIO, size: int) -> None:
+    """Send the `size` bytes of `body`; what breaks off goes on where the server stopped."""
+
+    def put(headers: dict[str, str], start: int | None = None) -> int:
+        """Put the rest from `start`, or only ask, and return where the server stopped."""
+        if start is not None:
+            body.seek(start)
+        data = None if start is None else body
+        answer = client.link("PUT", url, data=data, headers=headers, allow_redirects=False)
+        if answer.status_code in (200, 201):
+            return size
+        if data is not None:
+            raise Unsettled(f"the upload ended with status {answer.status_code}")
+        stopped = answer.headers.get("Range", "").rpartition("-")[2]
+        return int(stopped) + 1 if stopped.isdecimal() else 0
+
+    def resume() -> None:
+        start = put({"Content-Range": f"bytes */{size}"})
+        if start < size:
+            put({"Content-Range": f"bytes {start}-{size - 1}/{size}"} if start else {}, start)
+
+    try:
+        put({}, 0)
+    except Unsettled:
+        client.patiently(resume)
 
 
 def pieces(client: Client, answer: requests.Response, what: str, *, unpack: bool = True) -> Iterator[bytes]:
