@@ -14,13 +14,12 @@ import reprlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from kit.errors import SettingInvalid
 from kit.files import PROJECT_ROOT as PROJECT_ROOT
-from kit.presets import PRESETS
+from kit.presets import PRESETS, Table
 from kit.settings import SWEPT
 from kit.settings import Competition as Competition
 from kit.settings import Config as Config
@@ -40,7 +39,7 @@ def resolve(preset: str, overrides: Sequence[str] = (), *, kit_toml: Path | None
     path = kit_toml or PROJECT_ROOT / "kit.toml"
     user = _read_toml(path)
     presets = {**PRESETS, **user.pop("preset", {})}
-    merged: dict[str, Any] = user
+    merged: Table = user
     for layer in _layers(preset, presets):
         merged = _merge(merged, layer)
     for override in overrides:
@@ -119,7 +118,7 @@ def words(text: str, separators: str = " \t\n") -> list[str]:
     return [word for word in found if word] if separators.isspace() else found
 
 
-def load(values: Mapping[str, Any], *, where: str) -> Config:
+def load(values: Mapping[str, object], *, where: str) -> Config:
     """Return the Config that `values` hold; `where` names their origin in a refusal."""
     try:
         return Config.model_validate(values)
@@ -127,7 +126,7 @@ def load(values: Mapping[str, Any], *, where: str) -> Config:
         raise SettingInvalid(f"{where}: {_first_problem(error)}", hint="make settings") from None
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path) -> Table:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -136,9 +135,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingInvalid(f"{path}: {error}", hint="mend that line") from None
 
 
-def _layers(preset: str, presets: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _layers(preset: str, presets: Mapping[str, Table]) -> list[Table]:
     """Return the tables that `preset` stands on, the furthest first."""
-    layers: list[dict[str, Any]] = []
+    layers: list[Table] = []
     name: str | None = preset
     seen: list[str] = []
     while name is not None:
@@ -153,7 +152,7 @@ def _layers(preset: str, presets: Mapping[str, Mapping[str, Any]]) -> list[dict[
     return layers
 
 
-def _merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(lower: Mapping[str, object], upper: Mapping[str, object]) -> Table:
     merged = dict(lower)
     for name, value in upper.items():
         below = merged.get(name)
@@ -163,7 +162,7 @@ def _merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _parse_override(override: str) -> dict[str, Any]:
+def _parse_override(override: str) -> Table:
     """Return `train.epochs=2` as nested tables; the value is JSON where it can be, else text."""
     name, equals, text = override.partition("=")
     if not equals or not name:
@@ -171,7 +170,7 @@ def _parse_override(override: str) -> dict[str, Any]:
     known = schema_names()
     if name not in known and not name.startswith("competition.synonyms."):
         raise SettingInvalid(f"no setting {name!r}{_nearest(name, known)}", hint="make settings")
-    nested: dict[str, Any] = {}
+    nested: Table = {}
     *sections, last = name.split(".")
     inner = nested
     for section in sections:
@@ -188,26 +187,14 @@ def _value(text: str) -> object:
     return value
 
 
-_WANTED = {
-    "value_error": "{error}",
-    "int_type": "a whole number is needed",
-    "float_type": "a number is needed",
-    "finite_number": "a number that is not infinite is needed",
-    "bool_type": "true or false is needed",
-    "string_type": "text is needed; digits become text in quotes",
-    "tuple_type": 'a list is needed, as in ["a","b"]',
-    "dict_type": "a table is needed",
-    "model_type": "a table is needed",
-    "literal_error": "{expected} is needed",
-    "string_pattern_mismatch": "text of the form {pattern} is needed",
-    "greater_than": "more than {gt} is needed",
-    "greater_than_equal": "at least {ge} is needed",
-    "less_than": "less than {lt} is needed",
-    "less_than_equal": "at most {le} is possible",
-    "too_short": "at least {min_length} are needed",
-    "string_too_short": "at least {min_length} characters are needed",
+_IN_PLAIN_WORDS = {
+    "a valid string": "text; digits become text in quotes",
+    "a valid tuple": 'a list, as in ["a","b"]',
+    "a valid dictionary": "a table",
+    "a valid integer": "a whole number",
+    "a valid boolean": "true or false",
 }
-"""What is wrong with a value, by pydantic's name of the problem."""
+"""Pydantic's names of kinds of values, as a person knows them."""
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -217,13 +204,15 @@ def _first_problem(error: ValidationError) -> str:
         return f"no setting {name!r}{_nearest(name, schema_names())}"
     if problem["type"] == "missing":
         return f"{name!r} is not set"
-    wanted = _WANTED.get(problem["type"], problem["msg"]).format(**problem.get("ctx", {}))
     if problem["type"] == "value_error":
-        return wanted
-    return f"{name} = {reprlib.repr(problem['input'])}: {wanted}"
+        return str(problem["ctx"]["error"])
+    wanted = problem["msg"].rpartition(" should ")[2]
+    for words, plain in _IN_PLAIN_WORDS.items():
+        wanted = wanted.replace(words, plain)
+    return f"{name} = {reprlib.repr(problem['input'])}: it should {wanted}"
 
 
-def _nearest(name: str, known: Mapping[str, Any]) -> str:
+def _nearest(name: str, known: Mapping[str, object]) -> str:
     last = {full.rsplit(".", 1)[-1]: full for full in known}
     found = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [
         last[short] for short in difflib.get_close_matches(name.rsplit(".", 1)[-1], last, n=1, cutoff=0.6)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-PRESETS: dict[str, dict[str, Any]] = {
+Table = dict[str, Any]
+"""Settings by name, some of them tables again, as TOML has them."""
+
+PRESETS: dict[str, Table] = {
     # Every default of kit.config is the default of this preset.
     "t4x2": {},
     # Every training row judged by a model that has not seen it.

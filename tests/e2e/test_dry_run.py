@@ -75,10 +75,7 @@ def test_the_dry_run_learns_the_sample_and_leaves_every_file_of_a_run(tiny_model
 
 def test_the_reference_recipe_runs_its_own_way(tiny_model: Path) -> None:
     """Notebook prompt, loss on everything, answers written one by one; what is not parsed is scored."""
-    tiny = (
-        *("model.name=kit/tiny/transformers/default/1", "model.layers=1", "model.width=256"),
-        "model.instruct=false",
-    )
+    tiny = ("model.name=kit/tiny/transformers/default/1",)
     ended = _dry_run(
         "--preset", "reference",
         *_settings(*tiny, "run.cards=0", "train.max_steps=6", "data.test_rows=12", "train.batch_size=1"),

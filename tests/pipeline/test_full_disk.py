@@ -17,7 +17,7 @@ from kit.pipeline import answers, run, schedule
 from kit.pipeline.answers import UNTRAINED, Answers
 from kit.pipeline.record import Job, RunRecord
 
-QUICK = ("data.train_rows=72", "data.test_rows=18", "run.members=2", "model.layers=0", "model.width=0")
+QUICK = ("data.train_rows=72", "data.test_rows=18", "run.members=2")
 ADAPTER_BYTES = 60_000
 
 
@@ -37,8 +37,8 @@ def root(tmp_path: Path) -> Path:
 def _work(job_path: Path, slots: int, **_: object) -> None:
     """Leave what members leave, without training: a checkpoint, answers, and an adapter that may not fit."""
     job = Job.read(job_path)
-    for name in (name for slot in job.slots[:slots] for name in slot):
-        member, folder = job.members[name], Path(job.folder)
+    for member in (member for slot in job.slots[:slots] for member in slot):
+        name, folder = member.name, job.folder
         rows = [*member.held_out, *(row["id"] for row in job.test)]
         for kind in ("checkpoint", "adapter"):
             place = folder / name / kind
@@ -49,7 +49,7 @@ def _work(job_path: Path, slots: int, **_: object) -> None:
                     answers.write(
                         folder,
                         Answers(
-                            name, member.seed, None, None, "", job.identities[name], UNTRAINED,
+                            name, member.seed, None, None, "", UNTRAINED,
                             {row: [0.75, 0.25] for row in rows}, {}, 1, timings, 0, "plain", {},
                         ),
                     )  # fmt: skip

@@ -238,13 +238,6 @@ def test_one_row_whose_answer_is_not_a_number_is_named(
         predict.score(spoilt, rows, _config(*overrides))
 
 
-@pytest.mark.parametrize("answer", [predict.score, functools.partial(predict.generate, seed=1)])
-def test_an_id_that_stands_twice_is_refused(loaded: Loaded, answer: Callable[..., object]) -> None:
-    """Before any work, since the second answer would replace the first."""
-    with pytest.raises(KitError, match="row id 'r3' stands twice"):
-        answer(loaded, [*_rows(5), _rows(4)[3]], _config())
-
-
 def test_no_rows_are_no_answers(loaded: Loaded) -> None:
     """An empty list is not an error."""
     assert predict.score(loaded, [], _config()) == {}

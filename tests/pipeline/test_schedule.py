@@ -96,16 +96,6 @@ def test_ranks_end_together_with_the_reason_of_the_first(job: Path) -> None:
     assert not _lives(int((job.parent / "pid-0").read_text()))
 
 
-def test_a_reason_that_a_member_left_is_what_the_user_reads(job: Path) -> None:
-    """One line with the next command, not a status."""
-    code = (
-        "from kit.errors import KitError; from kit.pipeline import schedule; from pathlib import Path; "
-        "schedule.leave_reason(Path(sys.argv[1]), slot, KitError('row 7 is odd', hint='mend it')); "
-        "sys.exit(1)"
-    )
-    assert _failures(job, code) == {0: "row 7 is odd (try: mend it)"}
-
-
 def test_a_process_that_says_nothing_is_stopped_and_one_that_talks_is_not(job: Path) -> None:
     """It hangs, in an import or in a driver."""
     talks = "[(print(n), time.sleep(0.4)) for n in range(10)]"

@@ -7,22 +7,20 @@ With WORLD_SIZE set, several such processes train one member together and each a
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kit.config import Config, load
 from kit.environment import rank, ranks
 from kit.errors import KitError
-from kit.pipeline import answers, events, model, plan, schedule
+from kit.pipeline import answers, events, model, plan
 from kit.pipeline.answering import predict
-from kit.pipeline.answers import UNTRAINED, Answers, FailsAgain, Failure, Trained
-from kit.pipeline.machine import base_model
+from kit.pipeline.answers import UNTRAINED, Answers, Trained
 from kit.pipeline.machine.hardware import Card
 from kit.pipeline.model import Loaded
 from kit.pipeline.plan import Member
@@ -55,46 +53,61 @@ class _Slot:
     """The layout that fitted into memory, by the one that was begun with."""
 
     def __post_init__(self) -> None:
-        self.folder = Path(self.job.folder)
         self.rows = {row["id"]: row for row in [*self.job.train, *self.job.test]}
 
 
 def main(job_path: Path, number: int) -> None:
     """Work off the members of a slot; each leaves its answers and its adapter, or why it failed."""
-    started = time.monotonic()
     job = Job.read(job_path)
-    config = base_model.with_shape(load(job.config, where=str(job_path)), Path(job.model))
+    try:
+        _work(job, number, job_path.parent)
+    except KitError as error:
+        for member in _waiting(job, number):
+            _fail(job, member, error)
+        sys.exit(1)
+
+
+def _waiting(job: Job, number: int) -> list[Member]:
+    return [member for member in job.slots[number] if not answers.is_settled(job.folder, member.name)]
+
+
+def _fail(job: Job, member: Member, error: KitError) -> None:
+    answers.write_failure(job.folder, member.name, error)
+    events.emit("warning", text=f"member {member.name} failed: {error}")
+
+
+def _work(job: Job, number: int, scratch: Path) -> None:
+    """Load the model, then settle each member in the time that is left for it."""
+    started = time.monotonic()
+    config = load(job.config, where="the job")
     card = job.cards[number] if job.cards else None
     model.import_stack(model.loader(config, card))
     _settle_device(config, len(job.slots), card)
     imported = time.monotonic()
     events.emit("load", model=config.model.name, dtype=job.precision.dtype, reason=job.precision.reason)
-    with (job_path.parent / "turn").open("w") as turn:
-        if job.load_in_turn:
-            fcntl.flock(turn, fcntl.LOCK_EX)  # the machine's memory does not hold what all of them read
-        loaded = model.load(config, Path(job.model), card, job.precision)
+    loaded = model.load(config, job.model, card, job.precision)
     timings = {"import": imported - started, "load": time.monotonic() - imported}
-    slot = _Slot(job, number, config, loaded, job_path.parent)
-    waiting = [name for name in job.slots[number] if not answers.is_settled(slot.folder, name, rank())]
-    longest_seconds = 0.0
-    for place, name in enumerate(waiting):
-        member, began = job.members[name], time.monotonic()
+    slot = _Slot(job, number, config, loaded, scratch)
+    waiting, longest_seconds = _waiting(job, number), 0.0
+    for place, member in enumerate(waiting):
+        began = time.monotonic()
         seconds = max(0.0, job.deadline - began)
         if member.point is None:
             seconds /= len(waiting) - place
         # A point cut short could not be compared; any other member is worth having however little it learned.
         elif seconds < longest_seconds:
-            events.emit("skipped", member=name, reason="time limit", seconds_left=round(seconds))
+            events.emit("skipped", member=member.name, reason="time limit", seconds_left=round(seconds))
             continue
         with contextlib.suppress(OSError):
-            (slot.folder / name).mkdir(parents=True, exist_ok=True)  # by which it is known to have begun
+            (job.folder / member.name).mkdir(
+                parents=True, exist_ok=True
+            )  # by which it is known to have begun
         try:
             _settle(slot, member, began + seconds, timings)
         except KitError as error:
             if ranks() > 1:
                 raise  # the others wait for this one, and are stopped with it
-            answers.write_failure(slot.folder, name, Failure(str(error), isinstance(error, FailsAgain)))
-            events.emit("warning", text=f"member {name} failed: {error}")
+            _fail(job, member, error)
             model.forget(loaded)
         timings = {"import": 0.0, "load": 0.0}
         longest_seconds = max(longest_seconds, time.monotonic() - began)
@@ -109,8 +122,8 @@ def _settle(slot: _Slot, member: Member, until: float, before: dict[str, float])
     asked = [*(slot.rows[key] for key in member.held_out), *slot.job.test]
     model.set_scaling(loaded, config.lora)
     trained = UNTRAINED
-    if adapter := slot.job.adapters.get(member.name):
-        model.load_adapter(loaded, Path(adapter))
+    if member.adapter:
+        model.load_adapter(loaded, Path(member.adapter))
     else:
         model.renew_adapter(loaded, member.seed)  # a member that failed may have left no numbers in it
         if config.train.epochs or config.train.max_steps:
@@ -121,7 +134,6 @@ def _settle(slot: _Slot, member: Member, until: float, before: dict[str, float])
     completions, probabilities = _answer(loaded, own, config, member.seed)
     whole = Answers(
         **{name: getattr(member, name) for name in ("name", "seed", "fold", "point", "settings")},
-        identity=slot.job.identities[member.name],
         trained=trained,
         probabilities=probabilities,
         completions=completions,
@@ -130,11 +142,27 @@ def _settle(slot: _Slot, member: Member, until: float, before: dict[str, float])
         slot=slot.number,
         loader=loaded.loader,
         versions=_versions(),
-        ranks=ranks(),
     )
-    answers.write(slot.folder, whole, rank())
-    if rank() == 0 and (lost := model.save_adapter(loaded, slot.folder / member.name / "adapter")):
-        events.emit("warning", text=f"the adapter of member {member.name} is not kept: {lost}")
+    whole = _with_other_ranks(whole)
+    if rank() == 0:
+        answers.write(slot.job.folder, whole)
+        if lost := model.save_adapter(loaded, slot.job.folder / member.name / "adapter"):
+            events.emit("warning", text=f"the adapter of member {member.name} is not kept: {lost}")
+
+
+def _with_other_ranks(own: Answers) -> Answers:
+    """Return a member's answers with those of the other ranks, which this waits for."""
+    if ranks() == 1:
+        return own
+    from accelerate.utils import gather_object
+
+    parts: list[Answers] = gather_object([own])
+    return replace(
+        own,
+        probabilities={key: each for part in parts for key, each in part.probabilities.items()},
+        completions={key: text for part in parts for key, text in part.completions.items()},
+        peak_memory_bytes=max(part.peak_memory_bytes for part in parts),
+    )
 
 
 def _train(
@@ -155,7 +183,7 @@ def _train(
         name=member.name,
         scratch=slot.scratch,
         until=until - reserve,
-        checkpoint=slot.folder / member.name / "checkpoint" if ranks() == 1 else None,
+        checkpoint=slot.job.folder / member.name / "checkpoint" if ranks() == 1 else None,
         fitted=slot.fitted,
     )
     if trained.stopped == oversee.SIGTERM:
@@ -213,9 +241,4 @@ def _versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    try:
-        main(Path(sys.argv[1]), int(sys.argv[2]))
-    except KitError as error:
-        # The parent says it, once for all members.
-        schedule.leave_reason(Path(sys.argv[1]), int(sys.argv[2]), error)
-        sys.exit(1)
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from kit import files
 from kit.errors import KitError
 from kit.pipeline.machine.children import end_with_parent
 
@@ -36,7 +35,7 @@ _asked_to_leave = threading.Event()
 
 
 class ProcessFailed(KitError):
-    """A process ended without a reason of its own; its traceback has gone to stderr."""
+    """A process did not end well; what it said has gone to stderr."""
 
 
 @dataclass
@@ -58,15 +57,15 @@ def run(
     deadline: float = math.inf,
     silence_seconds: float = math.inf,
     together: bool = False,
-    go_on: Callable[[int, KitError], bool] = lambda _slot, _error: False,
+    go_on: Callable[[int, ProcessFailed], bool] = lambda _slot, _error: False,
     module: str = MEMBER,
 ) -> None:
     """Run one process a slot and wait for all of them; a traceback of one has gone to stderr by then.
 
     A process is stopped at `deadline`, a monotonic time, or after so many seconds without a line. The others
-    go on where one fails: `go_on` hears of its slot and its reason, ProcessFailed where it left none itself,
-    and says whether another process is to take its place. With `together` all of them train one member; then
-    the first that fails ends the others, and its reason is raised.
+    go on where one fails: `go_on` hears of its slot and how it ended, and says whether another process is to
+    take its place. With `together` all of them train one member; then the first that fails ends the others,
+    and ProcessFailed is raised.
     """
     variables = _rank_variables(slots) if together else [{}] * slots
     processes: dict[int, _Process] = {}
@@ -89,7 +88,7 @@ def run(
                 del processes[slot]
                 if process.child.returncode == 0 and not process.reason:
                     continue
-                error = _reason(job_path, slot, process)
+                error = _how_it_ended(slot, process)
                 if together:
                     raise error
                 if go_on(slot, error) and time.monotonic() < deadline:
@@ -111,19 +110,10 @@ def _watch(process: _Process, deadline: float, silence_seconds: float) -> None:
         process.child.terminate()
 
 
-def leave_reason(job_path: Path, slot: int, error: KitError) -> None:
-    """Leave a process's reason for ending where the one that started it looks."""
-    files.write_json(job_path.parent / f"reason-{slot}.json", {"message": error.message, "hint": error.hint})
-
-
-def _reason(job_path: Path, slot: int, process: _Process) -> KitError:
-    """Return why a process ended: what stopped it, the reason that it left, or how the system has it."""
-    path = job_path.parent / f"reason-{slot}.json"
+def _how_it_ended(slot: int, process: _Process) -> ProcessFailed:
+    """Return what stopped a process, or how the system has it."""
     if process.reason:
         return ProcessFailed(process.reason, hint="RESUME=<version>")
-    if told := files.read_json(path):
-        path.unlink()
-        return KitError(told["message"], hint=told["hint"])
     status = process.child.returncode
     how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
     return ProcessFailed(f"the process of slot {slot} ended with {how}", hint="its lines above")

@@ -9,12 +9,15 @@ import functools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kit.config import Config
 from kit.errors import KitError
 from kit.task import languages, prompt
 from kit.task.prompt import Form
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase as Tokenizer
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,7 @@ class Question:
     was_cut: bool
 
 
-def tokenize(tokenizer: Any, text: str) -> list[int]:
+def tokenize(tokenizer: Tokenizer, text: str) -> list[int]:
     """Return the token ids of a whole text, with the one BOS that the tokenizer adds, if it adds any."""
     ids: list[int] = tokenizer(text, add_special_tokens=True)["input_ids"]
     # Some tokenizers (SmolLM2) add nothing, some (a few Llama exports) end the text as well.
@@ -34,7 +37,7 @@ def tokenize(tokenizer: Any, text: str) -> list[int]:
     return ids[:-1] if adds_end else ids
 
 
-def form(tokenizer: Any, config: Config, style: str | None = None, language: str = "") -> Form:
+def form(tokenizer: Tokenizer, config: Config, style: str | None = None, language: str = "") -> Form:
     """Return the question of `style`, or of training's, as a turn of the tokenizer's own chat where asked."""
     style = style or config.prompt.style
     turn = _turn(tokenizer) if prompt.STYLES[style].turn is None else ("", "")
@@ -42,7 +45,7 @@ def form(tokenizer: Any, config: Config, style: str | None = None, language: str
 
 
 @functools.lru_cache(maxsize=8)
-def _turn(tokenizer: Any) -> tuple[str, str]:
+def _turn(tokenizer: Tokenizer) -> tuple[str, str]:
     """Return what the chat template puts around a question, without the BOS that `tokenize` adds."""
     if not tokenizer.chat_template:
         raise KitError("this model's tokenizer has no chat template", hint="SET=prompt.style=plain")
@@ -54,7 +57,7 @@ def _turn(tokenizer: Any) -> tuple[str, str]:
     return before.removeprefix(tokenizer.bos_token or "") if tokenize(tokenizer, "") else before, after
 
 
-def answer_ids(tokenizer: Any, config: Config, style: str | None = None) -> list[list[int]]:
+def answer_ids(tokenizer: Tokenizer, config: Config, style: str | None = None) -> list[list[int]]:
     """Return each label's token ids as they follow a prompt of `style`, or of training's, in label order.
 
     Taken behind a rendered prompt, never alone: `Positive` and ` Positive` are different tokens.
@@ -65,7 +68,12 @@ def answer_ids(tokenizer: Any, config: Config, style: str | None = None) -> list
 
 
 def ask(
-    tokenizer: Any, rows: Sequence[dict[str, str]], config: Config, *, reserve: int, style: str | None = None
+    tokenizer: Tokenizer,
+    rows: Sequence[dict[str, str]],
+    config: Config,
+    *,
+    reserve: int,
+    style: str | None = None,
 ) -> list[Question]:
     """Return every row's question, at most `max_row_tokens - reserve` tokens long, in row order.
 
@@ -76,7 +84,7 @@ def ask(
 
 
 def teach(
-    tokenizer: Any, rows: Sequence[dict[str, str]], config: Config, seed: int
+    tokenizer: Tokenizer, rows: Sequence[dict[str, str]], config: Config, seed: int
 ) -> list[dict[str, list[int]]]:
     """Return `input_ids` and `completion_mask` of prompt + answer + end token for each labelled row.
 
@@ -97,7 +105,7 @@ def teach(
     return examples
 
 
-def _ask(tokenizer: Any, row: dict[str, str], config: Config, limit: int, style: str) -> Question:
+def _ask(tokenizer: Tokenizer, row: dict[str, str], config: Config, limit: int, style: str) -> Question:
     language = languages.name(row.get("language", "")) if config.prompt.language else ""
     asked = form(tokenizer, config, style, language)
     texts = prompt.texts_of(row, config.competition.texts)
@@ -127,7 +135,7 @@ def _ask(tokenizer: Any, row: dict[str, str], config: Config, limit: int, style:
     return Question(row["id"], ids, was_cut)
 
 
-def _ends(tokenizer: Any, text: str) -> list[int]:
+def _ends(tokenizer: Tokenizer, text: str) -> list[int]:
     """Return where each token of a text ends in it."""
     offsets = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
     return [end for _, end in offsets]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import math
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -32,10 +31,8 @@ def score(loaded: Loaded, rows: Sequence[Row], config: Config) -> dict[str, list
 
     The mean over the training style and `predict.templates`. What all labels begin with goes with the
     prompt; where their next tokens differ, one pass compares them, otherwise every answer is scored whole.
-    Raises KitError naming the row whose answer is not a number, whose id stands twice, or that is too long
-    for the memory.
+    Raises KitError naming the row whose answer is not a number, or that is too long for the memory.
     """
-    _refuse_doubles(rows)
     styles = (config.prompt.style, *config.predict.templates)
     answers_by_style = {style: tokens.answer_ids(loaded.tokenizer, config, style) for style in styles}
     longest = max(len(answer) for answers in answers_by_style.values() for answer in answers)
@@ -55,7 +52,6 @@ def generate(loaded: Loaded, rows: Sequence[Row], config: Config, *, seed: int) 
     """Return by row id the text that the model writes after each prompt; errors are those of `score`."""
     import torch
 
-    _refuse_doubles(rows)
     settings = config.predict
     options: dict[str, object] = {"max_new_tokens": settings.max_new_tokens, "do_sample": False}
     if settings.temperature > 0:
@@ -193,11 +189,3 @@ def _score_window(
     with forward.answering(loaded):
         widest = max(len(answer) for answer in answers) if whole else 0
         return _in_batches(loaded, questions, stage, answer, widest=widest)
-
-
-def _refuse_doubles(rows: Sequence[Row]) -> None:
-    key, count = Counter(row["id"] for row in rows).most_common(1)[0] if rows else ("", 1)
-    if count > 1:
-        raise KitError(
-            f"row id {key!r} stands twice, and one answer would replace the other", hint="make data"
-        )

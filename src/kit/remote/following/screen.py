@@ -63,7 +63,7 @@ class Screen:
         """
         if self._noise.hides(line):
             return
-        found: dict[str, object] = progress.event(line) or {"event": ""}
+        found = progress.event(line) or {"event": ""}
         kind = found["event"]
         if kind == "score" and found.get("of") in range(MEASURED_ROWS + 1):
             self._measured.append((stream, line, found))
