@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from kit.errors import InputInvalid
 from kit.files import read_json, sha256_of, write_json
 
@@ -42,9 +44,6 @@ def write_manifest(folder: Path) -> None:
 def read_manifest(path: Path) -> dict[str, Output]:
     """Return the outputs that a manifest lists, by name; raises InputInvalid where it cannot be read."""
     try:
-        return {
-            str(name): Output(int(facts["bytes"]), str(facts["sha256"]))
-            for name, facts in read_json(path)["files"].items()
-        }
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return TypeAdapter(dict[str, Output]).validate_python(read_json(path).get("files"))
+    except ValidationError:
         raise InputInvalid(f"{path} is no list of outputs", hint="make pull") from None

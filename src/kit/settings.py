@@ -285,8 +285,6 @@ class Train(Settings):
     """First loss scale in fp16; lower it where a run has few steps, since each overflow skips one."""
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 30.0
     """Minutes between checkpoints of one member; 0 writes one only where its training stops."""
-    checkpoint_mib: Count = 1024
-    """Most MiB of adapter and optimizer that a checkpoint may hold; a heavier one is not written."""
 
 
 class Predict(Settings):

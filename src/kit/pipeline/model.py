@@ -41,11 +41,7 @@ base_model: {name}
 library_name: peft
 pipeline_tag: text-generation
 ---
-A LoRA adapter of `{name}`:
-
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{name}"), "this folder")
+A LoRA adapter of `{name}`, for `PeftModel.from_pretrained(model, folder)`.
 """
 
 
@@ -86,7 +82,6 @@ def load(config: Config, folder: Path, card: Card | None, precision: Precision) 
     chosen, device = loader(config, card), "cpu" if card is None else "cuda"
     load_with = _load_unsloth if chosen == "unsloth" else _load_plain
     model, tokenizer = load_with(config, folder, precision, device)
-    shape = model.config.get_text_config()
     loaded = Loaded(model, tokenizer, chosen, precision.dtype, device, config.model.name)
     model.config.use_cache = False
     if tokenizer.pad_token_id is None:
@@ -95,9 +90,9 @@ def load(config: Config, folder: Path, card: Card | None, precision: Precision) 
     if card is not None:
         weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
         whole = int(config.run.memory_gib * 2**30 + 2**29) if config.run.memory_gib else card.memory
-        loaded.free_tokens = tokens_that_fit(
-            min(whole, card.memory) - weights, shape.num_hidden_layers, shape.hidden_size
-        )
+        shape = model.config.get_text_config()
+        free = min(whole, card.memory) - weights
+        loaded.free_tokens = tokens_that_fit(free, shape.num_hidden_layers, shape.hidden_size)
     return loaded
 
 
@@ -243,14 +238,12 @@ def settle_precision(loaded: Loaded) -> None:
             parameter.data = parameter.data.float()
     if loaded.dtype != "float16":
         return
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        if tensor.dtype == torch.bfloat16:
-            raise AssertionError(f"{name} is bfloat16 in an fp16 run")
-    for name, module in model.named_modules():
-        compute = getattr(module, "compute_dtype", None)
-        if compute is not None and compute != torch.float16:
-            raise AssertionError(f"{name} computes its 4-bit product in {compute} in an fp16 run")
-    assert any(parameter.requires_grad for parameter in model.parameters()), "nothing to train"  # noqa: S101
+    tensors = [*model.named_parameters(), *model.named_buffers()]
+    wrong = [name for name, tensor in tensors if tensor.dtype == torch.bfloat16]
+    computes = {name: getattr(module, "compute_dtype", None) for name, module in model.named_modules()}
+    wrong += [name for name, dtype in computes.items() if dtype not in (None, torch.float16)]
+    if wrong:
+        raise AssertionError(f"{wrong[0]} is not in float16 in an fp16 run")
 
 
 def _lora(config: Config) -> dict[str, object]:

@@ -79,13 +79,8 @@ def run(config: Config, input_root: Path, working: Path, record: RunRecord) -> N
     record.write(working)
     done = crew.work()
     if not done:
-        reasons = list(dict.fromkeys(record.failed.values()))
-        if len(reasons) > 1:
-            reasons = [f"{name}: {reason}" for name, reason in record.failed.items()]
-        raise KitError(
-            "; ".join(reasons) or "no member was begun in time",
-            hint="" if reasons else "a larger run.time_limit_minutes",
-        )
+        late = "no member was begun in time (try: a larger run.time_limit_minutes)"
+        raise KitError("; ".join(dict.fromkeys(record.failed.values())) or late)
     chosen = results.write(config, done, train, test, working, columns, record.failed)
     record.answered_by = [member.name for member in chosen]
     crew.describe(done)

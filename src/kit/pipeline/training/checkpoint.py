@@ -70,12 +70,11 @@ def clear(folder: Path, but: Path | None = None) -> None:
 
 @dataclass
 class Keeper:
-    """Writes the checkpoints of one training into `folder`: whole, the newest only, below `most_bytes`."""
+    """Writes the checkpoints of one training into `folder`: whole, and the newest only."""
 
     folder: Path
     member: str
     layout: Layout
-    most_bytes: int
     notes: list[str]
     """Where it says why there is no checkpoint."""
 
@@ -87,26 +86,27 @@ class Keeper:
     def write(self, trainer: Trainer, save: Callable[[], None]) -> None:
         """Let `save` write the trainer's checkpoint aside, then put it in its place in one step.
 
-        Where it is too heavy or the disk refuses, training goes on without, and a note says so.
+        Where the disk has no room for it, training goes on without, and a note says so.
         """
         from safetensors import SafetensorError
 
         step = trainer.state.global_step
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            reason = self._refusal(_weight(trainer))
-            if not reason:
-                shutil.rmtree(self.part, ignore_errors=True)
-                save()
-                self._settle(self.part / f"checkpoint-{step}", step, trainer.state.max_steps)
+            weight, free = _weight(trainer), shutil.disk_usage(self.folder).free
+            # Twice, since one file too many on a full disk takes the submission's place.
+            if free < 2 * weight:
+                raise OSError(f"{weight / MIB:.1f} MiB, and {free / MIB:.1f} MiB are free")
+            shutil.rmtree(self.part, ignore_errors=True)
+            save()
+            self._settle(self.part / f"checkpoint-{step}", step, trainer.state.max_steps)
         except (OSError, RuntimeError, KitError, SafetensorError) as error:
             # torch and safetensors each have their own way to say that the disk is full.
-            reason = f"no checkpoint at step {step}: {str(error).splitlines()[0]}"
+            reason = f"at step {step}: {str(error).splitlines()[0]}"
+            self.notes.append(f"no checkpoint {reason}")
+            events.emit("no_checkpoint", member=self.member, reason=reason)
         finally:
             self.close()
-        if reason and reason not in self.notes:
-            self.notes.append(reason)
-            events.emit("no_checkpoint", member=self.member, reason=reason)
 
     def close(self) -> None:
         """Leave nothing but the checkpoint: the trainer makes its folder even where it writes none."""
@@ -124,14 +124,6 @@ class Keeper:
         written.rename(place)
         clear(self.folder, but=place)
         events.emit("checkpoint", member=self.member, step=step, bytes=size)
-
-    def _refusal(self, weight: int) -> str:
-        heavy = f"no checkpoint: {weight / MIB:.1f} MiB"
-        if weight > self.most_bytes:
-            return f"{heavy} are more than train.checkpoint_mib = {self.most_bytes // MIB}"
-        # Twice, since one file too many on a full disk takes the submission's place.
-        free = shutil.disk_usage(self.folder).free
-        return f"{heavy}, and {free / MIB:.1f} MiB are free" if free < 2 * weight else ""
 
 
 def _weight(trainer: Trainer) -> int:

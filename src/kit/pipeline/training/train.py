@@ -53,8 +53,7 @@ class _Training:
         """Train in one layout, from the checkpoint at `place` or from the adapter as it is."""
         overseer, keeper = self.overseer, None
         if self.checkpoint:
-            most_bytes = self.config.train.checkpoint_mib * checkpoints.MIB
-            keeper = Keeper(self.checkpoint, overseer.member, layout, most_bytes, self.notes)
+            keeper = Keeper(self.checkpoint, overseer.member, layout, self.notes)
         trainer = self.prepared(layout, keeper)
         bins, started = len(trainer.train_dataset), time.monotonic()
         steps = arguments.steps(self.config, layout, bins, self.bounds.ranks)
