@@ -5,7 +5,6 @@ from kit.command import Arguments, tell, verb
 
 @verb("runs")
 def main(arguments: Arguments) -> int:
-    from kit.config import PROJECT_ROOT
     from kit.errors import KitError
     from kit.fetch import inputs
     from kit.remote import runs
@@ -24,8 +23,7 @@ def main(arguments: Arguments) -> int:
         test_rows=compared.test_rows,
         test_changed=compared.test_changed,
     )
-    places = [PROJECT_ROOT / "data" / first.competition.slug, inputs.SAMPLE, inputs.CORPUS]
-    data = results.data_folder(first, places)
+    data = results.data_folder(first.run.test_sha256, inputs.places(first.competition.slug))
     rivals, text_by_id = {}, {}
     if data is not None and compared.rows:
         train = results.training_rows(first, data)

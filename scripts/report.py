@@ -5,13 +5,9 @@ from kit.command import Arguments, verb
 
 @verb("run", "data")
 def main(arguments: Arguments) -> None:
-    from kit.config import PROJECT_ROOT
     from kit.fetch import inputs
     from kit.remote import runs
-    from kit.review import results
     from kit.review.report import page
 
-    folder = runs.folder_of(arguments.run)
-    slug = results.read(folder, whole=False).competition.slug
-    places = [PROJECT_ROOT / "data" / slug, inputs.SAMPLE, inputs.CORPUS]
-    print(page.write(folder, [arguments.data] if arguments.data else places))
+    places = (lambda _: [arguments.data]) if arguments.data else inputs.places
+    print(page.write(runs.folder_of(arguments.run), places))

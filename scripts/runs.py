@@ -13,7 +13,7 @@ def main(arguments: Arguments) -> None:
 
     rehearsals = arguments.rehearsals or environment.kaggle_endpoint() is not None
     lines, broken = listing.scan(runs.RUNS, rehearsals=rehearsals)
-    tell(runs=[listing.facts(line) for line in lines], broken=broken)
+    tell(runs=list(map(vars, lines)), broken=broken)
     listing.show(lines)
     for line in broken:
         print(f"warning: {line}", file=sys.stderr)

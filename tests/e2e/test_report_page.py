@@ -79,7 +79,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a run whose thirty held-out rows speak eighteen languages and end in markup."""
     root = tmp_path_factory.mktemp("report")
     data = made_run.data(root / "data", count=300, ending=f" {HOSTILE}")
-    return page.write(made_run.make(root / "sample-sentiment-t4x2" / "v3", data), [data])
+    return page.write(made_run.make(root / "sample-sentiment-t4x2" / "v3", data), lambda _: [data])
 
 
 @pytest.fixture(params=LOOKS, ids=lambda look: f"{look[0]}-{look[1]}")

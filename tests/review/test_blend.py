@@ -113,7 +113,7 @@ def test_only_rows_that_all_held_out_are_scored(tmp_path: Path) -> None:
     assert blended.held_out == metrics.evaluate(
         ["Positive"] * 2,
         ["Positive"] * 2,
-        runs[0].labels,
+        runs[0].competition.labels,
         probability=[[0.55, 0.45]] * 2,
         language=["hi"] * 2,
     )
@@ -223,8 +223,8 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
     assert told["sha256"] == files.sha256_of(folder / "submission.csv")
     assert json.loads((folder / "run.json").read_text())["test_ids"] == ["r0", "r1"]
     assert again.run.test_sha256 == "f" * 64
-    assert "blend of slug/v2 (0.6), slug/v3 (0.4)" in _text(page.write(folder, []))
-    facts = Facts("ID", "label", again.labels, ["r0", "r1"], training=Counter())
+    assert "blend of slug/v2 (0.6), slug/v3 (0.4)" in _text(page.write(folder, lambda _: []))
+    facts = Facts("ID", "label", again.competition.labels, ["r0", "r1"], training=Counter())
     assert validate.judge(folder / "submission.csv", facts)[0].valid
     deeper = blend_of([again, runs[0]])
     assert deeper.held_out is not None

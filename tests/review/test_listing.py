@@ -55,7 +55,7 @@ def test_every_folder_is_listed_and_none_twice(tmp_path: Path) -> None:
     write(tmp_path / ".blend.part")
     (tmp_path / "latest").symlink_to(tmp_path / "slug" / "v3")
     lines, broken = listing.scan(tmp_path)
-    assert [(one.name, one.state) for one in lines] == [
+    assert [(one.run, one.state) for one in lines] == [
         ("dry-run/tiny-1", "complete"),
         ("dry-run/tiny-2", "failed"),
         ("slug/v3", "complete"),
@@ -63,7 +63,7 @@ def test_every_folder_is_listed_and_none_twice(tmp_path: Path) -> None:
     ]
     assert broken == []
     every, _ = listing.scan(tmp_path, rehearsals=True)
-    assert {one.name for one in every} - {one.name for one in lines} == {"rehearsal/slug/v1"}
+    assert {one.run for one in every} - {one.run for one in lines} == {"rehearsal/slug/v1"}
 
 
 def test_each_competition_has_a_table_by_its_own_metric(
@@ -112,7 +112,7 @@ def test_a_damaged_run_costs_its_own_line_only(tmp_path: Path, name: str, conten
     bad = write(tmp_path / "bad", judged=JUDGED)
     (bad / name).write_text(content)
     lines, broken = listing.scan(tmp_path)
-    assert [one.name for one in lines] == ["good"]
+    assert [one.run for one in lines] == ["good"]
     assert len(broken) == 1
     assert broken[0].startswith("bad: ")
     assert len(broken[0]) < 600

@@ -27,7 +27,7 @@ def test_every_file_of_a_run_is_read(tmp_path: Path) -> None:
     )
     dump(folder / "submission.json", public_score="0.5")
     run = results.read(folder)
-    assert (run.name, run.labels, run.held_out) == ("s/v2", ("Positive", "Negative"), None)
+    assert (run.name, run.competition.labels, run.held_out) == ("s/v2", ("Positive", "Negative"), None)
     assert run.predictions is not None
     assert run.oof is not None
     assert run.predictions["id"].tolist() == ["NA", "007"]
@@ -155,8 +155,8 @@ def test_a_parsed_text_has_no_probability(tmp_path: Path) -> None:
     held_out = [*answers([0.9], "P"), *answers([1.0], "N", start=1, source="parse")]
     run = results.read(write(tmp_path / "run", held_out=held_out))
     assert run.oof is not None
-    assert results.probabilities(run.oof, run.labels) is None
-    assert results.votes(run.oof, run.labels).tolist() == [[0.9, 0.1], [1.0, 0.0]]
+    assert results.probabilities(run.oof, run.competition.labels) is None
+    assert results.votes(run.oof, run.competition.labels).tolist() == [[0.9, 0.1], [1.0, 0.0]]
 
 
 def test_shared_rows_are_joined_by_id(tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_the_data_of_a_run_is_found_by_its_hash(tmp_path: Path) -> None:
     settings = {"data": {"train_rows": 40}}
     sha256 = files.sha256_of(SAMPLE / "test.csv")
     run = results.read(write(tmp_path / "a", settings=settings, test_sha256=sha256))
-    assert results.data_folder(run, [tmp_path, CORPUS, SAMPLE]) == SAMPLE
-    assert results.data_folder(run, [tmp_path]) is None
-    assert results.data_folder(results.read(write(tmp_path / "b")), [SAMPLE]) is None
+    assert results.data_folder(sha256, [tmp_path, CORPUS, SAMPLE]) == SAMPLE
+    assert results.data_folder(sha256, [tmp_path]) is None
+    assert results.data_folder("", [SAMPLE]) is None
     assert len(results.training_rows(run, SAMPLE)) == 40

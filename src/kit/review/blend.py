@@ -64,7 +64,7 @@ def blend(runs: Sequence[Results], weights: Sequence[float]) -> Blended:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise InputInvalid(f"{twice[0]} is named twice", hint="a weight instead")
-    labels, first = runs[0].labels, runs[0].run
+    labels, first = runs[0].competition.labels, runs[0].run
     held_out = results.shared_held_out(runs)
     oof, judged, figures = held_out[0], None, {}
     if len(oof):
@@ -121,7 +121,7 @@ def show(blended: Blended) -> None:
     judged = [Judged.model_validate(one) for one in (*blended.figures.values(), blended.held_out)]
     title = f"on the {len(blended.oof)} rows that all held out, with 95 % intervals"
     table = tables.table(title, "", *map(str, range(1, len(judged))), PRESET)
-    tables.add_figures(table, judged, blended.runs[0].metric)
+    tables.add_figures(table, judged, blended.runs[0].competition.metric)
     out.print(table)
     tables.warn_of_few(out, len(blended.oof))
 

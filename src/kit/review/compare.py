@@ -56,7 +56,9 @@ def compare(first: Results, second: Results) -> Compared:
         both = DataFrame(dict(zip(both, labels, strict=True))).dropna()
     return Compared(
         rows=len(one),
-        differences=paired(one, other, first.labels, first.metric) if len(one) else {},
+        differences=paired(one, other, first.competition.labels, first.competition.metric)
+        if len(one)
+        else {},
         changed=changed,
         test_rows=len(both),
         test_changed=int((both["one"] != both["other"]).sum()),
@@ -146,7 +148,7 @@ def _own_figures(runs: Sequence[Results]) -> Table:
     table = tables.table("each on its own held-out rows, with 95 % intervals", "", "a", "b")
     judged = [run.held_out for run in runs]
     table.add_row("rows", *(str(one.rows) if one else "–" for one in judged))
-    tables.add_figures(table, judged, runs[0].metric)
+    tables.add_figures(table, judged, runs[0].competition.metric)
     table.add_row("share of train seen", *(tables.figure(run.run.share_of_train_seen) for run in runs))
     table.add_row("leaderboard", *(tables.figure(run.submission.public_score) for run in runs))
     return table

@@ -43,7 +43,10 @@ class Results:
     folder: Path
     competition: Competition
     run: Run
-    metrics: Figures
+    held_out: Judged | None
+    """The figures on rows that the models had not seen, or None where the run judged itself on none."""
+    history: Mapping[str, object]
+    """What metrics.json holds of each member's steps."""
     push: Push | None
     submission: Submission
 
@@ -52,30 +55,15 @@ class Results:
         """`<slug>/v<N>` of a pushed run, else the folder's name."""
         return f"{self.folder.parent.name}/{self.folder.name}" if self.push else self.folder.name
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Every label, in the order of the probabilities."""
-        return self.competition.labels
-
-    @property
-    def metric(self) -> str:
-        """What the competition ranks by."""
-        return self.competition.metric
-
-    @property
-    def held_out(self) -> Judged | None:
-        """The figures on rows that the models had not seen, or None where the run judged itself on none."""
-        return self.metrics.held_out
-
     @cached_property
     def predictions(self) -> DataFrame | None:
         """`id, language, label, source, probability_<label>…, completion` of the test rows."""
-        return _read_table(self.folder / "predictions.csv", self.labels, PREDICTIONS)
+        return _read_table(self.folder / "predictions.csv", self.competition.labels, PREDICTIONS)
 
     @cached_property
     def oof(self) -> DataFrame | None:
         """The held-out rows: as `predictions`, but `label` is the truth, beside `predicted` and `fold`."""
-        return _read_table(self.folder / "oof.csv", self.labels, OOF)
+        return _read_table(self.folder / "oof.csv", self.competition.labels, OOF)
 
     @cached_property
     def events(self) -> list[Mapping[str, object]]:
@@ -103,9 +91,9 @@ def read(folder: Path, *, whole: bool = True) -> Results:
             raise
         reason = f"{error.message}; the run {' '.join(run.ended.split())}"
         raise InputInvalid(reason, hint=error.hint) from None
-    push = record.read_push(folder)
-    submission = record.read(Submission, folder / "submission.json")
-    return Results(folder, competition, run, figures or Figures(), push, submission or Submission())
+    figures = figures or Figures()
+    told = record.read_push(folder), record.read(Submission, folder / "submission.json") or Submission()
+    return Results(folder, competition, run, figures.held_out, figures.history, *told)
 
 
 def probabilities(table: DataFrame, labels: Sequence[str]) -> numpy.ndarray | None:
@@ -130,13 +118,11 @@ def shared_held_out(runs: Sequence[Results]) -> list[DataFrame]:
     """
     from pandas import DataFrame
 
-    first = runs[0]
+    first, labels = runs[0], runs[0].competition.labels
     for other in runs[1:]:
-        if set(other.labels) != set(first.labels):
-            raise InputInvalid(
-                f"{first.name} has the labels {first.labels!r}, {other.name} {other.labels!r}",
-                hint="runs of one competition",
-            )
+        if set(own := other.competition.labels) != set(labels):
+            words = f"{first.name} has the labels {labels!r}, {other.name} {own!r}"
+            raise InputInvalid(words, hint="runs of one competition")
     tables = [one.oof for one in runs if one.oof is not None]
     if len(tables) < len(runs):
         return [DataFrame({"id": []}) for _ in runs]
@@ -155,11 +141,10 @@ def shared_held_out(runs: Sequence[Results]) -> list[DataFrame]:
     return aligned
 
 
-def data_folder(results: Results, places: Sequence[Path]) -> Path | None:
-    """Return the one of `places` whose test.csv is the file that the run answered, by its sha256."""
-    wanted = results.run.test_sha256
+def data_folder(test_sha256: str | None, places: Sequence[Path]) -> Path | None:
+    """Return the one of `places` whose test.csv has this sha256, which is that of the file a run answered."""
     for place in places:
-        if (place / "test.csv").is_file() and files.sha256_of(place / "test.csv") == wanted:
+        if (place / "test.csv").is_file() and files.sha256_of(place / "test.csv") == test_sha256:
             return place
     return None
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from kit import files
 from kit.config import Competition
+from kit.review import results
 from kit.review.checks import completions, csv_reader, facts, ids, values
 from kit.review.checks import labels as spelling
 from kit.review.checks.csv_reader import Table
@@ -103,9 +103,8 @@ def lines(verdict: Verdict) -> list[str]:
 
 def _test(folders: Sequence[Path], asked: Asked) -> Path:
     """Return the test.csv that the run answered, or the competition's; rehearsals have theirs elsewhere."""
-    there = [path for folder in folders if (path := folder / "test.csv").is_file()]
-    answered = [path for path in there if asked.test_sha256 == files.sha256_of(path)]
-    return (answered or there or [folders[0] / "test.csv"])[0]
+    there = [folder for folder in folders if (folder / "test.csv").is_file()]
+    return (results.data_folder(asked.test_sha256, there) or (there or folders)[0]) / "test.csv"
 
 
 def _beside(path: Path, name: str) -> Path | None:

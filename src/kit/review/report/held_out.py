@@ -5,16 +5,14 @@ It computes what the page shows and draws nothing.
 
 from __future__ import annotations
 
-import itertools
 import re
-from bisect import bisect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from kit.review import results
 from kit.review.record import Judged
 from kit.review.results import Results
-from kit.task import languages, metrics
+from kit.task import intervals, languages, metrics
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -28,8 +26,6 @@ PIECE, NEARER = 6, 1.2
 """Characters of a piece of text; ratio of two shares of such pieces from which the kind of rows explains."""
 MISJUDGED = 0.03
 """Gap between mean probability and accuracy that is worth a remark."""
-
-
 TAG_BY_CODE = {"bd": "brx", "zh": "zh-Hans"}
 """Where a data set's code is not the tag of BCP 47; a bare `zh` leaves the shapes of the characters open."""
 SHOWN_ROWS = 30
@@ -50,98 +46,102 @@ class Label(NamedTuple):
     f1: float | None
 
 
-class Spoken(NamedTuple):
-    """How the rows of one language went; `low` and `high` bound the accuracy."""
+class Group(NamedTuple):
+    """Held-out rows of about one length, in characters; the interval is of the share of errors."""
 
-    code: str
-    name: str
-    told: Judged
-    accuracy: float
-    low: float
-    high: float
+    shortest: int
+    longest: int
+    rows: int
+    errors: int
+
+    @property
+    def interval(self) -> list[float]:
+        return intervals.share_interval(self.errors, self.rows)
 
 
 class Row(NamedTuple):
-    """One held-out row to read."""
+    """One held-out row to read; no text where train.csv is not at hand."""
 
     id: str
     text: str | None
-    """None where train.csv is not at hand."""
-    length: int
-    """Characters of the whole sentence, of which `text` may be the beginning."""
-    tag: str
     language: str
     fold: str
     truth: str
     predicted: str
     probability: float | None
-    """Of the predicted label; None where the label was read from text."""
+    """Of the predicted label; None where the label was read from text, as for the truth."""
     at_truth: float | None
     completion: str
 
 
-def by_language(run: Results) -> list[Spoken]:
-    """Return the languages, the weakest first; nothing where the rows name none."""
-    spoken = []
-    for code, one in run.held_out.per_language.items() if run.held_out else ():
-        accuracy = one.figures.get("accuracy")
-        if code and one.rows and accuracy is not None:
-            bounds = one.intervals.get("accuracy", (accuracy, accuracy))
-            spoken.append(Spoken(code, languages.name(code) or code, one, accuracy, *bounds))
-    return sorted(spoken, key=lambda one: (one.accuracy, one.code))
+def by_language(run: Results) -> list[tuple[str, Judged]]:
+    """Return code and figures of the languages, the weakest first; nothing where the rows name none."""
+    told = run.held_out.per_language.items() if run.held_out else ()
+    spoken = [(code, one) for code, one in told if code and one.rows and "accuracy" in one.figures]
+    return sorted(spoken, key=lambda one: (one[1].figures["accuracy"], one[0]))
+
+
+def ranked(run: Results, rivals: Mapping[str, Judged]) -> list[tuple[str, Judged]]:
+    """Return name and figures of this run and its rivals, the best first."""
+    all_of_them = {"this run": run.held_out or Judged(), **rivals}
+    return sorted(all_of_them.items(), key=lambda one: metrics.order(one[1].figures, run.competition.metric))
 
 
 def by_label(run: Results) -> list[Label]:
     """Return each label's row of the confusion matrix, recall, precision and F1."""
     confusion = run.held_out.confusion if run.held_out else ()
     found = []
-    for place, (label, counts) in enumerate(zip(run.labels, confusion, strict=False)):
+    for place, (label, counts) in enumerate(zip(run.competition.labels, confusion, strict=False)):
         hits, rows, answers = counts[place], sum(counts), sum(line[place] for line in confusion)
-        recall, precision, f1 = (
-            part / whole if whole else None
-            for part, whole in ((hits, rows), (hits, answers), (2 * hits, rows + answers))
-        )
-        found.append(Label(label, counts, rows, recall, precision, f1))
+        parts = ((hits, rows), (hits, answers), (2 * hits, rows + answers))
+        found.append(Label(label, counts, rows, *(part / whole if whole else None for part, whole in parts)))
     return found
 
 
-def chosen(run: Results, *, test: bool = False) -> dict[bool, list[float]]:
-    """Return the probability of each chosen label, of right (True) and wrong (False) answers.
+def chosen(run: Results) -> tuple[list[float], list[float], list[float]]:
+    """Return the probability of each chosen label: of right, of wrong and of test answers.
 
-    Answers of test rows all stand under True. Nothing where any label was read from text: the few rows that
-    were scored then are those that gave no clear text.
+    Nothing where any label was read from text: the few rows that were scored then are those that gave no
+    clear text.
     """
-    table = run.predictions if test else run.oof
-    sureness: dict[bool, list[float]] = {True: [], False: []}
-    shares = None if table is None else results.probabilities(table, run.labels)
-    if table is None or shares is None:
-        return sureness
-    guessed = table["label" if test else "predicted"]
-    for guess, truth, row in zip(guessed, table["label"], shares, strict=True):
-        sureness[guess == truth].append(float(row[run.labels.index(guess)]))
-    return sureness
+    sides: list[list[float]] = []
+    for table, answer in ((run.oof, "predicted"), (run.predictions, "label")):
+        shares = None if table is None else results.probabilities(table, run.competition.labels)
+        if table is None or shares is None:
+            sides += [[], []]
+            continue
+        places = table[answer].map(run.competition.labels.index).to_numpy()
+        own, is_right = shares[range(len(places)), places], (table[answer] == table["label"]).to_numpy()
+        sides += [own[is_right].tolist(), own[~is_right].tolist()]
+    return sides[0], sides[1], sides[2]
 
 
-def by_length(run: Results, text_by_id: Mapping[str, str]) -> list[tuple[int, int, int, int]]:
-    """Return (shortest, longest, rows, errors) of groups of about equal size, the short sentences first."""
+def by_length(run: Results, text_by_id: Mapping[str, str]) -> list[Group]:
+    """Return groups of about equal size, the short sentences first."""
+    from pandas import DataFrame
+
     if run.oof is None:
         return []
-    answers = zip(run.oof["id"], run.oof["predicted"], run.oof["label"], strict=True)
-    known = ((text_by_id.get(name), guess != truth) for name, guess, truth in answers)
-    return grouped(sorted((len(text), is_error) for text, is_error in known if text is not None))
+    lengths = run.oof["id"].map({name: len(text) for name, text in text_by_id.items()})
+    wrong = run.oof["label"] != run.oof["predicted"]
+    return grouped(DataFrame({"length": lengths, "wrong": wrong}).dropna().astype(int))
 
 
-def grouped(measured: Sequence[tuple[int, bool]]) -> list[tuple[int, int, int, int]]:
-    """Return (shortest, longest, rows, errors) of sorted (length, is_error); one length stays in one group.
+def grouped(measured: DataFrame) -> list[Group]:
+    """Return groups of rows with a `length` and whether they are `wrong`; one length stays in one group.
 
     Nothing where there are too few rows for a single group.
     """
+    import numpy
+
     count = min(GROUPS, len(measured) // GROUP_ROWS)
     if not count:
         return []
-    edges = [measured[place * len(measured) // count][0] for place in range(1, count)]
-    groups = [list(group) for _, group in itertools.groupby(measured, lambda one: bisect(edges, one[0]))]
-    return [(group[0][0], group[-1][0], len(group), sum(wrong for _, wrong in group)) for group in groups]
+    lengths = measured["length"]
+    edges = lengths.quantile(numpy.arange(1, count) / count, interpolation="higher")
+    groups = measured.groupby(numpy.searchsorted(edges, lengths, side="right"))
+    told = groups.agg({"length": ["min", "max"], "wrong": ["size", "sum"]})
+    return [Group(*row) for row in told.to_numpy().tolist()]
 
 
 def to_read(run: Results, text_by_id: Mapping[str, str]) -> tuple[list[Row], list[Row]]:
@@ -149,7 +149,22 @@ def to_read(run: Results, text_by_id: Mapping[str, str]) -> tuple[list[Row], lis
 
     Of these the least certain come first, and those that are shown among the wrong ones are left out.
     """
-    rows = _rows(run, text_by_id)
+    rows = []
+    for told in run.oof.to_dict("records") if run.oof is not None else ():
+        is_scored = told["source"] != "parse"
+        sure, true = (told[f"probability_{told[name]}"] for name in ("predicted", "label"))
+        found = Row(
+            id=told["id"],
+            text=text_by_id.get(told["id"]),
+            language=told["language"],
+            fold=told["fold"],
+            truth=told["label"],
+            predicted=told["predicted"],
+            probability=sure if is_scored else None,
+            at_truth=true if is_scored else None,
+            completion=told["completion"],
+        )
+        rows.append(found)
     missed = [row for row in rows if row.truth != row.predicted]
     missed.sort(key=lambda row: (2.0 if row.at_truth is None else row.at_truth, row.id))
     shown = {row.id for row in missed[:SHOWN_ROWS]}
@@ -162,7 +177,7 @@ def tag(language: str) -> str:
     if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", language):
         return TAG_BY_CODE.get(language, language)
     spoken = languages.name(language)
-    codes = [code for code, name in languages.NAME_BY_CODE.items() if name == spoken and spoken]
+    codes = [code for code, name in languages.NAME_BY_CODE.items() if name == spoken]
     return TAG_BY_CODE.get(codes[0], codes[0]) if codes else ""
 
 
@@ -171,10 +186,10 @@ def remarks(run: Results, baselines: Mapping[str, Judged], worded: tuple[float, 
     if run.held_out is None:
         return []
     said = [
-        _against_baselines(run.metric, run.held_out, baselines),
+        _against_baselines(run.competition.metric, run.held_out, baselines),
         _against_leaderboard(run, run.held_out, worded),
         _weakest(run.held_out, by_language(run)),
-        *_sureness(chosen(run)),
+        *_sureness(*chosen(run)[:2]),
     ]
     return [sentence for sentence in said if sentence]
 
@@ -213,43 +228,47 @@ def _pieces(text: str) -> set[str]:
 
 def _against_leaderboard(run: Results, judged: Judged, worded: tuple[float, float] | None) -> str:
     """Say why the public score and the held-out one differ: chance, how many rows, and of which kind."""
-    score, bounds = run.submission.public_score, judged.intervals.get(run.metric)
-    if score is None or run.metric not in judged.figures:
+    metric, score = run.competition.metric, run.submission.public_score
+    if score is None or metric not in judged.figures:
         return ""
-    told = f"The leaderboard says {score:.3f}, the held-out rows {judged.figures[run.metric]:.3f}"
+    bounds = judged.intervals.get(metric)
+    told = f"The leaderboard says {score:.3f}, the held-out rows {judged.figures[metric]:.3f}"
     if bounds and bounds[0] <= score <= bounds[1]:
-        title = metrics.METRICS[run.metric].title
+        title = metrics.METRICS[metric].title
         return f"{told}: no more apart than {title} on {judged.rows:,} rows varies by chance."
     told += " ({:.3f} to {:.3f} on {:,} rows)".format(*bounds, judged.rows) if bounds else ""
     if judged.rows < results.FEW_ROWS:
         return f"{told}: {judged.rows} rows are too few to expect the same, so this shows no leak by itself."
-    if worded and max(worded) > NEARER * min(worded):
-        how = (
-            "more like training rows than held-out rows are, so easier"
-            if worded[0] > worded[1]
-            else ("less like training rows than held-out rows are, so harder")
+    if worded is None or max(worded) <= NEARER * min(worded):
+        return (
+            f"{told}, outside its interval: look whether test rows differ from training rows, or repeat them."
         )
-        test, held = worded
-        kind = (
-            f"{test:.0%} of their pieces of {PIECE} characters stand there, {held:.0%} of the held-out rows’"
-        )
-        return f"{told}: test rows are worded {how}: {kind}."
-    return f"{told}, outside its interval: look whether test rows differ from training rows, or repeat them."
+    more, kind = ("more", "easier") if worded[0] > worded[1] else ("less", "harder")
+    parts = (
+        f"{worded[0]:.0%} of their pieces of {PIECE} characters stand there, {worded[1]:.0%} of the others’"
+    )
+    return (
+        f"{told}: test rows are worded {more} like training rows than held-out rows are, so {kind}: {parts}."
+    )
 
 
-def _weakest(judged: Judged, spoken: Sequence[Spoken]) -> str:
+def _weakest(judged: Judged, spoken: Sequence[tuple[str, Judged]]) -> str:
     if len(spoken) < 2:
         return ""
-    weak = [one for one in spoken if one.high < judged.figures.get("accuracy", 0.0)]
+    told = [
+        (f"{languages.name(code) or code} ({one.figures['accuracy']:.0%} of {one.rows})", one)
+        for code, one in spoken
+    ]
+    overall = judged.figures.get("accuracy", 0.0)
+    weak = [words for words, one in told if one.intervals.get("accuracy", (0.0, 1.0))[1] < overall]
     if weak:
-        named = ", ".join(f"{one.name} ({one.accuracy:.0%} of {one.told.rows})" for one in weak[:4])
-        return f"Weak languages, their whole interval below the accuracy over all: {named}."
-    named = f"{spoken[0].name} is lowest, {spoken[0].accuracy:.0%} of {spoken[0].told.rows} rows"
-    return f"No language stands out as weak: {named}, but its interval reaches the accuracy over all."
+        return f"Weak languages, their whole interval below the accuracy over all: {', '.join(weak[:4])}."
+    return (
+        f"No language stands out as weak: {told[0][0]} is lowest, but its interval reaches the mean of all."
+    )
 
 
-def _sureness(chosen: Mapping[bool, Sequence[float]]) -> list[str]:
-    right, wrong = chosen[True], chosen[False]
+def _sureness(right: Sequence[float], wrong: Sequence[float]) -> list[str]:
     rows = len(right) + len(wrong)
     if not rows:
         return []
@@ -258,32 +277,7 @@ def _sureness(chosen: Mapping[bool, Sequence[float]]) -> list[str]:
     if abs(mean - accuracy) > MISJUDGED:
         how = "surer" if mean > accuracy else "less sure"
         said.append(f"It is {how} than it is right: {mean:.0%} sure on average, {accuracy:.0%} right.")
-    if sure := sum(probability >= SURE for probability in wrong):
-        said.append(
-            f"{sure:,} of {len(wrong):,} mistakes were made with a probability of {SURE:.0%} or more."
-        )
+    if sure := sum(share >= SURE for share in wrong):
+        told = f"{sure:,} of {len(wrong):,} mistakes were made with a probability of {SURE:.0%} or more."
+        said.append(told)
     return said
-
-
-def _rows(run: Results, text_by_id: Mapping[str, str]) -> list[Row]:
-    found = []
-    for told in run.oof.to_dict("records") if run.oof is not None else ():
-        text = text_by_id.get(told["id"])
-        is_scored = told["source"] != "parse"
-        probability, at_truth = (told[f"probability_{told[name]}"] for name in ("predicted", "label"))
-        found.append(
-            Row(
-                id=told["id"],
-                text=None if text is None else text[:TEXT_LIMIT],
-                length=len(text or ""),
-                tag=tag(told["language"]),
-                language=languages.name(told["language"]) or told["language"],
-                fold=told["fold"],
-                truth=told["label"],
-                predicted=told["predicted"],
-                probability=probability if is_scored else None,
-                at_truth=at_truth if is_scored else None,
-                completion=told["completion"][:COMPLETION_LIMIT],
-            )
-        )
-    return found

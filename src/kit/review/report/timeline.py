@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from kit.config import Config, schema_names
 from kit.outputs import MADE
 from kit.review import record
-from kit.review.record import Member, Origin, Push, Step
+from kit.review.record import Member, Origin, Step
 from kit.review.report.charts import STAGES, Span
 from kit.review.results import Results
 from kit.task.parse import Unparsed, parse
@@ -26,21 +25,13 @@ VALUE_LIMIT = 160
 """Characters of a setting that the page shows."""
 
 
-@dataclass(frozen=True)
-class History:
+class History(NamedTuple):
     """One trained model, with its steps. What the files do not tell is None or empty."""
 
-    name: str
     points: Sequence[Step]
     memory: Sequence[tuple[float, float]]
     """Seconds since the kernel began, and bytes."""
     member: Member
-
-    @property
-    def notes(self) -> list[str]:
-        """What did not go as planned, and which point of a sweep this is."""
-        stopped = f"stopped by {self.member.stopped}" if self.member.stopped else ""
-        return [note for note in (self.member.settings, stopped, *self.member.notes) if note]
 
 
 class Answers(NamedTuple):
@@ -56,39 +47,20 @@ class Answers(NamedTuple):
 def histories(run: Results, most: int) -> tuple[list[History], int]:
     """Return the first members that the files tell of, in the order of run.json, and how many there are."""
     members = {member.name: member for member in run.run.members}
-    kept = run.metrics.history
     logged: dict[str, list[object]] = {}
     for event in run.events:
         if event["event"] == "step" and "member" in event:
             logged.setdefault(str(event["member"]), []).append(event)
     before = sum(max(0.0, run.run.timings.get(stage, 0.0)) for stage in STAGES[:2])
-    names = list(dict.fromkeys([*members, *kept, *logged]))
+    names = list(dict.fromkeys([*members, *run.history, *logged]))
     shown = []
     for name in names[:most]:
         events = _steps(logged.get(name))
-        memory = [
-            (before + one.seconds, one.memory_bytes)
-            for one in events
-            if one.seconds is not None and one.memory_bytes
-        ]
-        points = [one for one in _steps(kept.get(name)) or events if one.step is not None]
-        shown.append(History(name, points, memory, members.get(name, Member(name=name))))
+        told = [(one.seconds, one.memory_bytes) for one in events]
+        memory = [(before + at, size) for at, size in told if at is not None and size]
+        points = [one for one in _steps(run.history.get(name)) or events if one.step is not None]
+        shown.append(History(points, memory, members.get(name, Member(name=name))))
     return shown, len(names)
-
-
-def notes(run: Results) -> list[str]:
-    """Return what a reader of the members' table must know of the run as a whole, one sentence each."""
-    told = run.run
-    trained = {member.name for member in told.members}
-    said = [f"{note}." for note in told.notes]
-    if told.answered_by and set(told.answered_by) != trained:
-        said.append(f"The answers are those of {_some(told.answered_by)}.")
-    if told.unreached:
-        said.append(f"Not reached in the time: {_some(told.unreached)}.")
-    said += [
-        f"{name} failed and has no part in the answers: {reason}" for name, reason in told.failed.items()
-    ]
-    return said + [f"{file}: {left}." for file, left in told.left.items() if left]
 
 
 def spans(run: Results) -> tuple[list[str], list[Span]]:
@@ -125,7 +97,7 @@ def answers(run: Results) -> list[Answers]:
             scored = table[table["source"] == "score"]
             refused = Counter[str]()
             for text in scored["completion"] if has_text else ():
-                outcome = parse(text, run.labels, run.competition.synonyms)
+                outcome = parse(text, run.competition.labels, run.competition.synonyms)
                 # An average over members may be scored although the text kept here reads well.
                 refused[outcome.reason if isinstance(outcome, Unparsed) else "another member's"] += 1
             parsed = len(table) - len(scored)
@@ -136,12 +108,12 @@ def answers(run: Results) -> list[Answers]:
 def label_shares(run: Results) -> list[tuple[str, list[float | None]]]:
     """Return each label's share of held-out truth, held-out and test answers; None without such rows."""
     confusion = run.held_out.confusion if run.held_out else ()
-    rows = sum(map(sum, confusion))
+    columns = [sum(side) for side in zip(*confusion, strict=True)]
     test = [] if run.predictions is None else run.predictions["label"].tolist()
     told = []
-    for place, label in enumerate(run.labels[: len(confusion) or None]):
-        counts = (sum(confusion[place]), sum(line[place] for line in confusion)) if rows else (0, 0)
-        parts = ((counts[0], rows), (counts[1], rows), (test.count(label), len(test)))
+    for place, label in enumerate(run.competition.labels[: len(confusion) or None]):
+        truth, answers = (sum(confusion[place]), columns[place]) if confusion else (0, 0)
+        parts = ((truth, sum(columns)), (answers, sum(columns)), (test.count(label), len(test)))
         told.append((label, [part / whole if whole else None for part, whole in parts]))
     return told
 
@@ -164,30 +136,10 @@ def newer_settings(run: Results) -> list[str]:
     return [name for name in schema_names() if name not in ours and not name.startswith("competition.")]
 
 
-def facts(run: Results) -> list[tuple[str, str]]:
-    """Return what identifies the run, each with its name, empty values left out."""
-    push, told = run.push or Push(), run.run
-    seen, dtype = told.share_of_train_seen, told.precision.get("dtype", "")
-    rows = (f"{count:,.0f} {name.replace('_', ' ')}" for name, count in told.train_rows.items())
+def blend_of(run: Results) -> str:
+    """Return the runs that a blend was made of, each with its weight."""
     parts = (record.read(Origin, run.folder / MADE) or Origin()).members
-    shown = {
-        "preset": str(told.settings.get("preset", "")),
-        "why": push.note,
-        "model": str(told.settings.get("model.name", "")),
-        "loader": told.loader,
-        "number format": dtype and f"{dtype} ({told.precision.get('reason')})",
-        "cards": ", ".join(card.name for card in told.cards) or "none, it ran on the CPU",
-        "training rows": ", ".join(rows),
-        "share of them that the models saw": "" if seen is None else f"{seen:.0%}",
-        "competition": run.competition.slug,
-        "pushed": push.pushed_at,
-        "commit": push.commit + (" with uncommitted changes" if push.dirty else ""),
-        "bundle hash": told.bundle_hash,
-        "script sha256": push.sha256,
-        "test.csv sha256": told.test_sha256,
-        "blend of": ", ".join(f"{one.run} ({one.weight:.3g})" for one in parts),
-    }
-    return [(name, value) for name, value in shown.items() if value]
+    return ", ".join(f"{one.run} ({one.weight:.3g})" for one in parts)
 
 
 def _steps(told: object) -> list[Step]:
@@ -206,11 +158,6 @@ def _laid(lane: int, stages: Sequence[str], at: float, timings: Sequence[Mapping
                 laid.append(Span(lane, stage, at, at + seconds))
             at += seconds
     return laid
-
-
-def _some(names: Sequence[str], most: int = 12) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
 
 
 def _shown(value: object) -> str:
