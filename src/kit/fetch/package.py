@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -32,8 +32,6 @@ def prepare_metadata_for_build_wheel(folder, config_settings=None):
 class __legacy__:
     prepare_metadata_for_build_wheel = staticmethod(prepare_metadata_for_build_wheel)
 """
-
-
 _ROOM = 200 * 10**6
 """Bytes that the largest download takes, twice over."""
 
@@ -48,10 +46,6 @@ class Package:
     sha256: str
     licence: str
     """As the package states it."""
-
-    def provenance(self) -> dict[str, str]:
-        """Return the pin as JSON-ready text, to be stored beside what was made from it."""
-        return asdict(self)
 
 
 def read(package: Package, members: Iterable[str], *, timeout_seconds: float = 900.0) -> dict[str, bytes]:
@@ -78,11 +72,11 @@ def read(package: Package, members: Iterable[str], *, timeout_seconds: float = 9
 
 def _download(package: Package, folder: Path, timeout_seconds: float) -> Path:
     downloads, backend = folder / "downloads", folder / "backend" / "setuptools"
-    command, environment = [sys.executable, "-m", "pip", "download", "--no-deps"], dict(os.environ)
-    if package.kind == "wheel":
-        command += ["--only-binary", ":all:"]
-    else:
-        command += ["--no-binary", ":all:", "--no-build-isolation"]
+    requirement = f"{package.name}=={package.version}"
+    by_hand = f"{sys.executable} -m pip download --no-deps {requirement}"
+    command, environment = [*by_hand.split(" ")[:-1], "--only-binary", ":all:"], dict(os.environ)
+    if package.kind == "sdist":
+        command[-2:] = ["--no-binary", ":all:", "--no-build-isolation"]
         # Without it, pip before 25.3 runs the setup.py of an archive that has no pyproject.toml; later ones
         # know no other way and ignore it.
         environment |= {"PYTHONPATH": str(backend.parent), "PIP_USE_PEP517": "1"}
@@ -90,20 +84,17 @@ def _download(package: Package, folder: Path, timeout_seconds: float) -> Path:
         text = _METADATA_ONLY_BACKEND.format(stem=stem, name=package.name, version=package.version)
         files.write_whole(backend / "__init__.py", "")
         files.write_whole(backend / "build_meta.py", text)
-    requirement = f"{package.name}=={package.version}"
-    by_hand = f"{sys.executable} -m pip download --no-deps {requirement}"
+    command += ["--dest", str(downloads), requirement]
     try:
         ended = subprocess.run(
-            [*command, "--dest", str(downloads), requirement],
-            env=environment, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
+            command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
             errors="replace", timeout=timeout_seconds, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         told = f"pip did not download {requirement} within {timeout_seconds:.0f} s"
         raise KitError(told, hint=by_hand) from None
-    archives = sorted(downloads.glob("*")) if ended.returncode == 0 else []
-    if len(archives) == 1:
-        return archives[0]
+    if ended.returncode == 0:
+        return next(downloads.iterdir())
     free = shutil.disk_usage(folder).free
     if free < _ROOM:  # pip takes a full disk for a broken connection
         why, hint = f"{folder.parent} has {free // 10**6:,} MB free", "TMPDIR=<a folder with room>"

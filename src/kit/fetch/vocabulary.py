@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kit.config import PROJECT_ROOT
 from kit.fetch import package, stage
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
 
 FOLDER = PROJECT_ROOT / "models/kit/llama3-vocabulary"
 
-PACKAGE = package.Package(
-    *("llama-models", "0.3.0", "wheel"),
-    *("7f77f78ff13fca09f70d76a376aff6414cd901623fb9d57e69c2f8367a73032f", "Llama 3 Community License"),
-)
+SHA256 = "7f77f78ff13fca09f70d76a376aff6414cd901623fb9d57e69c2f8367a73032f"
+PACKAGE = package.Package("llama-models", "0.3.0", "wheel", SHA256, "Llama 3 Community License")
 RANKS = "llama_models/llama3/tokenizer.model"
 
 BEGIN, END_OF_TEXT, END_OF_TURN = "<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>"
@@ -44,30 +43,30 @@ _SPLIT = (
 
 def make(folder: Path = FOLDER, *, force: bool = False) -> bool:
     """Make `folder` unless it is there already, and return whether it had to be made. Takes a few seconds."""
-    digest = stage.recipe(__file__)
-    if not force and stage.is_current(folder, digest):
-        return False
-    with stage.staged(folder) as fresh:
-        ranks = package.read(PACKAGE, [RANKS])[RANKS]
-        save(from_ranks(ranks, SPECIALS), fresh, context_tokens=131072)
-        stage.write_provenance(fresh, digest, {"member": RANKS, "package": PACKAGE.provenance()})
-    return True
+    return stage.make(folder, _build, force=force)
+
+
+def _build(folder: Path) -> dict[str, object]:
+    ranks = package.read(PACKAGE, [RANKS])[RANKS]
+    save(from_ranks(ranks, SPECIALS), folder, context_tokens=131072)
+    return {"member": RANKS, "package": asdict(PACKAGE)}
 
 
 def from_ranks(ranks: bytes, specials: Sequence[str]) -> Tokenizer:
     """Return the tokenizer that a file of `base64 rank` lines describes; the specials follow in order."""
-    rank_by_token = {
-        base64.b64decode(token): int(rank) for token, rank in (line.split() for line in ranks.splitlines())
-    }
     letters = _letter_by_byte()
-    spelled = {token: "".join(letters[byte] for byte in token) for token in rank_by_token}
-    merges: list[tuple[str, str]] = []
-    for token in sorted(rank_by_token, key=rank_by_token.__getitem__):
-        # A rank says when a token may be formed, not from what: every pair of tokens that spells it counts.
-        halves = [(token[:cut], token[cut:]) for cut in range(1, len(token))]
-        pairs = [pair for pair in halves if pair[0] in rank_by_token and pair[1] in rank_by_token]
-        merges += [(spelled[left], spelled[right]) for left, right in pairs]
-    tokenizer = byte_level({spelled[token]: rank for token, rank in rank_by_token.items()}, merges)
+    rank_by_token = {
+        "".join(letters[byte] for byte in base64.b64decode(token)): int(rank)
+        for token, rank in map(bytes.split, ranks.splitlines())
+    }
+    # A rank says when a token may be formed, not from what: every pair of tokens that spells it counts.
+    merges = [
+        (token[:cut], token[cut:])
+        for token in sorted(rank_by_token, key=rank_by_token.__getitem__)
+        for cut in range(1, len(token))
+        if token[:cut] in rank_by_token and token[cut:] in rank_by_token
+    ]
+    tokenizer = byte_level(rank_by_token, merges)
     tokenizer.add_special_tokens(list(specials))
     return tokenizer
 
@@ -94,7 +93,7 @@ def save(tokenizer: Tokenizer, folder: Path, *, context_tokens: int) -> None:
         single=f"{BEGIN} $A", pair=f"{BEGIN} $A {BEGIN}:1 $B:1", special_tokens=[begin]
     )
     tokenizer.save(str(folder / "tokenizer.json"))
-    settings: dict[str, Any] = {
+    settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": BEGIN,
         "eos_token": END_OF_TURN,
