@@ -133,18 +133,13 @@ def _aligned(runs: Sequence[Results]) -> list[DataFrame]:
         if run.predictions is None:
             raise InputInvalid(f"{run.folder / 'predictions.csv'} is missing", hint="make pull")
         found.append(run.predictions.set_index("id", drop=False))
-    for run, table in zip(runs[1:], found[1:], strict=True):
-        for name, here, other, there in (
-            (runs[0].name, found[0], run.name, table),
-            (run.name, table, runs[0].name, found[0]),
-        ):
-            missing = here["id"][~here["id"].isin(there["id"])].tolist()
-            if missing:
-                first = ", ".join(map(repr, missing[:3]))
-                raise InputInvalid(
-                    f"{other} has no answer for {len(missing)} of the ids of {name}, the first are {first}",
-                    hint="runs that answered the same test.csv",
-                )
+    for run, table in zip(runs, found, strict=True):
+        if alone := sorted(set(table.index) ^ set(found[0].index)):
+            first = ", ".join(map(repr, alone[:3]))
+            words = (
+                f"{len(alone)} ids are answered by {runs[0].name} or {run.name} alone, the first are {first}"
+            )
+            raise InputInvalid(words, hint="runs that answered the same test.csv")
     return [table.loc[found[0]["id"]].reset_index(drop=True) for table in found]
 
 

@@ -47,12 +47,6 @@ class Record(BaseModel):
         return cls.model_fields[info.field_name or ""].get_default()
 
 
-class Card(Record):
-    """One GPU."""
-
-    name: str = ""
-
-
 class Member(Record):
     """One trained model."""
 
@@ -74,7 +68,7 @@ class Run(Record):
     ended: str = ""
     bundle_hash: str = ""
     config: dict[str, object] = {}
-    cards: tuple[Card, ...] = ()
+    cards: tuple[dict[str, object], ...] = ()
     precision: dict[str, str] = {}
     """The number format, `dtype`, and the `reason` for it."""
     loader: str = ""

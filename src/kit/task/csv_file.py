@@ -17,9 +17,12 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kit.errors import InputInvalid
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 UTF8_BOM = codecs.BOM_UTF8
 DELIMITERS = (",", ";", "\t", "|")
@@ -118,9 +121,10 @@ class Sheet:
     """A csv of which the header is read."""
 
     path: Path
-    header: list[str]
     text: str
-    dialect: dict[str, Any]
+    delimiter: str
+    is_quoted: bool = True
+    header: Sequence[str] = ()
 
     def records(self) -> Iterator[tuple[int, list[str]]]:
         """Yield line and fields of each record that is not blank, the header first. Raises InputInvalid."""
@@ -163,9 +167,12 @@ class Sheet:
         """Return the line on which a record behind the header starts."""
         return next(itertools.islice(self.records(), position + 1, None))[0]
 
-    def _reader(self) -> Any:
+    def _reader(self) -> Reader:
         csv.field_size_limit(sys.maxsize)
-        return csv.reader(io.StringIO(self.text, newline=""), **self.dialect)
+        file = io.StringIO(self.text, newline="")
+        if not self.is_quoted:
+            return csv.reader(file, delimiter=self.delimiter, quoting=csv.QUOTE_NONE)
+        return csv.reader(file, delimiter=self.delimiter, strict=True)
 
 
 def read(path: Path, form: Form | None = None) -> Sheet:
@@ -176,13 +183,10 @@ def read(path: Path, form: Form | None = None) -> Sheet:
     """
     form = form or Form()
     text = _decode(path, form)
-    base = {"delimiter": form.delimiter}
-    ways = [Sheet(path, [], text, {**base, "strict": True})]
-    if '\\"' in text:
-        ways.append(Sheet(path, [], _BACKSLASH_QUOTE.sub(r'\1""', text), {**base, "strict": True}))
+    way = Sheet(path, text, form.delimiter)
     if '"' in text:
-        ways.append(Sheet(path, [], text, {**base, "quoting": csv.QUOTE_NONE}))
-    way = next((way for way in ways if len(ways) == 1 or _is_even(way)), ways[0])
+        ways = [way, replace(way, text=_BACKSLASH_QUOTE.sub(r'\1""', text)), replace(way, is_quoted=False)]
+        way = next(filter(_is_even, ways), way)
     return replace(way, header=next(way.records(), (1, []))[1])
 
 

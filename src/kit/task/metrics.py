@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from kit.task.sums import Sums
 
 if TYPE_CHECKING:
     import numpy
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Metric:
 
     title: str
     meaning: str
-    of: Callable[[Sums], Any]
+    of: Callable[[Sums], numpy.ndarray]
     aliases: tuple[str, ...] = ()
     """What hosts call it, as `metric_named` reads it: its words without fill words."""
     higher_is_better: bool = True
@@ -129,9 +130,10 @@ def shown(ranked_by: str) -> list[str]:
     return list(dict.fromkeys([ranked_by, *SHOWN]))
 
 
-def order(figures: Mapping[str, Any], metric: str) -> tuple[bool, float, float]:
+def order(figures: Mapping[str, object], metric: str) -> tuple[bool, float, float]:
     """Return a key that sorts the better figures first: by `metric`, then by log loss; without it last."""
-    value, loss = figures.get(metric), figures.get("log_loss")
+    told = (figures.get(name) for name in (metric, "log_loss"))
+    value, loss = (one if isinstance(one, int | float) else None for one in told)
     sign = -1 if METRICS[metric].higher_is_better else 1
     return value is None, sign * (value or 0.0), float("inf") if loss is None else loss
 
@@ -141,7 +143,7 @@ def evaluate(
     predicted: Sequence[str],
     labels: Sequence[str],
     *,
-    probability: Any = None,
+    probability: ArrayLike | None = None,
     language: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Return rows, every figure of METRICS, majority_accuracy, confusion and intervals, ready for JSON.
@@ -190,33 +192,26 @@ def figures(totals: numpy.ndarray, labels: Sequence[str]) -> dict[str, numpy.nda
 
 def _reliability(
     true: numpy.ndarray, guessed: numpy.ndarray, shares: numpy.ndarray
-) -> list[dict[str, float]]:
-    """Return mean confidence and accuracy of each bin that holds rows, from low to high."""
+) -> list[dict[Hashable, float]]:
+    """Return rows, mean confidence and accuracy of each bin that holds rows, from low to high."""
     import numpy
+    from pandas import DataFrame
 
     confidence = shares[numpy.arange(len(true)), guessed]
-    bins = sums.bins(confidence)
-    return [
-        {
-            "low": index / sums.BINS,
-            "high": (index + 1) / sums.BINS,
-            "rows": int((bins == index).sum()),
-            "confidence": float(confidence[bins == index].mean()),
-            "accuracy": float((true == guessed)[bins == index].mean()),
-        }
-        for index in sorted(set(bins.tolist()))
-    ]
+    told = DataFrame({"bin": sums.bins(confidence), "confidence": confidence, "accuracy": true == guessed})
+    groups = told.groupby("bin").agg("mean").assign(rows=told["bin"].value_counts())
+    return groups.to_dict("records")
 
 
 def _by_language(
     columns: numpy.ndarray, labels: Sequence[str], language: Sequence[str]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, object]]:
     if len(language) != len(columns):
         raise ValueError(f"{len(columns)} rows and {len(language)} languages")
     positions: dict[str, list[int]] = {}
     for position, code in enumerate(language):
         positions.setdefault(code, []).append(position)
-    by_code: dict[str, dict[str, Any]] = {}
+    by_code: dict[str, dict[str, object]] = {}
     for code, rows in sorted(positions.items()):
         told = _scalars(columns[rows], labels)
         bounds = intervals.share_interval(round(told["accuracy"] * len(rows)), len(rows))

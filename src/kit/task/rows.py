@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kit.errors import InputInvalid
 from kit.task import csv_file
@@ -45,7 +45,7 @@ class Left:
         ]
         return ", ".join(parts) or "every row is taken"
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Return what run.json holds."""
         return asdict(self)
 

@@ -6,10 +6,11 @@ It knows no names of metrics; `kit.task.metrics` has them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy
+    from numpy.typing import ArrayLike
 
 PROBABILITY_FLOOR = 1e-15
 """A certain and wrong answer costs -log of this instead of infinity."""
@@ -40,7 +41,11 @@ class Sums:
 
 
 def tally(
-    truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str], *, probability: Any = None
+    truth: Sequence[str],
+    predicted: Sequence[str],
+    labels: Sequence[str],
+    *,
+    probability: ArrayLike | None = None,
 ) -> numpy.ndarray:
     """Return one line a row, whose sums over any rows are all that `metrics.figures` needs to score them.
 
@@ -71,7 +76,7 @@ def tally(
     return numpy.hstack(columns)
 
 
-def ratio(above: Any, below: Any, *, empty: float = 0.0) -> numpy.ndarray:
+def ratio(above: ArrayLike, below: ArrayLike, *, empty: float = 0.0) -> numpy.ndarray:
     """Return the quotient, and `empty` where nothing is below."""
     import numpy
 
@@ -80,15 +85,17 @@ def ratio(above: Any, below: Any, *, empty: float = 0.0) -> numpy.ndarray:
     return result
 
 
-def chance_distance(sums: Sums) -> Any:
+def chance_distance(sums: Sums) -> numpy.ndarray:
     """Return what the squared distances would add up to, times the rows, were answers given at random."""
     import numpy
 
     places = numpy.arange(sums.true.shape[-1])
-    return numpy.einsum("...i,...j,ij->...", sums.true, sums.guessed, (places[:, None] - places) ** 2)
+    squares = (places[:, None] - places) ** 2
+    found: numpy.ndarray = numpy.einsum("...i,...j,ij->...", sums.true, sums.guessed, squares)
+    return found
 
 
-def correlation(sums: Sums) -> Any:
+def correlation(sums: Sums) -> numpy.ndarray:
     """Return Matthews' correlation of any number of labels (Gorodkin 2004)."""
     import numpy
 
@@ -130,7 +137,7 @@ def positions(side: Sequence[str], labels: Sequence[str]) -> list[int]:
     return [index[label] for label in side]
 
 
-def checked(probability: Any, rows: int, labels: Sequence[str]) -> numpy.ndarray:
+def checked(probability: ArrayLike, rows: int, labels: Sequence[str]) -> numpy.ndarray:
     """Return probabilities as an array; raises ValueError where a row has not one for each label."""
     import numpy
 

@@ -77,15 +77,14 @@ def label_defect(label: str, labels: Sequence[str]) -> str:
 
 def _looks_like(text: str, label: str) -> bool:
     """Say whether a reader would take `text` for `label`: foreign letters or digits in place of its own."""
-    composed = unicodedata.normalize("NFKC", text)
-    if composed.casefold() == unicodedata.normalize("NFKC", label).casefold():
-        return True
-    if len(composed) != len(label):
-        composed = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-    pairs = list(zip(composed.casefold(), label.casefold(), strict=False))
-    same = sum(one == other for one, other in pairs)
-    foreign = sum(one != other and (not one.isascii() or one.isdigit()) for one, other in pairs)
-    return len(composed) == len(label) and same + foreign == len(pairs) and same > 0
+    folded, own = (
+        "".join(sign for sign in unicodedata.normalize("NFKD", side) if not unicodedata.combining(sign))
+        for side in (text.casefold(), label.casefold())
+    )
+    pairs = list(zip(folded.casefold(), own, strict=False))
+    foreign = [one != other and (not one.isascii() or one.isdigit()) for one, other in pairs]
+    same = [one == other for one, other in pairs]
+    return len(folded) == len(own) and any(same) and sum(same) + sum(foreign) == len(pairs)
 
 
 def _spread(table: Table, facts: Facts) -> list[Problem]:

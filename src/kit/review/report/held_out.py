@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kit.review import results
 from kit.review.record import Judged
 from kit.review.results import Results
-from kit.task import intervals, languages, metrics
+from kit.task import languages, metrics
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -26,52 +26,14 @@ PIECE, NEARER = 6, 1.2
 """Characters of a piece of text; ratio of two shares of such pieces from which the kind of rows explains."""
 MISJUDGED = 0.03
 """Gap between mean probability and accuracy that is worth a remark."""
-TAG_BY_CODE = {"bd": "brx", "zh": "zh-Hans"}
-"""Where a data set's code is not the tag of BCP 47; a bare `zh` leaves the shapes of the characters open."""
 SHOWN_ROWS = 30
 TEXT_LIMIT = 600
 """Characters of a sentence that the page shows."""
 COMPLETION_LIMIT = 200
 
 
-class Label(NamedTuple):
-    """How the rows of one label went; None where a figure is undefined."""
-
-    label: str
-    counts: Sequence[int]
-    """Of its rows, by the label that was answered."""
-    rows: int
-    recall: float | None
-    precision: float | None
-    f1: float | None
-
-
-class Group(NamedTuple):
-    """Held-out rows of about one length, in characters; the interval is of the share of errors."""
-
-    shortest: int
-    longest: int
-    rows: int
-    errors: int
-
-    @property
-    def interval(self) -> list[float]:
-        return intervals.share_interval(self.errors, self.rows)
-
-
-class Row(NamedTuple):
-    """One held-out row to read; no text where train.csv is not at hand."""
-
-    id: str
-    text: str | None
-    language: str
-    fold: str
-    truth: str
-    predicted: str
-    probability: float | None
-    """Of the predicted label; None where the label was read from text, as for the truth."""
-    at_truth: float | None
-    completion: str
+Group = tuple[int, int, int, int]
+"""Rows of about one length: the shortest, the longest, how many, and how many of them are wrong."""
 
 
 def by_language(run: Results) -> list[tuple[str, Judged]]:
@@ -87,14 +49,15 @@ def ranked(run: Results, rivals: Mapping[str, Judged]) -> list[tuple[str, Judged
     return sorted(all_of_them.items(), key=lambda one: metrics.order(one[1].figures, run.competition.metric))
 
 
-def by_label(run: Results) -> list[Label]:
-    """Return each label's row of the confusion matrix, recall, precision and F1."""
+def by_label(run: Results) -> list[tuple[str, tuple[int, ...], list[float | None]]]:
+    """Return each label's row of the confusion matrix, and precision, recall and F1 where defined."""
     confusion = run.held_out.confusion if run.held_out else ()
+    columns = [sum(side) for side in zip(*confusion, strict=True)]
     found = []
     for place, (label, counts) in enumerate(zip(run.competition.labels, confusion, strict=False)):
-        hits, rows, answers = counts[place], sum(counts), sum(line[place] for line in confusion)
-        parts = ((hits, rows), (hits, answers), (2 * hits, rows + answers))
-        found.append(Label(label, counts, rows, *(part / whole if whole else None for part, whole in parts)))
+        hits, rows, answers = counts[place], sum(counts), columns[place]
+        parts = ((hits, answers), (hits, rows), (2 * hits, rows + answers))
+        found.append((label, counts, [part / whole if whole else None for part, whole in parts]))
     return found
 
 
@@ -141,44 +104,33 @@ def grouped(measured: DataFrame) -> list[Group]:
     edges = lengths.quantile(numpy.arange(1, count) / count, interpolation="higher")
     groups = measured.groupby(numpy.searchsorted(edges, lengths, side="right"))
     told = groups.agg({"length": ["min", "max"], "wrong": ["size", "sum"]})
-    return [Group(*row) for row in told.to_numpy().tolist()]
+    return [(low, high, rows, errors) for low, high, rows, errors in told.to_numpy().tolist()]
 
 
-def to_read(run: Results, text_by_id: Mapping[str, str]) -> tuple[list[Row], list[Row]]:
+def to_read(run: Results, text_by_id: Mapping[str, str]) -> tuple[DataFrame, DataFrame]:
     """Return the wrong answers, those first that gave the truth the least, and the scored rows.
 
-    Of these the least certain come first, and those that are shown among the wrong ones are left out.
+    Of these the least certain come first, and those that are shown among the wrong ones are left out. Beside
+    the columns of oof.csv stand `text`, and the probabilities `at_answer` and `at_truth`, NaN where none is.
     """
-    rows = []
-    for told in run.oof.to_dict("records") if run.oof is not None else ():
-        is_scored = told["source"] != "parse"
-        sure, true = (told[f"probability_{told[name]}"] for name in ("predicted", "label"))
-        found = Row(
-            id=told["id"],
-            text=text_by_id.get(told["id"]),
-            language=told["language"],
-            fold=told["fold"],
-            truth=told["label"],
-            predicted=told["predicted"],
-            probability=sure if is_scored else None,
-            at_truth=true if is_scored else None,
-            completion=told["completion"],
-        )
-        rows.append(found)
-    missed = [row for row in rows if row.truth != row.predicted]
-    missed.sort(key=lambda row: (2.0 if row.at_truth is None else row.at_truth, row.id))
-    shown = {row.id for row in missed[:SHOWN_ROWS]}
-    scored = [row for row in rows if row.probability is not None and row.id not in shown]
-    return missed, sorted(scored, key=lambda row: (row.probability, row.id))
+    from pandas import DataFrame
+
+    if run.oof is None:
+        return DataFrame({"id": []}), DataFrame({"id": []})
+    table = run.oof.assign(text=run.oof["id"].map(text_by_id))
+    shares = results.votes(table, run.competition.labels)
+    for name, label in (("at_answer", "predicted"), ("at_truth", "label")):
+        places = table[label].map(run.competition.labels.index)
+        table[name] = shares[range(len(table)), places]
+        table.loc[table["source"] == "parse", name] = float("nan")
+    missed = table[table["label"] != table["predicted"]].sort_values(["at_truth", "id"])
+    others = table.drop(missed.index[:SHOWN_ROWS]).dropna(subset="at_answer")
+    return missed, others.sort_values(["at_answer", "id"])
 
 
 def tag(language: str) -> str:
     """Return the value of HTML's `lang`, by which a browser chooses letters and fonts; empty for unknown."""
-    if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", language):
-        return TAG_BY_CODE.get(language, language)
-    spoken = languages.name(language)
-    codes = [code for code, name in languages.NAME_BY_CODE.items() if name == spoken]
-    return TAG_BY_CODE.get(codes[0], codes[0]) if codes else ""
+    return language if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", language) else ""
 
 
 def remarks(run: Results, baselines: Mapping[str, Judged], worded: tuple[float, float] | None) -> list[str]:

@@ -16,7 +16,7 @@ from kit.review import baselines, results
 from kit.review.record import Judged
 from kit.review.report import charts, held_out, timeline
 from kit.review.results import Results
-from kit.task import languages, metrics, rows
+from kit.task import intervals, languages, metrics, rows
 
 NAME = "report.html"
 
@@ -54,6 +54,7 @@ def write(folder: Path, places: Callable[[str], Sequence[Path]]) -> Path:
         beside=beside,
         charts=charts,
         held_out=held_out,
+        intervals=intervals,
         languages=languages,
         metrics=metrics,
         timeline=timeline,
