@@ -21,8 +21,7 @@ def main(arguments: Arguments) -> int:
     tell(run=found.name, folder=pulled.folder, ended=str(pulled.status), **brought)
     if not pulled.status.has_succeeded:
         print(
-            f"error: {found.name} ended as {pulled.status} (try: {pulled.folder / LOG_NAME})",
-            file=sys.stderr,
+            f"error: {found.name} ended as {pulled.status} (try: {pulled.folder / LOG_NAME})", file=sys.stderr
         )
         return 1
     tables.show_sweep(pulled.folder)

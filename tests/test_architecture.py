@@ -72,7 +72,7 @@ FORBIDDEN = {
 }
 """Packages of others that a room must do without, even inside functions."""
 
-ROUTES = ("", ".kernels", ".competition", ".datasets")
+ROUTES = ("", ".answers", ".kernels", ".competition", ".datasets")
 CLIENT_IN = {"kit.remote.wire.client", *(f"local_kaggle.routes{part}" for part in ROUTES)}
 """The places that speak Kaggle's protocol; `kaggle` is imported nowhere: importing it logs in."""
 

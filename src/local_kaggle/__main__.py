@@ -35,8 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen["token"] = os.environ.get("LOCAL_KAGGLE_TOKEN") or secrets.token_hex(16)
     chosen["profile"] = replace(PROFILES[options.profile], **_given(options, Profile))
     chosen["notebooks_only"] = options.kind == "code"
-    chosen["child_env"] = dict(options.child_env)
-    settings = Settings(**chosen)
+    settings = Settings(**chosen | {"child_env": dict(options.child_env)})
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
@@ -74,7 +73,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--rerun-limit", type=float, dest="rerun_limit_seconds", metavar="SECONDS")
     add("--metric", choices=tuple(METRICS))
     add("--models", type=_folder, help="OWNER/MODEL/FRAMEWORK/VARIATION/VERSION folders")
-    add("--datasets", type=_folder, help="OWNER/SLUG folders")
     add("--child-env", type=_variable, action="append", default=[], metavar="NAME=VALUE", help=_CHILD_ENV)
     add("--network", action="store_true", help="kernels that ask for the internet get it")
     add("--profile", choices=tuple(PROFILES), default=OBSERVED.name)
@@ -84,8 +82,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-status-labels", action="store_false", dest="labels_on_status", help="refuse them")
     add("--wheels", type=_folder, help="each kernel starts in an empty environment whose pip reads here")
     add("--parent", type=int, default=0, metavar="PID", help="stop when this process, the parent, ends")
-    add("--user")
-    add("--time-limit", type=float, dest="time_limit_seconds", metavar="SECONDS")
     names = ", ".join(faults.NAMED)
     add("--fault", type=_fault, action="append", default=[], metavar="NAME[:TIMES]", help=f"one of {names}")
     return parser

@@ -16,7 +16,7 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from local_kaggle.faults import Fault
 from local_kaggle.state import Refused
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from local_kaggle.server import Server
 
 BODY_LIMIT_BYTES = 1 << 28
+
+
+class Answered(Exception):
+    """Nothing is left to do for this request: a fault has answered it."""
 
 
 class Connection(BaseHTTPRequestHandler):
@@ -51,7 +55,7 @@ class Connection(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Take a request of any method that is served."""
         self.faults = []
-        with contextlib.suppress(ConnectionError, TimeoutError):
+        with contextlib.suppress(Answered, ConnectionError, TimeoutError):
             try:
                 # What is left unread would be taken for the next request of this connection.
                 self.close_connection, reusable = True, self.close_connection
@@ -112,32 +116,29 @@ class Connection(BaseHTTPRequestHandler):
             body = {"error": refused.message}
         self.send(refused.status, json.dumps(body).encode() if refused.message else b"")
 
-    def strike(self, route: str) -> bool:
-        """Count the request and apply the faults that come before the work; True if it is answered."""
+    def strike(self, route: str) -> None:
+        """Count the request and apply the faults before its work; raises Answered where one answers."""
         self.kaggle.requests.append(route)
         self.faults = self.kaggle.faults.take(route)
         for fault in self.faults:
             time.sleep(fault.delay_seconds)
             if fault.drop == "before":
                 self.reset()
-                return True
             if fault.status:
                 self.send(fault.status, fault.body)
-                return True
-        return False
+                raise Answered
 
-    def is_lost(self) -> bool:
-        """Cut the connection where a fault loses the answer; True if it does."""
-        lost = any(fault.drop == "after" for fault in self.faults)
-        if lost:
+    def work_is_done(self) -> None:
+        """Cut the connection where a fault loses the answer."""
+        if any(fault.drop == "after" for fault in self.faults):
             self.reset()
-        return lost
 
-    def reset(self) -> None:
+    def reset(self) -> NoReturn:
         """Cut the connection so that the client sees a reset and not an orderly end."""
         self.close_connection = True
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
+        raise ConnectionAbortedError
 
     def edited(self, body: bytes) -> bytes:
         for fault in self.faults:
@@ -145,14 +146,14 @@ class Connection(BaseHTTPRequestHandler):
         return body
 
     def send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        sent = {"Content-Type": "application/json", "Content-Length": str(len(body))} | dict(headers or {})
+        sent = {"Content-Type": "application/json", "Content-Length": str(len(body)), **(headers or {})}
         for fault in self.faults:
             sent |= fault.headers
         kept = min([len(body), *(f.keep_bytes for f in self.faults if f.keep_bytes is not None)])
         pace = max([0.0, *(fault.seconds_per_byte for fault in self.faults)])
         endless = any(fault.endless for fault in self.faults)
         if endless:
-            sent["Content-Length"] = ""
+            del sent["Content-Length"]
         self.send_response(status)
         for name, value in sent.items():
             if value:
@@ -165,4 +166,4 @@ class Connection(BaseHTTPRequestHandler):
         while endless and not self.kaggle.state.closing:
             self.wfile.write(body)
         # An orderly end, unlike a reset: what is missing shows in the announced length alone.
-        self.close_connection |= kept < len(body) or sent["Content-Length"] != str(len(body))
+        self.close_connection |= kept < len(body) or sent.get("Content-Length") != str(len(body))

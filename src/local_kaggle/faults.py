@@ -12,7 +12,6 @@ import json
 import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, Literal
 
 from local_kaggle.state import REASONS
@@ -73,19 +72,15 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Disarm everything."""
         self._armed.clear()
 
     def take(self, route: str) -> list[Fault]:
         """Give the faults that strike this request and count it for each."""
-        striking = []
         with self._lock:
-            for fault, seen in self._armed:
-                if fault.route == "*" or route in fault.route.split(","):
-                    seen[0] += 1
-                    if fault.skip < seen[0] <= fault.skip + fault.times:
-                        striking.append(fault)
-        return striking
+            met = [one for one in self._armed if {"*", route}.intersection(one[0].route.split(","))]
+            for _, seen in met:
+                seen[0] += 1
+        return [fault for fault, (seen,) in met if fault.skip < seen <= fault.skip + fault.times]
 
     def struck(self, fault: Fault) -> int:
         """Count the requests that this very fault has spoiled."""
@@ -94,33 +89,23 @@ class Faults:
 
 
 def status(
-    route: str,
-    code: int,
-    message: str = "injected failure",
-    *,
-    retry_after_seconds: float | str | None = None,
-    nested: bool = False,
-    times: int = 1,
-) -> Fault:
+    route: str, code: int, message: str = "injected failure", *,
+    retry_after_seconds: float | str | None = None, nested: bool = False, times: int = 1,
+) -> Fault:  # fmt: skip
     """Answer an HTTP error with one of Kaggle's JSON bodies; Retry-After may also be a date or nonsense."""
-    headers = {} if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
     body: Json = {"code": code, "message": message}
     if nested:
         body = {"error": body | {"status": REASONS.get(code, "UNKNOWN")}}
-    return raw(route, json.dumps(body).encode(), code=code, headers=headers, times=times)
+    fault = answer(route, body, times=times)
+    after = {} if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
+    return replace(fault, status=code, headers={**fault.headers, **after})
 
 
 def raw(
-    route: str,
-    body: bytes,
-    content_type: str = "application/json",
-    *,
-    code: int = 200,
-    headers: Mapping[str, str] = MappingProxyType({}),
-    times: int = 1,
+    route: str, body: bytes, content_type: str = "application/json", *, code: int = 200, times: int = 1
 ) -> Fault:
     """Answer these bytes instead of doing the work."""
-    return Fault(route, times, status=code, headers={"Content-Type": content_type, **headers}, body=body)
+    return Fault(route, times, status=code, headers={"Content-Type": content_type}, body=body)
 
 
 def html(route: str, code: int = 200, *, content_type: str = "text/html", times: int = 1) -> Fault:
@@ -128,7 +113,7 @@ def html(route: str, code: int = 200, *, content_type: str = "text/html", times:
     return raw(route, _ERROR_PAGE, content_type, code=code, times=times)
 
 
-def answer(route: str, payload: Any, *, times: int = 1) -> Fault:
+def answer(route: str, payload: object, *, times: int = 1) -> Fault:
     """Answer this JSON instead of doing the work."""
     return raw(route, json.dumps(payload).encode(), times=times)
 
@@ -158,7 +143,7 @@ def judge(changes: Json) -> Fault:
     return Fault("GetSubmission,ListSubmissions", ALWAYS, edit_answer=edit)
 
 
-def of_files(edit: Callable[[Json], list[Json]], *, times: int = ALWAYS, **changes: Any) -> Fault:
+def of_files(edit: Callable[[Json], list[Json]], *, times: int = ALWAYS, **changes: object) -> Fault:
     """Put others in the place of each output that is listed, and overwrite fields of the answer."""
 
     def edit_all(_: Json, payload: Json) -> Json:
@@ -172,7 +157,7 @@ def half_published(*names: str, times: int = 1) -> Fault:
     return of_files(lambda file: [file] if file["fileName"] not in names else [], times=times, log="")
 
 
-def drop_source(kind: Literal["dataset", "competition", "kernel", "model"]) -> Fault:
+def drop_source(kind: str) -> Fault:
     """Run the kernel without its sources of one kind and list them as invalid in the answer."""
     asked, listed = f"{kind}DataSources", f"invalid{kind.capitalize()}Sources"
     return Fault(
@@ -203,20 +188,17 @@ _LIMIT_REACHED = (
     " tomorrow UTC (4.2 hours from now)."
 )
 
+_NOT_SCORED = {"status": "ERROR", "publicScore": ""}
+
 NAMED: Mapping[str, Fault] = {
     "refuse-push": answer("SaveKernel", {"error": "Maximum batch GPU session count of 2 reached."}),
     "no-quota": answer("SaveKernel", {"error": "Maximum weekly GPU quota of 30.00 hours reached."}),
-    "drop-dataset": drop_source("dataset"),
-    "drop-competition": drop_source("competition"),
-    "drop-kernel": drop_source("kernel"),
-    "drop-model": drop_source("model"),
+    **{f"drop-{kind}": drop_source(kind) for kind in ("dataset", "competition", "kernel", "model")},
     "lose-answer": Fault("SaveKernel", drop="after"),
     "reset": Fault("*", drop="before"),
     "stale-version": forget("*", "versionLabel", times=ALWAYS),
     "wrong-outputs": forget("ListKernelSessionOutput,ListKernelFiles", "versionLabel", times=ALWAYS),
-    "http-500": status("*", 500),
-    "http-502": status("*", 502),
-    "http-503": status("*", 503),
+    **{f"http-{code}": status("*", code) for code in (500, 502, 503)},
     "http-429": status("*", 429, retry_after_seconds=1),
     "unauthorized": status("*", 401),
     "html": html("*"),
@@ -233,7 +215,7 @@ NAMED: Mapping[str, Fault] = {
     ),
     "cut": Fault("signed", ALWAYS, keep_bytes=1 << 20),
     "gzip": Fault("signed", ALWAYS, headers={"Content-Encoding": "gzip"}, edit_body=gzip.compress),
-    "middle-part": raw("signed", b"middle", code=206, headers={"Content-Range": "bytes 3-8/20"}, times=2),
+    "middle-part": Fault("signed", 2, status=206, headers={"Content-Range": "bytes 3-8/20"}, body=b"middle"),
     "html-output": html("signed", content_type="TEXT/HTML; Charset=UTF-8"),
     "lagging-list": leave_out("ListSubmissions", "submissions", times=3),
     "cut-stream": Fault("GetKernelSessionLogsStream", cut_after_events=1),
@@ -250,8 +232,6 @@ NAMED: Mapping[str, Fault] = {
     "never-ends": amend("GetKernelSessionStatus", {"status": "RUNNING"}, times=ALWAYS),
     "submission-limit": status("CreateSubmission,CreateCodeSubmission", 400, _LIMIT_REACHED, times=ALWAYS),
     "score-pending": judge({"status": "PENDING", "publicScore": ""}),
-    "empty-file": judge(
-        {"status": "ERROR", "publicScore": "", "errorDescription": "Submission Format Error"}
-    ),
-    "score-error": judge({"status": "ERROR", "publicScore": "", "errorDescription": "injected failure"}),
+    "empty-file": judge(_NOT_SCORED | {"errorDescription": "Submission Format Error"}),
+    "score-error": judge(_NOT_SCORED | {"errorDescription": "injected failure"}),
 }

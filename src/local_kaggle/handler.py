@@ -16,7 +16,8 @@ import zipfile
 from pathlib import Path
 
 from local_kaggle.connection import Connection
-from local_kaggle.routes import ROUTES, Answer, LogOf, Redirect, read, typed
+from local_kaggle.routes import ROUTES, answer
+from local_kaggle.routes.answers import LogOf, Redirect, read
 from local_kaggle.state import Refused, Version
 
 _LOG_STREAM = "/api/v1/kernels/logs/stream/"
@@ -45,47 +46,41 @@ class Handler(Connection):
 
     def _call(self, key: str) -> None:
         """Answer one API method."""
-        if self._stopped_before_work(key):
-            return
-        request_type, handle = ROUTES[key]
-        asked = read(self.body)
-        request = asked
+        self._log_in(key)
+        asked = request = read(self.body)
         for fault in self.faults:
             request = fault.edit_request(request) if fault.edit_request else request
-        result = handle(self.kaggle.state, self.kaggle.sessions, typed(request_type, dict(request)))
-        if self.is_lost():
-            return
+        result = answer(key, self.kaggle.state, self.kaggle.sessions, dict(request))
+        self.work_is_done()
         if isinstance(result, Redirect):
             self.send(302, b"", {"Location": result.url})
         elif isinstance(result, LogOf):
             self._log(result)
         else:
-            answer = result if isinstance(result, Answer) else Answer(result, {})
-            payload = answer.payload(self.kaggle.state)
+            payload = result.payload(self.kaggle.state)
             for fault in self.faults:
                 payload = fault.edit_answer(asked, payload) if fault.edit_answer else payload
             self.send(200, self.edited(json.dumps(payload).encode()))
 
     def _stream_newest(self, owner: str, slug: str) -> None:
-        if not self._stopped_before_work("kernels.KernelsApiService/GetKernelSessionLogsStream"):
-            state = self.kaggle.state
-            self._log(LogOf(state.version(state.settings.user, owner, slug), 60))
+        self._log_in("kernels.KernelsApiService/GetKernelSessionLogsStream")
+        state = self.kaggle.state
+        self._log(LogOf(state.version(state.settings.user, owner, slug), 60))
 
-    def _stopped_before_work(self, key: str) -> bool:
-        """Apply faults, the limit of quick calls and the login; True if the request is answered."""
-        if self.strike(key.rpartition("/")[2]):
-            return True
+    def _log_in(self, key: str) -> None:
+        """Apply faults, the limit of quick calls and the login."""
+        self.strike(key.rpartition("/")[2])
         if self.kaggle.is_throttled():
             raise Refused(429, "Too many requests")
         settings = self.kaggle.state.settings
         unkind = settings.profile.forbids_bad_bearer
         kind, _, credentials = self.headers.get("Authorization", "").partition(" ")
         login = base64.b64encode(f"{settings.user}:{settings.token}".encode()).decode()
-        keyed = not (unkind and settings.token.startswith("KGAT"))
-        if key == _NEEDS_NO_LOGIN or (kind, credentials) == ("Bearer", settings.token):
-            return False
-        if (kind, credentials) == ("Basic", login) and keyed:
-            return False
+        accepted = [("Bearer", settings.token)]
+        if not (unkind and settings.token.startswith("KGAT")):
+            accepted.append(("Basic", login))
+        if key == _NEEDS_NO_LOGIN or (kind, credentials) in accepted:
+            return
         if kind == "Bearer" and unkind and key.startswith("kernels.") and not key.endswith("Statistics"):
             raise Refused(403, "Permission 'kernels.get' was denied")
         raise Refused(401, "Unauthenticated")
@@ -93,14 +88,12 @@ class Handler(Connection):
     def _link(self, path: str) -> None:
         """Serve a link that carries its own permission: an output's first address, or the signed file."""
         first = path.startswith("/kf/")
-        if self.strike("output" if first else "signed"):
-            return
+        self.strike("output" if first else "signed")
         state = self.kaggle.state
         if not state.is_signed(path, self.query):
             self.send(*((404, _EXPIRED_PAGE, _HTML) if first else (403, _EXPIRED_XML, _XML)))
         elif first:
-            target = state.signed(f"/signed/kernels/{path.removeprefix('/kf/')}")
-            self.send(302, b"", {"Location": target})
+            self.send(302, b"", {"Location": state.signed(f"/signed/kernels/{path.removeprefix('/kf/')}")})
         elif path.startswith("/signed/bundles/"):
             self._send_file(_zipped(state.competition_folder), time.time())
         else:
@@ -117,8 +110,7 @@ class Handler(Connection):
     def _send_file(self, body: bytes, modified: float) -> None:
         """Send a file, or the rest of it that a Range header asks for."""
         body = self.edited(body)
-        if self.is_lost():
-            return
+        self.work_is_done()
         headers = {
             "Content-Type": "application/octet-stream",
             "Last-Modified": email.utils.formatdate(modified, usegmt=True),
@@ -137,8 +129,7 @@ class Handler(Connection):
 
     def _upload(self, token: str) -> None:
         """Take the bytes of a submission, from the start or from where an earlier attempt was cut."""
-        if self.strike("upload"):
-            return
+        self.strike("upload")
         state = self.kaggle.state
         if token not in state.uploads:
             raise Refused(404, "This upload does not exist or has expired.")
@@ -152,8 +143,7 @@ class Handler(Connection):
                 file.truncate(start)
                 file.seek(start)
                 file.write(self.body)
-        if self.is_lost():
-            return
+        self.work_is_done()
         received = path.stat().st_size
         so_far = {"Range": f"bytes=0-{received - 1}"} if received else {}
         self.send(*((200, b"{}") if received == total else (308, b"", so_far)))

@@ -8,7 +8,6 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):
     os.environ[name] = tempfile.mkdtemp()
@@ -21,12 +20,11 @@ from nbclient.exceptions import CellExecutionError  # noqa: E402
 class Streaming(NotebookClient):  # type: ignore[misc]  # nbclient is untyped
     """Shows what a cell prints while it prints it."""
 
-    def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
+    def process_message(self, msg: dict[str, dict[str, str]], cell: object, cell_index: int) -> object:
         """Pass a stream's text on, then let nbclient keep it."""
-        if msg["msg_type"] == "stream":
-            stream = sys.stderr if msg["content"]["name"] == "stderr" else sys.stdout
-            stream.write(msg["content"]["text"])
-            stream.flush()
+        said = msg["content"]
+        if stream := {"stdout": sys.stdout, "stderr": sys.stderr}.get(said.get("name", "")):
+            print(said["text"], end="", file=stream, flush=True)
         return super().process_message(msg, cell, cell_index)
 
 

@@ -16,23 +16,21 @@ import subprocess
 import sys
 import tempfile
 import threading
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from local_kaggle import jail
-from local_kaggle.following import MARKER, OutputCallback, follow
+from local_kaggle.following import OutputCallback, follow
 
-NOTEBOOK = "notebook.ipynb"
 Layout = Literal["2026", "old", "mixed"]
 
 _NOT_ISOLATED = (
     "local_kaggle: user namespaces are not allowed here: the script can read and write what you can, its"
-    " inputs are links, its network is only discouraged by dead proxies, a child may outlive a killed server"
+    " inputs are links, its network is only discouraged by dead proxies, and a child may outlive it"
 )
-_CREDENTIALS = frozenset({"KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN"})
+_CREDENTIALS = {"KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN"}
 _THREAD_SETTINGS = ("OMP_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _NETWORK_SETTINGS = ("PIP_", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 # Port 9 is "discard": nothing listens there, so a request fails at once instead of hanging.
@@ -45,7 +43,8 @@ _DEAD_PROXIES |= {name.upper(): value for name, value in _DEAD_PROXIES.items()}
 class Mount:
     """One input of a kernel: what it is, its handle on Kaggle, and the folder that stands for it here."""
 
-    kind: Literal["competitions", "datasets", "models", "notebooks"]
+    kind: str
+    """competitions, datasets, models or notebooks."""
     handle: str
     """By kind: `slug`, `owner/slug`, `owner/model/framework/variation/version`, `owner/slug`."""
     folder: Path
@@ -91,8 +90,16 @@ def run(
     if not isolated:
         print(_NOT_ISOLATED, file=sys.stderr)
         environment |= {} if network else _DEAD_PROXIES
-    places = _lay_out(script, root, mounts, layout, links=not isolated)
-    source, marker = root / "kaggle" / "src", uuid.uuid4().hex
+    places = _lay_out(root, mounts, layout, links=not isolated)
+    source, command = root / "kaggle" / "src", [str(interpreter)]
+    is_notebook = script.lstrip().startswith("{")
+    program = source / ("notebook.ipynb" if is_notebook else "script.py")
+    if is_notebook:  # its interpreter cannot see notebook.py itself
+        command += ["-c", Path(__file__).with_name("notebook.py").read_text(encoding="utf-8")]
+    command += [str(program), *([str(root / "kaggle" / "working")] if is_notebook else [])]
+    program.write_text(script, encoding="utf-8", newline="")
+    program.chmod(0o444)
+    source.chmod(0o555)
     try:
         # Not below root: a Unix socket's path holds 107 bytes, and torch adds two names of its own.
         with tempfile.TemporaryDirectory(prefix="kaggle-", ignore_cleanup_errors=True) as temporary:
@@ -100,7 +107,7 @@ def run(
                 caller=os.getpid(),
                 isolate=isolated,
                 network=network,
-                command=[str(interpreter), *_program(source, machine=root / "kaggle")],
+                command=command,
                 folder=str(root / "kaggle" / starts_in),
                 root=str(root),
                 # An image's packages may be upgraded by the script, as on Kaggle; this project's may not.
@@ -108,24 +115,10 @@ def run(
                 mounts=places,
                 visible=_visible(interpreter, environment, visible),
             )
-            variables = {"TMPDIR": temporary} | environment | {MARKER: marker}
-            with _start(plan, variables) as process:
-                return follow(process, marker, timeout_seconds, on_output, stop or threading.Event())
+            with _start(plan, {"TMPDIR": temporary} | environment) as process:
+                return follow(process, timeout_seconds, on_output, stop or threading.Event())
     finally:
         source.chmod(0o755)
-
-
-def is_notebook(text: str) -> bool:
-    """Tell a notebook from a script by how its text begins, as JSON."""
-    return text.lstrip().startswith("{")
-
-
-def _program(source: Path, machine: Path) -> list[str]:
-    """Return the arguments that run what was laid out; the interpreter cannot see notebook.py itself."""
-    if (source / NOTEBOOK).exists():
-        runner = Path(__file__).with_name("notebook.py").read_text(encoding="utf-8")
-        return ["-c", runner, str(source / NOTEBOOK), str(machine / "working")]
-    return [str(source / "script.py")]
 
 
 def _start(plan: jail.Plan, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -140,9 +133,7 @@ def _start(plan: jail.Plan, variables: Mapping[str, str]) -> subprocess.Popen[by
     )
 
 
-def _lay_out(
-    script: str, root: Path, mounts: Sequence[Mount], layout: Layout, *, links: bool
-) -> list[tuple[str, str]]:
+def _lay_out(root: Path, mounts: Sequence[Mount], layout: Layout, *, links: bool) -> list[tuple[str, str]]:
     """Make the folders of a fresh Kaggle machine and pair each mount's folder with where it is shown."""
     if root.parent == root:
         raise ValueError(f"the sandbox needs a folder of its own, not {str(root)!r}")
@@ -152,9 +143,8 @@ def _lay_out(
         if root.is_relative_to(mount.folder.resolve()):
             raise ValueError(f"the sandbox {str(root)!r} lies inside the folder of {mount.handle!r}")
     machine = root / "kaggle"
-    if (machine / "src").exists():
-        (machine / "src").chmod(0o755)
     if machine.exists():
+        (machine / "src").chmod(0o755)
         shutil.rmtree(machine)
     for name in ("kaggle/src", "kaggle/input", "kaggle/working", "home", "view"):
         (root / name).mkdir(parents=True, exist_ok=True)
@@ -165,10 +155,6 @@ def _lay_out(
         place.mkdir(parents=True, exist_ok=True)
         if links:
             _mirror(folder, place)
-    program = machine / "src" / (NOTEBOOK if is_notebook(script) else "script.py")
-    program.write_text(script, encoding="utf-8", newline="")
-    program.chmod(0o444)
-    program.parent.chmod(0o555)
     return [(str(folder), str(place)) for folder, place in places]
 
 
@@ -224,11 +210,8 @@ def namespaces_allowed() -> bool:
 
 def _visible(interpreter: Path, environment: Mapping[str, str], more: Sequence[Path]) -> list[str]:
     """List what a script may read besides its own tree: its Python, the files that its variables name."""
-    prefixes = [sys.prefix, sys.base_prefix]
-    if interpreter != Path(sys.executable).absolute():
-        ask = [str(interpreter), "-I", "-c", "import sys; print(sys.prefix, sys.base_prefix, sep='\\n')"]
-        answer = subprocess.run(ask, capture_output=True, text=True, timeout=30, check=False)
-        prefixes = answer.stdout.splitlines()
+    own = interpreter == Path(sys.executable).absolute()
+    prefixes = [sys.prefix, sys.base_prefix] if own else [str(interpreter.resolve().parents[1])]
     passed_on = [value for name, value in environment.items() if name.startswith(_NETWORK_SETTINGS)]
     named = [path for path in (*passed_on, *map(str, more)) if os.path.isabs(path)]  # noqa: PTH117
     return [*prefixes, *named]

@@ -7,13 +7,18 @@ column a label. Nothing here knows about uploads, limits or who submitted.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Values = Sequence[str] | np.ndarray
+"""Labels, or a row of numbers for each id."""
 
 
 class SubmissionMalformed(ValueError):
@@ -25,35 +30,25 @@ class Metric(NamedTuple):
 
     title: str
     of_labels: bool
-    compare: Callable[[Any, Any], float]
+    compare: Callable[..., float]
 
 
 def score(submission: Path, solution: Path, metric: str = "macro_f1") -> float:
     """Give the score of `submission`; raises SubmissionMalformed when it does not fit `solution`."""
-    with solution.open(encoding="utf-8-sig", newline="") as file:
-        id_column, *columns = [name for name in next(csv.reader(file)) if name != "Usage"]
+    import pandas as pd  # a server that scores nothing starts sooner
+
     _, of_labels, compare = METRICS[metric]
-    columns = columns[:1] if of_labels else columns
-    truth = _read(solution, id_column, columns)
-    labels = sorted({row[0] for row in truth.values()})
-    if not of_labels and len(columns) == 1 and not {"0", "1"}.issuperset(labels):
-        truth = {key: [str(int(row[0] == label)) for label in labels] for key, row in truth.items()}
-        columns = labels
-    predicted = _read(submission, id_column, columns)
-    if len(predicted) != len(truth):
-        raise SubmissionMalformed(f"Evaluation Exception: Submission must have {len(truth)} rows")
-    strange = sorted(predicted.keys() - truth.keys())
-    if strange:
-        raise SubmissionMalformed(
-            f"Evaluation Exception: the value {strange[0]!r} in the key column {id_column!r} is unknown"
-        )
-    wanted, given = list(truth.values()), [predicted[key] for key in truth]
+    truth = pd.read_csv(solution, dtype=str, keep_default_na=False, index_col=0, encoding="utf-8-sig")
+    truth = truth.drop(columns="Usage", errors="ignore")
+    first = truth.iloc[:, 0]
     if of_labels:
-        return compare([row[0] for row in wanted], [row[0] for row in given])
-    return compare(_numbers(wanted), _numbers(given))
+        return compare(list(first), list(_read(submission, truth.iloc[:, :1]).iloc[:, 0]))
+    if len(truth.columns) == 1 and not first.isin(["0", "1"]).all():
+        truth = pd.get_dummies(first, dtype=int)
+    return compare(_numbers(truth), _numbers(_read(submission, truth)))
 
 
-def _average_precision(most: int) -> Callable[[Any, Any], float]:
+def _average_precision(most: int) -> Callable[..., float]:
     """Average 1 / rank of the one right label among the first `most`, separated by blanks; 0 if absent."""
 
     def compare(truth: Sequence[str], predicted: Sequence[str]) -> float:
@@ -63,16 +58,16 @@ def _average_precision(most: int) -> Callable[[Any, Any], float]:
     return compare
 
 
-def _sklearn(name: str, **options: Any) -> Callable[[Any, Any], float]:
-    def compare(truth: Any, predicted: Any) -> float:
-        from sklearn import metrics  # a server that scores nothing starts sooner
+def _sklearn(name: str, **options: object) -> Callable[..., float]:
+    def compare(truth: Values, predicted: Values) -> float:
+        from sklearn import metrics
 
         return float(getattr(metrics, name)(truth, predicted, **options))
 
     return compare
 
 
-def _log_loss(truth: Any, predicted: Any) -> float:
+def _log_loss(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Rescale each row to the sum of 1; a single column is the probability of 1."""
     if truth.shape[1] == 1:
         truth, predicted = np.hstack([1 - truth, truth]), np.hstack([1 - predicted, predicted])
@@ -82,7 +77,7 @@ def _log_loss(truth: Any, predicted: Any) -> float:
     return _sklearn("log_loss", labels=range(truth.shape[1]))(truth.argmax(axis=1), shares)
 
 
-def _auc(truth: Any, predicted: Any) -> float:
+def _auc(truth: np.ndarray, predicted: np.ndarray) -> float:
     if (truth == truth[0]).all(axis=0).any():
         raise SubmissionMalformed("Evaluation Exception: Only one class present in y_true")
     return _sklearn("roc_auc_score")(truth, predicted)
@@ -104,9 +99,9 @@ METRICS: Mapping[str, Metric] = {
 """By the name that a server is given."""
 
 
-def _numbers(rows: Sequence[Sequence[str]]) -> Any:
+def _numbers(table: pd.DataFrame) -> np.ndarray:
     try:
-        numbers = np.array(rows, dtype=float)
+        numbers = table.to_numpy().astype(float)
     except ValueError as error:
         raise SubmissionMalformed("ERROR: Submission values must be numeric") from error
     if not np.isfinite(numbers).all():
@@ -114,26 +109,28 @@ def _numbers(rows: Sequence[Sequence[str]]) -> Any:
     return numbers
 
 
-def _read(path: Path, id_column: str, columns: Sequence[str]) -> dict[str, list[str]]:
-    """Give the columns' values of each id."""
+def _read(path: Path, truth: pd.DataFrame) -> pd.DataFrame:
+    """Give a submission's values in the order of the solution's rows and columns."""
+    import pandas as pd
+
+    key, wanted = str(truth.index.name), [str(truth.index.name), *truth.columns]
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            for column in (id_column, *columns):
-                if column not in (reader.fieldnames or []):
-                    raise SubmissionMalformed(f"ERROR: Unable to find required column {column!r}")
-            rows: dict[str, list[str]] = {}
-            for row in reader:
-                where = f"(Line {reader.line_num})"
-                key, values = row[id_column], [row[column] for column in columns]
-                if not key or not all(values):
-                    raise SubmissionMalformed(f"ERROR: Null values are not allowed {where}")
-                if key in rows:
-                    raise SubmissionMalformed(
-                        f"ERROR: The value {key!r} in the key column {id_column!r}"
-                        f" has already been defined {where}"
-                    )
-                rows[key] = values
-            return rows
-    except (UnicodeDecodeError, csv.Error) as error:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False, encoding="utf-8-sig")
+    except pd.errors.EmptyDataError:
+        table = pd.DataFrame()
+    except (UnicodeDecodeError, pd.errors.ParserError) as error:
         raise SubmissionMalformed(f"ERROR: The file is not a csv in UTF-8: {error}") from error
+    if missing := [column for column in wanted if column not in list(table.columns)]:
+        raise SubmissionMalformed(f"ERROR: Unable to find required column {missing[0]!r}")
+    null = (table[wanted].fillna("") == "").any(axis=1)
+    if null.any():
+        raise SubmissionMalformed(f"ERROR: Null values are not allowed (Line {null.argmax() + 2})")
+    if (again := table[key].duplicated()).any():
+        what = f"The value {table[key][again.argmax()]!r} in the key column {key!r} has already been defined"
+        raise SubmissionMalformed(f"ERROR: {what} (Line {again.argmax() + 2})")
+    if len(table) != len(truth):
+        raise SubmissionMalformed(f"Evaluation Exception: Submission must have {len(truth)} rows")
+    if strange := sorted(set(table[key]) - set(truth.index)):
+        what = f"the value {strange[0]!r} in the key column {key!r} is unknown"
+        raise SubmissionMalformed(f"Evaluation Exception: {what}")
+    return table.set_index(key).loc[truth.index, truth.columns]

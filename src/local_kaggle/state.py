@@ -30,7 +30,7 @@ REASONS = {
 
 _NEVER_SERVED = "solution.csv"
 IMAGE = f"gcr.io/kaggle-images/python@sha256:{'0' * 64}"
-"""The image of the day."""
+"""The image of the day, by name only: a machine here is this Python."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class Push:
     model_data_sources: Sequence[str]
     category_ids: Sequence[str]
 
-    @property
-    def image(self) -> str:
-        """What the session runs in, by name only: a machine here is this Python."""
-        return self.docker_image or IMAGE
+    def sources(self, kind: str) -> Sequence[str]:
+        """List the handles of one kind."""
+        handles: Sequence[str] = getattr(self, f"{kind}_data_sources")
+        return handles
 
     @property
     def uses_gpu(self) -> bool:
@@ -248,9 +248,8 @@ class State:
     def gpu_seconds_used(self) -> float:
         """Add up the GPU time since the quota's last refresh, wall-clock once for a pair of cards."""
         since = (quota_refresh(datetime.now(UTC)) - timedelta(days=7)).timestamp()
-        started = [(v, v.started) for v in self.versions() if v.push.uses_gpu and v.started is not None]
-        own = sum((version.ended or time.time()) - start for version, start in started if start >= since)
-        return self.settings.gpu_seconds_used + own
+        started = [(v.started or 0.0, v.ended or time.time()) for v in self.versions() if v.push.uses_gpu]
+        return self.settings.gpu_seconds_used + sum(end - start for start, end in started if start >= since)
 
     def wait(self, owner: str, slug: str, number: int, timeout_seconds: float = 60.0) -> Version:
         """Block until that version has ended; raises TimeoutError."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from local_kaggle import following, scoring
+from local_kaggle import following, pushing, scoring
 from local_kaggle.sessions import Sessions
 from local_kaggle.state import Refused, State, Submission, Version
 
@@ -56,10 +56,7 @@ def submit_version(
         (version.status != "COMPLETE", "The Notebook did not complete."),
         (push.enable_internet, "Internet access must be turned off in the Notebook."),
         ("P100" in push.machine_shape, "The P100 accelerator is not allowed."),
-        (
-            slug not in push.competition_data_sources,
-            "The competition must be attached to the Notebook.",
-        ),
+        (slug not in push.competition_data_sources, "The competition must be attached to the Notebook."),
         (file_name != SUBMISSION, f"The output file must be called {SUBMISSION}."),
         (not output.is_file(), "The output file was not found."),
     )
@@ -130,14 +127,9 @@ def _rerun(state: State, sessions: Sessions, version: Version, submission: Submi
     folder.mkdir(parents=True)
     status: int | None = None
     try:
-        status = sessions.execute(
-            submission.ref,
-            version,
-            folder,
-            sessions.mounts(version.push, state.rerun_folder)[0],
-            limit_seconds=state.settings.rerun_limit_seconds,
-            environment={"KAGGLE_IS_COMPETITION_RERUN": "1"},
-        )
+        mounts, _ = pushing.mounts(state, version.push, state.rerun_folder)
+        limit, again = state.settings.rerun_limit_seconds, {"KAGGLE_IS_COMPETITION_RERUN": "1"}
+        status = sessions.execute(submission.ref, version, folder, mounts, limit, again)
     finally:
         points, error, reason = _verdict(state, status, folder / "machine/kaggle/working" / SUBMISSION)
         log: Sequence[object] = state.live_logs.pop(submission.ref)

@@ -187,7 +187,7 @@ def started(tmp_path: Path, competition_folder: Path) -> Iterator[Any]:
     def start(*options: str) -> tuple[subprocess.Popen[str], str]:
         arguments = ["--root", str(tmp_path / "root"), "--competition", str(competition_folder)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "local_kaggle", *arguments, "--user", USER, *options],
+            [sys.executable, "-m", "local_kaggle", *arguments, *options],
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ
@@ -222,11 +222,12 @@ def test_the_command_says_where_it_is_and_stops_with_its_scripts(
         "subprocess.Popen(stays, env={}, start_new_session=True)\n"
         "open(os.environ['OUT'], 'w'); time.sleep(600)"
     )
-    body = json.dumps(push_fields(text=script))
+    body = json.dumps(push_fields(text=script, slug=f"{Settings().user}/little-kernel"))
     address = f"{url}/api/v1/kernels.KernelsApiService/SaveKernel"
-    codes = [requests.post(address, data=body, auth=(USER, TOKEN), timeout=10).status_code for _ in range(2)]
+    login = (Settings().user, TOKEN)
+    codes = [requests.post(address, data=body, auth=login, timeout=10).status_code for _ in range(2)]
     assert codes == [503, 200]
-    note = tmp_path / f"root/kernels/{USER}/little-kernel/v1/machine/kaggle/working/up"
+    note = tmp_path / f"root/kernels/{Settings().user}/little-kernel/v1/machine/kaggle/working/up"
     wait_for(note.exists)
     process.send_signal(number)
     assert process.wait(20) == (-9 if number == signal.SIGKILL else 0)
@@ -257,8 +258,8 @@ def test_the_competition_is_named_after_its_folder(started: Any) -> None:
     """Unless --slug says otherwise."""
     _, line = started()
     address = f"{line.split()[-1]}/api/v1/competitions.CompetitionApiService/GetCompetition"
-    answer = requests.post(address, json={"competitionName": SLUG}, auth=(USER, TOKEN), timeout=10)
-    assert answer.status_code == 200
+    login = (Settings().user, TOKEN)
+    assert requests.post(address, json={"competitionName": SLUG}, auth=login, timeout=10).status_code == 200
 
 
 def test_a_taken_port_is_one_line_and_exit_1(

@@ -95,10 +95,7 @@ def write_kernel(folder: Path, gate: Path) -> None:
 
 
 def test_the_command_pushes_follows_downloads_submits_and_reads_the_score(
-    kaggle: Server,
-    kaggle_command: KaggleCommand,
-    environment: dict[str, str],
-    tmp_path: Path,
+    kaggle: Server, kaggle_command: KaggleCommand, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """Every step of a competitor's day, the log read live, and the score of what came back."""
     gate, name = tmp_path / "gate", f"{USER}/little-kernel"

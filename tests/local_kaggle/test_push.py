@@ -16,8 +16,8 @@ from kagglesdk.kernels.types import kernels_api_service as k
 from kagglesdk.kernels.types.kernels_enums import KernelsListViewType, KernelWorkerStatus
 from sdk_client import GO_TO_WORKING, LITTLE, Push, connect, push_fields, request, rpc, status, wait_for_file
 
+from local_kaggle.pushing import slug_of
 from local_kaggle.server import Server
-from local_kaggle.sessions import slug_of
 from local_kaggle.state import quota_refresh
 
 
@@ -89,10 +89,7 @@ def test_a_kernel_beyond_one_mebibyte_is_a_bare_400(kaggle: Server, run: Push) -
 
 @pytest.mark.parametrize(
     ("fields", "error"),
-    [
-        ({"new_title": "Four"}, "at least five characters"),
-        ({"language": "r"}, "no r script"),
-    ],
+    [({"new_title": "Four"}, "at least five characters"), ({"language": "r"}, "no r script")],
 )
 def test_a_refused_push_is_a_success_with_an_error_inside(
     kaggle: Server, push: Push, fields: dict[str, Any], error: str

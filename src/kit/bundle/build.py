@@ -30,20 +30,16 @@ class Built:
 
 def preparation(config: Config) -> Config:
     """Return the settings of the kernel that downloads what runs of `config` without internet attach."""
-    machine = {
+    told = {
         "accelerator": "none",
         "form": "script",
         "internet": True,
         "dataset_sources": (),
         "kernel_sources": (),
     }
-    return config.model_copy(
-        update={
-            "preset": metadata.PREPARE,
-            "kernel": config.kernel.model_copy(update=machine),
-            "run": config.run.model_copy(update={"time_limit_minutes": PREPARE_MINUTES}),
-        }
-    )
+    kernel = config.kernel.model_copy(update=told)
+    run = config.run.model_copy(update={"time_limit_minutes": PREPARE_MINUTES})
+    return config.model_copy(update={"preset": metadata.PREPARE, "kernel": kernel, "run": run})
 
 
 def build(config: Config, *, owner: str = metadata.PLACEHOLDER_OWNER) -> Built:

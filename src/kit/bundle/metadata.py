@@ -6,11 +6,9 @@ The result is what Kaggle's own command line reads. Talks to nobody.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from kit import files
 from kit.config import PROJECT_ROOT, Config
@@ -66,36 +64,36 @@ def slug(config: Config) -> str:
     return str(slugify(title(config)))
 
 
-def build(config: Config, *, owner: str = PLACEHOLDER_OWNER, template: Path = TEMPLATE) -> dict[str, Any]:
+def build(
+    config: Config, *, owner: str = PLACEHOLDER_OWNER, template: Path = TEMPLATE
+) -> dict[str, JsonValue]:
     """Return the metadata of one push: the template, what the settings decide, and the sources of both."""
-    kept = _read(template)
-    gpu = config.kernel.accelerator != "none"
-    decided: dict[str, Any] = {
+    kept, listed = _read(template)
+    gpu, kernel = config.kernel.accelerator != "none", config.kernel
+    slug_here = config.competition.slug
+    # The template may be another competition's.
+    competitions = listed.competition_sources if slug_here in listed.competition_sources else []
+    models = [config.model.name] if config.model.name.count("/") == 4 else []
+    sources = {
+        "dataset_sources": [*kernel.dataset_sources, *listed.dataset_sources],
+        "competition_sources": [slug_here, *competitions],
+        "kernel_sources": [*kernel.kernel_sources, *listed.kernel_sources],
+        "model_sources": [*models, *listed.model_sources],
+    }
+    decided: dict[str, JsonValue] = {
         "id": f"{owner}/{slug(config)}",
         "title": title(config),
-        "code_file": CODE_FILES[config.kernel.form],
-        "kernel_type": config.kernel.form,
-        "is_private": config.kernel.private,
+        "code_file": CODE_FILES[kernel.form],
+        "kernel_type": kernel.form,
+        "is_private": kernel.private,
         "enable_gpu": gpu,
-        "enable_internet": config.kernel.internet,
+        "enable_internet": kernel.internet,
     }
-    settings: dict[str, Sequence[str]] = {
-        "dataset_sources": config.kernel.dataset_sources,
-        "competition_sources": [config.competition.slug],
-        "kernel_sources": config.kernel.kernel_sources,
-        "model_sources": [config.model.name] if config.model.name.count("/") == 4 else [],
-    }
-    if config.competition.slug not in kept.get("competition_sources", ()):
-        kept["competition_sources"] = []  # the template is another competition's
-    sources = {name: list(dict.fromkeys([*own, *kept.get(name, ())])) for name, own in settings.items()}
-    merged: dict[str, Any] = {"language": "python", **kept, **decided, **sources}
-    if config.kernel.image != "default":
-        merged["docker_image"] = config.kernel.image
-    if gpu:
-        merged["machine_shape"] = config.kernel.accelerator
-    else:
-        merged.pop("machine_shape", None)
-    return merged
+    decided |= {name: list(dict.fromkeys(handles)) for name, handles in sources.items()}
+    decided |= {"docker_image": kernel.image} if kernel.image != "default" else {}
+    decided |= {"machine_shape": kernel.accelerator} if gpu else {}
+    merged: dict[str, JsonValue] = {"language": "python", **kept, **decided}
+    return merged if gpu else {name: value for name, value in merged.items() if name != "machine_shape"}
 
 
 def write(config: Config, folder: Path, *, owner: str = PLACEHOLDER_OWNER) -> Path:
@@ -105,19 +103,19 @@ def write(config: Config, folder: Path, *, owner: str = PLACEHOLDER_OWNER) -> Pa
     return path
 
 
-def _read(template: Path) -> dict[str, Any]:
-    """Return a template's object; raises InputInvalid for a value that Kaggle's own command would refuse."""
+def _read(template: Path) -> tuple[dict[str, JsonValue], _Template]:
+    """Return a template as it stands, and its lists; raises InputInvalid for what Kaggle refuses."""
     hint = f"mend it, or git checkout {template.name}"
     try:
         data = template.read_bytes()
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        _Template.model_validate_json(text)
-        return dict(json.loads(text))  # in its own order
+        listed = _Template.model_validate_json(text)
+        return json.loads(text), listed
     except OSError as error:
-        raise InputInvalid(f"{template} cannot be read: {error.strerror}", hint=hint) from None
-    except UnicodeError as error:
-        raise InputInvalid(f"{template} is no text: {error}", hint=hint) from None
+        why = f" cannot be read: {error.strerror}"
     except ValidationError as error:
         first = error.errors()[0]
-        where = "".join(f" {part}:" for part in first["loc"])
-        raise InputInvalid(f"{template}:{where} {first['msg']}", hint=hint) from None
+        why = ":" + "".join(f" {part}:" for part in first["loc"]) + f" {first['msg']}"
+    except UnicodeError as error:
+        why = f" is no text: {error}"
+    raise InputInvalid(f"{template}{why}", hint=hint)

@@ -21,11 +21,14 @@ import tokenize
 import urllib.parse
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from kit.errors import InputInvalid
 from kit.progress import TOKENS
+
+if TYPE_CHECKING:
+    from detect_secrets.plugins.base import BasePlugin
 
 NAMES = (
     *(
@@ -56,22 +59,19 @@ _RULES = {
     "a private key": r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----"
     r"""(?:\\[nr]|[\s"'])*[A-Za-z0-9+/]{4}|PuTTY-User-Key-File-\d: """,
 }
-_PLUGINS = {
-    "aws": "AWSKeyDetector",
-    "azure_storage_key": "AzureStorageKeyDetector",
-    "discord": "DiscordBotTokenDetector",
-    "jwt": "JwtTokenDetector",
-    "npm": "NpmDetector",
-    "pypi_token": "PypiTokenDetector",
-    "sendgrid": "SendGridDetector",
-    "slack": "SlackDetector",
-    "stripe": "StripeDetector",
-    "twilio": "TwilioKeyDetector",
+_PLUGINS = (
+    *("aws.AWSKeyDetector", "azure_storage_key.AzureStorageKeyDetector", "discord.DiscordBotTokenDetector"),
+    *("jwt.JwtTokenDetector", "npm.NpmDetector", "pypi_token.PypiTokenDetector", "slack.SlackDetector"),
+    *("sendgrid.SendGridDetector", "stripe.StripeDetector", "twilio.TwilioKeyDetector"),
+)
+_PACKED: dict[bytes, Callable[[io.BytesIO], io.BufferedIOBase]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
 }
-_PACKED: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
-_CODED = {
+_CODED: dict[str, Callable[[str], bytes]] = {
     r"[A-Za-z0-9+/_-]{24,}={0,2}(?:[ \t]*\n[ \t]*[A-Za-z0-9+/_-]+={0,2}(?=[ \t]*$))*": lambda word: (
-        base64.b64decode(word.rstrip("=") + "==", b"-_" if "-" in word or "_" in word else None)
+        base64.b64decode(word.rstrip("=").translate({45: "+", 95: "/"}) + "==")
     ),
     r"\b[A-Z2-7]{32,}={0,6}": lambda word: base64.b32decode(
         word.rstrip("=") + "=" * (-len(word.rstrip("=")) % 8)
@@ -99,10 +99,8 @@ def refuse(files: Mapping[str, bytes], allow: Sequence[str] = ()) -> None:
 
 def found(path: str, data: bytes, depth: int = 0) -> Iterator[tuple[int, str]]:
     """Yield line and kind of each credential in a file; what is packed or coded in it stands on its line."""
-    name = path.rpartition("/")[2].lower()
-    if any(fnmatch.fnmatchcase(name, pattern) for pattern in NAMES) and not any(
-        fnmatch.fnmatchcase(name, pattern) for pattern in _NAMES_ALLOWED
-    ):
+    named = functools.partial(fnmatch.fnmatchcase, path.rpartition("/")[2].lower())
+    if any(map(named, NAMES)) and not any(map(named, _NAMES_ALLOWED)):
         yield 1, "a file of that name holds credentials"
     try:
         packed = _unpacked(data)
@@ -146,10 +144,9 @@ def _unpacked(data: bytes) -> list[tuple[str, bytes]]:
 
 def _text(data: bytes) -> str:
     """Decode as Python would: by byte order mark, by coding line, else UTF-8; what has none byte by byte."""
-    marks = (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16")
-    guess = next(
-        (name for mark, name in (*marks, (codecs.BOM_UTF16_BE, "utf-16")) if data.startswith(mark)), ""
-    )
+    marks = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
+    marks |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+    guess = next((name for mark, name in marks.items() if data.startswith(mark)), "")
     if not guess and data.count(0) > len(data) // 4:
         width = 32 if data.count(0) > len(data) * 5 // 8 else 16
         guess = f"utf-{width}-be" if data[:1] == b"\0" else f"utf-{width}-le"
@@ -208,6 +205,6 @@ def _secrets(text: str) -> Iterator[tuple[str, str]]:
 
 
 @functools.cache
-def _plugins() -> tuple[Any, ...]:
-    modules = {name: importlib.import_module(f"detect_secrets.plugins.{name}") for name in _PLUGINS}
-    return tuple(getattr(modules[name], detector)() for name, detector in _PLUGINS.items())
+def _plugins() -> tuple[BasePlugin, ...]:
+    parts = [name.split(".") for name in _PLUGINS]
+    return tuple(getattr(importlib.import_module(f"detect_secrets.plugins.{a}"), b)() for a, b in parts)

@@ -1,19 +1,24 @@
-"""What the API methods have in common: the kinds of answers, pages, times and the table's rows."""
+"""What the API methods have in common: reading requests, the kinds of answers, pages, times and the table."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from types import ModuleType
+from typing import TypeVar
 
-from local_kaggle.sessions import Sessions
+from kagglesdk.kaggle_object import KaggleObject
+
 from local_kaggle.state import Refused, State, Version
 
 Item = TypeVar("Item")
-Handler = Callable[[State, Sessions, Any], Any]
-Routes = dict[str, tuple[Any, Handler]]
+Json = dict[str, object]
+Handler = Callable[..., object]
+"""From State, Sessions and the SDK's request to an answer."""
+Routes = dict[str, tuple[type[KaggleObject], Handler]]
 
 
 @dataclass(frozen=True)
@@ -35,24 +40,55 @@ class LogOf:
 class Answer:
     """Answer with this object and some fields beside it."""
 
-    body: Any
-    written: dict[str, Any] = field(default_factory=dict)
+    body: KaggleObject
+    written: Json = field(default_factory=dict)
     """Fields that the SDK's own serialiser would write wrongly."""
 
-    def payload(self, state: State) -> dict[str, Any]:
+    def payload(self, state: State) -> Json:
         """Give the JSON object as this server's profile has it."""
         fields = self.body.to_dict(ignore_defaults=not state.settings.profile.writes_defaults)
         return {name: value for name, value in fields.items() if value is not None} | self.written
 
 
-def fill(body: Any, **values: Any) -> Any:
+def read(body: bytes) -> Json:
+    """Read a request's JSON object; raises Refused for anything else."""
+    try:
+        asked = json.loads(body or b"{}")
+        # A lone surrogate is a letter of no file name and no log.
+        json.dumps(asked, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, "Invalid JSON payload received.") from error
+    if not isinstance(asked, dict):
+        raise Refused(400, "The JSON payload is not an object.")
+    return asked
+
+
+def typed(request_type: type[KaggleObject], asked: Json) -> KaggleObject:
+    """Fill the SDK's request; raises Refused for a field of another type, which the SDK would take."""
+    given = {name: value for name, value in asked.items() if value is not None}
+    for known in request_type._fields:
+        kind = known.field_type
+        if known.json_name in given and kind in (str, int, bool):
+            value = given[known.json_name]
+            items = value if isinstance(known.default_value, list) else [value]
+            if not isinstance(items, list) or any(
+                type(item) is not kind or (kind is int and abs(item) >= 1 << 63) for item in items
+            ):
+                raise Refused(400, f"Invalid value for {known.json_name!r}.")
+    try:
+        return request_type.from_dict(given)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Refused(400, "Invalid JSON payload received.") from error
+
+
+def fill(body: KaggleObject, **values: object) -> KaggleObject:
     """Set fields of one of the SDK's objects, which checks their types, and give it back."""
     for name, value in values.items():
         setattr(body, name, value)
     return body
 
 
-def page(state: State, items: Sequence[Item], request: Any) -> tuple[Sequence[Item], str]:
+def page(state: State, items: Sequence[Item], request: KaggleObject) -> tuple[Sequence[Item], str]:
     """Cut one page out of `items` and give the token of the next, which is empty on the last."""
     size = max(1, min(request.page_size or 20, state.settings.page_size))
     token = request.page_token or "0"
@@ -62,13 +98,18 @@ def page(state: State, items: Sequence[Item], request: Any) -> tuple[Sequence[It
     return items[start : start + size], str(start + size) if start + size < len(items) else ""
 
 
-def listed(kind: Any, folder: Path, paths: Sequence[Path]) -> list[Any]:
+def listed(kind: type[KaggleObject], folder: Path, paths: Sequence[Path]) -> list[KaggleObject]:
     """Describe files of a folder by the SDK's type for them."""
     files = []
     for path in paths:
         name, stat = path.relative_to(folder).as_posix(), path.stat()
-        file = fill(kind(), ref=name, name=name, total_bytes=stat.st_size)
-        files.append(fill(file, creation_date=moment(stat.st_mtime)))
+        told = {
+            "ref": name,
+            "name": name,
+            "total_bytes": stat.st_size,
+            "creation_date": moment(stat.st_mtime),
+        }
+        files.append(fill(kind(), **told))
     return files
 
 
@@ -77,7 +118,7 @@ def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
 
 
-def table(service: str, types: Any, *handlers: Handler) -> Routes:
+def table(service: str, types: ModuleType, *handlers: Handler) -> Routes:
     """Name each handler's method and request type after the function."""
     methods = {handler.__name__.title().replace("_", ""): handler for handler in handlers}
     return {

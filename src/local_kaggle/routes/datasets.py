@@ -6,25 +6,26 @@ import re
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
 from kagglesdk.blobs.types import blob_api_service as b
 from kagglesdk.datasets.types import dataset_api_service as d
 from kagglesdk.datasets.types.dataset_enums import DatabundleVersionStatus
+from kagglesdk.kaggle_object import KaggleObject
 
+from local_kaggle.pushing import dataset_folder
 from local_kaggle.routes.answers import fill, listed, page, table
-from local_kaggle.sessions import Sessions, dataset_folder
+from local_kaggle.sessions import Sessions
 from local_kaggle.state import Refused, State
 
 _NAME = re.compile(r"\w[\w.-]*")
 
 
-def start_blob_upload(state: State, _: Sessions, request: Any) -> Any:
+def start_blob_upload(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
     token = state.start_upload(request.name, request.content_length)
     return fill(b.ApiStartBlobUploadResponse(), token=token, create_url=f"{state.base_url}/upload/{token}")
 
 
-def create_dataset(state: State, _: Sessions, request: Any) -> Any:
+def create_dataset(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
     """Make a dataset of uploads; like Kaggle, say what is wrong in the body of a successful answer."""
     handle = f"{request.owner_slug}/{request.slug}"
     if request.owner_slug != state.settings.user or not re.fullmatch(r"[a-z0-9-]{6,50}", request.slug):
@@ -42,13 +43,13 @@ def create_dataset(state: State, _: Sessions, request: Any) -> Any:
     return fill(answer, status="ok", ref=f"/{handle}", url=f"{state.base_url}/datasets/{handle}")
 
 
-def get_dataset(state: State, _: Sessions, request: Any) -> Any:
+def get_dataset(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
     _folder(state, request)
     ref = f"{request.owner_slug}/{request.dataset_slug}"
     return fill(d.ApiDataset(), ref=ref, is_private=True, current_version_number=1)
 
 
-def get_dataset_status(state: State, _: Sessions, request: Any) -> Any:
+def get_dataset_status(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
     """Answer for the user's own datasets only, as Kaggle was seen to do."""
     _folder(state, request)
     if request.owner_slug != state.settings.user:
@@ -56,14 +57,14 @@ def get_dataset_status(state: State, _: Sessions, request: Any) -> Any:
     return fill(d.ApiGetDatasetStatusResponse(), status=DatabundleVersionStatus.READY)
 
 
-def list_dataset_files(state: State, _: Sessions, request: Any) -> Any:
+def list_dataset_files(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
     folder = _folder(state, request)
     shown, token = page(state, sorted(path for path in folder.rglob("*") if path.is_file()), request)
     files = listed(d.ApiDatasetFile, folder, shown)
     return fill(d.ApiListDatasetFilesResponse(), dataset_files=files, next_page_token=token)
 
 
-def _place(state: State, folder: Path, listed: Any) -> bool:
+def _place(state: State, folder: Path, listed: KaggleObject) -> bool:
     """Put the uploads of a folder and of those in it in their places; False where one is not whole."""
     folder.mkdir(parents=True)
     for token in (file.token for file in listed.files):
@@ -77,7 +78,7 @@ def _place(state: State, folder: Path, listed: Any) -> bool:
     )
 
 
-def _folder(state: State, request: Any) -> Path:
+def _folder(state: State, request: KaggleObject) -> Path:
     """Give a dataset's folder; raises Refused where there is none, or it was made a moment ago."""
     folder = dataset_folder(state, f"{request.owner_slug}/{request.dataset_slug}")
     if not folder or time.time() - folder.stat().st_ctime < state.settings.profile.dataset_after_seconds:

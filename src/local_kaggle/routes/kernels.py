@@ -8,19 +8,19 @@ from __future__ import annotations
 import time
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any
 
+from kagglesdk.kaggle_object import KaggleObject
 from kagglesdk.kernels.types import kernels_api_service as k
 from kagglesdk.kernels.types.kernels_enums import KernelWorkerStatus
 
-from local_kaggle.routes.answers import Answer, LogOf, fill, moment, page, table
+from local_kaggle.routes.answers import Answer, Json, LogOf, fill, moment, page, table
 from local_kaggle.sessions import Sessions
-from local_kaggle.state import Kernel, Push, Refused, State, Version, quota_refresh
+from local_kaggle.state import IMAGE, Kernel, Push, Refused, State, Version, quota_refresh
 
 _NOT_IN_METADATA = ("owner", "session_timeout_seconds")
 
 
-def save_kernel(state: State, sessions: Sessions, request: Any) -> Any:
+def save_kernel(state: State, sessions: Sessions, request: KaggleObject) -> KaggleObject:
     owner, _, slug = request.slug.rpartition("/")
     own = {
         "owner": owner or state.settings.user,
@@ -41,23 +41,18 @@ def save_kernel(state: State, sessions: Sessions, request: Any) -> Any:
     )
 
 
-def get_kernel(state: State, _: Sessions, request: Any) -> Any:
+def get_kernel(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
     kernel = state.kernel(request.user_name, request.kernel_slug)
     if kernel and not kernel.versions:
         # Kaggle breaks on a kernel that a refused first push left without a version.
         raise Refused(500, "Internal error encountered.")
     version = _version(state, request)
-    blob = fill(
-        k.ApiKernelBlob(),
-        source=state.source(version),
-        language=version.push.language,
-        kernel_type=version.push.kernel_type,
-        slug=version.slug,
-    )
+    same = {"language": version.push.language, "kernel_type": version.push.kernel_type}
+    blob = fill(k.ApiKernelBlob(), source=state.source(version), slug=version.slug, **same)
     return fill(k.ApiGetKernelResponse(), metadata=_metadata(state, version), blob=blob)
 
 
-def list_kernels(state: State, _: Sessions, request: Any) -> Any:
+def list_kernels(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
     def is_wanted(kernel: Kernel) -> bool:
         found = request.search.lower() in kernel.title.lower()
         return found and bool(kernel.versions) and request.user in ("", kernel.owner)
@@ -68,7 +63,7 @@ def list_kernels(state: State, _: Sessions, request: Any) -> Any:
     return fill(k.ApiListKernelsResponse(), kernels=listed, next_page_token=token)
 
 
-def get_kernel_session_status(state: State, _: Sessions, request: Any) -> Any:
+def get_kernel_session_status(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
     profile = state.settings.profile
     if request.version_label and not profile.labels_on_status:
         raise Refused(400, "Unknown name 'versionLabel'.")
@@ -80,7 +75,7 @@ def get_kernel_session_status(state: State, _: Sessions, request: Any) -> Any:
     return fill(response, status=status, failure_message=version.failure or None)
 
 
-def list_kernel_session_output(state: State, _: Sessions, request: Any) -> Any:
+def list_kernel_session_output(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
     version = _version(state, request)
     folder, link = state.folder(version) / "output", f"/kf/{version.owner}/{version.slug}/{version.number}"
     shown, token = page(state, state.outputs(version), request)
@@ -93,7 +88,7 @@ def list_kernel_session_output(state: State, _: Sessions, request: Any) -> Any:
     return fill(response, files=files, log=state.published_log(version), next_page_token=token)
 
 
-def list_kernel_files(state: State, _: Sessions, request: Any) -> Any:
+def list_kernel_files(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
     version = _version(state, request)
     response = k.ApiListKernelFilesResponse()
     true_list = state.settings.profile.true_file_list
@@ -103,34 +98,33 @@ def list_kernel_files(state: State, _: Sessions, request: Any) -> Any:
     shown, token = page(state, state.outputs(version), request)
     items = []
     for path in shown:
-        item = k.ApiListKernelFilesItem()
-        item.name = path.relative_to(state.folder(version) / "output").as_posix()
-        item.size = path.stat().st_size if true_list else 780 + 10 * len(item.name)
-        changed = moment(path.stat().st_mtime if true_list else version.created)
-        written = changed.isoformat(timespec="milliseconds") + "Z"
-        item.creation_date = written if true_list else _in_english(changed)
-        items.append(item)
+        name, stat = path.relative_to(state.folder(version) / "output").as_posix(), path.stat()
+        size, date = 780 + 10 * len(name), _in_english(moment(version.created))
+        if true_list:
+            size, date = stat.st_size, moment(stat.st_mtime).isoformat(timespec="milliseconds") + "Z"
+        items.append(fill(k.ApiListKernelFilesItem(), name=name, size=size, creation_date=date))
     return fill(response, files=items, next_page_token=token)
 
 
-def get_kernel_session_logs_stream(state: State, _: Sessions, request: Any) -> LogOf:
+def get_kernel_session_logs_stream(state: State, _: Sessions, request: KaggleObject) -> LogOf:
     return LogOf(_version(state, request), max(0, min(request.wait_for_logs_url_seconds or 60, 300)))
 
 
-def get_accelerator_quota_statistics(state: State, _: Sessions, _request: Any) -> Any:
+def get_accelerator_quota_statistics(state: State, *_: object) -> Answer:
     response = k.ApiGetAcceleratorQuotaStatisticsResponse()
     response.quota_refresh_time = quota_refresh(datetime.now(UTC)).replace(tzinfo=None)
-    quotas = {
-        kind: {"timeUsed": f"{int(used)}s", "timeReserved": "0s", "totalTimeAllowed": f"{allowed}s"}
-        for kind, used, allowed in (
-            ("gpuQuota", state.gpu_seconds_used(), state.settings.gpu_quota_seconds),
-            ("tpuQuota", 0, 20 * 3600),
-        )
+    used = {
+        "gpuQuota": (state.gpu_seconds_used(), state.settings.gpu_quota_seconds),
+        "tpuQuota": (0, 20 * 3600),
+    }
+    quotas: Json = {
+        kind: {"timeUsed": f"{int(seconds)}s", "timeReserved": "0s", "totalTimeAllowed": f"{allowed}s"}
+        for kind, (seconds, allowed) in used.items()
     }
     return Answer(response, quotas)
 
 
-def delete_kernel(state: State, sessions: Sessions, request: Any) -> Any:
+def delete_kernel(state: State, sessions: Sessions, request: KaggleObject) -> KaggleObject:
     kernel = state.kernel(request.user_name, request.kernel_slug)
     if request.user_name != state.settings.user or kernel is None:
         raise Refused(403, "Permission 'kernels.delete' was denied")
@@ -138,16 +132,16 @@ def delete_kernel(state: State, sessions: Sessions, request: Any) -> Any:
     return k.ApiDeleteKernelResponse()
 
 
-def cancel_kernel_session(_: State, sessions: Sessions, request: Any) -> Any:
+def cancel_kernel_session(_: State, sessions: Sessions, request: KaggleObject) -> KaggleObject:
     sessions.cancel(request.kernel_session_id)
     return k.ApiCancelKernelSessionResponse()
 
 
-def _version(state: State, request: Any) -> Version:
+def _version(state: State, request: KaggleObject) -> Version:
     return state.version(state.settings.user, request.user_name, request.kernel_slug, request.version_label)
 
 
-def _metadata(state: State, version: Version) -> Any:
+def _metadata(state: State, version: Version) -> KaggleObject:
     kernel = next(kernel for kernel in state.kernels if version in kernel.versions)
     same = [field.name for field in fields(Push) if field.name not in _NOT_IN_METADATA]
     asked = {name: getattr(version.push, name) for name in same}
@@ -159,7 +153,7 @@ def _metadata(state: State, version: Version) -> Any:
         "slug": kernel.slug,
         "last_run_time": moment(version.created),
         "current_version_number": kernel.versions[-1].number,
-        "docker_image": version.push.image,
+        "docker_image": version.push.docker_image or IMAGE,
     }
     return fill(k.ApiKernelMetadata(), **asked | own)
 
