@@ -58,15 +58,8 @@ def pack(folder: Path) -> None:
     wheels = folder / "third" / "wheels"
     wheels.mkdir(parents=True)
     platforms = [part for name in PLATFORMS for part in ("--platform", f"manylinux_{name}_x86_64")]
-    target = [
-        "--python-version",
-        "3.12",
-        "--implementation",
-        "cp",
-        *platforms,
-        "--platform",
-        "manylinux2014_x86_64",
-    ]
+    target = ["--python-version", "3.12", "--implementation", "cp", *platforms]
+    target += ["--platform", "manylinux2014_x86_64"]
     download = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
     subprocess.run([*download, *target, "-d", wheels, *WHEELS], check=True)
     for wheel in wheels.glob("*.whl"):

@@ -159,8 +159,8 @@ def test_what_all_answers_begin_with_goes_with_the_prompt(
     answers: list[list[int]], shared: list[int], left: list[list[int]]
 ) -> None:
     """So that numbers behind a blank, ` 0` and ` 1`, are compared in one pass; no answer is used up."""
-    questions, rest = predict._beyond_shared([Question("a", [9], False)], answers)
-    assert (questions, rest) == ([Question("a", [9, *shared], False)], left)
+    questions, rest = predict._beyond_shared([Question("a", [9])], answers)
+    assert (questions, rest) == ([Question("a", [9, *shared])], left)
 
 
 @pytest.mark.parametrize(("shortage", "overrides"), [(CARD, ()), (MemoryError(), ALIKE)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,40 +71,48 @@ class Crew:
                 answers.path_of(self.kept, name).unlink(missing_ok=True)
             if reason := answers.failure(self.kept, name):
                 self.warn(f"member {name} is left out, since it failed before: {reason}")
-        waiting, run = self.waiting(), self.config.run
-        if len(self.members) == len(waiting) == 1 < self.slots and run.one_member_on_all_cards:
-            self.work_together(waiting)
-        if waiting := self.waiting():
-            self.schedule(plan.deal(waiting, self.slots))
+        waiting = self.waiting(self.members)
+        together = self.config.run.one_member_on_all_cards and not any(one.adapter for one in waiting)
+        if together and len(self.members) == len(waiting) == 1 < self.slots:
+            failed = self.schedule([waiting] * self.slots, together=True)
+            self.record.ranks = 1 if failed else self.slots
+            if waiting := self.waiting(waiting):
+                said = f"training on {self.slots} cards together failed; one of them goes on"
+                self.warn("; ".join([said, *(error.message for error in failed.values())]))
+        while waiting and time.monotonic() < self.end - self.spare:
+            slots = plan.deal(waiting, self.slots)
+            failed = self.schedule(slots)
+            for slot, error in failed.items():
+                self.lose(slots[slot], error)
+            # Another process takes the place of one that died.
+            waiting = self.waiting([member for slot in failed for member in slots[slot]])
         for member in self.members:
             if reason := answers.failure(self.kept, member.name):
                 self.record.failed[member.name] = reason
         return self.answered()
 
-    def work_together(self, waiting: list[Member]) -> None:
-        """Let all slots train and question one member."""
-        try:
-            self.schedule([waiting] * self.slots, together=True)
-            self.record.ranks = self.slots
-        except schedule.ProcessFailed as error:
-            if self.waiting():
-                self.warn(f"training on {self.slots} cards together failed ({error.message}); one goes on")
+    def waiting(self, members: list[Member]) -> list[Member]:
+        """Return those of the members that have neither answered nor failed."""
+        names = [one.name for one in members if not answers.is_settled(self.kept, one.name)]
+        return [one for one in members if one.name in names and one.name not in self.record.failed]
 
-    def waiting(self) -> list[Member]:
-        """Return the members that have neither answered nor failed."""
-        return [
-            member
-            for member in self.members
-            if member.name not in self.record.failed and not answers.is_settled(self.kept, member.name)
-        ]
+    def lose(self, members: list[Member], error: KitError) -> None:
+        """Note which members died with their process: the one that it was at; all, if it never began one."""
+        left = self.waiting(members)
+        begun = [member for member in left if (self.kept / member.name).exists()]
+        for member in begun[:1] or (left if len(left) == len(members) else []):
+            self.record.failed[member.name] = str(error)
+            with contextlib.suppress(KitError):  # run.json has it too
+                answers.write_failure(self.kept, member.name, error)
+            events.emit("warning", text=f"member {member.name} failed: {error}")
 
     def answered(self) -> list[Answers]:
         """Return the answers of the members that are done, in the plan's order."""
         found = [answers.read(self.kept, member.name) for member in self.members]
         return [member for member in found if member]
 
-    def schedule(self, slots: list[list[Member]], *, together: bool = False) -> None:
-        """Run one process a slot until each of its members has answered or failed."""
+    def schedule(self, slots: list[list[Member]], *, together: bool = False) -> dict[int, KitError]:
+        """Run one process a slot until each of its members has answered or failed; return those that died."""
         scratch = Path(tempfile.mkdtemp(prefix="kit-run-"))
         job_path = scratch / "job.json"
         job = Job(
@@ -118,29 +127,14 @@ class Crew:
             test=_records(self.test, "test"),
         )
 
-        def go_on(slot: int, error: KitError) -> bool:
-            left = [member.name for member in self.waiting() if member in slots[slot]]
-            # They go in turn and a member that begins has a folder; where none began, loading failed.
-            lost = left[:1] if left and (self.kept / left[0]).exists() else left
-            for name in lost:
-                self.fail(name, error)
-            return len(lost) < len(left)
-
         try:
             job.write(job_path)
-            schedule.run(
+            return schedule.run(
                 job_path, len(slots), on_cards=bool(job.cards), deadline=self.end - self.spare,
-                silence_seconds=60 * self.config.run.silence_minutes, together=together, go_on=go_on,
+                silence_seconds=60 * self.config.run.silence_minutes, together=together,
             )  # fmt: skip
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-
-    def fail(self, name: str, error: KitError) -> None:
-        """Note that a member gives no answers, and why."""
-        self.record.failed[name] = str(error)
-        with contextlib.suppress(KitError):  # run.json has it too
-            answers.write_failure(self.kept, name, error)
-        events.emit("warning", text=f"member {name} failed: {error}")
 
     def warn(self, text: str) -> None:
         """Say what a reader of the log and of the report must know, though the run goes on."""
@@ -155,10 +149,8 @@ class Crew:
         settled = {member.name for member in done} | record.failed.keys()
         record.unreached = [member.name for member in self.members if member.name not in settled]
         for stage in ("import", "load", "train", "predict"):
-            seconds = dict.fromkeys((member.slot for member in done), 0.0)
-            for member in done:  # the cards work at the same time
-                seconds[member.slot] += member.timings[stage]
-            record.timings[stage] = round(max(seconds.values()), 2)
+            by_slot = [[one.timings[stage] for one in done if one.slot == slot] for slot in range(self.slots)]
+            record.timings[stage] = round(max(map(sum, by_slot)), 2)  # the cards work at the same time
 
 
 def _records(frame: DataFrame, kind: str) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -27,7 +27,6 @@ from kit.pipeline.plan import Member
 from kit.pipeline.record import Job
 from kit.pipeline.training import oversee
 from kit.pipeline.training import train as training
-from kit.pipeline.training.layout import Layout
 from kit.task import parse
 
 VERSIONS_OF = (
@@ -49,8 +48,6 @@ class _Slot:
     config: Config
     loaded: Loaded
     scratch: Path
-    fitted: dict[Layout, Layout] = field(default_factory=dict)
-    """The layout that fitted into memory, by the one that was begun with."""
 
     def __post_init__(self) -> None:
         self.rows = {row["id"]: row for row in [*self.job.train, *self.job.test]}
@@ -98,10 +95,8 @@ def _work(job: Job, number: int, scratch: Path) -> None:
         elif seconds < longest_seconds:
             events.emit("skipped", member=member.name, reason="time limit", seconds_left=round(seconds))
             continue
-        with contextlib.suppress(OSError):
-            (job.folder / member.name).mkdir(
-                parents=True, exist_ok=True
-            )  # by which it is known to have begun
+        with contextlib.suppress(OSError):  # the folder tells that it has begun
+            (job.folder / member.name).mkdir(parents=True, exist_ok=True)
         try:
             _settle(slot, member, began + seconds, timings)
         except KitError as error:
@@ -184,7 +179,6 @@ def _train(
         scratch=slot.scratch,
         until=until - reserve,
         checkpoint=slot.job.folder / member.name / "checkpoint" if ranks() == 1 else None,
-        fitted=slot.fitted,
     )
     if trained.stopped == oversee.SIGTERM:
         sys.exit(128 + 15)

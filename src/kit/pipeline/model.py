@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import resource
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from kit.config import Config, Lora
 from kit.errors import InputInvalid, KitError
 from kit.files import read_json, write_json
 from kit.pipeline.machine.hardware import Card, Precision
+from kit.pipeline.training.layout import Layout
 from kit.task.effort import BIN
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class Loaded:
     """The base model's, as the settings have it."""
     free_tokens: int = 0
     """Tokens whose activations the card's memory should hold; 0 on a CPU."""
+    fitted: dict[Layout, Layout] = field(default_factory=dict)
+    """The layout that fitted into memory, by the one that a training began with."""
 
 
 def loader(config: Config, card: Card | None) -> str:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,10 +32,6 @@ TIME_LIMIT = "the time of the run was over before it had answered"
 
 
 _asked_to_leave = threading.Event()
-
-
-class ProcessFailed(KitError):
-    """A process did not end well; what it said has gone to stderr."""
 
 
 @dataclass
@@ -57,25 +53,20 @@ def run(
     deadline: float = math.inf,
     silence_seconds: float = math.inf,
     together: bool = False,
-    go_on: Callable[[int, ProcessFailed], bool] = lambda _slot, _error: False,
     module: str = MEMBER,
-) -> None:
-    """Run one process a slot and wait for all of them; a traceback of one has gone to stderr by then.
+) -> dict[int, KitError]:
+    """Run one process a slot, wait for all of them, and return how those ended that failed, by slot.
 
     A process is stopped at `deadline`, a monotonic time, or after so many seconds without a line. The others
-    go on where one fails: `go_on` hears of its slot and how it ended, and says whether another process is to
-    take its place. With `together` all of them train one member; then the first that fails ends the others,
-    and ProcessFailed is raised.
+    go on where one fails, but with `together` all of them train one member, and the first ends them.
     """
     variables = _rank_variables(slots) if together else [{}] * slots
     processes: dict[int, _Process] = {}
-
-    def start(slot: int) -> _Process:
-        return _start(module, job_path, slot, slots, variables[slot], on_cards=on_cards)
-
+    failed: dict[int, KitError] = {}
     with _stop_on_signal(processes):
-        processes |= {slot: start(slot) for slot in range(slots)}
-        while processes:
+        for slot in range(slots):
+            processes[slot] = _start(module, job_path, slot, slots, variables[slot], on_cards=on_cards)
+        while processes and not (together and failed):
             time.sleep(POLL_SECONDS)
             if _asked_to_leave.is_set():
                 raise SystemExit(128 + signal.SIGTERM)
@@ -86,13 +77,9 @@ def run(
                 for relay in process.relays:
                     relay.join(timeout=HURRY_SECONDS)
                 del processes[slot]
-                if process.child.returncode == 0 and not process.reason:
-                    continue
-                error = _how_it_ended(slot, process)
-                if together:
-                    raise error
-                if go_on(slot, error) and time.monotonic() < deadline:
-                    processes[slot] = start(slot)
+                if process.child.returncode or process.reason:
+                    failed[slot] = _how_it_ended(slot, process)
+    return failed
 
 
 def _watch(process: _Process, deadline: float, silence_seconds: float) -> None:
@@ -110,13 +97,13 @@ def _watch(process: _Process, deadline: float, silence_seconds: float) -> None:
         process.child.terminate()
 
 
-def _how_it_ended(slot: int, process: _Process) -> ProcessFailed:
+def _how_it_ended(slot: int, process: _Process) -> KitError:
     """Return what stopped a process, or how the system has it."""
     if process.reason:
-        return ProcessFailed(process.reason, hint="RESUME=<version>")
+        return KitError(process.reason, hint="RESUME=<version>")
     status = process.child.returncode
     how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-    return ProcessFailed(f"the process of slot {slot} ended with {how}", hint="its lines above")
+    return KitError(f"the process of slot {slot} ended with {how}", hint="its lines above")
 
 
 def _rank_variables(ranks: int) -> list[dict[str, str]]:

@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Question:
-    """One row as the model sees it: prompt token ids, and whether the sentence had to be cut."""
+    """One row as the model sees it."""
 
     id: str
     prompt_ids: list[int]
-    was_cut: bool
 
 
 def tokenize(tokenizer: Tokenizer, text: str) -> list[int]:
@@ -75,12 +74,9 @@ def ask(
     reserve: int,
     style: str | None = None,
 ) -> list[Question]:
-    """Return every row's question, at most `max_row_tokens - reserve` tokens long, in row order.
-
-    `style` is the one that training uses unless given.
-    """
+    """Return every row's question, at most `max_row_tokens - reserve` tokens long, in row order."""
     limit = config.model.max_row_tokens - reserve
-    return [_ask(tokenizer, row, config, limit, style or config.prompt.style) for row in rows]
+    return [_ask(tokenizer, row, config, limit, style) for row in rows]
 
 
 def teach(
@@ -105,12 +101,13 @@ def teach(
     return examples
 
 
-def _ask(tokenizer: Tokenizer, row: dict[str, str], config: Config, limit: int, style: str) -> Question:
+def _ask(
+    tokenizer: Tokenizer, row: dict[str, str], config: Config, limit: int, style: str | None
+) -> Question:
     language = languages.name(row.get("language", "")) if config.prompt.language else ""
     asked = form(tokenizer, config, style, language)
     texts = prompt.texts_of(row, config.competition.texts)
     ids = tokenize(tokenizer, asked.render(texts))
-    was_cut = len(ids) > limit
     while len(ids) > limit:
         frame = len(tokenize(tokenizer, asked.render(dict.fromkeys(texts, ""))))
         ends = {name: _ends(tokenizer, text) for name, text in texts.items()}
@@ -132,7 +129,7 @@ def _ask(tokenizer: Tokenizer, row: dict[str, str], config: Config, limit: int, 
         longest = max(texts, key=lambda name: len(texts[name]))
         texts = shorter if shorter != texts else {**texts, longest: texts[longest][:-1]}
         ids = tokenize(tokenizer, asked.render(texts))
-    return Question(row["id"], ids, was_cut)
+    return Question(row["id"], ids)
 
 
 def _ends(tokenizer: Tokenizer, text: str) -> list[int]:

@@ -142,15 +142,13 @@ def train(
     name: str = "",
     until: float | None = None,
     checkpoint: Path | None = None,
-    fitted: dict[Layout, Layout] | None = None,
 ) -> Trained:
     """Train the adapter of `loaded` on `rows`, each with `text` and `label`; events call it `name`.
 
     Training ends before `until`, a monotonic time. It goes on from the newest checkpoint in the folder
     `checkpoint` and leaves its own there; with such a folder SIGTERM ends it behind the step that is on.
-    `fitted` remembers from one call to the next which layout fitted. Raises FailsAgain where the loss stops
-    being a number, where gradients overflow too often, and where no layout fits into memory; KitError where
-    the checkpoint is damaged.
+    Raises FailsAgain where the loss stops being a number, where gradients overflow too often, and where no
+    layout fits into memory; KitError where the checkpoint is damaged.
     """
     examples = tokens.teach(loaded.tokenizer, rows, config, seed)
     lengths = [len(example["input_ids"]) for example in examples]
@@ -159,9 +157,8 @@ def train(
     seconds = 60 * config.train.checkpoint_minutes if checkpoint else None
     overseer = Overseer(loaded, name or str(seed), sum(lengths), until, seconds)
     training = _Training(loaded, config, seed, scratch, checkpoint, examples, bounds, overseer)
-    fitted = {} if fitted is None else fitted
     chosen = layouts.first(config, bounds)
-    layout = fitted.get(chosen, chosen)
+    layout = loaded.fitted.get(chosen, chosen)
     if place := checkpoints.newest(checkpoint) if checkpoint else None:
         start = checkpoints.read(place)
         layout = start.layout
@@ -172,7 +169,7 @@ def train(
         while True:
             try:
                 trained = training.attempt(layout, place)
-                fitted[chosen] = layout
+                loaded.fitted[chosen] = layout
                 return trained
             except (RuntimeError, MemoryError) as error:
                 # A rank cannot go back alone: the others wait for its gradients.
