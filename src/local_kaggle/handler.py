@@ -8,11 +8,8 @@ from __future__ import annotations
 import base64
 import email.utils
 import hashlib
-import io
 import json
 import re
-import time
-import zipfile
 from pathlib import Path
 
 from local_kaggle.connection import Connection
@@ -94,26 +91,26 @@ class Handler(Connection):
             self.send(*((404, _EXPIRED_PAGE, _HTML) if first else (403, _EXPIRED_XML, _XML)))
         elif first:
             self.send(302, b"", {"Location": state.signed(f"/signed/kernels/{path.removeprefix('/kf/')}")})
-        elif path.startswith("/signed/bundles/"):
-            self._send_file(_zipped(state.competition_folder), time.time())
         else:
             kind, owner, *rest = path.removeprefix("/signed/").split("/")
             file = state.competition_folder.joinpath(*rest)
-            if kind == "kernels":
+            if kind == "bundles":
+                file = state.bundle
+            elif kind == "kernels":
                 slug, number, *names = rest
                 file = state.root.joinpath("kernels", owner, slug, f"v{number}", "output", *names)
             if file.is_file():
-                self._send_file(file.read_bytes(), file.stat().st_mtime)
+                self._send_file(file)
             else:
                 self.send(404, _EXPIRED_XML, _XML)
 
-    def _send_file(self, body: bytes, modified: float) -> None:
+    def _send_file(self, file: Path) -> None:
         """Send a file, or the rest of it that a Range header asks for."""
-        body = self.edited(body)
+        body = self.edited(file.read_bytes())
         self.work_is_done()
         headers = {
             "Content-Type": "application/octet-stream",
-            "Last-Modified": email.utils.formatdate(modified, usegmt=True),
+            "Last-Modified": email.utils.formatdate(file.stat().st_mtime, usegmt=True),
             "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
             "Accept-Ranges": "bytes",
         }
@@ -200,11 +197,3 @@ class Handler(Connection):
         body = text.encode()
         self.wfile.write(f"{len(body):x}\r\n".encode() + body + b"\r\n")
         self.wfile.flush()
-
-
-def _zipped(folder: Path) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.iterdir()):
-            archive.write(path, path.name)
-    return buffer.getvalue()

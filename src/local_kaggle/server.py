@@ -13,7 +13,6 @@ import traceback
 from contextlib import AbstractContextManager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 from local_kaggle.faults import Faults
 from local_kaggle.handler import Handler
@@ -79,7 +78,7 @@ def start(root: Path, settings: Settings | None = None, *, port: int = 0) -> Ser
 class _Http(ThreadingHTTPServer):
     crashes: list[str]
 
-    def handle_error(self, *_: Any) -> None:
+    def handle_error(self, *_: object) -> None:
         """Keep the traceback where a test finds it and a person sees it; a client that left is no crash."""
         if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
             self.crashes.append(traceback.format_exc())

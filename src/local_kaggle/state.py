@@ -181,6 +181,7 @@ class State:
                 version.status, version.ended = "ERROR", time.time()
                 version.failure = "The local Kaggle stopped while this session ran."
         _publish(self.competition_folder, settings.competition)
+        self.bundle = Path(shutil.make_archive(str(self.competition_folder), "zip", self.competition_folder))
         _publish(self.rerun_folder, settings.competition, settings.hidden)
 
     def save(self) -> None:

@@ -28,8 +28,7 @@ def submit_file(state: State, token: str, description: str) -> Submission:
     if state.settings.notebooks_only:
         raise _not_allowed(" This competition only accepts Submissions from Notebooks.")
     _check_allowance(state)
-    file_name, total_bytes = state.uploads.get(token, ("", -1))
-    path = state.upload_path(token)
+    (file_name, total_bytes), path = state.uploads.get(token, ("", -1)), state.upload_path(token)
     if total_bytes < 0 or path.stat().st_size != total_bytes:
         raise Refused(400, "The uploaded file is missing or incomplete.")
     del state.uploads[token]
@@ -49,20 +48,21 @@ def submit_version(
     if not state.settings.notebooks_only:
         raise _not_allowed(" This competition does not accept Submissions from Notebooks.")
     _check_allowance(state)
-    push, slug = version.push, state.settings.slug
-    output = state.folder(version) / "output" / file_name
+    push, output = version.push, state.folder(version) / "output" / file_name
     objections = (
         (not version.is_terminal, "The Notebook is still running."),
         (version.status != "COMPLETE", "The Notebook did not complete."),
         (push.enable_internet, "Internet access must be turned off in the Notebook."),
         ("P100" in push.machine_shape, "The P100 accelerator is not allowed."),
-        (slug not in push.competition_data_sources, "The competition must be attached to the Notebook."),
+        (
+            state.settings.slug not in push.sources("competition"),
+            "The competition must be attached to the Notebook.",
+        ),
         (file_name != SUBMISSION, f"The output file must be called {SUBMISSION}."),
         (not output.is_file(), "The output file was not found."),
     )
-    words = next((words for applies, words in objections if applies), "")
-    if words:
-        raise _not_allowed(f" {words}")
+    if words := [words for applies, words in objections if applies]:
+        raise _not_allowed(f" {words[0]}")
     submission = _record(state, file_name, description, output.stat().st_size)
     sessions.start(submission.ref, lambda: _rerun(state, sessions, version, submission))
     return submission

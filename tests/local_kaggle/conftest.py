@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kaggle_fixtures import USER
-from kagglesdk.kernels.types import kernels_api_service as k
-from sdk_client import Push, connect, request
+from kagglesdk.kaggle_object import KaggleObject
+from sdk_client import Competitions, Kernels, Push, ask, connect
 
 from local_kaggle.profile import GENTLE, Profile
 from local_kaggle.server import Server
+from local_kaggle.state import Version
 
 
 @pytest.fixture
@@ -22,36 +22,25 @@ def profile() -> Profile:
 
 
 @pytest.fixture
-def client(kaggle: Server) -> Any:
-    """The SDK, logged in with user and key."""
-    return connect(kaggle)
+def kernels(kaggle: Server) -> Kernels:
+    """The kernels service of the SDK, logged in with user and key."""
+    return connect(kaggle).kernels.kernels_api_client
 
 
 @pytest.fixture
-def kernels(client: Any) -> Any:
-    """The kernels service of the SDK."""
-    return client.kernels.kernels_api_client
+def competitions(kaggle: Server) -> Competitions:
+    """The competitions service of the SDK, logged in with user and key."""
+    return connect(kaggle).competitions.competition_api_client
 
 
 @pytest.fixture
-def competitions(client: Any) -> Any:
-    """The competitions service of the SDK."""
-    return client.competitions.competition_api_client
-
-
-@pytest.fixture
-def push(kernels: Any) -> Push:
+def push(kernels: Kernels) -> Push:
     """Push a script as `tester/little-kernel`, or with other fields."""
+    defaults = {"slug": f"{USER}/little-kernel", "new_title": "Little Kernel"}
+    defaults |= {"language": "python", "kernel_type": "script", "is_private": True}
 
-    def save(text: str = "print('hello')", **fields: Any) -> Any:
-        defaults = {
-            "slug": f"{USER}/little-kernel",
-            "new_title": "Little Kernel",
-            "language": "python",
-            "kernel_type": "script",
-            "is_private": True,
-        }
-        return kernels.save_kernel(request(k.ApiSaveKernelRequest, text=text, **(defaults | fields)))
+    def save(text: str = "print('hello')", **fields: object) -> KaggleObject:
+        return ask(kernels.save_kernel, **defaults | {"text": text} | fields)
 
     return save
 
@@ -60,7 +49,7 @@ def push(kernels: Any) -> Push:
 def run(kaggle: Server, push: Push) -> Push:
     """Push a script and wait for its end; gives the version."""
 
-    def run_to_end(text: str = "print('hello')", **fields: Any) -> Any:
+    def run_to_end(text: str = "print('hello')", **fields: object) -> Version:
         answer = push(text, **fields)
         assert answer.version_number, answer
         slug = answer.ref.rpartition("/")[2]

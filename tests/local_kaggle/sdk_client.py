@@ -7,35 +7,40 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import get_type_hints
 
 import requests
 from kaggle_fixtures import TOKEN, USER
 from kagglesdk import KaggleClient, KaggleEnv
-from kagglesdk.kernels.types import kernels_api_service as k
+from kagglesdk.competitions.services.competition_api_service import CompetitionApiClient as Competitions  # noqa: F401
+from kagglesdk.kaggle_object import KaggleObject
+from kagglesdk.kernels.services.kernels_api_service import KernelsApiClient as Kernels
 
 from local_kaggle.routes import ROUTES
 from local_kaggle.server import Server
 
-Push = Callable[..., Any]
+Json = dict[str, object]
+Push = Callable[..., KaggleObject]
 
 GO_TO_WORKING = "import os, pathlib; os.chdir(pathlib.Path(__file__).parents[1] / 'working')\n"
 LITTLE = {"user_name": USER, "kernel_slug": "little-kernel"}
 
 
-def connect(kaggle: Server, *, user: str = USER, key: str | None = TOKEN, token: str | None = None) -> Any:
+def connect(
+    kaggle: Server, *, user: str = USER, key: str | None = TOKEN, token: str | None = None
+) -> KaggleClient:
     """Make an SDK client whose requests go to `kaggle`."""
     client = KaggleClient(env=KaggleEnv.LOCAL, username=user, password=key, api_token=token)
     client.http_client()._endpoint = kaggle.url
     return client
 
 
-def request(kind: Any, **fields: Any) -> Any:
-    """Fill one of the SDK's request types."""
-    filled = kind()
+def ask(method: Callable[[KaggleObject], KaggleObject], **fields: object) -> KaggleObject:
+    """Call a method of the SDK with these fields of its request."""
+    request = get_type_hints(method)["request"]()
     for name, value in fields.items():
-        setattr(filled, name, value)
-    return filled
+        setattr(request, name, value)
+    return method(request)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -46,7 +51,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-def rpc(kaggle: Server, method: str, payload: dict[str, Any], **options: Any) -> requests.Response:
+def rpc(kaggle: Server, method: str, payload: Json, **options: object) -> requests.Response:
     """Call an API method without the SDK, to see status, headers and raw body."""
     key = next(key for key in ROUTES if key.endswith(f"/{method}"))
     return requests.post(
@@ -60,7 +65,7 @@ def rpc(kaggle: Server, method: str, payload: dict[str, Any], **options: Any) ->
     )
 
 
-def push_fields(**changes: Any) -> dict[str, Any]:
+def push_fields(**changes: object) -> Json:
     """Give the raw fields of a push, for use without the SDK."""
     fields = {"slug": f"{USER}/little-kernel", "newTitle": "Little Kernel", "text": "print('hello')"}
     return fields | {"language": "python", "kernelType": "script"} | changes
@@ -75,18 +80,14 @@ def wait_for_file(path: Path) -> str:
     )
 
 
-def status(kernels: Any, label: str = "", **fields: str) -> Any:
+def status(kernels: Kernels, label: str = "", **fields: str) -> KaggleObject:
     """Ask for the status of the little kernel."""
-    asked = request(k.ApiGetKernelSessionStatusRequest, **(LITTLE | fields))
-    asked.version_label = label or None
-    return kernels.get_kernel_session_status(asked)
+    return ask(kernels.get_kernel_session_status, **(LITTLE | {"version_label": label or None} | fields))
 
 
-def output(kernels: Any, label: str = "", **fields: Any) -> Any:
+def output(kernels: Kernels, label: str = "", **fields: object) -> KaggleObject:
     """List the outputs of the little kernel."""
-    asked = request(k.ApiListKernelSessionOutputRequest, **(LITTLE | fields))
-    asked.version_label = label or None
-    return kernels.list_kernel_session_output(asked)
+    return ask(kernels.list_kernel_session_output, **(LITTLE | {"version_label": label or None} | fields))
 
 
 def left(mark: str) -> list[str]:

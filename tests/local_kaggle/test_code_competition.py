@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kaggle_fixtures import SLUG, USER, StartKaggle
-from sdk_client import push_fields, rpc, wait_for, wait_for_file
+from sdk_client import Json, push_fields, rpc, wait_for, wait_for_file
 
 from local_kaggle.profile import OBSERVED
 from local_kaggle.server import Server
@@ -49,16 +48,16 @@ def code(start_kaggle: StartKaggle, hidden: Path) -> Server:
     )
 
 
-def pushed(kaggle: Server, text: str = ANSWERS + WRITES, **changes: Any) -> None:
+def pushed(kaggle: Server, text: str = ANSWERS + WRITES, **changes: object) -> None:
     """Push a script with the competition attached and wait for its end."""
     answer = rpc(kaggle, "SaveKernel", push_fields(text=text, competitionDataSources=[SLUG]) | changes)
     kaggle.state.wait(USER, "little-kernel", answer.json()["versionNumber"])
 
 
-def judged(kaggle: Server, ref: int) -> dict[str, Any]:
+def judged(kaggle: Server, ref: int) -> Json:
     """Wait until the rerun has ended and give the submission."""
     wait_for(lambda: rpc(kaggle, "GetSubmission", {"ref": ref}).json().get("status") in ("COMPLETE", "ERROR"))
-    entry: dict[str, Any] = rpc(kaggle, "GetSubmission", {"ref": ref}).json()
+    entry: Json = rpc(kaggle, "GetSubmission", {"ref": ref}).json()
     return entry
 
 
@@ -105,7 +104,7 @@ def test_a_rerun_that_fails_says_so_in_kaggles_words(code: Server, script: str, 
 
 
 DENIED = (403, "Permission 'kernelSessions.get' was denied")
-REFUSED: list[tuple[dict[str, Any], dict[str, Any], int, str]] = [
+REFUSED: list[tuple[Json, Json, int, str]] = [
     ({}, {"kernelVersion": None}, *DENIED),
     ({}, {"kernelVersion": 7}, *DENIED),
     ({}, {"kernelSlug": None, "kernel_slug": "little-kernel"}, *DENIED),
@@ -123,7 +122,7 @@ REFUSED: list[tuple[dict[str, Any], dict[str, Any], int, str]] = [
 
 @pytest.mark.parametrize(("push", "submission", "status", "words"), REFUSED)
 def test_a_refused_version_uses_no_slot(
-    code: Server, push: dict[str, Any], submission: dict[str, Any], status: int, words: str
+    code: Server, push: Json, submission: Json, status: int, words: str
 ) -> None:
     """Each refusal has its own words, and nothing is listed."""
     pushed(code, **push)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 from kaggle_fixtures import SLUG, StartKaggle
-from kagglesdk.competitions.types import competition_api_service as c
 from kagglesdk.competitions.types.submission_status import SubmissionStatus
-from sdk_client import connect, request, rpc
+from kagglesdk.kaggle_object import KaggleObject
+from sdk_client import Competitions, ask, connect, rpc
 
 from local_kaggle.server import Server
 
@@ -20,31 +19,27 @@ PERFECT = b"ID,label\nt0,Positive\nt1,Negative\nt2,Positive\nt3,Negative\n"
 ALL_POSITIVE = b"ID,label\nt0,Positive\nt1,Positive\nt2,Positive\nt3,Positive\n"
 
 
-def upload(competitions: Any, body: bytes) -> str:
+def upload(competitions: Competitions, body: bytes) -> str:
     """Upload a file in one go and give its token."""
-    started = competitions.start_submission_upload(
-        request(
-            c.ApiStartSubmissionUploadRequest,
-            competition_name=SLUG,
-            file_name="submission.csv",
-            content_length=len(body),
-            last_modified_epoch_seconds=1,
-        )
+    started = ask(
+        competitions.start_submission_upload,
+        competition_name=SLUG,
+        file_name="submission.csv",
+        content_length=len(body),
+        last_modified_epoch_seconds=1,
     )
     assert requests.put(started.create_url, data=body, timeout=10).status_code == 200
     token: str = started.token
     return token
 
 
-def submit(competitions: Any, body: bytes, description: str = "a try") -> Any:
+def submit(competitions: Competitions, body: bytes, description: str = "a try") -> KaggleObject:
     """Upload and submit a file."""
-    return competitions.create_submission(
-        request(
-            c.ApiCreateSubmissionRequest,
-            competition_name=SLUG,
-            blob_file_tokens=upload(competitions, body),
-            submission_description=description,
-        )
+    return ask(
+        competitions.create_submission,
+        competition_name=SLUG,
+        blob_file_tokens=upload(competitions, body),
+        submission_description=description,
     )
 
 
@@ -54,11 +49,10 @@ def test_a_competition_tells_whether_its_rules_are_accepted(start_kaggle: StartK
     competitions = connect(kaggle).competitions.competition_api_client
     raw = rpc(kaggle, "GetCompetition", {"competitionName": SLUG}).json()
     assert raw["userHasEntered"] is False
-    found = competitions.get_competition(request(c.ApiGetCompetitionRequest, competition_name=SLUG))
+    found = ask(competitions.get_competition, competition_name=SLUG)
     assert (found.max_daily_submissions, found.submissions_disabled) == (5, False)
-    wanted = request(c.ApiDownloadDataFileRequest, competition_name=SLUG, file_name="train.csv")
     with pytest.raises(requests.HTTPError, match="accept this competition's rules"):
-        competitions.download_data_file(wanted)
+        ask(competitions.download_data_file, competition_name=SLUG, file_name="train.csv")
     with pytest.raises(requests.HTTPError, match="accept this competition's rules"):
         submit(competitions, PERFECT)
 
@@ -72,56 +66,51 @@ def test_another_competition_does_not_exist(kaggle: Server, method: str) -> None
     assert rpc(kaggle, method, {"competitionName": "titanic"}).status_code == 404
 
 
-def test_data_files_are_listed_and_downloaded_without_the_solution(competitions: Any) -> None:
+def test_data_files_are_listed_and_downloaded_without_the_solution(competitions: Competitions) -> None:
     """A download is redirected to a signed link whose path ends in the file's name."""
-    files = competitions.list_data_files(request(c.ApiListDataFilesRequest, competition_name=SLUG)).files
+    files = ask(competitions.list_data_files, competition_name=SLUG).files
     assert [file.name for file in files] == ["sample_submission.csv", "test.csv", "train.csv"]
     for file in files:
-        wanted = request(c.ApiDownloadDataFileRequest, competition_name=SLUG, file_name=file.name)
-        answer = competitions.download_data_file(wanted)
+        answer = ask(competitions.download_data_file, competition_name=SLUG, file_name=file.name)
         assert len(answer.content) == file.total_bytes == int(answer.headers["Content-Length"])
         assert answer.request.url.partition("?")[0].endswith(f"/{file.name}")
     for name in ("solution.csv", "../competition/train.csv"):
-        wanted = request(c.ApiDownloadDataFileRequest, competition_name=SLUG, file_name=name)
         with pytest.raises(requests.HTTPError, match="not found"):
-            competitions.download_data_file(wanted)
+            ask(competitions.download_data_file, competition_name=SLUG, file_name=name)
 
 
-def test_all_files_come_as_one_zip(competitions: Any) -> None:
+def test_all_files_come_as_one_zip(competitions: Competitions) -> None:
     """The archive holds what the list shows."""
-    answer = competitions.download_data_files(request(c.ApiDownloadDataFilesRequest, competition_name=SLUG))
+    answer = ask(competitions.download_data_files, competition_name=SLUG)
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
-        assert archive.namelist() == ["sample_submission.csv", "test.csv", "train.csv"]
+        assert sorted(archive.namelist()) == ["sample_submission.csv", "test.csv", "train.csv"]
 
 
-def test_a_submission_is_pending_then_scored(competitions: Any) -> None:
+def test_a_submission_is_pending_then_scored(competitions: Competitions) -> None:
     """The score is a text of five decimals and appears with COMPLETE only."""
     ref = submit(competitions, ALL_POSITIVE, "run v3").ref
-    asked = request(c.ApiGetSubmissionRequest, ref=ref)
-    first, second = competitions.get_submission(asked), competitions.get_submission(asked)
+    first, second = (ask(competitions.get_submission, ref=ref) for _ in range(2))
     assert (first.status, first.public_score) == (SubmissionStatus.PENDING, "")
     assert (second.status, second.public_score) == (SubmissionStatus.COMPLETE, "0.33333")
     assert (second.description, second.file_name) == ("run v3", "submission.csv")
-    listed = competitions.list_submissions(request(c.ApiListSubmissionsRequest, competition_name=SLUG))
+    listed = ask(competitions.list_submissions, competition_name=SLUG)
     assert [(entry.ref, entry.public_score) for entry in listed.submissions] == [(ref, "0.33333")]
 
 
-def test_pending_is_written_out(kaggle: Server, competitions: Any) -> None:
+def test_pending_is_written_out(kaggle: Server, competitions: Competitions) -> None:
     """It is the SDK's default, and an answer without it would look the same as an empty one."""
     ref = submit(competitions, PERFECT).ref
     listed = rpc(kaggle, "ListSubmissions", {"competitionName": SLUG}).json()["submissions"]
     assert (listed[0]["ref"], listed[0]["status"]) == (ref, "PENDING")
 
 
-def test_a_malformed_submission_is_taken_and_ends_in_error(competitions: Any) -> None:
+def test_a_malformed_submission_is_taken_and_ends_in_error(competitions: Competitions) -> None:
     """The reason is in the description, and the day's allowance is not charged."""
-    asked = request(c.ApiGetSubmissionRequest, ref=submit(competitions, b"ID,label\nt0,Positive\n").ref)
-    competitions.get_submission(asked)
-    ended = competitions.get_submission(asked)
+    ref = submit(competitions, b"ID,label\nt0,Positive\n").ref
+    _, ended = (ask(competitions.get_submission, ref=ref) for _ in range(2))
     assert ended.status == SubmissionStatus.ERROR
     assert ended.error_description == "Evaluation Exception: Submission must have 4 rows"
-    wanted = request(c.ApiGetSubmissionLimitsRequest, competition_name=SLUG)
-    limits = competitions.get_submission_limits(wanted)
+    limits = ask(competitions.get_submission_limits, competition_name=SLUG)
     assert (limits.num_today, limits.num_total, limits.num_allowed_now) == (0, 1, 5)
 
 
@@ -130,25 +119,22 @@ def test_the_daily_allowance_is_kept(start_kaggle: StartKaggle) -> None:
     competitions = connect(start_kaggle(max_daily_submissions=2)).competitions.competition_api_client
     for _ in range(2):
         submit(competitions, PERFECT)
-    wanted = request(c.ApiGetSubmissionLimitsRequest, competition_name=SLUG)
-    limits = competitions.get_submission_limits(wanted)
+    limits = ask(competitions.get_submission_limits, competition_name=SLUG)
     assert (limits.num_today, limits.num_allowed_now) == (2, 0)
     with pytest.raises(requests.HTTPError, match=r"daily Submission allowance \(2\) today"):
         submit(competitions, PERFECT)
 
 
-def test_an_upload_can_be_resumed(kaggle: Server, competitions: Any) -> None:
+def test_an_upload_can_be_resumed(kaggle: Server, competitions: Competitions) -> None:
     """308 tells how much arrived; the rest is appended; only a whole file can be submitted."""
-    started = competitions.start_submission_upload(
-        request(
-            c.ApiStartSubmissionUploadRequest,
-            competition_name=SLUG,
-            file_name="submission.csv",
-            content_length=len(PERFECT),
-        )
+    started = ask(
+        competitions.start_submission_upload,
+        competition_name=SLUG,
+        file_name="submission.csv",
+        content_length=len(PERFECT),
     )
-    ask = {"Content-Length": "0", "Content-Range": f"bytes */{len(PERFECT)}"}
-    empty = requests.put(started.create_url, headers=ask, timeout=10, allow_redirects=False)
+    look = {"Content-Length": "0", "Content-Range": f"bytes */{len(PERFECT)}"}
+    empty = requests.put(started.create_url, headers=look, timeout=10, allow_redirects=False)
     assert (empty.status_code, empty.headers.get("Range")) == (308, None)
     part = requests.put(started.create_url, data=PERFECT[:10], timeout=10, allow_redirects=False)
     assert (part.status_code, part.headers["Range"]) == (308, "bytes=0-9")
@@ -169,7 +155,7 @@ def test_submissions_survive_a_restart(start_kaggle: StartKaggle) -> None:
     submit(connect(kaggle).competitions.competition_api_client, PERFECT)
     kaggle.close()
     again = connect(start_kaggle()).competitions.competition_api_client
-    listed = again.list_submissions(request(c.ApiListSubmissionsRequest, competition_name=SLUG))
+    listed = ask(again.list_submissions, competition_name=SLUG)
     assert [entry.public_score for entry in listed.submissions] == ["1.00000"]
 
 

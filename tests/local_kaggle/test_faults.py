@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
 
 import pytest
 import requests
 from kaggle_fixtures import SLUG, USER
-from sdk_client import GO_TO_WORKING, Push, push_fields, rpc
+from sdk_client import GO_TO_WORKING, Json, Push, push_fields, rpc
 
 from local_kaggle import faults
 from local_kaggle.faults import Fault
@@ -51,7 +50,7 @@ def test_an_answer_can_be_replaced(kaggle: Server, fault: Fault) -> None:
 
 
 @pytest.mark.parametrize(("when", "versions"), [("before", 0), ("after", 1)])
-def test_a_connection_is_reset_before_or_after_the_work(kaggle: Server, when: Any, versions: int) -> None:
+def test_a_connection_is_reset_before_or_after_the_work(kaggle: Server, when: str, versions: int) -> None:
     """A push whose answer was lost has made its version; one that never arrived has not."""
     kaggle.faults.arm(Fault("SaveKernel", drop=when))
     with pytest.raises(requests.ConnectionError):
@@ -163,9 +162,9 @@ def test_every_named_fault_names_routes_that_exist(name: str) -> None:
     assert set(faults.NAMED[name].route.split(",")) <= known
 
 
-def listed(kaggle: Server) -> dict[str, Any]:
+def listed(kaggle: Server) -> Json:
     """List the outputs of the little kernel."""
-    payload: dict[str, Any] = rpc(kaggle, "ListKernelSessionOutput", LITTLE).json()
+    payload: Json = rpc(kaggle, "ListKernelSessionOutput", LITTLE).json()
     return payload
 
 

@@ -8,9 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import kaggle_fixtures
 import pytest
@@ -24,6 +23,7 @@ from local_kaggle.profile import Settings
 from local_kaggle.routes import ROUTES
 from local_kaggle.server import Server
 
+Start = Callable[..., tuple[subprocess.Popen[str], str]]
 QUOTA = "/api/v1/kernels.KernelsApiService/GetAcceleratorQuotaStatistics"
 
 
@@ -180,7 +180,7 @@ def test_a_token_can_be_looked_up_without_a_login(kaggle: Server) -> None:
 
 
 @pytest.fixture
-def started(tmp_path: Path, competition_folder: Path) -> Iterator[Any]:
+def started(tmp_path: Path, competition_folder: Path) -> Iterator[Start]:
     """Start the command as a child process and give it with its first line."""
     processes: list[subprocess.Popen[str]] = []
 
@@ -207,7 +207,7 @@ def started(tmp_path: Path, competition_folder: Path) -> Iterator[Any]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_the_command_says_where_it_is_and_stops_with_its_scripts(
-    started: Any, tmp_path: Path, number: signal.Signals
+    started: Start, tmp_path: Path, number: signal.Signals
 ) -> None:
     """One line when it is ready; after the signal no process of a script is left, whatever it started."""
     if number == signal.SIGKILL and not sandbox.namespaces_allowed():
@@ -254,7 +254,7 @@ def test_the_command_ends_with_its_parent(tmp_path: Path, competition_folder: Pa
     wait_for(lambda: left(str(tmp_path / "root")) == [])
 
 
-def test_the_competition_is_named_after_its_folder(started: Any) -> None:
+def test_the_competition_is_named_after_its_folder(started: Start) -> None:
     """Unless --slug says otherwise."""
     _, line = started()
     address = f"{line.split()[-1]}/api/v1/competitions.CompetitionApiService/GetCompetition"

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 from kaggle_fixtures import TOKEN, USER, StartKaggle
-from kagglesdk.kernels.types import kernels_api_service as k
-from sdk_client import LITTLE, Push, push_fields, request, rpc, wait_for
+from sdk_client import LITTLE, Kernels, Push, ask, push_fields, rpc, wait_for
 
 from local_kaggle import faults
 from local_kaggle.server import Server
@@ -28,11 +26,9 @@ def talk(gate: Path) -> str:
     )
 
 
-def follow(kernels: Any, label: str | None = None) -> Any:
+def follow(kernels: Kernels, label: str | None = None) -> requests.Response:
     """Open the stream through the SDK."""
-    asked = request(k.ApiGetKernelSessionLogsStreamRequest, **LITTLE)
-    asked.version_label = label
-    return kernels.get_kernel_session_logs_stream(asked)
+    return ask(kernels.get_kernel_session_logs_stream, **LITTLE, version_label=label)
 
 
 def newest(kaggle: Server) -> requests.Response:
@@ -41,7 +37,7 @@ def newest(kaggle: Server) -> requests.Response:
     return requests.get(address, auth=(USER, TOKEN), stream=True, timeout=10)
 
 
-def events(response: Any) -> Iterator[str]:
+def events(response: requests.Response) -> Iterator[str]:
     """Yield the data of the events as they come."""
     for line in response.iter_lines(chunk_size=1, decode_unicode=True):
         if line:
@@ -49,7 +45,7 @@ def events(response: Any) -> Iterator[str]:
             yield line.removeprefix("data: ")
 
 
-def test_a_running_session_streams_chunks_as_they_come(kernels: Any, push: Push, gate: Path) -> None:
+def test_a_running_session_streams_chunks_as_they_come(kernels: Kernels, push: Push, gate: Path) -> None:
     """The first event arrives while the script waits; END_OF_LOG closes the stream."""
     push(talk(gate))
     response = follow(kernels)
@@ -63,7 +59,7 @@ def test_a_running_session_streams_chunks_as_they_come(kernels: Any, push: Push,
     assert rest[-1] == "END_OF_LOG"
 
 
-def test_a_reconnect_replays_from_the_start(kernels: Any, push: Push, gate: Path) -> None:
+def test_a_reconnect_replays_from_the_start(kernels: Kernels, push: Push, gate: Path) -> None:
     """A client must drop what it has seen."""
     push(talk(gate))
     for _ in range(2):
@@ -71,7 +67,7 @@ def test_a_reconnect_replays_from_the_start(kernels: Any, push: Push, gate: Path
             assert json.loads(next(events(response)))["data"] == "before\n"
 
 
-def test_a_finished_session_gives_its_log_as_an_array(kaggle: Server, kernels: Any, run: Push) -> None:
+def test_a_finished_session_gives_its_log_as_an_array(kaggle: Server, kernels: Kernels, run: Push) -> None:
     """The same chunks, at once and as JSON, from the pinned and from the newest-session address."""
     run("print('first')")
     run("import sys; print('second', file=sys.stderr)")
@@ -103,7 +99,7 @@ def test_an_idle_stream_is_cut_without_an_end_mark(start_kaggle: StartKaggle, ga
     assert "END_OF_LOG" not in seen
 
 
-def test_a_stream_can_be_cut_by_a_fault(kaggle: Server, kernels: Any, push: Push, gate: Path) -> None:
+def test_a_stream_can_be_cut_by_a_fault(kaggle: Server, kernels: Kernels, push: Push, gate: Path) -> None:
     """After the armed number of events the connection breaks; the next attempt is whole."""
     cut = kaggle.faults.arm(faults.NAMED["cut-stream"])
     push(talk(gate))

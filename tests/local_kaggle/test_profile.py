@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 from kaggle_fixtures import SLUG, TOKEN, USER, StartKaggle
-from sdk_client import GO_TO_WORKING, push_fields, rpc, wait_for, wait_for_file
+from sdk_client import GO_TO_WORKING, Json, push_fields, rpc, wait_for, wait_for_file
 
 from local_kaggle.profile import OBSERVED
 from local_kaggle.server import Server
@@ -23,13 +22,13 @@ WRITES = GO_TO_WORKING + "open('submission.csv', 'w').write('x' * 5000)\nprint('
 def start_observed(start_kaggle: StartKaggle) -> StartKaggle:
     """Start a Kaggle as observed, without waiting; named fields of the profile may be changed."""
 
-    def start(settings: dict[str, Any] | None = None, **changes: Any) -> Server:
+    def start(settings: Json | None = None, **changes: object) -> Server:
         return start_kaggle(profile=replace(QUICK, **changes), **(settings or {}))
 
     return start
 
 
-def run(kaggle: Server, text: str = WRITES, **fields: Any) -> int:
+def run(kaggle: Server, text: str = WRITES, **fields: object) -> int:
     """Push and wait for the end; gives the session's number."""
     number = rpc(kaggle, "SaveKernel", push_fields(text=text, **fields)).json()["versionNumber"]
     return kaggle.state.wait(USER, "little-kernel", number).session_id
@@ -97,7 +96,7 @@ def test_a_bad_token_is_forbidden_on_kernel_methods(start_observed: StartKaggle)
     """And unauthenticated elsewhere; a KGAT token is no key of a Basic login."""
     kaggle = start_observed({"token": "KGAT_" + TOKEN})
 
-    def answered(method: str, **login: Any) -> int:
+    def answered(method: str, **login: object) -> int:
         return rpc(kaggle, method, LITTLE | {"competitionName": SLUG}, **login).status_code
 
     bad, good = {"Authorization": "Bearer old"}, {"Authorization": f"Bearer KGAT_{TOKEN}"}

@@ -5,23 +5,33 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from kaggle_fixtures import SLUG, TOKEN, USER, StartKaggle
-from kagglesdk.kernels.types import kernels_api_service as k
 from kagglesdk.kernels.types.kernels_enums import KernelsListViewType, KernelWorkerStatus
-from sdk_client import GO_TO_WORKING, LITTLE, Push, connect, push_fields, request, rpc, status, wait_for_file
+from sdk_client import (
+    GO_TO_WORKING,
+    LITTLE,
+    Json,
+    Kernels,
+    Push,
+    ask,
+    connect,
+    push_fields,
+    rpc,
+    status,
+    wait_for_file,
+)
 
 from local_kaggle.pushing import slug_of
 from local_kaggle.server import Server
 from local_kaggle.state import quota_refresh
 
 
-def test_a_push_is_filed_run_and_completed(kaggle: Server, kernels: Any, push: Push) -> None:
+def test_a_push_is_filed_run_and_completed(kaggle: Server, kernels: Kernels, push: Push) -> None:
     """The answer names version, ids and address; the status ends at COMPLETE without a failure."""
     answer = push()
     assert (answer.ref, answer.version_number, answer.error) == (f"/code/{USER}/little-kernel", 1, "")
@@ -51,19 +61,19 @@ def test_what_cannot_be_seen_is_refused_as_kaggle_does(
         assert (answer.status_code, answer.json()["code"]) == (expected, expected)
 
 
-def test_a_lost_push_can_be_looked_up(kernels: Any, push: Push) -> None:
+def test_a_lost_push_can_be_looked_up(kernels: Kernels, push: Push) -> None:
     """The kernel tells its newest version and the text of any."""
     push("print(1)")
     push("print('é')\r\n", enable_internet=True, competition_data_sources=[SLUG])
-    found = kernels.get_kernel(request(k.ApiGetKernelRequest, **LITTLE))
+    found = ask(kernels.get_kernel, **LITTLE)
     assert found.metadata.current_version_number == 2
     assert found.metadata.competition_data_sources == [SLUG]
     assert (found.blob.source, found.blob.kernel_type) == ("print('é')\r\n", "script")
-    first = kernels.get_kernel(request(k.ApiGetKernelRequest, **LITTLE, version_label="v1"))
+    first = ask(kernels.get_kernel, **LITTLE, version_label="v1")
     assert first.blob.source == "print(1)"
 
 
-def test_a_title_decides_where_a_kernel_is_filed(kernels: Any, push: Push) -> None:
+def test_a_title_decides_where_a_kernel_is_filed(kernels: Kernels, push: Push) -> None:
     """When title and slug disagree the wanted slug stays empty, and asking for it is forbidden."""
     answer = push(slug=f"{USER}/wanted", new_title="Given Title!")
     assert answer.ref == f"/code/{USER}/given-title"
@@ -92,7 +102,7 @@ def test_a_kernel_beyond_one_mebibyte_is_a_bare_400(kaggle: Server, run: Push) -
     [({"new_title": "Four"}, "at least five characters"), ({"language": "r"}, "no r script")],
 )
 def test_a_refused_push_is_a_success_with_an_error_inside(
-    kaggle: Server, push: Push, fields: dict[str, Any], error: str
+    kaggle: Server, push: Push, fields: Json, error: str
 ) -> None:
     """HTTP 200, an error text, no version, no ref: a client that does not look sees success."""
     answer = push(**fields)
@@ -142,7 +152,7 @@ def test_at_most_two_gpu_sessions_run(kaggle: Server, push: Push, gate: Path) ->
         ({"machine_shape": "NvidiaTeslaP100"}, True),
     ],
 )
-def test_every_wish_for_a_gpu_is_two_t4(run: Push, fields: dict[str, Any], uses_gpu: bool) -> None:
+def test_every_wish_for_a_gpu_is_two_t4(run: Push, fields: Json, uses_gpu: bool) -> None:
     """The push succeeds; the quota alone tells whether Kaggle would have given cards."""
     assert run(**fields).push.uses_gpu == uses_gpu
 
@@ -153,7 +163,7 @@ def test_gpu_time_is_charged_to_the_weekly_quota(start_kaggle: StartKaggle) -> N
     kernels = connect(kaggle).kernels.kernels_api_client
     raw = rpc(kaggle, "GetAcceleratorQuotaStatistics", {}).json()
     assert raw["gpuQuota"] == {"timeUsed": "108000s", "timeReserved": "0s", "totalTimeAllowed": "108000s"}
-    quota = kernels.get_accelerator_quota_statistics(k.ApiGetAcceleratorQuotaStatisticsRequest())
+    quota = ask(kernels.get_accelerator_quota_statistics)
     assert quota.gpu_quota.total_time_allowed.total_seconds() == 108000
     assert quota.quota_refresh_time > datetime.now(UTC).replace(tzinfo=None)
     refused = rpc(kaggle, "SaveKernel", push_fields(machineShape="NvidiaTeslaT4")).json()
@@ -212,17 +222,13 @@ def test_sources_that_exist_are_mounted_and_others_are_dropped_in_silence(
     ]
 
 
-def test_kernels_can_be_listed_and_searched(kernels: Any, run: Push) -> None:
+def test_kernels_can_be_listed_and_searched(kernels: Kernels, run: Push) -> None:
     """The newest comes first; a search looks at titles."""
     run()
     run(slug=f"{USER}/other-kernel", new_title="Other Kernel")
-    mine = request(k.ApiListKernelsRequest, group=KernelsListViewType.PROFILE)
-    assert [kernel.ref for kernel in kernels.list_kernels(mine).kernels] == [
-        f"{USER}/other-kernel",
-        f"{USER}/little-kernel",
-    ]
-    mine.search = "little"
-    assert [kernel.title for kernel in kernels.list_kernels(mine).kernels] == ["Little Kernel"]
+    for search, found in (("", ["other-kernel", "little-kernel"]), ("little", ["little-kernel"])):
+        mine = ask(kernels.list_kernels, group=KernelsListViewType.PROFILE, search=search)
+        assert [kernel.ref for kernel in mine.kernels] == [f"{USER}/{slug}" for slug in found]
 
 
 def test_the_login_is_checked(kaggle: Server) -> None:
@@ -235,4 +241,4 @@ def test_the_login_is_checked(kaggle: Server) -> None:
     stream = f"{kaggle.url}/api/v1/kernels/logs/stream/{USER}/little-kernel"
     assert requests.get(stream, headers={"Authorization": wrong[0]}, timeout=10).status_code == 401
     by_token = connect(kaggle, token=TOKEN).kernels.kernels_api_client
-    by_token.get_accelerator_quota_statistics(k.ApiGetAcceleratorQuotaStatisticsRequest())
+    ask(by_token.get_accelerator_quota_statistics)

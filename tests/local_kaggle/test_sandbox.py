@@ -11,10 +11,9 @@ import textwrap
 import threading
 import uuid
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sdk_client import left
+from sdk_client import Json, left
 
 from local_kaggle import following, sandbox
 from local_kaggle.sandbox import Mount
@@ -24,7 +23,7 @@ namespaces = pytest.mark.skipif(
 )
 
 
-DEFAULTS: dict[str, Any] = {"timeout_seconds": 30, "child_env": {}}
+DEFAULTS: Json = {"timeout_seconds": 30, "child_env": {}}
 
 
 class Output:
@@ -40,7 +39,7 @@ class Output:
         return "".join(text for stream, _, text in self.chunks if stream == name)
 
 
-def run(root: Path, script: str, **options: Any) -> tuple[int, Output]:
+def run(root: Path, script: str, **options: object) -> tuple[int, Output]:
     """Run a script and give its exit status and output."""
     output = options.pop("on_output", None) or Output()
     mounts = options.pop("mounts", [])
@@ -157,7 +156,7 @@ MOUNTS = [
 @pytest.mark.parametrize(("kind", "handle", "path_2026", "path_old"), MOUNTS)
 @pytest.mark.parametrize("layout", ["2026", "old"])
 def test_inputs_are_found_where_each_layout_has_them(
-    tmp_path: Path, data: Path, kind: Any, handle: str, path_2026: str, path_old: str, layout: Any
+    tmp_path: Path, data: Path, kind: str, handle: str, path_2026: str, path_old: str, layout: str
 ) -> None:
     """Walking the input folder, as Kaggle's own template does, meets every file of every mount."""
     script = """

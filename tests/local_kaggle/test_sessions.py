@@ -5,21 +5,20 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 from kaggle_fixtures import SLUG, USER, StartKaggle
-from kagglesdk.kernels.types import kernels_api_service as k
 from kagglesdk.kernels.types.kernels_enums import KernelWorkerStatus
 from sdk_client import (
     GO_TO_WORKING,
     LITTLE,
+    Kernels,
     Push,
+    ask,
     connect,
     output,
     push_fields,
-    request,
     rpc,
     status,
     wait_for,
@@ -29,7 +28,7 @@ from sdk_client import (
 from local_kaggle.server import Server
 
 
-def test_a_failed_script_ends_in_error_and_keeps_log_and_outputs(kernels: Any, run: Push) -> None:
+def test_a_failed_script_ends_in_error_and_keeps_log_and_outputs(kernels: Kernels, run: Push) -> None:
     """The traceback is in the log as stderr chunks, and what was written before stays."""
     run(GO_TO_WORKING + "open('half.txt', 'w').write('x')\nraise ValueError('broken')")
     assert status(kernels).status == KernelWorkerStatus.ERROR
@@ -57,7 +56,7 @@ def test_a_session_is_queued_then_running_and_shows_nothing_yet(
     assert "".join(chunk["data"] for chunk in json.loads(output(kernels).log)) == "waiting\ndone\n"
 
 
-def test_the_newest_session_answers_unless_a_label_pins_another(kernels: Any, run: Push) -> None:
+def test_the_newest_session_answers_unless_a_label_pins_another(kernels: Kernels, run: Push) -> None:
     """Status, log and outputs of an older version need `v<N>`."""
     run(GO_TO_WORKING + "open('one.txt', 'w'); print('first')")
     run("raise SystemExit(4)")
@@ -79,7 +78,9 @@ for n in range(5):
 )
 
 
-def test_outputs_are_listed_in_pages_with_sizes_only_where_kaggle_has_them(kernels: Any, run: Push) -> None:
+def test_outputs_are_listed_in_pages_with_sizes_only_where_kaggle_has_them(
+    kernels: Kernels, run: Push
+) -> None:
     """The output list has links and no sizes, the file list sizes and no links."""
     run(WRITES_FILES)
     names: list[str] = []
@@ -91,12 +92,12 @@ def test_outputs_are_listed_in_pages_with_sizes_only_where_kaggle_has_them(kerne
         token, pages = page.next_page_token, pages + 1
     assert names == [f"deep/er/file {n} é.txt" for n in range(5)]
     assert pages == 3
-    files = kernels.list_kernel_files(request(k.ApiListKernelFilesRequest, **LITTLE)).files
+    files = ask(kernels.list_kernel_files, **LITTLE).files
     assert {file.name: file.size for file in files} == {name: n for n, name in enumerate(names)}
     assert "size" not in page.files[0].to_dict()
 
 
-def test_an_output_link_needs_no_login_redirects_and_can_be_resumed(kernels: Any, run: Push) -> None:
+def test_an_output_link_needs_no_login_redirects_and_can_be_resumed(kernels: Kernels, run: Push) -> None:
     """The first address redirects to a signed one, which says its length and serves ranges."""
     run(WRITES_FILES)
     url = output(kernels).files[4].url
@@ -128,7 +129,7 @@ def test_links_expire_and_cannot_be_forged(start_kaggle: StartKaggle) -> None:
     )
 
 
-def test_a_session_is_stopped_at_its_time_limit(kernels: Any, run: Push) -> None:
+def test_a_session_is_stopped_at_its_time_limit(kernels: Kernels, run: Push) -> None:
     """It ends as cancelled with Kaggle's message, and its outputs stay."""
     run(GO_TO_WORKING + "import time; open('x', 'w'); time.sleep(600)", session_timeout_seconds=1)
     ended = status(kernels)
@@ -138,12 +139,12 @@ def test_a_session_is_stopped_at_its_time_limit(kernels: Any, run: Push) -> None
 
 
 def test_deleting_a_kernel_stops_its_session_and_loses_its_outputs(
-    kaggle: Server, kernels: Any, push: Push, gate: Path
+    kaggle: Server, kernels: Kernels, push: Push, gate: Path
 ) -> None:
     """Afterwards it is as if it had never been, on disk too."""
     push(wait_for_file(gate))
     version = kaggle.state.version(USER, USER, "little-kernel")
-    kernels.delete_kernel(request(k.ApiDeleteKernelRequest, **LITTLE))
+    ask(kernels.delete_kernel, **LITTLE)
     assert version.is_terminal
     assert not kaggle.state.folder(version).parent.exists()
     with pytest.raises(requests.HTTPError, match="denied"):

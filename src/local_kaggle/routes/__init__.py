@@ -5,6 +5,7 @@ HTTP, authentication, links' bytes and streams are the business of handler.py.
 
 from __future__ import annotations
 
+from kagglesdk.kaggle_object import KaggleObject
 from kagglesdk.security.types.oauth_service import IntrospectTokenRequest, IntrospectTokenResponse
 
 from local_kaggle.routes import competition, datasets, kernels
@@ -14,7 +15,7 @@ from local_kaggle.sessions import Sessions
 from local_kaggle.state import Refused, State
 
 
-def introspect_token(state: State, _: Sessions, request: IntrospectTokenRequest) -> IntrospectTokenResponse:
+def introspect_token(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
     active = request.token == state.settings.token
     return fill(
         IntrospectTokenResponse(), active=active, **({"username": state.settings.user} if active else {})

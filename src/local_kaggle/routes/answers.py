@@ -12,12 +12,12 @@ from typing import TypeVar
 
 from kagglesdk.kaggle_object import KaggleObject
 
+from local_kaggle.sessions import Sessions
 from local_kaggle.state import Refused, State, Version
 
 Item = TypeVar("Item")
 Json = dict[str, object]
-Handler = Callable[..., object]
-"""From State, Sessions and the SDK's request to an answer."""
+Handler = Callable[[State, Sessions, KaggleObject], object]
 Routes = dict[str, tuple[type[KaggleObject], Handler]]
 
 
@@ -88,16 +88,6 @@ def fill(body: KaggleObject, **values: object) -> KaggleObject:
     return body
 
 
-def page(state: State, items: Sequence[Item], request: KaggleObject) -> tuple[Sequence[Item], str]:
-    """Cut one page out of `items` and give the token of the next, which is empty on the last."""
-    size = max(1, min(request.page_size or 20, state.settings.page_size))
-    token = request.page_token or "0"
-    if not token.isdecimal() or len(token) > 9:
-        raise Refused(400, f"The page token {token!r} is not one of ours")
-    start = int(token) or (max(1, getattr(request, "page", 0) or 1) - 1) * size
-    return items[start : start + size], str(start + size) if start + size < len(items) else ""
-
-
 def listed(kind: type[KaggleObject], folder: Path, paths: Sequence[Path]) -> list[KaggleObject]:
     """Describe files of a folder by the SDK's type for them."""
     files = []
@@ -118,10 +108,36 @@ def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
 
 
-def table(service: str, types: ModuleType, *handlers: Handler) -> Routes:
-    """Name each handler's method and request type after the function."""
-    methods = {handler.__name__.title().replace("_", ""): handler for handler in handlers}
-    return {
-        f"{service}/{method}": (getattr(types, f"Api{method}Request"), handler)
-        for method, handler in methods.items()
-    }
+class Service:
+    """One of Kaggle's services: each public method of a subclass answers the API method of its name."""
+
+    def __init__(self, state: State, sessions: Sessions) -> None:
+        self.state, self.settings, self.sessions = state, state.settings, sessions
+        self.title = state.settings.slug.replace("-", " ").title()
+
+    @classmethod
+    def routes(cls, service: str, types: ModuleType) -> Routes:
+        """Give the methods of this class by their names on the wire."""
+        names = {name.title().replace("_", ""): name for name in vars(cls) if not name.startswith("_")}
+        return {
+            f"{service}/{method}": (getattr(types, f"Api{method}Request"), cls._handler(name))
+            for method, name in names.items()
+        }
+
+    @classmethod
+    def _handler(cls, name: str) -> Handler:
+        return lambda state, sessions, request: getattr(cls(state, sessions), name)(request)
+
+    def _page(self, items: Sequence[Item], request: KaggleObject) -> tuple[Sequence[Item], str]:
+        """Cut one page out of `items` and give the token of the next, which is empty on the last."""
+        size = max(1, min(request.page_size or 20, self.settings.page_size))
+        token = request.page_token or "0"
+        if not token.isdecimal() or len(token) > 9:
+            raise Refused(400, f"The page token {token!r} is not one of ours")
+        start = int(token) or (max(1, getattr(request, "page", 0) or 1) - 1) * size
+        return items[start : start + size], str(start + size) if start + size < len(items) else ""
+
+    def _upload(self, kind: type[KaggleObject], name: str, size: int) -> KaggleObject:
+        """Announce an upload."""
+        token = self.state.start_upload(name, size)
+        return fill(kind(), token=token, create_url=f"{self.state.base_url}/upload/{token}")

@@ -13,79 +13,76 @@ from kagglesdk.datasets.types.dataset_enums import DatabundleVersionStatus
 from kagglesdk.kaggle_object import KaggleObject
 
 from local_kaggle.pushing import dataset_folder
-from local_kaggle.routes.answers import fill, listed, page, table
-from local_kaggle.sessions import Sessions
-from local_kaggle.state import Refused, State
+from local_kaggle.routes.answers import Service, fill, listed
+from local_kaggle.state import Refused
 
 _NAME = re.compile(r"\w[\w.-]*")
 
 
-def start_blob_upload(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
-    token = state.start_upload(request.name, request.content_length)
-    return fill(b.ApiStartBlobUploadResponse(), token=token, create_url=f"{state.base_url}/upload/{token}")
+class Blobs(Service):
+    """Uploads of files."""
+
+    def start_blob_upload(self, request: KaggleObject) -> KaggleObject:
+        return self._upload(b.ApiStartBlobUploadResponse, request.name, request.content_length)
 
 
-def create_dataset(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
-    """Make a dataset of uploads; like Kaggle, say what is wrong in the body of a successful answer."""
-    handle = f"{request.owner_slug}/{request.slug}"
-    if request.owner_slug != state.settings.user or not re.fullmatch(r"[a-z0-9-]{6,50}", request.slug):
-        raise Refused(403, "Permission 'datasets.create' was denied")
-    stage, folder = state.root / "datasets" / ".part", state.root / "datasets" / handle
-    answer = d.ApiCreateDatasetResponse()
-    if dataset_folder(state, handle) or state.kernel(request.owner_slug, request.slug):
-        error = f"The requested title {request.title!r} is already in use by a dataset."
-        return fill(answer, status="error", error=error)
-    shutil.rmtree(stage, ignore_errors=True)
-    if not _place(state, stage, request):
-        return fill(answer, status="error", error="An uploaded file is missing or incomplete.")
-    folder.parent.mkdir(exist_ok=True)
-    stage.rename(folder)
-    return fill(answer, status="ok", ref=f"/{handle}", url=f"{state.base_url}/datasets/{handle}")
+class Datasets(Service):
+    """Whether one is there, what it holds, and a new one."""
+
+    def create_dataset(self, request: KaggleObject) -> KaggleObject:
+        """Make a dataset of uploads; like Kaggle, say what is wrong in the body of a successful answer."""
+        handle = f"{request.owner_slug}/{request.slug}"
+        if request.owner_slug != self.settings.user or not re.fullmatch(r"[a-z0-9-]{6,50}", request.slug):
+            raise Refused(403, "Permission 'datasets.create' was denied")
+        stage, folder = self.state.root / "datasets" / ".part", self.state.root / "datasets" / handle
+        answer = d.ApiCreateDatasetResponse()
+        if dataset_folder(self.state, handle) or self.state.kernel(request.owner_slug, request.slug):
+            error = f"The requested title {request.title!r} is already in use by a dataset."
+            return fill(answer, status="error", error=error)
+        shutil.rmtree(stage, ignore_errors=True)
+        if not self._place(stage, request):
+            return fill(answer, status="error", error="An uploaded file is missing or incomplete.")
+        folder.parent.mkdir(exist_ok=True)
+        stage.rename(folder)
+        return fill(answer, status="ok", ref=f"/{handle}", url=f"{self.state.base_url}/datasets/{handle}")
+
+    def get_dataset(self, request: KaggleObject) -> KaggleObject:
+        self._folder(request)
+        ref = f"{request.owner_slug}/{request.dataset_slug}"
+        return fill(d.ApiDataset(), ref=ref, is_private=True, current_version_number=1)
+
+    def get_dataset_status(self, request: KaggleObject) -> KaggleObject:
+        """Answer for the user's own datasets only, as Kaggle was seen to do."""
+        self._folder(request)
+        if request.owner_slug != self.settings.user:
+            raise Refused(404, "Dataset was not found")
+        return fill(d.ApiGetDatasetStatusResponse(), status=DatabundleVersionStatus.READY)
+
+    def list_dataset_files(self, request: KaggleObject) -> KaggleObject:
+        folder = self._folder(request)
+        shown, token = self._page(sorted(path for path in folder.rglob("*") if path.is_file()), request)
+        files = listed(d.ApiDatasetFile, folder, shown)
+        return fill(d.ApiListDatasetFilesResponse(), dataset_files=files, next_page_token=token)
+
+    def _place(self, folder: Path, listed: KaggleObject) -> bool:
+        """Put the uploads of a folder and of those in it in their places; False where one is not whole."""
+        folder.mkdir(parents=True)
+        for file in listed.files:
+            name, size = self.state.uploads.get(file.token, ("", -1))
+            if not _NAME.fullmatch(name) or self.state.upload_path(file.token).stat().st_size != size:
+                return False
+            shutil.copy(self.state.upload_path(file.token), folder / name)
+        return all(
+            _NAME.fullmatch(inner.name) and self._place(folder / inner.name, inner)
+            for inner in listed.directories
+        )
+
+    def _folder(self, request: KaggleObject) -> Path:
+        """Give a dataset's folder; raises Refused where there is none, or it was made a moment ago."""
+        folder = dataset_folder(self.state, f"{request.owner_slug}/{request.dataset_slug}")
+        if not folder or time.time() - folder.stat().st_ctime < self.settings.profile.dataset_after_seconds:
+            raise Refused(403, "Permission 'datasets.get' was denied")
+        return folder
 
 
-def get_dataset(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
-    _folder(state, request)
-    ref = f"{request.owner_slug}/{request.dataset_slug}"
-    return fill(d.ApiDataset(), ref=ref, is_private=True, current_version_number=1)
-
-
-def get_dataset_status(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
-    """Answer for the user's own datasets only, as Kaggle was seen to do."""
-    _folder(state, request)
-    if request.owner_slug != state.settings.user:
-        raise Refused(404, "Dataset was not found")
-    return fill(d.ApiGetDatasetStatusResponse(), status=DatabundleVersionStatus.READY)
-
-
-def list_dataset_files(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
-    folder = _folder(state, request)
-    shown, token = page(state, sorted(path for path in folder.rglob("*") if path.is_file()), request)
-    files = listed(d.ApiDatasetFile, folder, shown)
-    return fill(d.ApiListDatasetFilesResponse(), dataset_files=files, next_page_token=token)
-
-
-def _place(state: State, folder: Path, listed: KaggleObject) -> bool:
-    """Put the uploads of a folder and of those in it in their places; False where one is not whole."""
-    folder.mkdir(parents=True)
-    for token in (file.token for file in listed.files):
-        name, size = state.uploads.get(token, ("", -1))
-        if not _NAME.fullmatch(name) or state.upload_path(token).stat().st_size != size:
-            return False
-        shutil.copy(state.upload_path(token), folder / name)
-    return all(
-        _NAME.fullmatch(inner.name) and _place(state, folder / inner.name, inner)
-        for inner in listed.directories
-    )
-
-
-def _folder(state: State, request: KaggleObject) -> Path:
-    """Give a dataset's folder; raises Refused where there is none, or it was made a moment ago."""
-    folder = dataset_folder(state, f"{request.owner_slug}/{request.dataset_slug}")
-    if not folder or time.time() - folder.stat().st_ctime < state.settings.profile.dataset_after_seconds:
-        raise Refused(403, "Permission 'datasets.get' was denied")
-    return folder
-
-
-ROUTES = table("blobs.BlobApiService", b, start_blob_upload) | table(
-    "datasets.DatasetApiService", d, create_dataset, get_dataset, get_dataset_status, list_dataset_files
-)
+ROUTES = Blobs.routes("blobs.BlobApiService", b) | Datasets.routes("datasets.DatasetApiService", d)
