@@ -12,7 +12,7 @@ def main(arguments: Arguments) -> None:
     from kit import config
     from kit.errors import KitError
     from kit.remote import workflow
-    from kit.remote.pushing import free, lookup, resume
+    from kit.remote.pushing import lookup, resume
     from kit.remote.wire import client
 
     if arguments.resume and arguments.answer_from:
@@ -24,7 +24,7 @@ def main(arguments: Arguments) -> None:
     else:
         resolved = config.resolve(arguments.preset, arguments.set)
     attempt = partial(workflow.look_and_push, kaggle, resolved, arguments.note)
-    pushed = free.push(kaggle, attempt) if arguments.when == "free" else attempt()
+    pushed = lookup.when_free(kaggle, attempt) if arguments.when == "free" else attempt()
     opened = lookup.has_opened(kaggle, pushed)
     tell(run=pushed.name, version=pushed.version, url=pushed.url, folder=pushed.folder, session_opened=opened)
     if not opened:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from loop_project import KERNEL, MODEL, SLUG, Project
 
-from kit.remote.pulling import naming
+from kit.remote.pulling import published
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault, Json
 from local_kaggle.server import Server
@@ -74,7 +74,7 @@ def _add(name: str) -> Fault:
 def _with(name: str) -> list[str]:
     """Return a whole run's files and where the kit puts one that Kaggle lists besides."""
     name = name.encode("utf-8", "replace").decode()
-    return sorted([*WHOLE, naming.places([name], [])[name]])
+    return sorted([*WHOLE, published.places([name], [])[name]])
 
 
 ODD = ["../../x", "/etc/x", "..\\x", "push.json", "push.json/x", "kernel.log", "kernel.log/x", "x" * 5000,

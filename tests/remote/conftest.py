@@ -1,7 +1,5 @@
 """A client with a clock of its own, builds of tiny scripts, and pushed runs, against the local Kaggle."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path

@@ -3,8 +3,6 @@
 Run as a child process. Tokens that begin with `dead` are unknown to Kaggle; a renewed one is `renewed`.
 """
 
-from __future__ import annotations
-
 import importlib
 import json
 import os

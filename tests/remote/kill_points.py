@@ -5,8 +5,6 @@ writing, every write, and every rename, removal, folder and link below the proje
 its end is half done.
 """
 
-from __future__ import annotations
-
 import builtins
 import ctypes
 import errno
@@ -23,8 +21,7 @@ from typing import Any
 
 REAL_OPEN = builtins.open
 CHANGES = ("rename", "replace", "unlink", "remove", "rmdir", "mkdir", "symlink", "link", "fsync")
-GROWS = ("mkdir", "symlink", "link", "fsync")
-"""Those that a full disk refuses, beside writes."""
+GROWS = ("mkdir", "symlink", "link", "fsync")  # those that a full disk refuses, beside writes
 
 
 class Injector:

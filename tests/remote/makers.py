@@ -1,7 +1,5 @@
 """The types of the fixtures that make something, under one word each."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

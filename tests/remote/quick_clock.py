@@ -1,7 +1,5 @@
 """A clock for tests of what waits."""
 
-from __future__ import annotations
-
 import time
 
 

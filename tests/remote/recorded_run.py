@@ -1,7 +1,5 @@
 """A run whose record stands in a runs folder, as a push leaves it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from kit.remote import runs

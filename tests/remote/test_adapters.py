@@ -1,7 +1,5 @@
 """A run's adapters become a private dataset once, and a run without internet is made of it."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest

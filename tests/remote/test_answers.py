@@ -1,7 +1,5 @@
 """Whatever a server sends becomes a typed object or one line; nothing else comes out."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import os

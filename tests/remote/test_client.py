@@ -1,7 +1,5 @@
 """The client finds its credentials, asks again where that may help, and says in one line what went wrong."""
 
-from __future__ import annotations
-
 import socket
 import traceback
 from datetime import UTC, datetime, timedelta
@@ -23,8 +21,7 @@ from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server
 
-LOGIN = "me:sesame"
-"""A proxy's user and password; no message may show it."""
+LOGIN = "me:sesame"  # A proxy's user and password; no message may show it
 
 pytestmark = pytest.mark.usefixtures("own_home")
 

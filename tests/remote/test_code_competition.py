@@ -1,7 +1,5 @@
 """A version is submitted to a code competition once, and what its rerun dies of is said."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable

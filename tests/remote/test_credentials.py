@@ -1,7 +1,5 @@
 """Credentials are those that Kaggle's own command takes, cleaned, checked, renewed in time, never shown."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The competition's files come whole or not at all, and a refusal names the page to look at."""
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """The preflight says of everything that can be seen whether it is fit, and only a fail keeps a push back."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from collections import namedtuple

@@ -1,7 +1,5 @@
 """The settings of a new competition are read from its files, and nothing else in kit.toml is touched."""
 
-from __future__ import annotations
-
 import json
 import tomllib
 from pathlib import Path
@@ -34,7 +32,12 @@ def fill(folder: Path, train: str, test: str, sample: str = "") -> None:
 
 
 def settings_of(found: Suggestion) -> tuple[object, ...]:
-    return found.id, found.text, found.label, found.language, found.labels
+    return tuple(found.settings[name] for name in ("id", "text", "label", "language", "labels"))
+
+
+def suggestion(slug: str, *labels: str) -> Suggestion:
+    told = {"slug": slug, "id": "key", "text": "body", "label": "mood", "language": ""}
+    return Suggestion({**told, "labels": labels})
 
 
 def rows(header: str, *lines: str, times: int = 1) -> str:
@@ -47,10 +50,9 @@ def test_the_sample_competition_is_read_as_kit_toml_has_it() -> None:
     """What ships in kit.toml is what its files show."""
     ours = tomllib.loads((ROOT / "kit.toml").read_text())["competition"]
     found = init.suggest(SAMPLE, "sample-sentiment")
-    assert (found.id, found.text, found.label, found.language) == (
-        ours["id"], ours["text"], ours["label"], ours["language"],
-    )  # fmt: skip
-    assert sorted(found.labels) == sorted(ours["labels"])
+    *columns, labels = settings_of(found)
+    assert columns == [ours["id"], ours["text"], ours["label"], ours["language"]]
+    assert {*labels} == {*ours["labels"]}  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +200,7 @@ def test_what_is_odd_is_named(
     found = init.suggest(write, "s")
     assert settings_of(found) == (*names, labels)
     assert any(note in line for line in found.notes), found.notes
-    assert config.Competition(slug="s", labels=found.labels)
+    assert config.Competition(slug="s", labels=labels)
 
 
 def test_a_sample_of_several_answers_is_refused(write: Path) -> None:
@@ -214,7 +216,7 @@ def test_a_choice_is_made_in_kit_toml(write: Path, tmp_path: Path) -> None:
     fill(write, "id,text,toxic,rude\n1,a b,0,1\n2,c d,1,0\n", "id,text\n3,x\n")
     path = tmp_path / "kit.toml"
     path.write_text('[competition]\nslug = "s"\nlabel = "rude"\n')
-    assert init.suggest(write, "s", init.decided(path, "s")).label == "rude"
+    assert init.suggest(write, "s", init.decided(path, "s")).settings["label"] == "rude"
     assert init.decided(path, "t") == {}
 
 
@@ -249,7 +251,7 @@ def test_what_was_seen_is_shown(
 def test_a_sentence_may_hold_any_line_separator(write: Path) -> None:
     """A csv's rows end where csv says, not at every character that looks like a line end."""
     fill(write, 'id,text,label\n1,"a\u2028b\x0bc\nd",A\n2,e,B\n', "id,text\n3,f\n4,g\n")
-    assert init.suggest(write, "s").labels == ("A", "B")
+    assert init.suggest(write, "s").settings["labels"] == ("A", "B")
 
 
 def test_kit_toml_keeps_its_comments_and_presets(tmp_path: Path) -> None:
@@ -260,7 +262,7 @@ def test_kit_toml_keeps_its_comments_and_presets(tmp_path: Path) -> None:
         "[competition.synonyms]\nPositive = ['Pos']\nA = ['Ay']\n"
         "[kernel]\ntitle = 'Old'\ninternet = false\n[preset.mine]\nextends = 't4x2' # keep\n"
     )
-    found = Suggestion("new-thing", "key", "body", "mood", "", ("B", "A"))
+    found = suggestion("new-thing", "B", "A")
     init.write_settings(found, path, metric="accuracy")
     resolved = config.resolve("mine", kit_toml=path)
     assert resolved.competition.model_dump() == {
@@ -284,7 +286,7 @@ def test_a_broken_kit_toml_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "kit.toml"
     path.write_text("[competition\n")
     with pytest.raises(InputInvalid, match=r"kit\.toml"):
-        init.write_settings(Suggestion("s", "i", "t", "l", "", ("A", "B")), path)
+        init.write_settings(suggestion("s", "A", "B"), path)
     assert path.read_text() == "[competition\n"
 
 
@@ -294,7 +296,7 @@ def test_a_broken_kit_toml_is_refused_and_left_alone(tmp_path: Path) -> None:
 def test_the_metadata_template_round_trips(tmp_path: Path, slug: str) -> None:
     """Title and id agree for every preset, whatever the slug."""
     path = tmp_path / "kit.toml"
-    init.write_settings(Suggestion(slug, "i", "t", "l", "", ("A", "B")), path)
+    init.write_settings(suggestion(slug, "A", "B"), path)
     template = tmp_path / "kernel-metadata.json"
     template.write_text((ROOT / "kernel-metadata.json").read_text())
     init.write_metadata(config.resolve("t4x2", kit_toml=path), template)

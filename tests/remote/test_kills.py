@@ -4,8 +4,6 @@ At one n in the normal run; KIT_KILLS says at how many, up to every one, and pri
 docs/results.md.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -61,8 +59,7 @@ class Verb:
     options: tuple[str, ...] = ()
     before: tuple[tuple[str, ...], ...] = ()
     change: Callable[[Project], None] = field(default=lambda _: None)
-    each: tuple[str, ...] = ()
-    """A verb that is run before every try, since this one uses it up."""
+    each: tuple[str, ...] = ()  # A verb that is run before every try, since this one uses it up
 
 
 ALL, ALL_7 = ("all", *TINY), ("all", *TINY, "--set", "seed=7")

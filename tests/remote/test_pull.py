@@ -1,7 +1,5 @@
 """A pull ends whole or not at all, and never with another run's output."""
 
-from __future__ import annotations
-
 import json
 import os
 import random
@@ -29,8 +27,7 @@ from local_kaggle.faults import NAMED, Fault
 from local_kaggle.profile import PROFILES, Profile
 from local_kaggle.server import Server
 
-BARE = ["little-kernel-tiny/v1/push.json"]
-"""What stands there before a pull, and after one that was refused."""
+BARE = ["little-kernel-tiny/v1/push.json"]  # what stands there before a pull, and after one that was refused
 WHOLE = [
     f"little-kernel-tiny/v1/{name}"
     for name in ("adapter/weights.bin", "kernel.log", "outputs.json", "pull.json", "push.json", "run.json",

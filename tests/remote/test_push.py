@@ -1,7 +1,5 @@
 """A push makes one version that runs with everything it asked for, or it is an error."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """What holds a run up before it starts is said, and can be waited for or got round by naming an image."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import pytest
@@ -16,7 +14,7 @@ from kit.pipeline.record import RunRecord
 from kit.remote import runs, workflow
 from kit.remote.following import watch
 from kit.remote.looking import at_home
-from kit.remote.pushing import free, push
+from kit.remote.pushing import lookup, push
 from kit.remote.pushing.objections import PushRefused
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
@@ -70,10 +68,10 @@ def test_a_push_waits_until_a_session_and_hours_are_free(
     """Nothing is sent before: a first push that is refused leaves a kernel that blocks its name."""
     kaggle.faults.arm(faults.amend("GetAcceleratorQuotaStatistics", SPENT, times=2))
     said: list[str] = []
-    assert free.push(client, push, tell=said.append).version == 1
+    assert lookup.when_free(client, push, tell=said.append).version == 1
     assert len(said) == 2
     assert all("no GPU hour is left, renewed on Sat" in line for line in said)
-    assert sum(clock.slept) >= 2 * free.PAUSE_SECONDS
+    assert sum(clock.slept) >= 2 * lookup.PAUSE_SECONDS
 
 
 def test_only_a_refusal_that_time_heals_is_waited_for(client: Client, push: Callable[..., Run]) -> None:
@@ -84,5 +82,5 @@ def test_only_a_refusal_that_time_heals_is_waited_for(client: Client, push: Call
         raise PushRefused(refusals.pop(0))
 
     with pytest.raises(PushRefused, match="Title"):
-        free.push(client, refused, tell=lambda _: None)
+        lookup.when_free(client, refused, tell=lambda _: None)
     assert not refusals

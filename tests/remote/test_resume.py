@@ -1,7 +1,5 @@
 """A run that starts from an earlier one: its settings, what it attaches, and what it is called."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """Every pushed version keeps a folder that can be found again by the names a user knows."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

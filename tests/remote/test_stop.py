@@ -1,7 +1,5 @@
 """Stopping cancels by the session's number and brings home what is there; deleting is the last resort."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 

@@ -1,7 +1,5 @@
 """A submission is made once, scored, and kept beside its run."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from io import BytesIO

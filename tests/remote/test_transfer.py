@@ -1,7 +1,5 @@
 """A transfer brings exactly the bytes that it should, however the line behaves, or nothing."""
 
-from __future__ import annotations
-
 import random
 import shutil
 from collections import namedtuple

@@ -1,7 +1,5 @@
 """The verbs joined: looks before a push, a home for each Kaggle's runs, the next step that is true."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

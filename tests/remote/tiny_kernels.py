@@ -1,7 +1,5 @@
 """Scripts that stand for a kernel: they print and write files, and train nothing."""
 
-from __future__ import annotations
-
 MANIFEST = """
 import hashlib
 names = [path for path in sorted(working.rglob("*")) if path.is_file()]

@@ -1,19 +1,15 @@
 """Say what each refusal of a submission and each error of a rerun means, and what to do about it."""
 
-from __future__ import annotations
-
 from kit.errors import KitError
 from kit.remote.runs import Run
 
+_INFER, _REHEARSE = "make adapters RUN={run}, then make infer FROM={run}", "make rehearse KIND=code"
 KNOWN = {
-    "only accepts submissions from notebooks": (
-        "",
-        'competition.kind = "code" in kit.toml, then make adapters RUN={run} and make infer FROM={run}',
-    ),
+    "only accepts submissions from notebooks": ("", f'competition.kind = "code" in kit.toml, then {_INFER}'),
     "does not accept submissions from notebooks": ("", 'competition.kind = "csv" in kit.toml'),
     "still running": ("", "make watch RUN={run}, then make submit RUN={run}"),
     "did not complete": ("", "make pull RUN={run}, whose log says why"),
-    "internet": ("", "make adapters RUN={run}, then make infer FROM={run}"),
+    "internet": ("", _INFER),
     "accelerator": ("", "make settings, which names those that kernel.accelerator may be"),
     "must be attached": ("", "the competition in kernel-metadata.json, then make infer again"),
     "file was not found": ("the version holds no submission.csv", "make pull RUN={run} FORCE=1"),
@@ -21,27 +17,18 @@ KNOWN = {
     "daily submission allowance": ("", "tomorrow, after 00:00 UTC"),
     "accept this competition's rules": ("", "{web}/competitions/{slug}/rules"),
     "kernelsessions.get": ("Kaggle shows no such version to this account", "make doctor, and {url}"),
-    "submission csv not found": (
-        "the rerun left no submission.csv in its working folder",
-        "make rehearse KIND=code",
-    ),
+    "submission csv not found": ("the rerun left no submission.csv in its working folder", _REHEARSE),
     "threw exception": (
-        "the script failed on the hidden rows, which are others and more than the public ones, offline",
-        "make rehearse KIND=code",
+        "the script failed on the hidden rows, which are others and more, offline",
+        _REHEARSE,
     ),
     "exceeded allowed compute": ("memory or disk ran out", "SET=predict.batch_tokens=8192 with make infer"),
     "timeout": (
         "the rerun took longer than the host allows; there may be many more hidden rows",
         "competition.rerun_minutes as the host says, fewer members or templates, then make infer",
     ),
-    "scoring error": (
-        "the rows are not those of the hidden test.csv: only its ids count, never a fixed number",
-        "make rehearse KIND=code",
-    ),
-    "format error": (
-        "the file is no submission, or it was still empty",
-        "make validate RUN={run}, or make rehearse KIND=code",
-    ),
+    "scoring error": ("only the ids of the hidden test.csv count, never a fixed number of rows", _REHEARSE),
+    "format error": ("it is no submission, or still empty", f"make validate RUN={{run}}, or {_REHEARSE}"),
 }
 """By words of Kaggle's text: what it means where that does not say it, and the next command."""
 

@@ -1,16 +1,10 @@
-"""Keep one folder a pushed version, `runs/<slug>/v<N>/`, with push.json in it, and find it again.
-
-It writes what was pushed; what came back is written by pull.py. Talks to nobody.
-"""
-
-from __future__ import annotations
+"""Keep one folder a pushed version, `runs/<slug>/v<N>/`, with push.json in it, and find it again."""
 
 import dataclasses
 import fcntl
-import itertools
 import json
 import re
-import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -29,10 +23,8 @@ from kit.outputs import MADE
 
 SCHEMA = 1
 RUNS = PROJECT_ROOT / "runs"
-REHEARSALS = "rehearsal"
-"""The folder below runs/ of what a Kaggle on this machine ran; it has a `latest` of its own."""
-INTENT = ".push"
-"""The folder beside a kernel's versions of a push whose answer has not come."""
+REHEARSALS = "rehearsal"  # the folder below runs/, with a `latest` of its own, of a Kaggle on this machine
+INTENT = ".push"  # the folder beside a kernel's versions of a push whose answer has not come
 UNSET = "unset KIT_KAGGLE_ENDPOINT KAGGLE_API_TOKEN, then the same command"
 REQUIREMENTS = PROJECT_ROOT / "kernel" / "requirements.txt"
 
@@ -49,15 +41,11 @@ class Run:
     bundle_hash: str
     config: dict[str, Any]
     requirements_sha256: str = ""
-    source_sha256: str = ""
-    """Of the script that was pushed, by its lines: a server may change how they end."""
-    known: int = 0
-    """The newest version that Kaggle had before the push."""
+    source_sha256: str = ""  # of the script's lines: a server may change how they end
+    known: int = 0  # the newest version that Kaggle had before the push
     pushed_at: str = ""
-    endpoint: str = ""
-    """`kaggle`, or `local` for a server on this machine, which forgets it."""
-    note: str = ""
-    """Why it was made, in the user's words."""
+    endpoint: str = ""  # `kaggle`, or `local` for a server on this machine, which forgets it
+    note: str = ""  # why it was made, in the user's words
 
     @property
     def name(self) -> str:
@@ -72,7 +60,12 @@ class Run:
         return (self.endpoint or ("local" if self.url.startswith("http://") else "kaggle")) == "local"
 
     @property
-    def pinned(self) -> dict[str, Any]:
+    def is_code(self) -> bool:
+        """Whether its competition takes kernel versions."""
+        return bool(self.config["competition"].get("kind") == "code")
+
+    @property
+    def pinned(self) -> dict[str, str]:
         """The fields by which a request means this version and not the newest; a bare number is refused."""
         return {"user_name": self.owner, "kernel_slug": self.slug, "version_label": f"v{self.version}"}
 
@@ -98,30 +91,25 @@ def intend(root: Path, run: Run, *, sha256: str) -> Run:
 
 
 def settle(root: Path, intent: Run, version: int, *, slug: str, is_latest: bool) -> Run:
-    """Turn an intent into the record of the version that it became.
-
-    A folder of that name is another kernel's, deleted since: it is moved aside, not overwritten.
-    """
+    """Turn an intent into the record of the version that it became; a deleted kernel's folder moves aside."""
     folder = root / slug / f"v{version}"
     try:
         path = intent.folder / "push.json"
         write_json(path, read_json(path) | {"version": version, "slug": slug})
         folder.parent.mkdir(exist_ok=True)
         if folder.exists():
-            folder.rename(_unused(folder))
+            folder.rename(folder.with_name(f"{folder.name}-{time.time_ns()}"))
         intent.folder.rename(folder)
         if is_latest:
-            _point_latest(root, folder)
+            beside = root / ".latest.part"
+            beside.unlink(missing_ok=True)
+            beside.symlink_to(folder.relative_to(root), target_is_directory=True)
+            beside.replace(root / "latest")
     except (OSError, KitError) as error:
         runs_at = f"version {version} of {intent.owner}/{slug} runs at {intent.url}"
         hint = f"df -h, then make push, which finds it by {intent.folder}"
         raise KitError(f"{runs_at}, but cannot be recorded: {error}", hint=hint) from None
     return load(folder)
-
-
-def forget(intent: Run) -> None:
-    """Remove the record of a push that Kaggle has refused."""
-    shutil.rmtree(intent.folder, ignore_errors=True)
 
 
 def load(folder: Path) -> Run:
@@ -145,8 +133,8 @@ def find(name: str = "latest", root: Path = RUNS) -> Run:
 
     `v3` is the third version of the slug of `latest`, or of the only slug that has three.
     """
-    name = name.removeprefix("runs/").rstrip("/")
-    name = name.removeprefix(f"{REHEARSALS}/") if root.name == REHEARSALS else name
+    is_rehearsed = root.name == REHEARSALS
+    name = name.removeprefix("runs/").rstrip("/").removeprefix(f"{REHEARSALS}/" if is_rehearsed else "")
     pushed = [path.parent for path in known_pushes(root)]
     if re.fullmatch(r"v\d+", name):
         folders = [folder for folder in pushed if folder.name == name]
@@ -158,23 +146,19 @@ def find(name: str = "latest", root: Path = RUNS) -> Run:
     folder = (root / name).resolve()  # an absolute name is itself
     restore(folder)
     if not folder.is_dir():
-        other = root.parent if root.name == REHEARSALS else root / REHEARSALS
-        hint = UNSET if root.name == REHEARSALS else f"RUN={REHEARSALS}/{name}"
+        other, hint = (
+            (root.parent, UNSET) if is_rehearsed else (root / REHEARSALS, f"RUN={REHEARSALS}/{name}")
+        )
         hint = hint if (other / name).is_dir() else "make push"
         raise InputInvalid(f"no run {name!r} in {root}; there is {_named(pushed)}", hint=hint)
     return load(folder)
 
 
 def folder_of(name: str) -> Path:
-    """Return the folder of any run, a dry run or a blend too, by the names that `find` takes.
-
-    Where a Kaggle on this machine is asked, that is one of its rehearsals first.
-    """
+    """Return the folder of any run, a dry run or a blend too, a rehearsal first where one is asked."""
     own, short = home(is_local=environment.kaggle_endpoint() is not None), name.removeprefix("runs/")
-    for folder in (own / short, RUNS / short, Path(name)):
-        if folder.is_dir():
-            return folder.resolve()
-    return find(name, own).folder
+    there = [folder for folder in (own / short, RUNS / short, Path(name)) if folder.is_dir()]
+    return there[0].resolve() if there else find(name, own).folder
 
 
 def known_pushes(root: Path = RUNS) -> list[Path]:
@@ -186,15 +170,6 @@ def newest_first(root: Path = RUNS) -> Iterator[Run]:
     """Yield every pushed run below `root`, the one that was recorded last at the front."""
     paths = sorted(known_pushes(root), key=lambda path: path.stat().st_mtime, reverse=True)
     return (load(path.parent) for path in paths)
-
-
-def passed_with(requirements_sha256: str, preset: str, root: Path = RUNS) -> bool:
-    """Tell whether a run of `preset` with these requirements was pulled whole and had succeeded."""
-    return any(
-        read_json(run.folder / "pull.json").get("status") == "COMPLETE"
-        for run in newest_first(root)
-        if run.config.get("preset") == preset and run.requirements_sha256 == requirements_sha256
-    )
 
 
 def requirements_sha256() -> str:
@@ -217,18 +192,3 @@ def alone(folder: Path, *, waits: bool = False) -> Iterator[None]:
 
 def _named(folders: list[Path]) -> str:
     return ", ".join(f"{folder.parent.name}/{folder.name}" for folder in folders) or "none"
-
-
-def _unused(folder: Path) -> Path:
-    """Return a name for an older folder, of the time it was pushed."""
-    pushed = str(read_json(folder / "push.json").get("pushed_at", "")).partition("+")[0]
-    stem = f"{folder.name}-{re.sub(r'[^0-9T]', '', pushed) or 'unknown'}"
-    names = (folder.with_name(f"{stem}-{count}".removesuffix("-0")) for count in itertools.count())
-    return next(path for path in names if not path.exists())
-
-
-def _point_latest(root: Path, folder: Path) -> None:
-    beside = root / ".latest.part"
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(folder.relative_to(root), target_is_directory=True)
-    beside.replace(root / "latest")

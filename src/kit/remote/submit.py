@@ -1,13 +1,11 @@
 """Submit a run's file, or its version to a code competition, and wait for the score. It judges no file."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,22 +16,16 @@ from kit.remote.refusals import SubmissionRefused as SubmissionRefused
 from kit.remote.refusals import explained
 from kit.remote.runs import Run
 from kit.remote.wire import session, transfer
-from kit.remote.wire.client import Client
-from kit.remote.wire.transfer import LinkStale
-from kit.remote.wire.transport import KaggleError, Refused, Unsettled
+from kit.remote.wire.client import Client, Tell
+from kit.remote.wire.transport import KaggleError, LinkStale, Refused, Unsettled
 
-SCORE_SECONDS = 900.0
-"""How long a score may take; that of a code competition as long as its rerun besides."""
+SCORE_SECONDS = 900.0  # how long a score may take; that of a code competition as long as its rerun besides
 TELL_SECONDS = 600.0
 LATE_SECONDS = 600.0
 """How long after its end a version's files may be unseen; one submitted before counts as empty."""
-LOOK_SECONDS = 15.0
-"""How long to look for a submission whose answer was lost."""
-LAG_SECONDS = 180.0
-"""How long a submission may stay unseen in Kaggle's list."""
+LOOK_SECONDS = 15.0  # how long to look for a submission whose answer was lost
+LAG_SECONDS = 180.0  # how long a submission may stay unseen in Kaggle's list
 NAME, RECORD = "submission.csv", "submission.json"
-
-Tell = Callable[[str], None]
 
 
 class Submission(BaseModel):
@@ -47,15 +39,13 @@ class Submission(BaseModel):
     """Of the bytes of a file, or of a version's name, whose answers to the hidden rows nobody knows."""
     message: str
     submitted_at: datetime = datetime.fromtimestamp(0, UTC)
-    ref: int = 0
-    """Kaggle's number, 0 as long as its answer has not come."""
+    ref: int = 0  # Kaggle's number, 0 as long as its answer has not come
     status: str = "UNKNOWN"
     public_score: str = ""
     error: str = ""
-    earlier: bool = Field(default=False, exclude=True)
-    """Whether it was made before this command."""
+    earlier: bool = Field(default=False, exclude=True)  # whether it was made before this command
 
-    def kept(self, folder: Path, **changes: object) -> Submission:
+    def kept(self, folder: Path, **changes: object) -> Self:
         """Write submission.json with these changes, and return it."""
         made = self.model_copy(update=changes)
         write_json(folder / RECORD, made.model_dump(mode="json", by_alias=True))
@@ -77,8 +67,7 @@ def submit(
 ) -> Submission:
     """Submit the run and return its score; the same file, or the same version, is never submitted twice.
 
-    `message` is put before the run's name. submission.json is written before Kaggle is asked, and again with
-    the verdict: what got no answer is looked for by the next submit. Raises SubmissionRefused, and NotYet.
+    What got no answer is looked for by the next submit. Raises SubmissionRefused, and NotYet.
     """
     path, competition = run.folder / NAME, run.config["competition"]
     try:
@@ -92,28 +81,22 @@ def submit(
         hint = f"{client.web}/competitions/{competition['slug']}/submissions"
         raise explained(refused.message, run, client.web, hint=hint) from None
     seconds = SCORE_SECONDS
-    if _is_code(run):
+    if run.is_code:
         seconds += 60 * competition["rerun_minutes"]
-        tell(
-            f"Kaggle runs {run.name} again on the hidden rows, for {seconds / 60:.0f} min at most; Ctrl-C "
-            f"leaves that going, make submit RUN={run.name} comes back to it"
-        )
+        tell(f"Kaggle runs {run.name} again on the hidden rows, for {seconds / 60:.0f} min at most")
+        tell(f"Ctrl-C leaves that going, make submit RUN={run.name} comes back to it")
     made = made.kept(run.folder, **_verdict(client, made, deadline_seconds or seconds, tell))
     if made.status == "ERROR":
-        before = f"Kaggle cannot score {run.name if _is_code(run) else path}: "
+        before = f"Kaggle cannot score {run.name if run.is_code else path}: "
         hint = f"make validate RUN={run.name}"
         raise explained(made.error or "no reason given", run, client.web, hint=hint, before=before)
     return made
 
 
-def _is_code(run: Run) -> bool:
-    return bool(run.config["competition"].get("kind") == "code")
-
-
 def _made(client: Client, run: Run, body: bytes, message: str, tell: Tell) -> Submission:
     """Return the run's submission, made now unless it was before."""
     version = f"{run.owner}/{run.slug}/v{run.version} {run.bundle_hash}"
-    sha256 = sha256_of(version if _is_code(run) else body)
+    sha256 = sha256_of(version if run.is_code else body)
     begun = _begun(run, sha256)
     ref = (begun.ref or _search(client, begun, tell)) if begun else 0
     if not begun or not ref:
@@ -123,7 +106,7 @@ def _made(client: Client, run: Run, body: bytes, message: str, tell: Tell) -> Su
         slug = run.config["competition"]["slug"]
         begun = Submission(competition=slug, sha256=sha256, message=words, submitted_at=now)
         _require_whole(client, run, body)
-        ref = _look_up(client, begun) if _is_code(run) else 0  # by another checkout
+        ref = _look_up(client, begun) if run.is_code else 0  # by another checkout
     is_earlier = ref > 0
     if not ref:
         left = client.call("GetSubmissionLimits", competition_name=begun.competition)
@@ -142,12 +125,12 @@ def _begun(run: Run, sha256: str) -> Submission | None:
         begun = Submission.model_validate(read_json(run.folder / RECORD))
     except ValidationError:
         return None
-    return begun if begun.sha256 == sha256 and (begun.status != "ERROR" or _is_code(run)) else None
+    return begun if begun.sha256 == sha256 and (begun.status != "ERROR" or run.is_code) else None
 
 
 def _require_whole(client: Client, run: Run, body: bytes) -> None:
     """Hold the run against what is taken; a version's file must be listed by Kaggle as it was pulled."""
-    asked, is_code = run.config["data"]["test_rows"], _is_code(run)
+    asked, is_code = run.config["data"]["test_rows"], run.is_code
     is_online = run.version and run.config["kernel"]["internet"]  # what is made at home has no kernel
     infer, home = f"make adapters RUN={run.name}, then make infer FROM={run.name}", "make infer FROM=v3"
     for applies, objection, hint in (
@@ -168,12 +151,9 @@ def _require_whole(client: Client, run: Run, body: bytes) -> None:
 
 
 def _create(client: Client, run: Run, body: bytes, begun: Submission) -> int:
-    """Make one submission, of the bytes or of the version, and return its number; it is recorded first.
-
-    Raises SubmissionRefused where the answer got lost and the submission is not seen: it is not made again.
-    """
+    """Record one submission, make it and return its number; one that got lost is not made again."""
     fields: dict[str, str | int]
-    if _is_code(run):
+    if run.is_code:
         method = "CreateCodeSubmission"
         fields = {"kernel_owner": run.owner, "kernel_slug": run.slug}
         fields |= {"kernel_version": run.version, "file_name": NAME}
@@ -198,10 +178,8 @@ def _create(client: Client, run: Run, body: bytes, begun: Submission) -> int:
             with suppress(KaggleError):
                 if ref := _look_up(client, begun):
                     return ref
-        raise SubmissionRefused(
-            f"the submission may have been made, Kaggle does not show it yet: {cause}",
-            hint="make submit again in some minutes, which looks first",
-        )
+        text = f"the submission may have been made, Kaggle does not show it yet: {cause}"
+        raise SubmissionRefused(text, hint="make submit again in some minutes, which looks first")
 
     return client.patiently(attempt)
 
@@ -240,7 +218,6 @@ def _verdict(client: Client, made: Submission, deadline_seconds: float, tell: Te
         if client.clock.now() - told > TELL_SECONDS:
             told = client.clock.now()
             tell(f"submission {made.ref} has no score yet, after {(told - started) / 60:.0f} min")
-    raise NotYet(
-        f"submission {made.ref} is still without a score after {client.clock.now() - started:.0f} s",
-        hint=f"make submit again, which only looks, or {client.web}/competitions/{slug}/submissions",
-    )
+    text = f"submission {made.ref} is still without a score after {client.clock.now() - started:.0f} s"
+    page = f"{client.web}/competitions/{slug}/submissions"
+    raise NotYet(text, hint=f"make submit again, which only looks, or {page}")

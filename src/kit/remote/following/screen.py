@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from kit import progress
 from kit.remote.following.tracebacks import Newest, Noise
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 _COUNTS = {"step": ("step", "steps"), "score": ("rows", "of"), "generate": ("rows", "of")}
 """What fills the bar of an event, and what it is full at."""
-MEASURED_ROWS = 16
-"""A member scores so many rows before its training, only to know how fast that is."""
+MEASURED_ROWS = 16  # A member scores so many rows before its training, only to know how fast that is
 LARGEST_COUNT = 2**53
 UPDATE_SECONDS = {True: 0.2, False: 30.0}
 """How often a line without an end is shown anew, on a terminal and elsewhere."""
@@ -39,7 +38,7 @@ class Screen:
         self._measured: list[tuple[str, str, dict[str, object]]] = []
         self._updated = 0.0
 
-    def __enter__(self) -> Screen:
+    def __enter__(self) -> Self:
         progress.never_fail(sys.stdout, sys.stderr)
         if self._is_terminal:
             from rich.progress import BarColumn, Progress, TextColumn
@@ -57,10 +56,7 @@ class Screen:
             self._bars.stop()
 
     def on_line(self, stream: str, line: str) -> None:
-        """Show one line of the log; what came from stderr goes there.
-
-        Without a terminal, what counts up is shown a tenth at a time.
-        """
+        """Show one line of the log; without a terminal, what counts up is shown a tenth at a time."""
         if self._noise.hides(line):
             return
         found = progress.event(line) or {"event": ""}

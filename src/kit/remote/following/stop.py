@@ -1,9 +1,4 @@
-"""End a session without losing what it made: cancel it by its number, and bring home what it left.
-
-Deleting the kernel is the last resort, for a session that has no number yet; it takes every version along.
-"""
-
-from __future__ import annotations
+"""End a session without losing what it made: cancel it by its number, and bring home what it left."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -17,13 +12,11 @@ from kit.remote.following import watch
 from kit.remote.pulling import pull
 from kit.remote.runs import Run
 from kit.remote.wire import session
-from kit.remote.wire.client import Client
+from kit.remote.wire.client import Client, Tell
 from kit.remote.wire.transport import CredentialsInvalid, Refused
 
-CANCEL_SECONDS = 300.0
-"""How long a cancelled session may take to end."""
+CANCEL_SECONDS = 300.0  # how long a cancelled session may take to end
 
-Tell = Callable[[str], None]
 Stopped = Literal["cancelled", "deleted", "kept"]
 
 
@@ -44,16 +37,15 @@ def stop(
             pulled = pull.pull(client, run, tell=tell)
             tell(f"{len(pulled.files)} files that it had written are in {pulled.folder}")
             return "cancelled"
-    folders = [path.parent for path in runs.known_pushes(run.folder.parent.parent)]
-    versions = [runs.load(folder) for folder in folders if folder.parent == run.folder.parent]
+    # Deleting takes every version along.
+    pushed = [path.parent for path in runs.known_pushes(run.folder.parents[1])]
+    versions = [runs.load(folder) for folder in pushed if folder.parent == run.folder.parent]
     lost = [version.name for version in versions if not _is_saved(client, version, tell)]
     kernel = f"{run.owner}/{run.slug}"
     if lost and not discard:
-        raise KitError(
-            f"deleting {kernel} would lose the outputs of {', '.join(lost)}, "
-            "which could not be saved; nothing was deleted",
-            hint=f"make pull RUN={lost[0]}, or make stop RUN={run.name} DISCARD=1, which loses them",
-        )
+        text = f"deleting {kernel} would lose the outputs of {', '.join(lost)}, which could not be saved"
+        hint = f"make pull RUN={lost[0]}, or make stop RUN={run.name} DISCARD=1, which loses them"
+        raise KitError(f"{text}; nothing was deleted", hint=hint)
     question = (
         f"{run.name} is {status}. Deleting {kernel} ends it and removes all versions, "
         f"{len(versions)} pushed from here, with the outputs that Kaggle holds. Delete?"
@@ -68,11 +60,9 @@ def stop(
 
 def _session_number(lines: list[str]) -> int | None:
     """Return the number that the kernel gave for its session at its start."""
-    for event in filter(None, map(progress.event, lines)):
-        number = event.get("id")
-        if event["event"] == "session" and isinstance(number, int) and 0 < number < 2**63:
-            return number
-    return None
+    events = [event for event in map(progress.event, lines) if event and event["event"] == "session"]
+    numbers = [event.get("id") for event in events]
+    return next((number for number in numbers if isinstance(number, int) and 0 < number < 2**63), None)
 
 
 def _cancel(client: Client, run: Run, number: int, tell: Tell) -> bool:
@@ -89,10 +79,8 @@ def _cancel(client: Client, run: Run, number: int, tell: Tell) -> bool:
         if status.has_ended:
             tell(f"{run.name} ended as {status}")
             return True
-    raise KitError(
-        f"{run.name} was cancelled {CANCEL_SECONDS:.0f} s ago and is still {status}",
-        hint=f"make stop RUN={run.name} again, or {run.url}",
-    )
+    text = f"{run.name} was cancelled {CANCEL_SECONDS:.0f} s ago and is still {status}"
+    raise KitError(text, hint=f"make stop RUN={run.name} again, or {run.url}")
 
 
 def _is_saved(client: Client, run: Run, tell: Tell) -> bool:

@@ -1,9 +1,8 @@
 """Find in a run's log what each of its processes died of, and what is only noise. Reads text, asks nobody."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterable
+
+from kit import progress
 
 _RANK = re.compile(r"\[(rank ?\d+|card ?\d+)\]:? ?")
 """How torchrun and the kit's own scheduler mark the lines of one process."""
@@ -35,10 +34,7 @@ class Noise:
 
 
 class Newest:
-    """Keep the newest traceback of each rank apart from the other lines; the unmarked rank is "".
-
-    Exceptions that were raised while handling others are one traceback.
-    """
+    """Keep the newest traceback of each rank apart, a chained one as one; the unmarked rank is ""."""
 
     def __init__(self) -> None:
         self.by_rank: dict[str, list[str]] = {}
@@ -78,18 +74,16 @@ class Newest:
         return kept
 
 
-def last(lines: Iterable[str]) -> dict[str, str]:
-    """Return the last traceback of each rank that left one, without its mark; last the unmarked one, of a
-    launcher or the only process, under "".
-    """
-    newest = Newest()
+def last_words(lines: list[str]) -> list[str]:
+    """Return the last traceback of each rank that left one, the unmarked at last; else the last lines."""
+    newest, noise = Newest(), Noise()
     for line in lines:
         newest.feed(line)
-    ranks = sorted(newest.by_rank, key=lambda rank: (rank == "", rank))
-    return {rank: "\n".join(_RANK.sub("", line, count=1) for line in newest.by_rank[rank]) for rank in ranks}
-
-
-def own(lines: Iterable[str]) -> list[str]:
-    """Return the lines of a log that are no noise."""
-    noise = Noise()
-    return [line for line in lines if not noise.hides(line)]
+    if not newest.by_rank:
+        own = [progress.show(line) for line in lines if not noise.hides(line)]
+        return ["--- the last lines of the log ---", *own[-20:]]
+    words = []
+    for rank in sorted(newest.by_rank, key=lambda rank: (rank == "", rank)):
+        text = (_RANK.sub("", line, count=1) for line in newest.by_rank[rank])
+        words += [f"--- {rank or 'main process'} ---", *text]
+    return words

@@ -1,13 +1,8 @@
-"""Follow one version's session to its end: the live log line by line, then how it ended.
-
-It draws nothing (screen.py does) and fetches no file (pull.py does). Stopping it leaves the session running.
-"""
-
-from __future__ import annotations
+"""Follow one version's session to its end: the live log line by line, then how it ended."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 
 from kit import progress
 from kit.errors import KitError, NotYet
@@ -17,36 +12,29 @@ from kit.remote.runs import Run
 from kit.remote.wire import log, session
 from kit.remote.wire.client import Client
 from kit.remote.wire.session import Status
-from kit.remote.wire.transfer import LinkStale
-from kit.remote.wire.transport import Refused, Unsettled
+from kit.remote.wire.transport import LinkStale, Refused, Unsettled
 
 POLL_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0
 """Quick connections one after the other make Kaggle refuse all calls for a while."""
-STUCK_SECONDS = 300.0
-"""Longest that Kaggle may say RUNNING after the kernel said that it has ended."""
-SILENCE_SECONDS = 900.0
-"""Longest time without any answer from Kaggle that says something of this run."""
+STUCK_SECONDS = 300.0  # longest that Kaggle may say RUNNING after the kernel said that it has ended
+SILENCE_SECONDS = 900.0  # longest time without any answer from Kaggle that says something of this run
 QUEUE_SECONDS = 30
 """How long Kaggle may hold a request for a log that has not begun; below the read time limit."""
-LONG_QUEUE_SECONDS = 600.0
-"""How long a session is QUEUED before that is said, and said again."""
-SO_FAR_SECONDS = 5.0
-"""Silence after which a log that is still written counts as read."""
+LONG_QUEUE_SECONDS = 600.0  # how long a session is QUEUED before that is said, and said again
+SO_FAR_SECONDS = 5.0  # silence after which a log that is still written counts as read
 _SOON_OVER = ("CANCEL_REQUESTED", "NEW_SCRIPT")
 """States that should not last: a cancelled session that lingers, a version for which none was started."""
 
-OnLine = Callable[[str, str], None]
-"""Takes the stream's name and one line of the log, without its line end."""
+OnLine = Callable[[str, str], None]  # takes the stream's name and one line of the log, without its line end
 
 
 class RunFailed(KitError):
-    """A session ended in another way than success; `tracebacks` holds the last one of every rank."""
+    """A session ended in another way than success; `last_words` are the last traceback of every rank."""
 
     def __init__(self, run: Run, status: Status, lines: list[str]) -> None:
         super().__init__(f"{run.name} ended as {status}", hint=f"{run.url}, or make pull RUN={run.name}")
-        self.tracebacks = tracebacks.last(lines)
-        self.last_lines = tracebacks.own(lines)[-20:]
+        self.last_words = tracebacks.last_words(lines)
 
 
 class StillRunning(NotYet):
@@ -61,39 +49,41 @@ def watch(
     `on_update` gets what a line without an end says meanwhile. Raises RunFailed when the session ends without
     success and StillRunning at the deadline, when it is stuck, or when Kaggle falls silent; then it goes on.
     """
-    seen = _Log(on_line, on_update)
-    now, started = client.clock.now, client.clock.now()
-    heard, queued, pause = started, started, POLL_SECONDS
-    stalled: float | None = None
+    seen, now, started = _Log(on_line, on_update), client.clock.now, client.clock.now()
+    pause = POLL_SECONDS
+    since: dict[str, float] = {}
+
+    def lasts(what: str, holds: bool) -> float:
+        """Return for how long this has been so."""
+        if not holds:
+            since.pop(what, None)
+        return now() - since.setdefault(what, now()) if holds else 0.0
+
     while True:
         before = seen.length
         seen.follow(client, run, until=started + deadline_seconds)
         status = session.status(client, run, patient=False)
-        answers, status = (True, status) if status.is_known else _ask_outputs(client, run, status)
+        answers = status.is_known
+        if not answers:  # the outputs may tell
+            with suppress(Refused, Unsettled, LinkStale):
+                status, answers = session.by_outputs(client, run) or status, True
         if not status.is_known:
             on_update("stderr", f"Kaggle does not say how {run.name} is: {status.failure}")
-        if answers or seen.length > before:
-            heard = now()
-        elif now() - heard > SILENCE_SECONDS:
-            raise _unwatched(run, f"no word from Kaggle for {now() - heard:.0f} s ({status.failure})")
-        if status.name != "QUEUED":
-            queued = now()
-        elif now() - queued > LONG_QUEUE_SECONDS:
-            queued = now()
+        if (seconds := lasts("silent", not answers and seen.length == before)) > SILENCE_SECONDS:
+            raise _unwatched(run, f"no word from Kaggle for {seconds:.0f} s ({status.failure})")
+        if lasts("queued", status.name == "QUEUED") > LONG_QUEUE_SECONDS:
+            since.pop("queued")
             on_line("stderr", _long_queue(run, (now() - started) / 60))
         if status.has_ended:
             seen.finish(client, run, is_over=status.has_succeeded)
             if status.has_succeeded:
                 return status
             raise RunFailed(run, status, seen.lines)
-        if not status.is_known or not (seen.said_end or status.name in _SOON_OVER):
-            stalled = None
-        elif stalled is None:
-            stalled = now()
-        elif now() - stalled > STUCK_SECONDS:
+        is_over = status.is_known and (seen.said_end or status.name in _SOON_OVER)
+        if (seconds := lasts("over", is_over)) > STUCK_SECONDS:
+            text = f"{run.name} is stuck: over for {seconds:.0f} s, and Kaggle still says {status}"
             raise StillRunning(
-                f"{run.name} is stuck: over for {now() - stalled:.0f} s, and Kaggle still says {status}",
-                hint=f"{run.url}; make stop RUN={run.name} ends it, which stops the clock",
+                text, hint=f"{run.url}; make stop RUN={run.name} ends it, which stops the clock"
             )
         left = started + deadline_seconds - now()
         if left <= 0:
@@ -109,27 +99,19 @@ def log_so_far(client: Client, run: Run) -> list[str]:
     return seen.lines
 
 
-def _ask_outputs(client: Client, run: Run, status: Status) -> tuple[bool, Status]:
-    """Return whether Kaggle answers at all, and the end that the outputs tell of where the status is dead."""
-    try:
-        return True, session.by_outputs(client, run) or status
-    except (Refused, Unsettled, LinkStale):
-        return False, status
-
-
 def _long_queue(run: Run, minutes: float) -> str:
     is_named = run.config["kernel"].get("image", "default") != "default"
+    other = f"make stop RUN={run.name} and {'another push' if is_named else 'one with an image'}"
+    helped = f"fewer sessions that are on, or {other}, which started in seconds"
     return (
-        f"{run.name} is QUEUED, for {minutes:.0f} min now. What has helped: fewer sessions that are on, or "
-        f"make stop RUN={run.name} and {'another push' if is_named else 'one with an image'}, which started "
-        f"in seconds (kernel.image; make doctor shows one)"
+        f"{run.name} is QUEUED, for {minutes:.0f} min. What has helped: {helped} (kernel.image; make doctor)"
     )
 
 
 def _unwatched(run: Run, what: str) -> StillRunning:
     if run.is_rehearsal:
-        hint = "make rehearse TIMEOUT=7200"
-        return StillRunning(f"{what}; it ends with the Kaggle on this machine", hint=hint)
+        what += "; it ends with the Kaggle on this machine"
+        return StillRunning(what, hint="make rehearse TIMEOUT=7200")
     return StillRunning(f"{what}; the run goes on", hint=f"make watch RUN={run.name}")
 
 
@@ -139,8 +121,7 @@ class _Log:
     def __init__(self, on_line: OnLine, on_update: OnLine) -> None:
         self.lines: list[str] = []
         self.length = 0
-        self.said_end = False
-        """Whether the kernel has said that its run is over."""
+        self.said_end = False  # whether the kernel has said that its run is over
         self._on_line, self._on_update = on_line, on_update
         self._joined = progress.Lines()
         self._characters: Counter[str] = Counter()
@@ -156,10 +137,7 @@ class _Log:
             return False
 
     def finish(self, client: Client, run: Run, *, is_over: bool) -> None:
-        """Show the rest of an ended session's log, which Kaggle may publish minutes later.
-
-        Where `is_over`, what the kernel said last is enough.
-        """
+        """Show the rest of an ended session's log; where it `is_over`, the kernel's own end is enough."""
         for _ in client.clock.rounds(LATE_SECONDS, longest=LONGEST_PAUSE_SECONDS):
             if self._read_whole(client, run) or (is_over and self.said_end):
                 break

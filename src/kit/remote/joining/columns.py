@@ -1,9 +1,4 @@
-"""Say which columns of train.csv and test.csv are the id, the label, the language and the text.
-
-Each choice has its reason. Where two columns would do, it asks: kit.toml names the one that is meant.
-"""
-
-from __future__ import annotations
+"""Say which columns of train.csv and test.csv are the id, the label, the language and the text, and why."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +11,7 @@ from kit.task.csv_file import Form
 
 MOST_LABELS = 50
 MOST_LANGUAGES = 200
-CLEARLY_LONGER = 3.0
-"""How many times longer one column of sentences must be to be taken without asking."""
+CLEARLY_LONGER = 3.0  # how many times longer one column of sentences must be to be taken without asking
 PAGE = "the competition's data page"
 _ID_NAME = re.compile(r"(?i:^id$|[_\W]id$|^index$)|[a-z]I[dD]$|^[a-z]*id$")
 _LANGUAGE_NAME = re.compile(r"lang|locale", re.IGNORECASE)
@@ -36,23 +30,29 @@ class Column:
     kind: str
     distinct: int
     blank: int
-    length: float
-    """Mean number of characters of a value."""
+    length: float  # mean number of characters of a value
     example: str
     variety: float
     """Different values by rows, of test.csv where it has the column; 1 where no value comes twice."""
     in_train: bool
-    in_test: bool
-    """Whether test.csv has it with any value."""
+    in_test: bool  # whether test.csv has it with any value
 
     @property
     def is_shared(self) -> bool:
         return self.in_train and self.in_test
 
     @property
+    def is_asked(self) -> bool:
+        return self.in_train and not self.in_test and self.kind != "blank"
+
+    @property
     def is_label_set(self) -> bool:
-        is_set = 2 <= self.distinct <= MOST_LABELS and self.kind != "fraction"
-        return is_set and self.in_train and not self.in_test
+        return self.is_asked and 2 <= self.distinct <= MOST_LABELS and self.kind != "fraction"
+
+    @property
+    def is_named_language(self) -> bool:
+        is_word = self.kind in ("language", "word") and self.distinct <= MOST_LANGUAGES
+        return self.is_shared and is_word and bool(_LANGUAGE_NAME.search(self.name))
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
             "its values are languages",
             lambda column, _: column.is_shared and column.kind == "language" and column.distinct > 1,
         ),
-        ("its name says so", lambda column, _: column.is_shared and _is_named_language(column)),
+        ("its name says so", lambda column, _: column.is_named_language),
     ),
     "text": (
         ("it holds sentences", lambda column, _: column.is_shared and column.kind == "text"),
@@ -123,26 +123,26 @@ def read(path: Path, form: Form) -> Table:
 
 def look(train: Table, test: Table) -> list[Column]:
     """Return what each column of the two files holds, in file order."""
-    return [_column(name, train, test) for name in {**train, **test}]
-
-
-def _column(name: str, train: Table, test: Table) -> Column:
-    values = train.get(name) or test[name]
-    spoken = [value for value in values if value.strip()]
-    distinct = list(dict.fromkeys(spoken))
-    stripped = [value.strip() for value in distinct]
-    rows = test.get(name, values)
-    return Column(
-        name,
-        kind=next((kind for kind, fits in _KINDS if fits(stripped)), "word"),
-        distinct=len(distinct),
-        blank=len(values) - len(spoken),
-        length=_mean(spoken),
-        example=next(iter(distinct), ""),
-        variety=len(set(rows)) / len(rows),
-        in_train=name in train,
-        in_test=any(value.strip() for value in test.get(name, ())),
-    )
+    looked = []
+    for name in {**train, **test}:
+        values = train.get(name) or test[name]
+        spoken = [value for value in values if value.strip()]
+        distinct = list(dict.fromkeys(spoken))
+        stripped = [value.strip() for value in distinct]
+        rows = test.get(name, values)
+        column = Column(
+            name,
+            next((kind for kind, fits in _KINDS if fits(stripped)), "word"),
+            distinct=len(distinct),
+            blank=len(values) - len(spoken),
+            length=_mean(spoken),
+            example=next(iter(distinct), ""),
+            variety=len(set(rows)) / len(rows),
+            in_train=name in train,
+            in_test=any(value.strip() for value in test.get(name, ())),
+        )
+        looked.append(column)
+    return looked
 
 
 def choose(
@@ -156,14 +156,11 @@ def choose(
     for role in _RULES:
         taken = {column for choice in chosen.values() for column in choice.columns}
         free = [column for column in columns if column.name not in taken]
-        chosen[role] = _choose(role, free, given.get(role, ""), slug, settings)
+        chosen[role] = _choose(role, free, given.get(role, ""), slug, settings.get(role))
     return chosen
 
 
-def _choose(
-    role: str, columns: Sequence[Column], given: str, slug: str, settings: Mapping[str, object]
-) -> Choice:
-    named = settings.get(role)
+def _choose(role: str, columns: Sequence[Column], given: str, slug: str, named: object) -> Choice:
     names = (named,) if isinstance(named, str) else tuple(named) if isinstance(named, list) else ()
     if names and {*names} <= {column.name for column in columns}:
         return Choice(names, "kit.toml names it")
@@ -179,11 +176,9 @@ def _choose(
                 return Choice(tuple(column.name for column in could_be), why)
         if len(could_be) > 1:
             either = " or ".join(repr(column.name) for column in could_be[:6])
-            raise InputInvalid(
-                f"{len(could_be)} columns could be the {role}: {either}",
-                hint=f"kit.toml, [competition]: slug = {slug!r}, {role} = {could_be[0].name!r} or another, "
-                f"then make init COMPETITION={slug}",
-            )
+            write = f"kit.toml, [competition]: slug = {slug!r}, {role} = {could_be[0].name!r} or another"
+            hint = f"{write}, then make init COMPETITION={slug}"
+            raise InputInvalid(f"{len(could_be)} columns could be the {role}: {either}", hint=hint)
         if could_be:
             return Choice((could_be[0].name,), why)
     if role == "text":
@@ -193,21 +188,16 @@ def _choose(
     return Choice((), "no column looks like one")
 
 
-def _is_named_language(column: Column) -> bool:
-    is_word = column.kind in ("language", "word") and column.distinct <= MOST_LANGUAGES
-    return is_word and bool(_LANGUAGE_NAME.search(column.name))
-
-
 def _no_label(columns: Sequence[Column]) -> InputInvalid:
     """Return why no column is a set of labels."""
-    for column in columns:
-        if column.in_train and not column.in_test and column.kind != "blank":
-            what = f"{column.distinct} values, and a set of labels has 2 to {MOST_LABELS}"
-            if column.kind == "fraction":
-                what = f"fractions such as {column.example!r}: a number is asked there, no label"
-            text = f"column {column.name!r}, which test.csv lacks, has {what}"
-            return InputInvalid(text, hint="a competition that asks for labels")
-    return InputInvalid("test.csv has every column of train.csv, so none is the label", hint=PAGE)
+    column = next((column for column in columns if column.is_asked), None)
+    if column is None:
+        return InputInvalid("test.csv has every column of train.csv, so none is the label", hint=PAGE)
+    what = f"{column.distinct} values, and a set of labels has 2 to {MOST_LABELS}"
+    if column.kind == "fraction":
+        what = f"fractions such as {column.example!r}: a number is asked there, no label"
+    text = f"column {column.name!r}, which test.csv lacks, has {what}"
+    return InputInvalid(text, hint="a competition that asks for labels")
 
 
 def _mean(values: Sequence[str]) -> float:

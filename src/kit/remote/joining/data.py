@@ -1,9 +1,4 @@
-"""Fetch a competition's train.csv, test.csv and what may be its sample submission into one folder.
-
-It reads none of them.
-"""
-
-from __future__ import annotations
+"""Fetch a competition's train.csv, test.csv and what may be its sample submission into one folder."""
 
 import shutil
 import zipfile
@@ -15,13 +10,11 @@ from kit.files import replace_folder
 from kit.remote import runs
 from kit.remote.wire import transfer
 from kit.remote.wire.client import Client
-from kit.remote.wire.transfer import LinkStale
-from kit.remote.wire.transport import Refused, Unsettled
+from kit.remote.wire.transport import LinkStale, Refused, Unsettled
 from kit.task import metrics, sample
 
 NEEDED = ("train.csv", "test.csv")
-MOST_SAMPLES = 5
-"""Files beside those that are fetched because they may be the sample submission."""
+MOST_SAMPLES = 5  # files beside those that are fetched because they may be the sample submission
 
 
 class DataRefused(KitError):
@@ -29,11 +22,7 @@ class DataRefused(KitError):
 
 
 def fetch(client: Client, slug: str, folder: Path) -> list[Path]:
-    """Bring the files to `folder`, all of them or none, over older ones, and return their paths.
-
-    What else the folder holds stays. Raises DataRefused for an unknown competition, rules that are not
-    accepted, or files of other names.
-    """
+    """Bring the files to `folder`, all or none, beside what else it holds; raises DataRefused."""
     size_by_name = _wanted(client, slug)
     stage = folder.with_name(f".{folder.name}.part")
     with runs.alone(folder, waits=True):
@@ -60,16 +49,13 @@ def _wanted(client: Client, slug: str) -> dict[str, int]:
         raise _explained(client, slug, refused) from None
     sizes = {file.name: file.total_bytes for page in pages for file in page.files or ()}
     if any(name.startswith("kaggle_evaluation/") for name in sizes):
-        raise DataRefused(
-            f"competition {slug!r} asks through an inference server, kaggle_evaluation, and not for a csv",
-            hint=f"{client.web}/competitions/{slug}/code; this kit answers a test.csv",
-        )
-    missing = [name for name in NEEDED if name not in sizes]
-    if missing:
+        text = f"competition {slug!r} asks through an inference server, kaggle_evaluation, and not for a csv"
+        raise DataRefused(text, hint=f"{client.web}/competitions/{slug}/code; this kit answers a test.csv")
+    if missing := [name for name in NEEDED if name not in sizes]:
         there = ", ".join(sorted(sizes)[:20]) or "nothing"
+        text = f"competition {slug!r} has no {' and no '.join(missing)}, but {there}"
         raise DataRefused(
-            f"competition {slug!r} has no {' and no '.join(missing)}, but {there}",
-            hint=f"{client.web}/competitions/{slug}/data; this kit needs files of these names",
+            text, hint=f"{client.web}/competitions/{slug}/data; files of these names are needed"
         )
     likely = [name for name in sizes if sample.could_be(name, sizes[name], sizes["test.csv"])]
     likely.sort(key=lambda name: (not sample.NAMED.search(name), name))
@@ -79,11 +65,12 @@ def _wanted(client: Client, slug: str) -> dict[str, int]:
 def _fetch(client: Client, slug: str, path: Path, size: int) -> None:
     def attempt() -> None:
         try:
+            asked = {"competition_name": slug, "file_name": path.name}
             transfer.fetch(
                 client,
-                lambda _: client.stream("DownloadDataFile", competition_name=slug, file_name=path.name),
+                lambda _: client.stream("DownloadDataFile", **asked),
                 path,
-                part=path.with_name(".download"),
+                part=path.with_name(".part"),
             )
         except Refused as refused:
             if refused.by_api:
@@ -105,9 +92,8 @@ def _explained(client: Client, slug: str, refused: Refused) -> KitError:
     if refused.status == 404:
         return DataRefused(f"Kaggle knows no competition {slug!r}", hint="the last part of its address")
     if refused.status == 403:
-        rules = f"{client.web}/competitions/{slug}/rules"
-        text = f"Kaggle gives no files of {slug!r}: {refused.reason}"
-        return DataRefused(text, hint=f"accept the rules at {rules}")
+        hint = f"accept the rules at {client.web}/competitions/{slug}/rules"
+        return DataRefused(f"Kaggle gives no files of {slug!r}: {refused.reason}", hint=hint)
     return refused
 
 

@@ -1,15 +1,11 @@
-"""Read a competition's files, suggest its settings, and write them into kit.toml and kernel-metadata.json.
-
-It fetches nothing (data.py does) and suggests only what the files show; the rest it leaves as it was.
-"""
-
-from __future__ import annotations
+"""Suggest a competition's settings from its files, and write them into kit.toml and kernel-metadata.json."""
 
 import json
 import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,32 +21,28 @@ from kit.task import csv_file, sample
 from kit.task.csv_file import Form
 from kit.task.sample import Sample
 
+Settings = dict[str, Any]  # a table of kit.toml
+
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What the files show of a competition, in the words of kit.toml, and why."""
+    """What the files show of a competition, and why."""
 
-    slug: str
-    id: str
-    text: str | tuple[str, ...]
-    label: str
-    language: str
-    """Empty where no column looks like one."""
-    labels: tuple[str, ...]
-    form: Form = field(default_factory=Form)
+    settings: Settings  # in the words of kit.toml
     columns: tuple[Column, ...] = ()
-    choices: Mapping[str, Choice] = field(default_factory=dict)
-    """By role."""
-    submission: str = "label"
-    """What the sample asks of a row, as the setting of that name."""
-    values: Mapping[str, str] = field(default_factory=dict)
-    """The column of each label, where the sample has one for each."""
-    notes: tuple[str, ...] = ()
-    """What is worth a look, each with what to write where it should be otherwise."""
+    choices: Mapping[str, Choice] = field(default_factory=dict)  # by role
+    notes: tuple[str, ...] = ()  # what is worth a look, each with what to write where it should be otherwise
 
 
-WIDE = 400
-"""Columns of a table that no terminal breaks."""
+WIDE = 400  # columns of a table that no terminal breaks
+_DEFAULTS: Settings = {
+    "encoding": "utf-8",
+    "delimiter": ",",
+    "submission": "label",
+    "submission_values": {},
+    "metric": "",
+    "kind": "csv",
+}
 _OF_ONE = (
     *("kind", "rerun_minutes", "metric"),
     *("submission", "submission_id", "submission_label", "submission_values"),
@@ -58,20 +50,19 @@ _OF_ONE = (
 """Settings that say nothing of another competition."""
 
 
-def decided(path: Path, slug: str) -> dict[str, Any]:
+def decided(path: Path, slug: str) -> Settings:
     """Return the [competition] table of kit.toml where it is about this competition, else nothing."""
-    try:
+    with suppress(OSError, ValueError):
         table = tomllib.loads(path.read_text(encoding="utf-8")).get("competition", {})
-    except (OSError, ValueError):
-        return {}
-    return table if isinstance(table, dict) and table.get("slug") == slug else {}
+        if isinstance(table, dict) and table.get("slug") == slug:
+            return table
+    return {}
 
 
-def suggest(folder: Path, slug: str, settings: Mapping[str, Any] | None = None) -> Suggestion:
+def suggest(folder: Path, slug: str, settings: Settings | None = None) -> Suggestion:
     """Return the settings that train.csv, test.csv and the sample submission in `folder` show.
 
-    What `settings` name goes first. Raises InputInvalid where the files show no id, text and label, or where
-    two columns or files would do.
+    What `settings` name goes first. Raises InputInvalid where too little is shown, or too much.
     """
     settings = settings or {}
     form = _form(folder, settings)
@@ -87,54 +78,41 @@ def suggest(folder: Path, slug: str, settings: Mapping[str, Any] | None = None) 
     if asked == "label":
         labels, spelled = _labels(counts, given)
     if given and not asked and not settings.get("submission_label"):
-        raise InputInvalid(
-            f"{given} wants {len(given.header) - 1} answers a row, which are not the labels",
-            hint="a competition that asks for labels; or submission_label, where the sample misleads",
-        )
+        hint = "a competition that asks for labels; or submission_label, where the sample misleads"
+        text = f"{given} wants {len(given.header) - 1} answers a row, which are not the labels"
+        raise InputInvalid(text, hint=hint)
     if len(labels) < 2:
         raise InputInvalid(f"column {names['label']!r} has one label, {labels[0]!r}", hint=columns.PAGE)
+    shown: Settings = {"slug": slug, **names, "labels": labels, "submission": asked or "label"}
+    shown |= {"encoding": form.encoding, "delimiter": form.delimiter}
+    shown["text"] = texts if len(texts) > 1 else names["text"]
+    shown["submission_values"] = {label: name for label, name in values.items() if label != name}
     notes = (*_notes(looked, choices, train, test), *spelled, *_sample_notes(given, labels, asked, form))
-    return Suggestion(
-        slug,
-        id=names["id"],
-        text=texts if len(texts) > 1 else names["text"],
-        label=names["label"],
-        language=names["language"],
-        labels=labels,
-        form=form,
-        columns=tuple(looked),
-        choices=choices,
-        submission=asked or "label",
-        values={label: name for label, name in values.items() if label != name},
-        notes=notes,
-    )
+    return Suggestion(shown, tuple(looked), choices, notes)
 
 
-def _form(folder: Path, settings: Mapping[str, Any]) -> Form:
+def _form(folder: Path, settings: Settings) -> Form:
     """Return how both files are written; a file of plain ASCII is in every encoding."""
-    bytes_by_name = {name: csv_file.read_bytes(folder / name) for name in ("train.csv", "test.csv")}
-    for name, data in bytes_by_name.items():
-        foreign = csv_file.foreign_format(data)
+    options: dict[str, dict[str, str]] = {"encoding": {}, "delimiter": {}}
+    for name in ("train.csv", "test.csv"):
+        data = csv_file.read_bytes(folder / name)
+        foreign, form = csv_file.foreign_format(data), csv_file.form_of(data)
         if foreign and foreign != "UTF-16 text":
             raise InputInvalid(f"{folder / name} is not a csv but {foreign}", hint=columns.PAGE)
-    forms = {name: csv_file.form_of(data) for name, data in bytes_by_name.items()}
-    encodings = {forms[name].encoding: name for name, data in bytes_by_name.items() if not data.isascii()}
-    wide = {name for name, form in forms.items() if len(csv_file.read(folder / name, form).header) > 1}
-    delimiters = {form.delimiter: name for name, form in forms.items() if name in wide}
-    for setting, options in (("encoding", encodings), ("delimiter", delimiters)):
-        if len(options) > 1 and setting not in settings:
-            shown = ", ".join(f"{name} {option!r}" for option, name in options.items())
+        if not data.isascii():
+            options["encoding"][form.encoding] = name
+        if len(csv_file.read(folder / name, form).header) > 1:
+            options["delimiter"][form.delimiter] = name
+    for setting, found in options.items():
+        if len(found) > 1 and setting not in settings:
+            shown = ", ".join(f"{name} {option!r}" for option, name in found.items())
             text = f"{folder}: the files differ in their {setting}: {shown}"
             raise InputInvalid(text, hint="write one of them anew")
-    return Form(
-        settings.get("encoding") or next(iter(encodings), "utf-8"),
-        settings.get("delimiter") or next(iter(delimiters), ","),
-    )
+    defaults = {"encoding": "utf-8", "delimiter": ","}
+    return Form(*(settings.get(name) or next(iter(options[name]), value) for name, value in defaults.items()))
 
 
-def _sample(
-    folder: Path, test: Table, looked: list[Column], settings: Mapping[str, Any]
-) -> tuple[str, Sample | None]:
+def _sample(folder: Path, test: Table, looked: list[Column], settings: Settings) -> tuple[str, Sample | None]:
     """Return the column of test.csv that holds the ids of a sample submission, and that sample."""
     header = {name: settings.get(name, "") for name in ("submission_id", "submission_label")}
     asked = Competition(slug="x", labels=("a", "b"), id="", **header)
@@ -174,33 +152,22 @@ def _notes(looked: list[Column], choices: Mapping[str, Choice], train: Table, te
     """Yield what the rows of the files are worth knowing for."""
     names = {role: choice.column for role, choice in choices.items()}
     taken = [name for choice in choices.values() for name in choice.columns]
-    unasked = [column.name for column in looked if column.name not in taken]
+    if unasked := [column.name for column in looked if column.name not in taken]:
+        yield f"not asked: {', '.join(map(repr, unasked[:9]))}; another column of texts, or a list: text"
+    if not names["id"]:
+        yield "no column names the rows; they are numbered from 0, or as in the sample submission"
+    elif names["id"] not in train:
+        yield "train.csv has no such id; its rows are numbered"
     own_ids = test.get(names["id"], [])
-    facts = (
-        (
-            unasked,
-            f"not asked: {', '.join(map(repr, unasked[:9]))}; another column of texts, or a list: text",
-        ),
-        (
-            not names["id"],
-            "no column names the rows; they are numbered from 0, or as in the sample submission",
-        ),
-        (names["id"] and names["id"] not in train, "train.csv has no such id; its rows are numbered"),
-        (
-            len(set(own_ids)) < len(own_ids),
-            f"{len(own_ids) - len(set(own_ids))} ids of test.csv come twice; each is answered once",
-        ),
-        *(
-            (number, f"{number} rows of {name} have a blank {role}; {what}")
-            for name, table, role, what in (
-                ("train.csv", train, "label", "they are left out"),
-                ("train.csv", train, "text", "they are left out"),
-                ("test.csv", test, "text", "they are asked as they are"),
-            )
-            if (number := sum(not value.strip() for value in table.get(names[role], ())))
-        ),
-    )
-    return (note for applies, note in facts if applies)
+    if twice := len(own_ids) - len(set(own_ids)):
+        yield f"{twice} ids of test.csv come twice; each is answered once"
+    for name, table, role, what in (
+        ("train.csv", train, "label", "they are left out"),
+        ("train.csv", train, "text", "they are left out"),
+        ("test.csv", test, "text", "they are asked as they are"),
+    ):
+        if blank := sum(not value.strip() for value in table.get(names[role], ())):
+            yield f"{blank} rows of {name} have a blank {role}; {what}"
 
 
 def _sample_notes(given: Sample | None, labels: tuple[str, ...], asked: str, form: Form) -> Iterator[str]:
@@ -212,9 +179,7 @@ def _sample_notes(given: Sample | None, labels: tuple[str, ...], asked: str, for
     yield f"sample submission: {given}" + (", of other ids than test.csv's" if given.is_stale else "")
     if asked != "label":
         yield f"a row of it is {asked or 'something else'}: submission"
-        return
-    objection = sample.disagreement(given, Competition(slug="x", labels=labels))
-    if objection:
+    elif objection := sample.disagreement(given, Competition(slug="x", labels=labels)):
         yield f"{objection[1]}: {objection[2]}"
 
 
@@ -223,44 +188,32 @@ def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "", kind
     import tomlkit
 
     try:
-        document: Any = tomlkit.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
+        document: Settings = tomlkit.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
     except (ValueError, OSError) as error:
         raise InputInvalid(f"{path}: {error}", hint="mend that line, or git checkout kit.toml") from None
     competition = document.setdefault("competition", tomlkit.table())
-    if competition.get("slug") != suggestion.slug:
+    told = suggestion.settings
+    if competition.get("slug") != told["slug"]:
         for name in _OF_ONE:
             competition.pop(name, None)
-    for name in ("slug", "id", "text", "label", "language"):
-        value = getattr(suggestion, name)
-        competition[name] = value if isinstance(value, str) else list(value)
-    competition["labels"] = list(suggestion.labels)
-    for name, value, default in (
-        ("encoding", suggestion.form.encoding, "utf-8"),
-        ("delimiter", suggestion.form.delimiter, ","),
-        ("submission", suggestion.submission, "label"),
-        ("metric", metric, ""),
-        ("kind", kind or competition.get("kind", "csv"), "csv"),
-    ):
-        if value != default:
-            competition[name] = value
-        elif default:
+    for name, value in {**told, "metric": metric, "kind": kind or competition.get("kind", "csv")}.items():
+        if value != _DEFAULTS.get(name):
+            competition[name] = list(value) if isinstance(value, tuple) else value
+        elif value:
             competition.pop(name, None)
-    if suggestion.values:
-        competition["submission_values"] = dict(suggestion.values)
     for name in ("synonyms", "submission_values"):
         table = competition.get(name, {})
-        for label in [label for label in table if label not in suggestion.labels]:
+        for label in [label for label in table if label not in told["labels"]]:
             del table[label]
         if not table:
             competition.pop(name, None)
-    document.setdefault("kernel", tomlkit.table())["title"] = _title(suggestion.slug)
+    document.setdefault("kernel", tomlkit.table())["title"] = _title(told["slug"])
     files.write_whole(path, tomlkit.dumps(document))
 
 
 def write_metadata(config: Config, path: Path) -> None:
     """Make kernel-metadata.json the template of this competition's full run; a push fills in the owner."""
-    kept = runs.read_json(path)
-    fresh = metadata.build(config, template=path)
+    kept, fresh = runs.read_json(path), metadata.build(config, template=path)
     # What a preset attaches is no source of the user's own.
     fresh |= {name: kept.get(name, []) for name in fresh if name.endswith("_sources")}
     fresh["competition_sources"] = [config.competition.slug]
@@ -282,19 +235,14 @@ def show(suggestion: Suggestion, *, is_terminal: bool) -> None:
     def plain(text: str) -> str:  # a control character would reach the terminal
         return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
 
-    cells = [
-        (
-            *(plain(column.name), column.kind, f"{column.distinct:,}", f"{column.blank:,}"),
-            *(plain(column.example[:30]), "yes" if column.in_test else "no"),
-            *roles.get(column.name, ("", "")),
-        )
-        for column in suggestion.columns
-    ]
     table = Drawn(*head, box=box.HEAVY_HEAD if is_terminal else None)
-    for row in cells:
-        table.add_row(*map(escape, row))
+    for column in suggestion.columns:
+        role, why = roles.get(column.name, ("", ""))
+        figures = (column.kind, f"{column.distinct:,}", f"{column.blank:,}", plain(column.example[:30]))
+        cells = (plain(column.name), *figures, "yes" if column.in_test else "no", role, why)
+        table.add_row(*map(escape, cells))
     Console(width=None if is_terminal else WIDE).print(table)
-    print(f"labels: {', '.join(map(repr, suggestion.labels))}")
+    print(f"labels: {', '.join(map(repr, suggestion.settings['labels']))}")
     for note in suggestion.notes:
         print(f"look: {plain(note)}")
 

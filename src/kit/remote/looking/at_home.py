@@ -1,7 +1,5 @@
 """Check what can be seen at home before a push: the build, the competition's files, the pins, the disk."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -21,8 +19,7 @@ from kit.task import alike, competition_files, effort, rows, sample
 
 FREE_BYTES = 2_000_000_000
 """Room for two adapters of an 8B model with their tokenizers, pulled beside an older run."""
-FEW_ALIKE = 0.02
-"""The share of test rows like a training row that says nothing of the others."""
+FEW_ALIKE = 0.02  # the share of test rows like a training row that says nothing of the others
 
 
 def checks(client: Client, config: Config, built: Built, facts: Facts, root: Path) -> Iterator[Check]:
@@ -30,11 +27,11 @@ def checks(client: Client, config: Config, built: Built, facts: Facts, root: Pat
     yield from _script(client, config, built, facts)
     kernel, folder = config.kernel, PROJECT_ROOT / "data" / config.competition.slug
     if not kernel.internet and kernel.accelerator != "none":
-        if attached := [*kernel.kernel_sources, *kernel.dataset_sources]:
-            yield Check("offline", "pass", f"packages are to come from {', '.join(attached)}")
-        else:
-            text = "no internet, and nothing attached holds the packages"
-            yield Check("offline", "fail", text, "make prepare")
+        attached = ", ".join([*kernel.kernel_sources, *kernel.dataset_sources])
+        lacking = Check(
+            "offline", "fail", "no internet, and nothing attached holds the packages", "make prepare"
+        )
+        yield Check("offline", "pass", f"packages are to come from {attached}") if attached else lacking
     if folder.is_dir() or not client.is_local:  # a rehearsal may have them elsewhere
         yield files(folder, config.competition)
     yield from training(config, folder, root)
@@ -56,11 +53,9 @@ def _script(client: Client, config: Config, built: Built, facts: Facts) -> Itera
     if not facts.is_private:
         yield Check("private", "warn", "everybody will see this kernel", "kernel.private=true")
     machine = ACCELERATORS[config.kernel.accelerator]
-    good = {
-        "slug": facts.id,
-        "size": f"{len(text.encode()):,} of {LIMIT_BYTES:,} bytes",
-        "accelerator": f"{config.kernel.accelerator}, {machine.note or f'{machine.cards} cards'}",
-    }
+    cards = f"{config.kernel.accelerator}, {machine.note or f'{machine.cards} cards'}"
+    size = f"{len(text.encode()):,} of {LIMIT_BYTES:,} bytes"
+    good = {"slug": facts.id, "size": size, "accelerator": cards}
     yield from (Check(name, "pass", words) for name, words in good.items() if name not in found)
     yield from found.values()
 
@@ -68,8 +63,9 @@ def _script(client: Client, config: Config, built: Built, facts: Facts) -> Itera
 def files(folder: Path, competition: Competition) -> Check:
     """Read the competition's files at home as the kernel will."""
     if not (folder / "train.csv").is_file():
-        text = f"{folder} holds no train.csv, so nothing says whether a run can read it"
-        return Check("data", "warn", text, "make data")
+        return Check(
+            "data", "warn", f"{folder} holds no train.csv that would say what a run reads", "make data"
+        )
     try:
         found = competition_files.read(folder, competition)
     except InputInvalid as error:
@@ -77,10 +73,9 @@ def files(folder: Path, competition: Competition) -> Check:
     if objection := found.sample and sample.disagreement(found.sample, competition):
         return Check("data", "warn" if objection[0] == "sample_unknown" else "fail", *objection[1:])
     if lacking := set(competition.labels) - set(found.train["label"]):
-        text = f"train.csv has no row of label {min(lacking)!r}"
-        return Check("data", "fail", text, "labels in kit.toml")
-    header = ",".join(found.columns.header)
-    text = f"{len(found.train):,} training and {len(found.test):,} test rows, header {header}"
+        return Check("data", "fail", f"train.csv has no row of label {min(lacking)!r}", "labels in kit.toml")
+    text = f"{len(found.train):,} training and {len(found.test):,} test rows"
+    text += f", header {','.join(found.columns.header)}"
     if found.sample is None:
         return Check("data", "warn", f"{text}, which no sample submission confirms", "make data")
     for name, left in (("train", found.train_left), ("test", found.test_left)):
@@ -99,20 +94,16 @@ def training(config: Config, folder: Path, root: Path) -> Iterator[Check]:
     text = f"{len(near):,} of {len(test):,} test rows are like a training row, but for a fifth of its letters"
     for at in list(near)[:1]:
         text += f": {test['id'][at]!r} like {train['id'][near[at]]!r}"
-    if len(near) < FEW_ALIKE * len(test):
-        yield Check("duplicates", "pass", text)
-    else:
-        hint = "evaluate.group_duplicates=true; held-out scores may be lower"
-        yield Check("duplicates", "warn", text, hint)
+    hint = "evaluate.group_duplicates=true; held-out scores may be lower"
+    is_rare = len(near) < FEW_ALIKE * len(test)
+    yield Check("duplicates", "pass", text) if is_rare else Check("duplicates", "warn", text, hint)
     if config.kernel.accelerator == "none":
         return
     train = rows.sample(train, config.data.train_rows, config.evaluate.seed)
     planned = effort.of_run(config, train["text"].tolist(), test["text"].tolist(), *_pace(config, root))
-    if planned.minutes <= config.run.time_limit_minutes:
-        yield Check("plan", "pass", str(planned))
-    else:
-        hint = "fewer train.epochs, or fewer data.train_rows"
-        yield Check("plan", "warn", f"{planned}, its limit is {config.run.time_limit_minutes:.0f}", hint)
+    limit, hint = config.run.time_limit_minutes, "fewer train.epochs, or fewer data.train_rows"
+    long = Check("plan", "warn", f"{planned}, its limit is {limit:.0f}", hint)
+    yield Check("plan", "pass", str(planned)) if planned.minutes <= limit else long
 
 
 def _pace(config: Config, root: Path) -> tuple[float, str]:

@@ -1,9 +1,4 @@
-"""Look at everything that can be seen before a push, one check a line, and ask what the API does not tell.
-
-It changes nothing and pushes nothing.
-"""
-
-from __future__ import annotations
+"""Look at everything that can be seen before a push, and ask what the API does not tell."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -15,12 +10,9 @@ from kit.remote import runs
 from kit.remote.looking import at_home
 from kit.remote.pushing import lookup, objections
 from kit.remote.pushing.objections import Check, Facts
-from kit.remote.runs import Run
 from kit.remote.wire import session
 from kit.remote.wire.client import WEB, Client
 from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused, Unsettled
-
-SMOKE = "smoke"
 
 
 def examine(client: Client, config: Config, built: Built, *, root: Path = runs.RUNS) -> Iterator[Check]:
@@ -45,9 +37,13 @@ def examine(client: Client, config: Config, built: Built, *, root: Path = runs.R
     if not client.is_local:
         yield from _unseen(config, facts)
     is_full = config.kernel.accelerator != "none" and not config.data.train_rows  # it costs hours
-    if is_full and not runs.passed_with(runs.requirements_sha256(), SMOKE, root):
+    if is_full and not any(
+        runs.read_json(run.folder / "pull.json").get("status") == "COMPLETE"
+        for run in runs.newest_first(root)
+        if (run.config.get("preset"), run.requirements_sha256) == ("smoke", runs.requirements_sha256())
+    ):
         text = "no smoke run with these requirements has passed"
-        yield Check("smoke", "warn", text, f"make all PRESET={SMOKE}, minutes")
+        yield Check("smoke", "warn", text, "make all PRESET=smoke, minutes")
 
 
 def expected_minutes(config: Config, root: Path = runs.RUNS) -> tuple[float, str]:
@@ -66,22 +62,21 @@ def _credentials(client: Client) -> Iterator[Check]:
 
 
 def _quota(client: Client, config: Config, root: Path) -> Iterator[Check]:
+    hours = lookup.gpu_hours(client) if config.kernel.accelerator != "none" else None
     if config.kernel.accelerator == "none":
         yield Check("quota", "pass", "no GPU is asked for")
-        return
-    hours = lookup.gpu_hours(client)
-    if hours is None:
+    elif hours is None:
         yield Check("quota", "warn", "Kaggle does not say how many GPU hours are left", f"{WEB}/settings")
-        return
-    minutes, source = expected_minutes(config, root)
-    text = f"{hours.left:.1f} of {hours.whole:.0f} GPU hours left{hours.renewed}"
-    text += f"; this run: {minutes:.0f} min ({source})"
-    if hours.left <= 0:
-        yield Check("quota", "fail", text, "make push WHEN=free, which waits, or make rehearse")
-    elif hours.left * 60 < minutes:
-        yield Check("quota", "warn", text, 'SET="run.time_limit_minutes=…"')
     else:
-        yield Check("quota", "pass", text)
+        minutes, source = expected_minutes(config, root)
+        text = f"{hours.left:.1f} of {hours.whole:.0f} GPU hours left{hours.renewed}"
+        text += f"; this run: {minutes:.0f} min ({source})"
+        if hours.left <= 0:
+            yield Check("quota", "fail", text, "make push WHEN=free, which waits, or make rehearse")
+        elif hours.left * 60 < minutes:
+            yield Check("quota", "warn", text, 'SET="run.time_limit_minutes=…"')
+        else:
+            yield Check("quota", "pass", text)
 
 
 def _sessions(client: Client, ref: str) -> Iterator[Check]:
@@ -91,14 +86,12 @@ def _sessions(client: Client, ref: str) -> Iterator[Check]:
     if newest is None:
         yield Check("sessions", "pass", f"{slug} has no version yet")
         return
-    run = Run(Path(), owner, slug, newest.version or 1, "", "", {})
+    run = runs.Run(Path(), owner, slug, newest.version or 1, "", "", {})
     try:
-        name = client.call("GetKernelSessionStatus", **run.pinned).status.name
+        name = client.call("GetKernelSessionStatus", patient=True, **run.pinned).status.name
     except Refused as refused:
-        if refused.status == 404:
-            yield Check("sessions", "pass", f"v{run.version} of {slug} never ran")
-        else:
-            yield Check("sessions", "warn", f"{slug}: {refused.reason}")
+        never = Check("sessions", "pass", f"v{run.version} of {slug} never ran")
+        yield never if refused.status == 404 else Check("sessions", "warn", f"{slug}: {refused.reason}")
         return
     if name in session.ENDED:
         yield Check("sessions", "pass", f"none of {slug} is on; its newest, v{run.version}, ended as {name}")
@@ -114,8 +107,7 @@ def _competition(client: Client, config: Config) -> Iterator[Check]:
     try:
         answer = client.call("GetCompetition", needs="id", competition_name=slug)
     except Refused as refused:
-        text = f"{slug}: {refused.reason or refused.message}"
-        yield Check(name, "fail", text, f"{page}, and kit.toml")
+        yield Check(name, "fail", f"{slug}: {refused.reason or refused.message}", f"{page}, and kit.toml")
         return
     deadline = answer.deadline
     if deadline and (deadline if deadline.tzinfo else deadline.replace(tzinfo=UTC)) < datetime.now(UTC):
@@ -161,11 +153,10 @@ def sources(client: Client, facts: Facts) -> Iterator[Check]:
             text = f"dataset {ref} is not seen: {refused.reason or refused.status}"
             yield Check("source", "warn", text, page)
             continue
-        if state == "READY":
-            yield Check("source", "pass", f"dataset {ref} is READY")
-        else:
-            text = f"dataset {ref} is {state}; a kernel would get an older version"
-            yield Check("source", "fail", text, page)
+        older = Check(
+            "source", "fail", f"dataset {ref} is {state}; a kernel would get an older version", page
+        )
+        yield Check("source", "pass", f"dataset {ref} is READY") if state == "READY" else older
 
 
 def _unseen(config: Config, facts: Facts) -> Iterator[Check]:

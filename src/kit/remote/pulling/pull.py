@@ -1,13 +1,6 @@
-"""Bring a version's log and output files home, each proved by the list that its kernel wrote.
-
-It waits for what Kaggle publishes late, not for the run's end; a run that failed is pulled as well. What the
-files say is judged elsewhere.
-"""
-
-from __future__ import annotations
+"""Bring a version's log and output files home, each proved by the list that its kernel wrote."""
 
 import shutil
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,23 +12,16 @@ from kit.errors import NotYet
 from kit.files import read_json, replace_folder, sha256_of, write_json, write_whole
 from kit.outputs import LOG_NAME, Output
 from kit.remote import runs
-from kit.remote.pulling import naming, published
+from kit.remote.pulling import published
 from kit.remote.pulling.published import Published, PullRefused
-from kit.remote.runs import Run
 from kit.remote.wire import log, session, transfer
-from kit.remote.wire.client import Client
+from kit.remote.wire.client import Client, Tell
 from kit.remote.wire.session import Status
-from kit.remote.wire.transfer import LinkStale
-from kit.remote.wire.transport import Refused, Unsettled
+from kit.remote.wire.transport import LinkStale, Refused, Unsettled
 
-LISTINGS = 4
-"""How often fresh links are asked for on behalf of one file."""
-HOPELESS = 3
-"""Files one after the other that did not come, behind which no further one is tried."""
-EXTRA_BYTES = 256 << 20
-"""Bound of a file that Kaggle adds to the kernel's own."""
-
-Tell = Callable[[str], None]
+LISTINGS = 4  # how often fresh links are asked for on behalf of one file
+HOPELESS = 3  # files one after the other that did not come, behind which no further one is tried
+EXTRA_BYTES = 256 << 20  # bound of a file that Kaggle adds to the kernel's own
 
 
 class Pulled(BaseModel):
@@ -48,14 +34,10 @@ class Pulled(BaseModel):
     ended: str = Field(alias="status")
     failure: str
     pulled_at: str
-    unproved: tuple[str, ...]
-    """Files of a run that left no list of its outputs: nothing shows whether they are whole."""
-    set_aside: dict[str, str]
-    """Where outputs stand that could not keep their names."""
-    missing: tuple[str, ...]
-    """What the run promised and Kaggle does not give."""
-    files: dict[str, Output]
-    """The outputs, by their paths in the folder."""
+    unproved: tuple[str, ...]  # files of a run that left no list of its outputs
+    set_aside: dict[str, str]  # where outputs stand that could not keep their names
+    missing: tuple[str, ...]  # what the run promised and Kaggle does not give
+    files: dict[str, Output]  # the outputs, by their paths in the folder
 
     @property
     def status(self) -> Status:
@@ -78,7 +60,7 @@ class Pulled(BaseModel):
         ]
 
 
-def pull(client: Client, run: Run, *, again: bool = False, tell: Tell = print) -> Pulled:
+def pull(client: Client, run: runs.Run, *, again: bool = False, tell: Tell = print) -> Pulled:
     """Fill the run's folder with its outputs, kernel.log and pull.json; a second pull finds them there.
 
     Raises PullRefused where files are of another version, or are missing after all others came home; NotYet
@@ -93,19 +75,22 @@ def pull(client: Client, run: Run, *, again: bool = False, tell: Tell = print) -
         tell(note)
     lost = [name for name in pulled.missing if name != LOG_NAME]
     if lost:
-        raise PullRefused(
-            f"{run.name} lacks {', '.join(map(progress.visible, lost[:5]))}, which Kaggle does not give; "
-            f"the other {len(pulled.files)} files are in {pulled.folder}",
-            hint=f"make pull RUN={run.name} again later, or {run.url}",
-        )
+        text = f"{run.name} lacks {', '.join(map(progress.visible, lost[:5]))}, which Kaggle does not give"
+        hint = f"make pull RUN={run.name} again later, or {run.url}"
+        raise PullRefused(f"{text}; the other {len(pulled.files)} files are in {pulled.folder}", hint=hint)
     if pulled.missing:
         tell(f"its log is still empty; make pull RUN={run.name} asks again")
     return pulled
 
 
-def _bring(client: Client, run: Run, *, again: bool, tell: Tell) -> Pulled:
+def _bring(client: Client, run: runs.Run, *, again: bool, tell: Tell) -> Pulled:
     """Fetch every output into a hidden stage, then put the stage in the place of the run's folder."""
-    status, stage = _end(client, run), _stage(run)
+    stage, status = _stage(run), session.status(client, run)
+    if not status.has_ended:
+        with suppress(Refused, Unsettled, LinkStale):
+            status = session.by_outputs(client, run) or status
+    if not status.has_ended:
+        raise NotYet(f"{run.name} is still {status}", hint=f"make watch RUN={run.name}")
     if again:
         shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(exist_ok=True)
@@ -114,7 +99,7 @@ def _bring(client: Client, run: Run, *, again: bool, tell: Tell) -> Pulled:
     except PullRefused:
         shutil.rmtree(stage, ignore_errors=True)
         raise
-    paths, manifest = naming.places(found.links, found.manifest), found.manifest or {}
+    paths, manifest = published.places(found.links, found.manifest), found.manifest or {}
     homes = [stage] if again else [stage, run.folder]
     brought = {
         name: expected
@@ -132,8 +117,8 @@ def _bring(client: Client, run: Run, *, again: bool, tell: Tell) -> Pulled:
         failure=status.failure,
         pulled_at=datetime.now(UTC).isoformat(timespec="seconds"),
         unproved=tuple(paths[name] for name in sorted(brought) if found.manifest is None),
-        set_aside={naming.readable(name): paths[name] for name in moved},
-        missing=tuple(map(naming.readable, lacking)),
+        set_aside={published.readable(name): paths[name] for name in moved},
+        missing=tuple(map(published.readable, lacking)),
         files={paths[name]: brought[name] for name in sorted(brought)},
     )
     for path in stage.rglob("*"):  # parts, and what a killed pull of another listing left
@@ -146,19 +131,8 @@ def _bring(client: Client, run: Run, *, again: bool, tell: Tell) -> Pulled:
     return pulled
 
 
-def _stage(run: Run) -> Path:
+def _stage(run: runs.Run) -> Path:
     return run.folder.with_name(f".{run.folder.name}.pull")
-
-
-def _end(client: Client, run: Run) -> Status:
-    """Return how the run ended, by Kaggle's status or else by its outputs; raises NotYet before its end."""
-    status = session.status(client, run)
-    if status.has_ended:
-        return status
-    with suppress(Refused, Unsettled, LinkStale):
-        if found := session.by_outputs(client, run):
-            return found
-    raise NotYet(f"{run.name} is still {status}", hint=f"make watch RUN={run.name}")
 
 
 def _keep(path: str, expected: Output, homes: list[Path]) -> bool:
@@ -174,7 +148,7 @@ def _keep(path: str, expected: Output, homes: list[Path]) -> bool:
 
 
 def _fetch(
-    client: Client, run: Run, found: Published, wanted: dict[str, str], stage: Path, tell: Tell
+    client: Client, run: runs.Run, found: Published, wanted: dict[str, str], stage: Path, tell: Tell
 ) -> dict[str, Output]:
     """Return what the links give of the `wanted`; asks for fresh links where they have expired."""
     manifest, links = found.manifest or {}, dict(found.links)
@@ -189,7 +163,7 @@ def _fetch(
                     client,
                     lambda headers: client.link("GET", links[name], headers=headers),
                     stage / wanted[name],
-                    part=stage / f".{sha256_of(naming.readable(name))[:16]}.part",
+                    part=stage / f".{sha256_of(published.readable(name))[:16]}.part",
                     expected=manifest.get(name),
                     limit=EXTRA_BYTES if manifest else transfer.LARGEST_BYTES,
                     tell=tell,
@@ -213,7 +187,7 @@ def _fetch(
     return brought
 
 
-def _already_here(run: Run) -> Pulled | None:
+def _already_here(run: runs.Run) -> Pulled | None:
     """Return what an earlier pull brought, if it lacks nothing and all of it still has its size."""
     try:
         pulled = Pulled.model_validate({**read_json(run.folder / "pull.json"), "folder": run.folder})

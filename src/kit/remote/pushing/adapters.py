@@ -1,12 +1,5 @@
-"""Keep a run's adapters, or what a failed one left, as a private dataset of one's own to attach.
+"""Keep a run's adapters, or what a failed one left, as a private dataset whose name holds their hash."""
 
-Kaggle attaches a kernel's newest output only, and a dataset's newest version: the dataset is named by a hash
-of its files, so that it never gets a second one.
-"""
-
-from __future__ import annotations
-
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
@@ -15,24 +8,21 @@ from kit.files import read_json, sha256_of, write_json
 from kit.outputs import MANIFEST, Output, read_manifest
 from kit.remote.runs import SCHEMA, Run
 from kit.remote.wire import transfer
-from kit.remote.wire.client import Client, Fields
+from kit.remote.wire.client import Client, Fields, Tell
 from kit.remote.wire.transport import Refused, Unsettled
 
 RECORD = "adapters.json"
 LONGEST_SLUG = 50
-READY_SECONDS = 1800.0
-"""How long Kaggle may take to show a new dataset whole; seconds were seen."""
+READY_SECONDS = 1800.0  # how long Kaggle may take to show a new dataset whole; seconds were seen
 
 
 class AdaptersRefused(KitError):
     """Kaggle did not take the dataset, or holds other files under its name."""
 
 
-def keep(client: Client, run: Run, *, tell: Callable[[str], None] = print) -> str:
-    """Upload the adapters of a pulled run, wait until Kaggle lists them whole, and return `owner/slug`.
-
-    Recorded in the run's adapters.json with the version that was seen. What is there already is not sent
-    again. Raises InputInvalid where the run's files are not those that it wrote, AdaptersRefused.
+def keep(client: Client, run: Run, *, tell: Tell = print) -> str:
+    """Upload the adapters of a pulled run unless Kaggle has them, wait until it lists them whole, record and
+    return `owner/slug`. Raises AdaptersRefused, and InputInvalid where the files are not those of the run.
     """
     files = _proved(run)
     suffix = f"-v{run.version}-{sha256_of(repr(sorted(files.items())))[:8]}"
@@ -53,10 +43,8 @@ def keep(client: Client, run: Run, *, tell: Callable[[str], None] = print) -> st
             write_json(run.folder / RECORD, told)
             return f"{owner}/{slug}"
         tell(f"dataset {owner}/{slug} is not whole yet; looking again in {pause:.0f} s")
-    raise AdaptersRefused(
-        f"Kaggle does not list the files that were sent in dataset {owner}/{slug}",
-        hint=f"{client.web}/datasets/{owner}/{slug}, or make adapters again",
-    )
+    text = f"Kaggle does not list the files that were sent in dataset {owner}/{slug}"
+    raise AdaptersRefused(text, hint=f"{client.web}/datasets/{owner}/{slug}, or make adapters again")
 
 
 def kept(run: Run, why: str) -> str:
@@ -72,18 +60,13 @@ def has_failed(run: Run) -> bool:
 
 
 def _proved(run: Run) -> dict[str, Output]:
-    """Return the record and the adapters of a run by name, of a failed one all that its members left.
-
-    Raises InputInvalid for a file that is not what the run wrote.
-    """
+    """Return the record and the adapters of a run by name, of a failed one all that its members left."""
     if (run.folder / MANIFEST).is_file():
         listed = read_manifest(run.folder / MANIFEST)
     else:  # it was killed
-        paths = [path for path in run.folder.rglob("*") if path.is_file()]
-        listed = {
-            path.relative_to(run.folder).as_posix(): Output(path.stat().st_size, sha256_of(path))
-            for path in paths
-        }
+        there = {path.relative_to(run.folder).as_posix(): path for path in run.folder.rglob("*")}
+        paths = {name: path for name, path in there.items() if path.is_file()}
+        listed = {name: Output(path.stat().st_size, sha256_of(path)) for name, path in paths.items()}
     folder = "members/" if has_failed(run) else "adapter/"
     files = {name: output for name, output in listed.items() if name.startswith(folder)}
     if not files:
@@ -96,7 +79,7 @@ def _proved(run: Run) -> dict[str, Output]:
     return files
 
 
-def _uploaded(client: Client, path: Path, tell: Callable[[str], None]) -> str:
+def _uploaded(client: Client, path: Path, tell: Tell) -> str:
     """Bring a file to Kaggle and return the token that stands for it."""
     tell(f"uploading {path.name}, {path.stat().st_size:,} bytes")
     with path.open("rb") as body:
@@ -106,15 +89,12 @@ def _uploaded(client: Client, path: Path, tell: Callable[[str], None]) -> str:
 def _tree(tokens: dict[str, str]) -> Fields:
     """Return the tokens of files by path as the nested folders that Kaggle takes."""
     folders: dict[str, dict[str, str]] = {}
-    files = []
-    for name, token in tokens.items():
+    for name in tokens:
         folder, slash, rest = name.partition("/")
         if slash:
-            folders.setdefault(folder, {})[rest] = token
-        else:
-            files.append({"token": token})
+            folders.setdefault(folder, {})[rest] = tokens[name]
     return {
-        "files": files,
+        "files": [{"token": token} for name, token in tokens.items() if "/" not in name],
         "directories": [{"name": name, **_tree(inside)} for name, inside in folders.items()],
     }
 

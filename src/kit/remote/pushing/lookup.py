@@ -1,9 +1,7 @@
-"""Look up what already runs of a kernel, also where the answer to its push was lost. It sends no push."""
-
-from __future__ import annotations
+"""Look up what already runs of a kernel, also of a lost push, and what hours are left."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,12 +10,14 @@ from pathlib import Path
 from kit.files import sha256_of
 from kit.remote import runs
 from kit.remote.pushing.objections import SOURCES, PushRefused
-from kit.remote.runs import Run
-from kit.remote.wire.client import Client
+from kit.remote.wire import session
+from kit.remote.wire.client import Client, Tell
 from kit.remote.wire.transport import KaggleError, Refused, Unsettled
 
-LOOK_SECONDS = 90.0
-"""How long a new version, or its session, may stay unseen."""
+SESSIONS = 2  # GPU sessions that one account may have on at once
+PAUSE_SECONDS = 300.0
+_PASSING = ("session count", "quota")  # words of the refusals that time heals
+LOOK_SECONDS = 90.0  # how long a new version, or its session, may stay unseen
 _PREFIXES = re.compile(r"^/*(?:competitions|datasets|code|kernels|models)/|/+$")
 
 
@@ -25,11 +25,9 @@ _PREFIXES = re.compile(r"^/*(?:competitions|datasets|code|kernels|models)/|/+$")
 class Newest:
     """The newest version of a kernel as Kaggle keeps it."""
 
-    version: int
-    """0 where Kaggle gives no number."""
+    version: int  # 0 where Kaggle gives no number
     source_sha256: str
-    sources: dict[str, list[str]]
-    """What it has attached, by kind."""
+    sources: dict[str, list[str]]  # what it has attached, by kind
 
 
 @dataclass(frozen=True)
@@ -62,33 +60,53 @@ def gpu_hours(client: Client) -> GpuHours | None:
     return GpuHours(whole - sum(spent), whole, renewed)
 
 
-def newest(client: Client, ref: str) -> Newest | None:
-    """Return the newest version, or None where there is no such kernel yet."""
+def when_free(client: Client, attempt: Callable[[], runs.Run], *, tell: Tell = print) -> runs.Run:
+    """Return what `attempt` pushes once nothing is in its way; raises PushRefused where time is no help."""
+    while True:
+        hours = gpu_hours(client)
+        on = _on(client)
+        busy = f"{' and '.join(on)} are on" if len(on) >= SESSIONS else ""
+        busy = f"no GPU hour is left{hours.renewed}" if hours and hours.left <= 0 else busy
+        if not busy:
+            try:
+                return attempt()
+            except PushRefused as refused:
+                if not any(words in refused.message for words in _PASSING):
+                    raise
+                busy = refused.message
+        tell(f"{busy}; looking again in {PAUSE_SECONDS / 60:.0f} min")
+        client.clock.sleep(PAUSE_SECONDS)
+
+
+def _on(client: Client) -> list[str]:
+    """Return the names of this account's kernels whose newest version is at work on a GPU."""
+    on = []
+    for kernel in client.call("ListKernels", user=client.user(), page_size=20, sort_by="DATE_RUN").kernels:
+        owner, _, slug = kernel.ref.partition("/")
+        with suppress(Refused, Unsettled):
+            status = client.call("GetKernelSessionStatus", patient=False, user_name=owner, kernel_slug=slug)
+            if kernel.enable_gpu and status.status.name not in session.ENDED:
+                on.append(kernel.ref)
+    return on
+
+
+def seen(client: Client, ref: str) -> Newest | None:
+    """Return the newest version, None where there is none; raises KaggleError where that cannot be known."""
     owner, _, slug = ref.partition("/")
     try:
         kernel = client.call("GetKernel", needs="metadata", patient=False, user_name=owner, kernel_slug=slug)
     except Refused as refused:
-        if refused.status == 404:
-            return None
-        raise
+        # Kaggle denies what is not there as it denies what is not yours, and sometimes what is.
+        pages = client.pages("ListKernels", "kernels", user=owner) if refused.status != 404 else []
+        if any(kernel.ref.lower() == ref.lower() for page in pages for kernel in page.kernels):
+            raise
+        return None
     source = by_lines(kernel.blob.source) if kernel.blob is not None else ""
     sources = {kind: getattr(kernel.metadata, f"{kind}_data_sources") for kind in SOURCES}
     return Newest(kernel.metadata.current_version_number or 0, source, sources)
 
 
-def seen(client: Client, ref: str) -> Newest | None:
-    """Return the newest version, None where there is none; raises KaggleError where that cannot be known."""
-    try:
-        return newest(client, ref)
-    except Refused as refused:
-        # Kaggle denies what is not there as it denies what is not yours, and sometimes what is.
-        pages = client.pages("ListKernels", "kernels", user=ref.partition("/")[0])
-        if any(kernel.ref.lower() == ref.lower() for page in pages for kernel in page.kernels):
-            raise refused from None
-        return None
-
-
-def has_opened(client: Client, run: Run) -> bool:
+def has_opened(client: Client, run: runs.Run) -> bool:
     """Tell whether a session of this version opens soon; some pushes succeed and never run."""
     for _ in client.clock.rounds(LOOK_SECONDS):
         with suppress(Refused):  # Kaggle answers 403 and 404 for a while before a session opens
@@ -101,35 +119,28 @@ def has_opened(client: Client, run: Run) -> bool:
     return False
 
 
-def look_up(client: Client, ref: str, intent: Run, asked: dict[str, list[str]]) -> Saved | None:
-    """Return the version that a push without an answer made, None if Kaggle says that it made none.
-
-    Raises KaggleError where Kaggle does not say: what cannot be seen may be there.
-    """
+def look_up(client: Client, ref: str, intent: runs.Run, asked: dict[str, list[str]]) -> Saved | None:
+    """Return the version that a push without an answer made; raises KaggleError where nobody knows."""
     unknown: KaggleError | None = None
     for _ in client.clock.rounds(LOOK_SECONDS, first=2.0):
         try:
             found, unknown = seen(client, ref), None
         except KaggleError as error:
-            unknown = error
-            continue
-        if found is None or found.version <= intent.known:
-            continue
-        if found.source_sha256 != intent.source_sha256:
-            text = f"the answer was lost, and version {found.version} of {ref} holds another script"
-            raise PushRefused(text, hint="make push")
-        held = {kind: set(bare(names)) for kind, names in found.sources.items()}
-        dropped = {kind: [name for name in bare(asked[kind]) if name not in held[kind]] for kind in asked}
-        return Saved(found.version, ref.lower(), named(dropped, asked))
+            found, unknown = None, error
+        if found and found.version > intent.known:
+            if found.source_sha256 != intent.source_sha256:
+                text = f"the answer was lost, and version {found.version} of {ref} holds another script"
+                raise PushRefused(text, hint="make push")
+            held = {kind: set(bare(names)) for kind, names in found.sources.items()}
+            dropped = {kind: [name for name in bare(asked[kind]) if name not in held[kind]] for kind in asked}
+            return Saved(found.version, ref.lower(), named(dropped, asked))
     if unknown:
-        raise KaggleError(
-            f"the push of {ref} may have arrived, Kaggle does not say: {unknown.message}",
-            hint=f"{intent.url}, or make push again, which looks first",
-        )
+        text = f"the push of {ref} may have arrived, Kaggle does not say: {unknown.message}"
+        raise KaggleError(text, hint=f"{intent.url}, or make push again, which looks first")
     return None
 
 
-def earlier(client: Client, folder: Path) -> tuple[Run, int] | None:
+def earlier(client: Client, folder: Path) -> tuple[runs.Run, int] | None:
     """Return an earlier push from here whose answer was lost, and its version, if it made one."""
     if not (folder / "push.json").is_file():
         return None
@@ -139,10 +150,8 @@ def earlier(client: Client, folder: Path) -> tuple[Run, int] | None:
         client.clock.sleep(min(max(0.0, LOOK_SECONDS - age), LOOK_SECONDS))
         found = client.patiently(lambda: seen(client, f"{intent.owner}/{intent.slug}"))
     except KaggleError as error:
-        raise PushRefused(
-            f"an earlier push of {intent.slug} may have arrived, Kaggle does not say: {error.message}",
-            hint=f"{intent.url}; where it is not there, rm -r {folder}",
-        ) from None
+        text = f"an earlier push of {intent.slug} may have arrived, Kaggle does not say: {error.message}"
+        raise PushRefused(text, hint=f"{intent.url}; where it is not there, rm -r {folder}") from None
     is_its = found and found.version > intent.known and found.source_sha256 == intent.source_sha256
     return (intent, found.version) if found and is_its else None
 

@@ -1,7 +1,5 @@
 """Say before a push what Kaggle would refuse without a reason, or run wrongly. It asks nobody."""
 
-from __future__ import annotations
-
 import html
 import re
 import unicodedata

@@ -1,13 +1,9 @@
-"""Push a build to Kaggle and hold its answer to account: a version that runs with everything it asked for.
-
-Builds nothing and waits for no end; looking/ sees what can be seen before a push.
-"""
-
-from __future__ import annotations
+"""Push a build to Kaggle and hold its answer to account: a version that runs with everything it asked for."""
 
 import re
-from collections.abc import Callable
+import shutil
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from kit.bundle import metadata, origin
@@ -17,9 +13,8 @@ from kit.remote import runs
 from kit.remote.pushing import lookup, objections
 from kit.remote.pushing.lookup import Saved
 from kit.remote.pushing.objections import SOURCES, Facts, PushRefused
-from kit.remote.runs import Run
-from kit.remote.wire.client import Client
-from kit.remote.wire.transport import KaggleError, Refused, Unsettled
+from kit.remote.wire.client import Client, Tell
+from kit.remote.wire.transport import Refused, Unsettled
 
 SESSION_SPARE_SECONDS = 600
 """What a session may take beyond the pipeline's own time limit, to install and to save."""
@@ -44,13 +39,12 @@ def push(
     config: Config,
     *,
     root: Path = runs.RUNS,
-    tell: Callable[[str], None] = print,
+    tell: Tell = print,
     note: str = "",
-) -> Run:
-    """Push a build, record it below `root`, and return the run.
+) -> runs.Run:
+    """Push a build, record it below `root`, and return the run; raises PushRefused, also for half a push.
 
-    The record is begun before anything is sent. An answer that gets lost is looked up, by the next push too,
-    before anything is sent again. Raises PushRefused where Kaggle takes it not at all, or not whole.
+    The record is begun before anything is sent; a lost answer is looked up before anything is sent again.
     """
     facts, text = objections.read(built.metadata), built.bundle.text
     is_last = not metadata.is_preparation(config)  # the latest run is one with a submission to come
@@ -63,27 +57,18 @@ def push(
             return run
         known = run.version
     with suppress(Refused, Unsettled):  # what Kaggle does not say before a push is no hindrance
-        if newest := lookup.newest(client, facts.id):
+        if newest := lookup.seen(client, facts.id):
             known = max(known, newest.version)
-    run = Run(
-        root / slug / runs.INTENT,
-        owner,
-        slug,
-        version=0,
-        url=f"{client.web}/code/{facts.id}",
-        bundle_hash=built.bundle.bundle_hash,
-        config=config.model_dump(mode="json"),
-        requirements_sha256=runs.requirements_sha256(),
-        source_sha256=source_sha256,
-        known=known,
-        note=note,
-    )
+    url, told = f"{client.web}/code/{facts.id}", config.model_dump(mode="json")
+    run = runs.Run(root / slug / runs.INTENT, owner, slug, 0, url, built.bundle.bundle_hash, told)
+    installs = runs.requirements_sha256()
+    run = replace(run, requirements_sha256=installs, source_sha256=source_sha256, known=known, note=note)
     intent = runs.intend(root, run, sha256=built.bundle.sha256)
     origin.keep(intent.folder, built.script.name, text, tell)
     try:
         saved = _save(client, facts, text, config, intent)
     except PushRefused:
-        runs.forget(intent)
+        shutil.rmtree(intent.folder, ignore_errors=True)
         raise
     is_whole = not saved.dropped and saved.ref == facts.id.lower()
     filed = saved.ref.partition("/")[2]
@@ -98,7 +83,7 @@ def push(
     raise PushRefused(f"{run.name} runs, but {'; '.join(causes)}", hint=hint)
 
 
-def _save(client: Client, facts: Facts, text: str, config: Config, intent: Run) -> Saved:
+def _save(client: Client, facts: Facts, text: str, config: Config, intent: runs.Run) -> Saved:
     """Send the push until an answer settles it, and never while an earlier attempt may have arrived."""
     asked = facts.sources
     others = {"id", "title", *(f"{kind}_sources" for kind in asked)}
@@ -112,25 +97,22 @@ def _save(client: Client, facts: Facts, text: str, config: Config, intent: Run) 
         "session_timeout_seconds": min(seconds, LONGEST_SESSION_SECONDS),
     }
 
-    def found(otherwise: KaggleError | PushRefused) -> Saved:
-        if saved := lookup.look_up(client, facts.id, intent, asked):
-            return saved
-        raise otherwise
-
     def attempt() -> Saved:
         try:
             answer = client.call("SaveKernel", patient=False, **fields)
         except Unsettled as error:
-            if error.is_busy:
-                raise
-            return found(error)
+            if not error.is_busy and (saved := lookup.look_up(client, facts.id, intent, asked)):
+                return saved
+            raise
         except Refused as refused:
             reason = f"{refused.reason or refused.message} {refused.kind}".strip()
             raise _explained(reason, facts.id) from None
         if answer.error:
             raise _explained(answer.error, facts.id)
         if (answer.version_number or 0) < 1:
-            return found(PushRefused("Kaggle's answer names no version", hint=intent.url))
+            if saved := lookup.look_up(client, facts.id, intent, asked):
+                return saved
+            raise PushRefused("Kaggle's answer names no version", hint=intent.url)
         ref = re.search(r"[a-z0-9-]+/[a-z0-9-]+$", answer.ref.strip("/").lower())
         dropped = {kind: getattr(answer, f"invalid_{kind}_sources") for kind in asked}
         filed = ref[0] if ref else facts.id.lower()

@@ -1,10 +1,4 @@
-"""Settings of a run that starts from an earlier one: goes on with its training, or only asks its adapters.
-
-The earlier output is attached, and the bundle_hash says which one is meant: Kaggle attaches the newest
-version's, whichever was asked for.
-"""
-
-from __future__ import annotations
+"""Settings of a run that starts from an earlier one: goes on with its training, or only asks its adapters."""
 
 import json
 from collections.abc import Sequence
@@ -14,49 +8,37 @@ from kit.config import Config, load, override
 from kit.errors import InputInvalid
 from kit.remote import runs
 from kit.remote.pushing import adapters
-from kit.remote.runs import Run
 
 RERUN_SPARE_MINUTES, RERUN_SPARE_PART = 15.0, 0.2
 """What a run leaves of the host's limit, to start, install and save: this, or this part of a short one."""
 
 
-def resume(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Config:
-    """Return the settings of `run` going on where it stopped; `dataset` holds its output instead of Kaggle.
-
-    Raises InputInvalid where nothing is left to do, or Kaggle cannot attach the pulled output.
-    """
+def resume(run: runs.Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Config:
+    """Return the settings of `run` going on where it stopped; a `dataset` may hold its output."""
     ended = runs.read_json(run.folder / "run.json").get("ended", "")
     if ended and not (run.folder / "members").is_dir():
-        raise InputInvalid(
-            f"{run.name} ended as {ended!r} and left nothing to go on from",
-            hint=f"make push FROM={run.name}, which only answers",
-        )
+        text = f"{run.name} ended as {ended!r} and left nothing to go on from"
+        raise InputInvalid(text, hint=f"make push FROM={run.name}, which only answers")
     if not dataset and adapters.has_failed(run):
         dataset = adapters.kept(run, "failed, and Kaggle attaches the output of finished runs only")
     return _continued(run, "resume", overrides, dataset)
 
 
-def answer_from(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Config:
+def answer_from(run: runs.Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Config:
     """Return the settings of `run` asking its adapters again, with what `overrides` change."""
     return _continued(run, "adapters_from", overrides, dataset)
 
 
-def infer(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Config:
-    """Return the settings of `run` answering for a code competition: no internet, within the host's time.
-
-    Attached are its adapters' `dataset`, that of make adapters if none is named, and what make prepare left.
-    Raises InputInvalid where one of them is not there.
-    """
+def infer(run: runs.Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Config:
+    """Return the settings of `run` answering for a code competition: no internet, within the host's time."""
     dataset = dataset or adapters.kept(run, "has its adapters in no dataset yet")
     config = answer_from(run, overrides, dataset=dataset)
     limit = config.competition.rerun_minutes
     limit -= min(RERUN_SPARE_MINUTES, RERUN_SPARE_PART * limit)
     kernels = list(dict.fromkeys([*config.kernel.kernel_sources, *_prepared(run)]))
     if not kernels and config.kernel.accelerator != "none":
-        raise InputInvalid(
-            "nothing holds the packages and the model of a run without internet",
-            hint=f"make prepare PRESET={config.preset}",
-        )
+        text = "nothing holds the packages and the model of a run without internet"
+        raise InputInvalid(text, hint=f"make prepare PRESET={config.preset}")
     settings: dict[str, object] = {
         "competition.kind": "code",
         "kernel.internet": False,
@@ -67,20 +49,17 @@ def infer(run: Run, overrides: Sequence[str] = (), *, dataset: str = "") -> Conf
     return override(config, [f"{name}={json.dumps(value)}" for name, value in settings.items()])
 
 
-def _prepared(run: Run) -> list[str]:
+def _prepared(run: runs.Run) -> list[str]:
     """Return the newest kernel that downloaded the packages of today's requirements, for attaching."""
+    wanted = (metadata.PREPARE, runs.requirements_sha256())
     pushed = [runs.load(path.parent) for path in runs.known_pushes(run.folder.parents[1])]
-    fitting = [
-        earlier
-        for earlier in pushed
-        if earlier.config["preset"] == metadata.PREPARE
-        and earlier.requirements_sha256 == runs.requirements_sha256()
-    ]
-    newest = max(fitting, key=lambda earlier: earlier.pushed_at, default=None)
+    fitting = [one for one in pushed if (one.config["preset"], one.requirements_sha256) == wanted]
+    newest = max(fitting, key=lambda one: one.pushed_at, default=None)
     return [f"{newest.owner}/{newest.slug}"] if newest else []
 
 
-def _continued(run: Run, how: str, overrides: Sequence[str], dataset: str) -> Config:
+def _continued(run: runs.Run, how: str, overrides: Sequence[str], dataset: str) -> Config:
+    """Attach the earlier output; the bundle_hash says which is meant, for Kaggle attaches the newest's."""
     config = load(run.config, where=f"{run.folder / 'push.json'}")
     section, own = ("dataset_sources", dataset) if dataset else ("kernel_sources", f"{run.owner}/{run.slug}")
     settings = {

@@ -1,9 +1,4 @@
-"""Turn whatever a server sends into the SDK's typed objects, or into one line that says it cannot be read.
-
-Keys that are missing or null hold the SDK's defaults. It asks nothing and imports no SDK: types are given.
-"""
-
-from __future__ import annotations
+"""Turn whatever a server sends into the SDK's typed objects, or into one line that it cannot be read."""
 
 import json
 import re
@@ -14,11 +9,9 @@ from typing import Any
 
 import requests
 
-ANSWER_BYTES = 64 << 20
-"""More than any log that Kaggle keeps; a packed body counts as it unpacks."""
+ANSWER_BYTES = 64 << 20  # more than any log that Kaggle keeps; a packed body counts as it unpacks
 ERROR_BYTES = 1 << 16
-ANSWER_SECONDS = 300.0
-"""Longest time that one answer may take to arrive, however steadily it drips."""
+ANSWER_SECONDS = 300.0  # longest time that one answer may take to arrive, however steadily it drips
 
 UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What parsing raises on hostile input; any other exception is a programming error."""

@@ -1,7 +1,5 @@
 """Speak to Kaggle by the SDK's types, which no other module imports, and try again where it may help."""
 
-from __future__ import annotations
-
 import random
 import re
 import socket
@@ -11,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from importlib import import_module
-from itertools import islice
 from typing import Any, TypeVar
 
 import requests
@@ -22,27 +19,21 @@ from kit.remote.wire.credentials import Credentials
 from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused, Unauthorized, Unsettled
 
 ATTEMPTS = 6
-LONGEST_PAUSE_SECONDS = 120.0
-"""Bound of every pause, also of what a Retry-After header asks for."""
-BUSY_SECONDS = (30.0, 60.0)
-"""Pause after Kaggle has said that too much was asked at once; every further one doubles."""
-PROOF_SECONDS = 300.0
-"""How long credentials that Kaggle knew count as good when it denies something."""
-EARLY_SECONDS = 600.0
-"""How long before its end a token is renewed: longer than any single request."""
-PAGE_SIZE = 100
-MOST_PAGES = 1_000
-API = "https://api.kaggle.com"
-WEB = "https://www.kaggle.com"
+LONGEST_PAUSE_SECONDS = 120.0  # bound of every pause, also of what a Retry-After header asks for
+BUSY_SECONDS = (30.0, 60.0)  # pause after Kaggle said that too much was asked; every further one doubles
+PROOF_SECONDS = 300.0  # how long credentials that Kaggle knew count as good when it denies something
+EARLY_SECONDS = 600.0  # how long before its end a token is renewed: longer than any single request
+PAGE_SIZE, MOST_PAGES = 100, 1_000
+API, WEB = "https://api.kaggle.com", "https://www.kaggle.com"
 
 _SERVICES = (
     *("kernels.KernelsApiService", "competitions.CompetitionApiService", "datasets.DatasetApiService"),
     *("blobs.BlobApiService", "security.OAuthService", "users.AccountService"),
 )
 
-Fields = dict[str, Any]
-"""What a method is asked for, by the SDK's names."""
+Fields = dict[str, Any]  # what a method is asked for, by the SDK's names
 Result = TypeVar("Result")
+Tell = Callable[[str], None]  # says one line to whoever looks
 
 
 @dataclass(frozen=True)
@@ -51,8 +42,7 @@ class Clock:
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    wall: Callable[[], float] = time.time
-    """Seconds since 1970, for what Kaggle dates."""
+    wall: Callable[[], float] = time.time  # seconds since 1970, for what Kaggle dates
 
     def rounds(self, seconds: float, *, first: float = 5.0, longest: float = 60.0) -> Iterator[float]:
         """Yield how long the pause after this round is, growing; 0 for the last, once `seconds` are over."""
@@ -73,9 +63,10 @@ class Client:
         *,
         clock: Clock | None = None,
         read_seconds: float = transport.READ_SECONDS,
-        tell: Callable[[str], None] = lambda text: print(text, file=sys.stderr, flush=True),
+        tell: Tell = lambda text: print(text, file=sys.stderr, flush=True),
     ) -> None:
         self.endpoint = endpoint
+        self.web = endpoint or WEB  # address of the pages that a person looks at
         self._api = f"{endpoint}/api" if endpoint else API
         self.clock = clock or Clock()
         self._credentials: Credentials | None = None
@@ -84,14 +75,13 @@ class Client:
         self._rejected: set[tuple[str, str]] = set()
         self._known_until = -1.0
         self._session, self._links = (
-            transport.limit(requests.Session(), local=self.is_local, read_seconds=read_seconds)
-            for _ in ("API", "links")
+            transport.session(local=self.is_local, read_seconds=read_seconds) for _ in ("API", "links")
         )
         self._session.headers["User-Agent"] = "kaggle-submission-kit"
         # A redirect would send the body, and perhaps a token in it, to another host.
         self._session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment]
 
-    def with_silence(self, read_seconds: float) -> Client:
+    def with_silence(self, read_seconds: float) -> "Client":
         """Return another client of the same server that bears so much silence within an answer."""
         return Client(self.endpoint, clock=self.clock, read_seconds=read_seconds, tell=self._tell)
 
@@ -106,11 +96,6 @@ class Client:
     def is_local(self) -> bool:
         """Whether this is a rehearsal on this machine."""
         return self.endpoint is not None
-
-    @property
-    def web(self) -> str:
-        """Address of the pages that a person looks at."""
-        return self.endpoint or WEB
 
     def user(self) -> str:
         """Return whose credentials these are; a token's owner is asked for once."""
@@ -151,10 +136,7 @@ class Client:
     def stream(self, method: str, **fields: Any) -> requests.Response:
         """Call a method that answers with bytes and return the open response; close it. One attempt."""
         answer = self._send(method, fields)
-        if not answer.is_redirect:
-            return answer
-        with answer:
-            return self.link("GET", answer.headers["Location"])
+        return self.link("GET", answer.headers["Location"]) if answer.is_redirect else answer
 
     def link(self, verb: str, url: str, **options: Any) -> requests.Response:
         """Open a link that carries its own permission and return the response; close it. One attempt."""
@@ -183,10 +165,7 @@ class Client:
         return attempt()
 
     def _send(self, method: str, fields: Fields) -> requests.Response:
-        """Return the unread response, after one change of credentials where these are rejected.
-
-        A token may expire during a long watch, and Kaggle denies kernels with 403 to a stale one.
-        """
+        """Return the unread response, after one change of credentials where Kaggle rejects or denies."""
         try:
             return self._post(method, fields)
         except Unauthorized:
@@ -259,27 +238,20 @@ class Client:
         return self.credentials
 
     def _change_credentials(self) -> bool:
-        """Take the first credentials that are not rejected, of the same origin once their owner is known.
-
-        False where there are none; those that were rejected stay then.
-        """
+        """Take the first credentials that are not rejected, of the same origin once their owner is known."""
         self._rejected.add((self.credentials.key, self.credentials.token))
-        # A server on this machine is shown nothing but what was meant for it.
-        for offered in islice(credentials.candidates(local=self.is_local), 1 if self.is_local else None):
-            if self._user and offered.origin != self.credentials.origin:
-                continue
-            is_stale = offered.renewal and (offered.key, offered.token) in self._rejected
-            candidate = self._renewed(offered) if is_stale else offered
-            if (candidate.key, candidate.token) not in self._rejected:
-                self._credentials = candidate
-                return True
+        for offered in credentials.candidates(local=self.is_local):
+            if not self._user or offered.origin == self.credentials.origin:
+                is_stale = offered.renewal and (offered.key, offered.token) in self._rejected
+                candidate = self._renewed(offered) if is_stale else offered
+                if (candidate.key, candidate.token) not in self._rejected:
+                    self._credentials = candidate
+                    return True
         return False
 
     def _renewed(self, login: Credentials) -> Credentials:
         """Return a log-in through the browser with another token; its file stays as it is."""
-        from kagglesdk.users.types.account_service import ApiVersion
-
-        fields = {"refresh_token": login.renewal, "api_version": ApiVersion.API_VERSION_V1}
+        fields = {"refresh_token": login.renewal, "api_version": "API_VERSION_V1"}
         try:
             response = self._post("GenerateAccessToken", fields, anonymous=True)
             answer = self._object("GenerateAccessToken", response, needs="token")
@@ -295,20 +267,16 @@ class Client:
 
 
 def connect(*, known: bool = True) -> Client:
-    """Return a client for Kaggle, or for the server on this machine that the environment names.
-
-    Raises CredentialsInvalid where there are none, unless it need not be `known` who asks.
-    """
+    """Return a client for Kaggle or the loopback server; raises CredentialsInvalid unless not `known`."""
     endpoint = environment.kaggle_endpoint()
     if endpoint:
         host, _, port = endpoint.removeprefix("http://").rpartition(":")
         try:
             socket.create_connection((host.strip("[]"), int(port)), transport.CONNECT_SECONDS).close()
         except ConnectionRefusedError:
-            raise KaggleError(
-                f"{host}:{port} refuses the connection, that Kaggle is gone",
-                hint="make kaggle, or unset KIT_KAGGLE_ENDPOINT KAGGLE_API_TOKEN",
-            ) from None
+            text = f"{host}:{port} refuses the connection, that Kaggle is gone"
+            hint = "make kaggle, or unset KIT_KAGGLE_ENDPOINT KAGGLE_API_TOKEN"
+            raise KaggleError(text, hint=hint) from None
     client = Client(endpoint)
     if known:
         _ = client.credentials
@@ -323,7 +291,6 @@ def types(method: str) -> tuple[str, Any, Any]:
         module = import_module(f"kagglesdk.{package}.types.{snake}")
         for prefix in ("Api", ""):
             if asked := getattr(module, f"{prefix}{method}Request", None):
-                named = (f"{prefix}{method}Response", f"{prefix}{method.removeprefix('Get')}")
-                answers_by = (getattr(module, one) for one in named if hasattr(module, one))
-                return service, asked, next(answers_by, None)
+                bare = getattr(module, f"{prefix}{method.removeprefix('Get')}", None)
+                return service, asked, getattr(module, f"{prefix}{method}Response", bare)
     raise AttributeError(f"kagglesdk has no method {method!r}")

@@ -1,9 +1,4 @@
-"""Find who asks Kaggle, in the order of Kaggle's own command, cleaned and checked before anything is sent.
-
-It sends nothing. A fault is told by its origin; no value of a secret is ever quoted.
-"""
-
-from __future__ import annotations
+"""Find who asks Kaggle, in the order of Kaggle's own command; no value of a secret is ever quoted."""
 
 import json
 import math
@@ -22,8 +17,7 @@ from kit import environment
 from kit.remote.wire.transport import CredentialsInvalid
 
 TOKEN_PAGE = "https://www.kaggle.com/settings/api"  # noqa: S105 - a page, not a token
-LONGEST = 4096
-"""Of a key, a token or a user's name; Kaggle's are much shorter."""
+LONGEST = 4096  # of a key, a token or a user's name; Kaggle's are much shorter
 
 _AROUND = " \t\r\n\v\f\u00a0\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 """What copying and shells leave around a value: blanks and quotes."""
@@ -35,14 +29,12 @@ class Credentials:
     """Who asks. `origin` and `user` may be shown, nothing else may."""
 
     origin: str
-    user: str = ""
-    """Empty for a token: Kaggle knows whose it is."""
+    user: str = ""  # empty for a token: Kaggle knows whose it is
     key: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     renewal: str = field(default="", repr=False)
     """What gets another token, where a log-in through the browser left it."""
-    expires_at: float = math.inf
-    """When the token ends by its own file, in seconds since 1970."""
+    expires_at: float = math.inf  # when the token ends by its own file, in seconds since 1970
 
     def sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Put these credentials on a request."""
@@ -54,38 +46,31 @@ class Credentials:
 
 
 def candidates(*, local: bool = False) -> Iterator[Credentials]:
-    """Yield every set of credentials, the one that Kaggle's command would try first at the front.
-
-    A log-in through the browser is never yielded for a `local` server. Raises CredentialsInvalid for a value
-    that no key has, and at last where it yielded nothing.
-    """
-    is_empty = True
+    """Yield credentials in the order of Kaggle's command; a `local` server is shown one, and no log-in."""
     fault = CredentialsInvalid(
         "no Kaggle credentials: set KAGGLE_API_TOKEN, or save the token as ~/.kaggle/access_token",
         hint=f"{TOKEN_PAGE} for a token, or make rehearse, which needs none",
     )
     origin, text = _token()
-    if text.strip():
-        is_empty = False
+    if is_token := bool(text.strip()):
         yield Credentials(origin, token=clean(text, origin))
     path = environment.kaggle_config_dir() / "kaggle.json"
     try:
         stored = _object(path)
     except CredentialsInvalid as error:  # Kaggle's command goes on as well
         stored, fault = {}, error
-    pair = environment.kaggle_user_and_key()
-    names = ("KAGGLE_USERNAME", "KAGGLE_KEY")
-    user, key = (pair[n] or stored.get(name) for n, name in enumerate(("username", "key")))
-    if user and key:
+    pair, names = environment.kaggle_user_and_key(), ("KAGGLE_USERNAME", "KAGGLE_KEY")
+    user, key = (value or stored.get(name) for value, name in zip(pair, ("username", "key"), strict=True))
+    is_pair = bool(user and key) and not (local and is_token)
+    if is_pair:
         origins = [name if value else _shown(path) for name, value in zip(names, pair, strict=True)]
         origin = " and ".join(dict.fromkeys(origins))
         user, key = clean(user, f"the user's name in {origins[0]}"), clean(key, f"the key in {origins[1]}")
-        is_empty = False
         yield Credentials(origin, token=key) if key.startswith("KGAT") else Credentials(origin, user, key)
-    if not local and (login := _browser_login()):
-        is_empty = False
+    login = None if local else _browser_login()
+    if login:
         yield login
-    if is_empty:
+    if not (is_token or is_pair or login):
         raise fault
 
 

@@ -1,9 +1,4 @@
-"""Read a session's log, live or as Kaggle stores it, in time that grows with its length.
-
-Whatever Kaggle sends, it is shown or passed over. What the lines say is no matter here.
-"""
-
-from __future__ import annotations
+"""Read a session's log, live or as Kaggle stores it: whatever Kaggle sends is shown or passed over."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -16,8 +11,7 @@ from kit.remote.wire.client import Client
 from kit.remote.wire.transport import Unsettled
 
 END_OF_LOG = "END_OF_LOG"
-LARGEST_BYTES = 256 << 20
-"""Bound of one frame of a stream, and of a stored log."""
+LARGEST_BYTES = 256 << 20  # bound of one frame of a stream, and of a stored log
 
 
 @dataclass(frozen=True)
@@ -29,16 +23,15 @@ class Chunk:
 
 
 def live(client: Client, answer: requests.Response) -> Iterator[Chunk | None]:
-    """Yield the chunks of a log as they come, an empty one for any other sign of life, and None at its end.
-
-    Raises Unsettled where it is cut.
-    """
-    is_stream = "text/event-stream" in answer.headers.get("Content-Type", "")
+    """Yield the chunks of a log as they come, an empty one for any sign of life, and None at its end."""
+    if "text/event-stream" not in answer.headers.get("Content-Type", ""):
+        text = _text([*_lines(client, answer, is_whole=True)])
+        if text.strip() and not transfer.is_page(text[:1024].encode()):
+            yield from stored(text)
+            yield None
+        return
     data: list[bytes] = []
-    for line in _lines(client, answer, is_whole=not is_stream):
-        if not is_stream:
-            data.append(line)
-            continue
+    for line in _lines(client, answer, is_whole=False):
         name, _, value = line.partition(b":")
         if name == b"data":
             data.append(value.removeprefix(b" "))
@@ -51,10 +44,6 @@ def live(client: Client, answer: requests.Response) -> Iterator[Chunk | None]:
             yield None
             return
         yield _chunk(_parsed(text), text)
-    text = _text(data)
-    if not is_stream and text.strip() and not transfer.is_page(text[:1024].encode()):
-        yield from stored(text)
-        yield None
 
 
 def stored(log: str) -> Iterator[Chunk]:

@@ -1,10 +1,6 @@
-"""Ask how the session of one version stands and what it left, with fresh links. It neither waits nor saves.
+"""Ask how the session of one version stands and what it left, with fresh links. It saves nothing."""
 
-What Kaggle lists is a hint; what the kernel wrote is proof.
-"""
-
-from __future__ import annotations
-
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
@@ -15,8 +11,7 @@ from kit.remote.wire import transfer
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused
 
-ENDED = frozenset({"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED"})
-"""States that never change again."""
+ENDED = frozenset({"COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED"})  # states that never change again
 _ON = frozenset({"QUEUED", "RUNNING", "CANCEL_REQUESTED", "NEW_SCRIPT"})
 UNKNOWN = "UNKNOWN"
 RECORD = "run.json"
@@ -66,25 +61,31 @@ class Record(BaseModel):
 
 
 def status(client: Client, run: Run, *, patient: bool = True) -> Status:
-    """Return how this version stands: UNKNOWN, with the reason, where Kaggle does not say.
+    """Return how this version stands: UNKNOWN, with the reason, where Kaggle does not say."""
 
-    Raises CredentialsInvalid only.
-    """
+    def ask(*, patient: bool, **fields: str) -> Status:
+        answer = client.call("GetKernelSessionStatus", patient=patient, **fields)
+        name = str(answer.status.name)
+        if name not in ENDED | _ON:
+            return Status(UNKNOWN, f"its state is {name!r}")
+        return Status(name, answer.failure_message or "")
+
     try:
         try:
-            return _ask(client, run.pinned, patient=patient)
+            return ask(patient=patient, **run.pinned)
         except Refused as refused:
             if refused.status not in (400, 404):
                 raise
             # Some say that this call takes no version: then its answer is about the newest one.
             newest = {name: value for name, value in run.pinned.items() if name != "version_label"}
-            found = _ask(client, newest, patient=False)
+            found = ask(patient=False, **newest)
             kernel = client.call("GetKernel", needs="metadata", patient=False, **newest)
-            return found if kernel.metadata.current_version_number == run.version else _unknown(refused)
+            is_meant = kernel.metadata.current_version_number == run.version
+            return found if is_meant else Status(UNKNOWN, refused.message)
     except CredentialsInvalid:
         raise
     except KaggleError as error:
-        return _unknown(error)
+        return Status(UNKNOWN, error.message)
 
 
 def outputs(client: Client, run: Run) -> Listing:
@@ -96,17 +97,13 @@ def outputs(client: Client, run: Run) -> Listing:
 
 def record_of(body: bytes) -> Record:
     """Return what the bytes of a run.json say; nothing where they are none."""
-    try:
+    with suppress(ValidationError):
         return Record.model_validate_json(body)
-    except ValidationError:
-        return Record()
+    return Record()
 
 
 def by_outputs(client: Client, run: Run) -> Status | None:
-    """Return the end that the kernel wrote into its own outputs, None where they are not there.
-
-    Raises Refused, Unsettled and LinkStale.
-    """
+    """Return the end that the kernel wrote into its own outputs, None where they are not there."""
     links = outputs(client, run).links
     if RECORD not in links or MANIFEST not in links:
         return None
@@ -114,15 +111,3 @@ def by_outputs(client: Client, run: Run) -> Status | None:
     if record.bundle_hash != run.bundle_hash or not record.ended:
         return None
     return Status("COMPLETE") if record.ended == "complete" else Status("ERROR", record.ended)
-
-
-def _ask(client: Client, fields: dict[str, str], *, patient: bool) -> Status:
-    answer = client.call("GetKernelSessionStatus", patient=patient, **fields)
-    name = str(getattr(answer.status, "name", ""))
-    if name not in ENDED | _ON:
-        return Status(UNKNOWN, f"its state is {name!r}")
-    return Status(name, str(answer.failure_message or ""))
-
-
-def _unknown(error: KaggleError) -> Status:
-    return Status(UNKNOWN, error.message)

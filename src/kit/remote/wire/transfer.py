@@ -1,9 +1,4 @@
-"""Bring the bytes behind a link into a file: an error page or half a file never gets its name.
-
-A transfer that breaks off goes on where it stopped. It lists nothing and knows no run.
-"""
-
-from __future__ import annotations
+"""Bring bytes from a link or to one; what breaks off goes on, no half a file and no page gets a name."""
 
 import re
 import shutil
@@ -19,12 +14,11 @@ from kit.errors import KitError
 from kit.files import sha256_of
 from kit.outputs import Output
 from kit.remote.wire import answers
-from kit.remote.wire.client import Client, Fields
-from kit.remote.wire.transport import KaggleError, Refused, Unsettled
+from kit.remote.wire.client import Client, Fields, Tell
+from kit.remote.wire.transport import KaggleError, LinkStale, Refused, Unsettled
 
 PIECE_BYTES = 1 << 18
-SPARE_BYTES = 50_000_000
-"""Room that a transfer leaves on the disk."""
+SPARE_BYTES = 50_000_000  # room that a transfer leaves on the disk
 LARGEST_BYTES = 20 * 10**9
 """Kaggle keeps no more of a session's working folder; bound of a file whose size nobody proves."""
 WINDOW_SECONDS = 60.0
@@ -36,10 +30,6 @@ Open = Callable[[dict[str, str]], requests.Response]
 """Sends one request with these headers and returns the open response."""
 
 
-class LinkStale(KaggleError):
-    """A link gives a page or an error where a file is due; a new listing may give a link that works."""
-
-
 def fetch(
     client: Client,
     open_link: Open,
@@ -48,17 +38,15 @@ def fetch(
     part: Path,
     expected: Output | None = None,
     limit: int = LARGEST_BYTES,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Tell = lambda _: None,
 ) -> Output:
     """Write what a link gives to `part`, prove it, rename it to `path`, and return what it holds.
 
-    `expected` is what the kernel wrote; without it no more than `limit` bytes are taken. A broken transfer is
-    continued as long as it gains ground. Raises Unsettled where it does not or has other bytes, LinkStale for
-    a web page, Refused for a link that is refused, KitError for a disk that refuses.
+    `expected` is what the kernel wrote; without it no more than `limit` bytes are taken. Raises Unsettled
+    where nothing more comes or other bytes do, LinkStale, Refused, and KitError where the disk refuses.
     """
-    # Without a hash to hold it against, a beginning that an earlier command left is of unknown origin.
     if expected is None:
-        part.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)  # no hash tells where a beginning of an earlier command is from
     transfer = _Transfer(client, path, part, expected, expected.bytes if expected else limit, tell)
     while True:
         before = transfer.size
@@ -80,17 +68,14 @@ def read(client: Client, url: str, what: str) -> bytes:
         except ValueError as error:
             raise Unsettled(f"{what} cannot be read: {error}") from None
         if is_page(body):
-            raise LinkStale(f"{what}: Kaggle sends a web page in its place", hint="make pull")
+            raise LinkStale(what)
         return body
 
     return client.patiently(attempt)
 
 
 def upload(client: Client, method: str, path: Path, body: BinaryIO, **fields: str) -> str:
-    """Bring a file's `body` to the address that `method` gives for it, and return the token it stands under.
-
-    Raises Unsettled where no attempt brings it whole.
-    """
+    """Bring a file's `body` to the address that `method` gives, and return the token of it."""
     size, changed = body.seek(0, 2), int(path.stat().st_mtime)
     asked: Fields = {**fields, "content_length": size, "last_modified_epoch_seconds": changed}
     started = client.call(method, needs="createUrl", **asked)
@@ -154,7 +139,7 @@ class _Transfer:
     part: Path
     expected: Output | None
     limit: int
-    tell: Callable[[str], None]
+    tell: Tell
     validator: str = ""
 
     @property
@@ -220,24 +205,21 @@ class _Transfer:
         """Write a body, watching its length, its speed and the room on the disk."""
         now, name = self.client.clock.now, self.path.name
         begun = told = window = now()
-        received, at_window = start, start
+        received = at_window = start
         for piece in body:
             if received + len(piece) > self.limit:
                 # Enough to see that it is too long, and whether it is a web page.
                 file.write(piece[: max(self.limit + 1, 1024) - received])
                 return
             file.write(piece)
-            received += len(piece)
-            moment = now()
+            received, moment = received + len(piece), now()
             if moment - told >= TELL_SECONDS:
-                told = moment
-                speed = (received - start) / (moment - begun) / 1e6
+                told, speed = moment, (received - start) / (moment - begun) / 1e6
                 self.tell(f"{name}: {received / 1e6:,.0f} MB at {speed:,.1f} MB/s")
                 if shutil.disk_usage(file.name).free < SPARE_BYTES:
                     raise OSError(28, "No space left on device")
             if moment - window >= WINDOW_SECONDS:
-                gained = received - at_window
-                if gained < SLOWEST_BYTES:
+                if (gained := received - at_window) < SLOWEST_BYTES:
                     raise Unsettled(f"{name} comes with {gained:,} bytes in {moment - window:.0f} s")
                 window, at_window = moment, received
 
@@ -249,8 +231,7 @@ class _Transfer:
                 looks_like_page = is_page(file.read(1024))
             may_be_page = self.expected is None and self.path.suffix.lower() in (".html", ".htm")
             if looks_like_page and not may_be_page:
-                text = f"{name}: Kaggle sends a web page in its place"
-                raise self._afresh(LinkStale(text, hint="make pull"))
+                raise self._afresh(LinkStale(name))
             if self.expected is not None:
                 text = f"{name} came with {holds.bytes:,} bytes, not with what the kernel wrote"
                 raise self._afresh(Unsettled(text))

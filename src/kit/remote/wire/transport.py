@@ -1,14 +1,9 @@
-"""Give every HTTP request its limits and turn what goes wrong into errors that a person can act on.
-
-It knows neither credentials nor API methods, and never asks twice.
-"""
-
-from __future__ import annotations
+"""Give every HTTP request its limits and turn what goes wrong into errors that a person can act on."""
 
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,9 +16,7 @@ from kit.errors import KitError
 from kit.remote.wire import answers
 
 CONNECT_SECONDS = 10.0
-READ_SECONDS = 60.0
-"""Longest silence within one answer; Kaggle cuts idle log streams after three minutes."""
-REDIRECTS = 5
+READ_SECONDS = 60.0  # longest silence within one answer; Kaggle cuts idle log streams after three minutes
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 _API_METHOD = re.compile(r"/v1/\w+\.\w+Service/(\w+)$")
@@ -67,10 +60,8 @@ class Refused(KaggleError):
         super().__init__(message, hint="make doctor")
         self.status = status
         self.reason = reason
-        self.kind = kind
-        """Kaggle's own word for it, such as FAILED_PRECONDITION; often empty."""
-        self.by_api = by_api
-        """False where a file's link said no, and not the API."""
+        self.kind = kind  # Kaggle's own word for it, such as FAILED_PRECONDITION; often empty
+        self.by_api = by_api  # false where a file's link said no, and not the API
 
 
 class Unsettled(KaggleError):
@@ -79,30 +70,33 @@ class Unsettled(KaggleError):
     def __init__(self, message: str, *, retry_after_seconds: float = 0.0, is_busy: bool = False) -> None:
         super().__init__(message, hint="the same command again in a minute")
         self.retry_after_seconds = retry_after_seconds
-        self.is_busy = is_busy
-        """Whether too much was asked in too short a time (429)."""
+        self.is_busy = is_busy  # whether too much was asked in too short a time (429)
+
+
+class LinkStale(KaggleError):
+    """A link gives a page where a file is due; a new listing may give a link that works."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name}: Kaggle sends a web page in its place", hint="make pull")
 
 
 class Unauthorized(Exception):
     """The API does not accept the credentials of this request."""
 
 
-def limit(session: requests.Session, *, local: bool, read_seconds: float = READ_SECONDS) -> requests.Session:
-    """Put our limits and errors on a session and return it."""
-    # A proxy from the environment could never reach this machine's loopback.
-    session.trust_env = not local
-    session.max_redirects = REDIRECTS
+def session(*, local: bool, read_seconds: float) -> requests.Session:
+    """Return a session with our limits and errors."""
+    made = requests.Session()
+    made.trust_env = not local  # a proxy from the environment could never reach this machine's loopback
+    made.max_redirects = 5
     for scheme in ("https://", "http://"):
-        session.mount(scheme, _Adapter((CONNECT_SECONDS, read_seconds)))
-    return session
+        made.mount(scheme, _Adapter((CONNECT_SECONDS, read_seconds)))
+    return made
 
 
 @contextmanager
 def explained(what: str, host: str) -> Iterator[None]:
-    """Turn network errors, also those met while reading a stream, into Unsettled and Unreachable.
-
-    `host` is named where the error does not say itself which one failed.
-    """
+    """Turn network errors into Unsettled and Unreachable, which name `host` where the error names none."""
     try:
         yield
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
@@ -130,10 +124,8 @@ class _Adapter(HTTPAdapter):
         if address.scheme != "https" and address.hostname not in LOOPBACK:
             text = f"a link to {address.hostname} is not encrypted, so it is not followed"
             raise Unreachable(text, hint="make doctor")
-        if options.get("timeout") is None:
-            options["timeout"] = self._timeout
         try:
-            response = super().send(request, *arguments, **options)
+            response = super().send(request, *arguments, **options | {"timeout": self._timeout})
         except OSError as error:
             if isinstance(error, requests.RequestException):
                 raise
@@ -144,20 +136,18 @@ class _Adapter(HTTPAdapter):
 
 
 def _refusal(response: requests.Response) -> Exception:
-    method = _API_METHOD.search(response.request.url or "")
-    after = response.headers.get("Retry-After", "")
-    try:
+    data, kind, reason = b"", "", ""
+    with suppress(ValueError, requests.RequestException, urllib3.exceptions.HTTPError):
         data = answers.body(response, answers.ERROR_BYTES)
-    except (ValueError, requests.RequestException, urllib3.exceptions.HTTPError):
-        data = b""
     try:
         _, kind, reason = answers.refusal(answers.json_of(data)) or (0, "", "")
     except answers.UNREADABLE:
-        kind, reason = "", answers.plain(data.decode("utf-8", "replace"))
-        reason = "" if reason.startswith("<") else reason
+        text = answers.plain(data.decode("utf-8", "replace"))
+        reason = "" if text.startswith("<") else text
+    method = _API_METHOD.search(response.request.url or "")
     error = refused(response.status_code, kind, reason, method[1] if method else None)
     if isinstance(error, Unsettled):
-        error.retry_after_seconds = _seconds(after)
+        error.retry_after_seconds = _seconds(response.headers.get("Retry-After", ""))
     return error
 
 
