@@ -11,8 +11,10 @@ import pytest
 
 from kit.config import Competition
 from kit.errors import InputInvalid
+from kit.review import record
 from kit.review.checks import facts
 from kit.review.checks.problems import WARNINGS
+from kit.review.record import Run
 
 COMPETITION = Competition(
     slug="reviews",
@@ -143,9 +145,10 @@ def test_training_rows_are_counted_by_language_and_label(test_csv: Path, tmp_pat
 
 def test_the_run_says_which_rows_were_asked_for(test_csv: Path, tmp_path: Path) -> None:
     """Ids of run.json narrow the test's, in the test's order; the file must be the one that was answered."""
-    record = {"test_sha256": hashlib.sha256(TEST.encode()).hexdigest(), "test_ids": ["1.0", "b"]}
-    (tmp_path / "run.json").write_text(json.dumps(record))
-    asked = facts.asked_of(tmp_path)
+    told = {"schema": 1, "test_sha256": hashlib.sha256(TEST.encode()).hexdigest(), "test_ids": ["1.0", "b"]}
+    (tmp_path / "run.json").write_text(json.dumps(told))
+    asked = record.read(Run, tmp_path / "run.json")
+    assert asked is not None
     gathered = facts.gather(COMPETITION, test_csv, asked=asked)
     assert (gathered.ids, gathered.languages) == (["b", "1.0"], ["hi", "hi"])
     assert ("partial_run", 1) in [(problem.code, problem.count) for problem in gathered.notes]
@@ -158,43 +161,30 @@ def test_the_run_says_which_rows_were_asked_for(test_csv: Path, tmp_path: Path) 
 
 def test_what_the_run_left_out_is_in_the_verdict(test_csv: Path, tmp_path: Path) -> None:
     """And the run's own columns hold where no sample is at home."""
-    record = {
+    told = {
+        "schema": 1,
         "left": {"train": {"out": {"blank text": 2}, "odd": {}, "first": {}}},
         "submission": {"id": "Row", "label": "mood", "label_first": True},
         "config": {"competition": {**COMPETITION.model_dump(), "labels": ["Good", "Bad"]}},
     }
-    (tmp_path / "run.json").write_text(json.dumps(record))
-    asked = facts.asked_of(tmp_path)
+    (tmp_path / "run.json").write_text(json.dumps(told))
+    asked = record.read(Run, tmp_path / "run.json")
+    assert asked is not None
     gathered = facts.gather(COMPETITION, test_csv, asked=asked)
     assert (gathered.id, gathered.label, gathered.label_first) == ("Row", "mood", True)
     said = {problem.code: problem.message for problem in gathered.notes}
     assert said["train_rows"].endswith("as the run read it: 2 left out (2 blank text)")
-    assert asked.competition is not None
-    assert asked.competition.labels == ("Good", "Bad")
 
 
 def test_asked_rows_come_in_the_tests_order(test_csv: Path) -> None:
     """The order of run.json's list does not matter, nor how a set would order it."""
     test_csv.write_text("ID,sentence\n" + "".join(f"{number},x\n" for number in range(20)))
-    asked = facts.Asked(test_ids=("16", "1", "8"))
+    asked = Run(test_ids=("16", "1", "8"))
     assert facts.gather(COMPETITION, test_csv, asked=asked).ids == ["1", "8", "16"]
 
 
-def test_a_run_without_a_record_asks_for_everything(tmp_path: Path) -> None:
-    """No run.json means that nothing narrows the test."""
-    assert facts.asked_of(tmp_path) == facts.Asked()
-
-
-@pytest.mark.parametrize("text", ["{", "[]", '{"test_ids": [1]}', '{"test_sha256": 1}', "\x00"])
-def test_a_malformed_record_is_refused(tmp_path: Path, text: str) -> None:
-    """A run.json that is no object of the right types is named."""
-    (tmp_path / "run.json").write_text(text)
-    with pytest.raises(InputInvalid, match=r"run\.json"):
-        facts.asked_of(tmp_path)
-
-
-@pytest.mark.parametrize("asked", [facts.Asked(test_ids=("zz",)), facts.Asked(test_ids=())])
-def test_a_record_of_other_rows_is_refused(test_csv: Path, asked: facts.Asked) -> None:
+@pytest.mark.parametrize("asked", [Run(test_ids=("zz",)), Run(test_ids=())])
+def test_a_record_of_other_rows_is_refused(test_csv: Path, asked: Run) -> None:
     """Ids that the test does not have, or none at all, cannot be checked."""
     with pytest.raises(InputInvalid, match=r"run\.json"):
         facts.gather(COMPETITION, test_csv, asked=asked)

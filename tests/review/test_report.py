@@ -393,7 +393,6 @@ STORIES: dict[str, tuple[dict[str, Any], Callable[[Path], None], dict[str, str],
     "both cards": ({"members": ["seed-42"]}, TWO_CARDS, {"training": "seed-42 cards 0–1 120"}, "time-line"),
     "troubles": ({}, _with("run.json", _met_much), {"training": MET}, "members"),
     "older kit": ({}, _of_an_older_kit, {"training": "seed-42 card 0 120"}, "members"),
-    "new settings": ({}, _of_an_older_kit, {"settings": "prompt.style"}, "members"),
     "near": ({}, NEAR, {"header": "varies by chance"}, "figures"),
     "far": ({}, FAR, {"header": "test rows are worded more like training rows"}, "figures"),
 }  # fmt: skip

@@ -107,6 +107,7 @@ def test_a_run_is_checked_by_its_record(folder: Path) -> None:
     path = folder / "submission.csv"
     path.write_text("\n".join(path.read_text().splitlines()[:3]))
     record = {
+        "schema": 1,
         "test_sha256": hashlib.sha256((folder / "test.csv").read_bytes()).hexdigest(),
         "test_ids": ["b", "a"],
     }
@@ -154,7 +155,7 @@ def test_other_labels_and_a_plain_terminal(folder: Path) -> None:
 def test_a_run_is_judged_by_its_own_settings(folder: Path) -> None:
     """A label set of the run's day holds, whatever kit.toml says today."""
     settings = {**COMPETITION.model_dump(mode="json"), "labels": ["Yes", "No"], "synonyms": {}}
-    (folder / "run.json").write_text(json.dumps({"config": {"competition": settings}}))
+    (folder / "run.json").write_text(json.dumps({"schema": 1, "config": {"competition": settings}}))
     head = f"{COMPETITION.id},{COMPETITION.label}\n"
     (folder / "sample_submission.csv").write_text(head + "".join(f"{name},Yes\n" for name in "badc"))
     (folder / "submission.csv").write_text(head + "b,Yes\na,No\nd,Yes\nc,No\n")

@@ -86,6 +86,8 @@ class Run(Record):
     """Rows of a file that were left out, by the file's name."""
     members: tuple[Member, ...] = ()
     test_sha256: str = ""
+    test_ids: tuple[str, ...] | None = None
+    """The rows that were asked for; None for all."""
     submission: Columns | None = None
     """The header of the submission."""
 

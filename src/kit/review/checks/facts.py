@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import AliasPath, BaseModel, ConfigDict, Field, ValidationError
-
 from kit import files
 from kit.config import Competition
 from kit.errors import InputInvalid
 from kit.review.checks.problems import Problem
+from kit.review.record import Run
 from kit.task import rows, sample
 from kit.task.sample import Sample
-from kit.task.submission import Columns, columns
+from kit.task.submission import columns
 
 
 @dataclass(frozen=True)
@@ -48,31 +47,6 @@ class Facts:
     """What the files beside the submission give reason to say."""
 
 
-class Asked(BaseModel):
-    """What run.json says about the run's settings and the rows that it answered."""
-
-    model_config = ConfigDict(frozen=True)
-
-    test_sha256: str | None = None
-    test_ids: tuple[str, ...] | None = None
-    competition: Competition | None = Field(default=None, validation_alias=AliasPath("config", "competition"))
-    columns: Columns | None = Field(default=None, validation_alias="submission")
-    left: dict[str, rows.Left] = {}
-    """By file, the rows that were left out or odd."""
-
-
-def asked_of(run: Path) -> Asked:
-    """Return what a run was asked, by its run.json; nothing where it has none. Raises InputInvalid."""
-    path = run / "run.json"
-    if not path.is_file():
-        return Asked()
-    try:
-        return Asked.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise InputInvalid(f"{path}: not the record of a run: {reason}", hint="make pull") from None
-
-
 def gather(
     competition: Competition,
     test: Path,
@@ -80,7 +54,7 @@ def gather(
     sample_path: Path | None = None,
     train: Path | None = None,
     labels: Sequence[str] = (),
-    asked: Asked | None = None,
+    asked: Run | None = None,
     submission: Path | None = None,
 ) -> Facts:
     """Return the facts; `labels` win over the competition's, which win over the sample submission.
@@ -88,7 +62,7 @@ def gather(
     A sample is looked for beside `test`, and is not the `submission`. Raises InputInvalid where
     a file is missing or malformed, or is not the test that the run answered.
     """
-    asked = asked or Asked()
+    asked = asked or Run()
     _check_test(test, asked)
     own, _ = rows.scan(test, competition, labelled=False, text=False)
     ids: Sequence[str] = own["id"]
@@ -102,7 +76,7 @@ def gather(
     if given and not competition.id and not given.is_stale:
         ids = given.ids
     kept = _kept(test, ids, asked)
-    header = asked.columns if given is None and asked.columns else columns(competition, given)
+    header = asked.submission if given is None and asked.submission else columns(competition, given)
     training, notes = _read_training(train, competition)
     notes += _notes(given, asked, len(ids), len(kept))
     if given and not labels and (objection := sample.disagreement(given, competition)):
@@ -124,18 +98,18 @@ def gather(
     )
 
 
-def _check_test(test: Path, asked: Asked) -> None:
+def _check_test(test: Path, asked: Run) -> None:
     try:
-        sha256 = files.sha256_of(test) if asked.test_sha256 else None
+        sha256 = files.sha256_of(test) if asked.test_sha256 else ""
     except OSError as error:
         raise InputInvalid(f"{test} cannot be read: {error.strerror}", hint="make data") from None
     if sha256 != asked.test_sha256:
-        was, wanted = (str(one)[:12] for one in (sha256, asked.test_sha256))
+        was, wanted = (one[:12] for one in (sha256, asked.test_sha256))
         words = f"{test} is not the file that the run answered: its sha256 is {was}…, run.json has {wanted}…"
         raise InputInvalid(words, hint="make data, or --test with the file of that run")
 
 
-def _notes(given: Sample | None, asked: Asked, count: int, kept: int) -> list[Problem]:
+def _notes(given: Sample | None, asked: Run, count: int, kept: int) -> list[Problem]:
     """Return what is worth saying before the submission is looked at."""
     notes = []
     if kept < count:
@@ -151,7 +125,7 @@ def _notes(given: Sample | None, asked: Asked, count: int, kept: int) -> list[Pr
     return notes + [Problem(f"{name}_rows", read.format(name, left)) for name, left in asked.left.items()]
 
 
-def _kept(test: Path, ids: Sequence[str], asked: Asked) -> Sequence[int]:
+def _kept(test: Path, ids: Sequence[str], asked: Run) -> Sequence[int]:
     """Return the positions of the test rows that were asked for."""
     if asked.test_ids is None or list(asked.test_ids) == ids:
         return range(len(ids))

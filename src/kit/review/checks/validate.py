@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from kit.config import Competition
-from kit.review import results
+from kit.review import record, results
 from kit.review.checks import completions, csv_reader, facts, ids, values
 from kit.review.checks import labels as spelling
 from kit.review.checks.csv_reader import Table
-from kit.review.checks.facts import Asked, Facts
+from kit.review.checks.facts import Facts
 from kit.review.checks.problems import Problem, Verdict
+from kit.review.record import Run
 
 Places = Callable[[str], Sequence[Path]]
 """Gives the folders that may hold a competition's files, by its slug."""
@@ -38,8 +39,10 @@ def validate(
     The files and labels that are named take the place of those that belong to the run. Raises InputInvalid
     where it cannot be judged: no test.csv, or not the one that the run answered.
     """
-    asked = facts.asked_of(run) if run else Asked()
-    competition = asked.competition or competition
+    told = run / "run.json" if run else None
+    asked = (told and record.read(Run, told)) or Run()
+    if told and "competition" in asked.config:
+        competition = record.read_competition(told, asked.config)
     path = submission or (run or Path()) / "submission.csv"
     test = test or _test(places(competition.slug), asked)
     train = train or _beside(test, "train.csv")
@@ -101,7 +104,7 @@ def lines(verdict: Verdict) -> list[str]:
     return [*shown, f"{verdict.path}: {word}, {verdict.rows:,} rows, {counts}"]
 
 
-def _test(folders: Sequence[Path], asked: Asked) -> Path:
+def _test(folders: Sequence[Path], asked: Run) -> Path:
     """Return the test.csv that the run answered, or the competition's; rehearsals have theirs elsewhere."""
     there = [folder for folder in folders if (folder / "test.csv").is_file()]
     return (results.data_folder(asked.test_sha256, there) or (there or folders)[0]) / "test.csv"

@@ -130,12 +130,6 @@ def differences(run: Results) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def newer_settings(run: Results) -> list[str]:
-    """Return today's settings that an older run knew nothing of."""
-    ours = run.run.settings
-    return [name for name in schema_names() if name not in ours and not name.startswith("competition.")]
-
-
 def blend_of(run: Results) -> str:
     """Return the runs that a blend was made of, each with its weight."""
     parts = (record.read(Origin, run.folder / MADE) or Origin()).members

@@ -56,8 +56,6 @@ _HTML = re.compile("a|b|i|u|em|strong|p|div|span|br|code|pre|li|ul|ol|h[1-6]|htm
 
 
 def _cut_thinking(text: str) -> str | None:
-    if "<" not in text and "[" not in text and "◁" not in text:
-        return text
     outside, depth, start = [""], 0, 0
     for tag in _THOUGHT.finditer(text):
         closes = "/" in (tag["a"], tag["b"], tag["c"]) or tag["d"] == "end" or tag["u"] == "5"

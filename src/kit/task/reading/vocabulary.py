@@ -76,12 +76,8 @@ def fold(text: str) -> str:
     """Return the text without Markdown, in small letters, with single blanks."""
     for mark, replacement in _MARKDOWN.items():
         text = text.replace(mark, replacement)
-    text = (
-        re.sub(r"(?<!\S)!=? ?(?=\w)", "¬", text.casefold().strip())
-        if "!" in text
-        else text.casefold().strip()
-    )
-    return re.sub("  +", " ", text) if "  " in text else text
+    text = re.sub(r"(?<!\S)!=? ?(?=\w)", "¬", text.casefold().strip())
+    return re.sub("  +", " ", text)
 
 
 ROLES = {
