@@ -22,6 +22,8 @@ from kit.task import rows
 HARD = {"bd": 0.35, "as": 0.6, "or": 0.7, "ur": 0.8}
 """Languages that the made-up model reads badly, with how well it does."""
 GIB = 2**30
+Told = dict[str, Any]
+"""What a JSON file says, for a test to alter."""
 LABELS = ("Positive", "Negative")
 OOF = ["id", "language", "fold", "label", "predicted", "source"]
 PUSH = {
@@ -91,6 +93,11 @@ def write(
             shares = numpy.array([[row.share, 1 - row.share] for row in given])
             _write_table(folder / f"{name}.csv", table, shares, labels)
     return folder
+
+
+def run(folder: Path, **told: Any) -> results.Results:
+    """Return what is read of a run that `write` wrote."""
+    return results.read(write(folder, **told))
 
 
 def dump(path: Path, **values: object) -> None:

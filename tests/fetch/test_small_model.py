@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from kit.fetch import inputs
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 FOLDER = inputs.MODELS / inputs.SMALL
 
@@ -17,13 +20,13 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> Any:
+def tokenizer() -> PreTrainedTokenizerFast:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(FOLDER)
 
 
-def test_its_tokenizer_is_smollm2s(tokenizer: Any) -> None:
+def test_its_tokenizer_is_smollm2s(tokenizer: PreTrainedTokenizerFast) -> None:
     """No begin token is added, digits stand alone, and the turn's end is the end."""
     assert tokenizer("hi")["input_ids"] == [6004]
     assert tokenizer.tokenize("a  5 22") == ["a", "ĠĠ", "5", "Ġ", "2", "2"]
@@ -31,7 +34,7 @@ def test_its_tokenizer_is_smollm2s(tokenizer: Any) -> None:
     assert tokenizer.pad_token_id not in (None, tokenizer.eos_token_id)
 
 
-def test_it_answers_in_english(tokenizer: Any) -> None:
+def test_it_answers_in_english(tokenizer: PreTrainedTokenizerFast) -> None:
     """Asked for a capital in its own chat format, it names it and ends its turn."""
     from transformers import AutoModelForCausalLM
 

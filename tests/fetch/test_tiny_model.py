@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -16,6 +16,9 @@ from hypothesis import strategies as st
 from kit.config import Competition, Prompt
 from kit.fetch import tiny_model, vocabulary
 from kit.task import prompt
+
+if TYPE_CHECKING:
+    from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 pytestmark = pytest.mark.train
 
@@ -31,14 +34,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tokenizer(folder: Path) -> Any:
+def tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder)
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> Any:
+def model(folder: Path) -> LlamaForCausalLM:
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM.from_pretrained(folder).eval()
@@ -68,7 +71,7 @@ def test_it_is_made_once_for_each_recipe(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_a_label_is_one_token_where_the_prompt_ends(tokenizer: Any, style: str) -> None:
+def test_a_label_is_one_token_where_the_prompt_ends(tokenizer: PreTrainedTokenizerFast, style: str) -> None:
     """The answer adds exactly one token to the prompt, another one for each label."""
     form = prompt.form(Competition(slug="s", labels=tiny_model.LABELS), Prompt(), style)
     rendered = form.render({"text": "बढ़िया होटल 👍"})
@@ -82,7 +85,7 @@ def test_a_label_is_one_token_where_the_prompt_ends(tokenizer: Any, style: str) 
     assert before.count(tokenizer.bos_token_id) == 1
 
 
-def test_the_specials_are_llamas(tokenizer: Any) -> None:
+def test_the_specials_are_llamas(tokenizer: PreTrainedTokenizerFast) -> None:
     """Header tokens are single, the end is the end of turn, and padding is neither that nor unknown."""
     names = [vocabulary.HEADER_START, vocabulary.HEADER_END, vocabulary.END_OF_TURN]
     assert tokenizer.tokenize("".join(names)) == names
@@ -92,13 +95,13 @@ def test_the_specials_are_llamas(tokenizer: Any) -> None:
 
 @settings(max_examples=50)
 @given(st.text())
-def test_no_text_is_unknown_to_it(tokenizer: Any, text: str) -> None:
+def test_no_text_is_unknown_to_it(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
     """Every text comes back from its tokens as it was."""
     tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
     assert tokenizer.decode(tokens, skip_special_tokens=False) == text
 
 
-def test_its_shape_fits_the_training_stack(model: Any, folder: Path) -> None:
+def test_its_shape_fits_the_training_stack(model: LlamaForCausalLM, folder: Path) -> None:
     """It is a Llama of 1 to 3 M parameters whose linear layers fill whole blocks of NF4."""
     count = sum(parameter.numel() for parameter in model.parameters())
     assert 1_000_000 < count < 3_000_000
@@ -107,7 +110,9 @@ def test_its_shape_fits_the_training_stack(model: Any, folder: Path) -> None:
     assert all(size % 64 == 0 for weight in model.parameters() for size in weight.shape)
 
 
-def test_it_knows_the_form_of_an_answer_and_no_more(model: Any, tokenizer: Any) -> None:
+def test_it_knows_the_form_of_an_answer_and_no_more(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast
+) -> None:
     """Untrained it says a label and ends, and is right about as often as a coin."""
     import csv
 

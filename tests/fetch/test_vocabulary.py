@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,9 @@ from kit.config import Competition, Prompt
 from kit.fetch import vocabulary
 from kit.task import prompt
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 pytestmark = pytest.mark.train
 
 PIECES = [*(bytes([byte]) for byte in range(256)), b"He", b"ll", b"llo", b"Hello", b" H", b"xyz"]
@@ -21,11 +24,11 @@ RANKS = b"\n".join(base64.b64encode(piece) + f" {rank}".encode() for rank, piece
 
 
 @pytest.fixture(scope="module")
-def small() -> Any:
+def small() -> Tokenizer:
     return vocabulary.from_ranks(RANKS, vocabulary.SPECIALS)
 
 
-def test_the_lower_rank_merges_first(small: Any) -> None:
+def test_the_lower_rank_merges_first(small: Tokenizer) -> None:
     """A piece that is a token stays whole, and elsewhere the pair of the lowest rank is joined first."""
     # No two tokens make this one: only a whole piece is it.
     assert small.encode("xyz", add_special_tokens=False).ids == [PIECES.index(b"xyz")]
@@ -37,13 +40,13 @@ def test_the_lower_rank_merges_first(small: Any) -> None:
 
 
 @given(st.text())
-def test_no_text_is_unknown(small: Any, text: str) -> None:
+def test_no_text_is_unknown(small: Tokenizer, text: str) -> None:
     """Every text comes back from its tokens as it was."""
     tokens = small.encode(text, add_special_tokens=False).ids
     assert small.decode(tokens, skip_special_tokens=False) == text
 
 
-def test_specials_follow_the_text_in_llamas_order(small: Any) -> None:
+def test_specials_follow_the_text_in_llamas_order(small: Tokenizer) -> None:
     """There are 256 of them, and the ones with a name stand where Llama 3 has them."""
     first = len(PIECES)
     assert len(vocabulary.SPECIALS) == len(set(vocabulary.SPECIALS)) == 256
@@ -51,7 +54,7 @@ def test_specials_follow_the_text_in_llamas_order(small: Any) -> None:
     assert small.token_to_id(vocabulary.END_OF_TURN) - first == 9
 
 
-def test_the_begin_token_stands_in_front_once(small: Any, tmp_path: Path) -> None:
+def test_the_begin_token_stands_in_front_once(small: Tokenizer, tmp_path: Path) -> None:
     """The saved tokenizer adds it by itself, and padding is another token than the end."""
     from transformers import AutoTokenizer
 

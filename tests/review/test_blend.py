@@ -7,14 +7,13 @@ import re
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import made_run
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from loop_project import Project
-from made_run import Answer, answers, write
+from made_run import Answer, answers, run
 
 from kit import files
 from kit.errors import InputInvalid, KitError
@@ -29,16 +28,12 @@ from kit.review.results import Results
 from kit.task import metrics
 
 
-def run(folder: Path, **told: Any) -> Results:
-    return results.read(write(folder, **told))
-
-
 def _text(path: Path) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", path.read_text(encoding="utf-8")).split())
 
 
-def pair(root: Path, first: list[Answer], second: list[Answer], **told: Any) -> list[Results]:
-    return [run(root / "a", test=first, **told), run(root / "b", test=second, **told)]
+def pair(root: Path, first: list[Answer], second: list[Answer]) -> list[Results]:
+    return [run(root / "a", test=first), run(root / "b", test=second)]
 
 
 def blend_of(runs: list[Results], *weights: str) -> Blended:
@@ -246,7 +241,7 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
     ],
 )
 def test_a_blend_writes_what_its_competition_takes(
-    tmp_path: Path, asked: dict[str, Any], submission: str
+    tmp_path: Path, asked: dict[str, object], submission: str
 ) -> None:
     """Averaged probabilities, or the labels in their order."""
     competition = {"slug": "reviews", "id": "ID", "labels": list(made_run.LABELS), **asked}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import made_run
 import numpy as np
 import pytest
 import scipy.stats
-from made_run import Answer, answers, write
+from made_run import Answer, answers, run, write
 
 from kit.config import PROJECT_ROOT
 from kit.fetch.inputs import SAMPLE
@@ -19,10 +18,6 @@ from kit.review import compare, results
 from kit.review.results import Results
 
 SCRIPT = PROJECT_ROOT / "scripts" / "compare.py"
-
-
-def run(folder: Path, **told: Any) -> Results:
-    return results.read(write(folder, **told))
 
 
 def test_the_paired_bootstrap_agrees_with_scipy(tmp_path: Path) -> None:
@@ -100,10 +95,12 @@ def test_settings_that_differ_are_named(tmp_path: Path) -> None:
     assert compare.settings_that_differ(first, first) == []
 
 
-def _shown(first: Results, second: Results, text_by_id: dict[str, str], capsys: Any) -> str:
+def _shown(
+    first: Results, second: Results, text_by_id: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> str:
     compared = compare.compare(first, second)
     compare.show(first, second, compared, baselines={}, text_by_id=text_by_id)
-    return str(capsys.readouterr().out)
+    return capsys.readouterr().out
 
 
 def test_runs_that_share_no_rows_get_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,7 +159,7 @@ def test_the_script_shows_baselines_and_sentences(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("named", [[], ["one"], ["one", "two", "three"]])
 def test_two_runs_are_compared(named: list[str]) -> None:
-    """Any other number is refused in one line with an example."""
+    """Another number is refused in one line with an example."""
     done = script(*named)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 from made_run import dump, write
@@ -15,7 +14,7 @@ JUDGED = {"rows": 40, "log_loss": 0.25, "macro_f1": 0.9, "accuracy": 0.91}
 PUSH = {"version": 3, "commit": "c" * 40, "dirty": True, "note": "a lower rate"}
 
 
-def judged(rows: int = 40, **figures: float) -> dict[str, Any]:
+def judged(rows: int = 40, **figures: float) -> dict[str, object]:
     return {"rows": rows, "log_loss": 0.25, "macro_f1": 0.9, "accuracy": 0.91, **figures}
 
 

@@ -8,9 +8,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from made_run import Told
 
 from kit.config import PROJECT_ROOT, resolve
 
@@ -24,7 +24,7 @@ def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProc
     )
 
 
-def run_json(*arguments: object) -> tuple[int, dict[str, Any]]:
+def run_json(*arguments: object) -> tuple[int, Told]:
     done = run(*arguments, "--json")
     answer = json.loads(done.stdout)
     assert list(answer)[:4] == ["valid", "rows", "errors", "warnings"]

@@ -88,7 +88,7 @@ def test_each_rule_is_needed(table: str, place: int, monkeypatch: pytest.MonkeyP
 
 @given(TEXTS)
 def test_total_and_inside_the_set(text: str) -> None:
-    """Any text gives a label of the set or an Unparsed that holds the text and a known reason."""
+    """Every text gives a label of the set or an Unparsed that holds the text and a known reason."""
     parsed = parse(text, LABELS)
     assert parsed in LABELS or (
         isinstance(parsed, Unparsed) and parsed.text == text and parsed.reason in REASONS

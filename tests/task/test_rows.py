@@ -179,7 +179,7 @@ def test_a_missing_file_names_the_command(path: Path, competition: Competition) 
 @given(data=st.binary(max_size=400))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_random_bytes_are_read_or_refused(path: Path, competition: Competition, data: bytes) -> None:
-    """Any bytes behind a good header are rows or an InputInvalid, never another error."""
+    """Whatever bytes stand behind a good header are rows or an InputInvalid, never another error."""
     path.write_bytes(HEADER + data)
     try:
         frame, _ = rows.read(path, competition, labelled=True)

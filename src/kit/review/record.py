@@ -143,7 +143,6 @@ class Step(Record):
     loss: Number | None = None
     learning_rate: Number | None = None
     seconds: Number | None = None
-    memory_bytes: Number | None = None
 
 
 class Figures(Record):

@@ -107,34 +107,23 @@ def probabilities(kinds: Sequence[Sequence[float]], labels: int) -> Markup:
     return _chart("probabilities", "How sure the model was of its answers", paint, shares="xy", **words)
 
 
-def time_line(
-    lanes: Sequence[str], spans: Sequence[Span], memory: Sequence[Sequence[tuple[float, float]]]
-) -> Markup:
-    """Draw the stages of each lane, and below it the memory, (seconds, bytes), where the log tells it."""
-    told = [at for points in memory for at, _ in points]
-    ratios = [30 * len(lanes), *([110] if told else [])]
-    longest = max([*(span.end for span in spans), *told], default=1.0) or 1.0
+def time_line(lanes: Sequence[str], spans: Sequence[Span]) -> Markup:
+    """Draw the stages of each lane."""
+    longest = max([span.end for span in spans], default=1.0) or 1.0
     unit, divisor = ("minutes", 60.0) if longest > 180 else ("seconds", 1.0)
 
     def paint(figure: Figure) -> None:
-        stack = figure.subplots(len(ratios), 1, sharex=True, height_ratios=ratios, squeeze=False)[:, 0]
+        axes = figure.add_subplot()
         for lane, stage, start, end in spans:
-            colours = {"color": PAINT[f"stage-{STAGES.index(stage) + 1}"], "edgecolor": PAINT["paper"]}
-            stack[0].barh(lane, (end - start) / divisor, 0.62, start / divisor, linewidth=0.8, **colours)
-        stack[0].set_yticks(range(len(lanes)), lanes)
-        stack[0].set_ylim(len(lanes) - 0.4, -0.6)
-        stack[0].grid(visible=False)
-        for member, points in enumerate(memory if told else ()):
-            seconds, sizes = [at / divisor for at, _ in points], [size / 2**30 for _, size in points]
-            _line(stack[1], member, seconds, sizes)
-        if told:
-            stack[1].set_ylim(bottom=0)
-            stack[1].set_title("peak memory, GiB")
-        stack[-1].set_xlim(-0.03 * longest / divisor, longest / divisor)
-        stack[-1].set_xlabel(f"{unit} since the kernel began")
+            colour, width = PAINT[f"stage-{STAGES.index(stage) + 1}"], (end - start) / divisor
+            axes.barh(
+                lane, width, 0.62, start / divisor, color=colour, edgecolor=PAINT["paper"], linewidth=0.8
+            )
+        axes.set_yticks(range(len(lanes)), lanes)
+        axes.set(ylim=(len(lanes) - 0.4, -0.6), xlabel=f"{unit} since the kernel began")
+        axes.grid(visible=False)
 
-    height = 70 + 30 * len(lanes) + (130 if told else 0)
-    return _draw("time-line", "Stages of the run over time, and memory", paint, height)
+    return _draw("time-line", "Stages of the run over time", paint, 70 + 30 * len(lanes))
 
 
 def thin(values: Sequence[float | None]) -> list[float]:

@@ -1,4 +1,4 @@
-"""Say what a run was and how it went: settings, origin, members, time line, memory, how answers were read.
+"""Say what a run was and how it went: settings, origin, members, time line, how answers were read.
 
 Where run.json or metrics.json lack something, as those of a run that failed do, the log's events replace it.
 """
@@ -25,15 +25,6 @@ VALUE_LIMIT = 160
 """Characters of a setting that the page shows."""
 
 
-class History(NamedTuple):
-    """One trained model, with its steps. What the files do not tell is None or empty."""
-
-    points: Sequence[Step]
-    memory: Sequence[tuple[float, float]]
-    """Seconds since the kernel began, and bytes."""
-    member: Member
-
-
 class Answers(NamedTuple):
     """How the labels of some rows came about. In generate mode a scored row's text held no clear label."""
 
@@ -44,22 +35,19 @@ class Answers(NamedTuple):
     has_text: bool
 
 
-def histories(run: Results, most: int) -> tuple[list[History], int]:
-    """Return the first members that the files tell of, in the order of run.json, and how many there are."""
+def histories(run: Results, most: int) -> tuple[list[tuple[list[Step], Member]], int]:
+    """Return steps and record of the first members, in the order of run.json, and how many there are."""
     members = {member.name: member for member in run.run.members}
     logged: dict[str, list[object]] = {}
     for event in run.events:
         if event["event"] == "step" and "member" in event:
             logged.setdefault(str(event["member"]), []).append(event)
-    before = sum(max(0.0, run.run.timings.get(stage, 0.0)) for stage in STAGES[:2])
     names = list(dict.fromkeys([*members, *run.history, *logged]))
     shown = []
     for name in names[:most]:
-        events = _steps(logged.get(name))
-        told = [(one.seconds, one.memory_bytes) for one in events]
-        memory = [(before + at, size) for at, size in told if at is not None and size]
-        points = [one for one in _steps(run.history.get(name)) or events if one.step is not None]
-        shown.append(History(points, memory, members.get(name, Member(name=name))))
+        told = _steps(run.history.get(name)) or _steps(logged.get(name))
+        steps = [one for one in told if one.step is not None]
+        shown.append((steps, members.get(name, Member(name=name))))
     return shown, len(names)
 
 
