@@ -10,8 +10,6 @@ from pathlib import Path
 
 import made_run
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from loop_project import Project
 from made_run import Answer, answers, run
 
@@ -69,29 +67,6 @@ def test_the_order_of_the_labels_may_differ(tmp_path: Path) -> None:
     assert table["probability_Positive"].tolist() == pytest.approx([0.8])
 
 
-@given(
-    st.lists(
-        st.tuples(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.sampled_from("PN")),
-        min_size=1,
-        max_size=20,
-    ),
-    st.integers(1, 9),
-)
-def test_a_blend_never_loses_more_than_its_runs_together(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[float, float, str]], weight: int
-) -> None:
-    """Log loss is convex: the blend's is at most the weighted mean of the runs', on the shared rows."""
-    root = tmp_path_factory.mktemp("runs")
-    truth = "".join(letter for _, _, letter in rows)
-    sides = [answers([row[side] for row in rows], truth) for side in (0, 1)]
-    runs = [run(root / name, test=side, held_out=side) for name, side in zip("ab", sides, strict=True)]
-    blended = blend_of(runs, str(weight), "5")
-    assert blended.held_out is not None
-    both = [blended.figures[name]["log_loss"] for name in ("a", "b")]
-    mean = sum(share * loss for share, loss in zip(blended.weights, both, strict=True))
-    assert blended.held_out["log_loss"] <= mean + 1e-9
-
-
 def test_only_rows_that_all_held_out_are_scored(tmp_path: Path) -> None:
     """The figures of every run are of the same rows as the blend's, and a common fold stays."""
     first = [Answer(f"h{at}", 0.9, "Positive", fold="1") for at in range(4)]
@@ -132,10 +107,7 @@ def test_without_shared_rows_there_is_no_score(tmp_path: Path, capsys: pytest.Ca
 
 def test_votes_of_parsed_texts_have_no_log_loss(tmp_path: Path) -> None:
     """Where one run scored, the mean is a probability; where none did, only labels are judged."""
-    parsed = {
-        "test": answers([1.0], source="parse"),
-        "held_out": answers([1.0, 0.0], "PP", source="parse"),
-    }
+    parsed = {"test": answers([1.0], source="parse"), "held_out": answers([1.0, 0.0], "PP", source="parse")}
     scored = {"test": answers([0.6]), "held_out": answers([0.6, 0.7], "PP")}
     one, two = run(tmp_path / "a", **parsed), run(tmp_path / "b", **parsed)
     three = run(tmp_path / "c", **scored)

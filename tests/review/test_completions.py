@@ -35,10 +35,7 @@ def test_each_completion_is_counted_once(tmp_path: Path, facts: Facts) -> None:
     )
     counts = completions.reparse(completions.read(path), facts.labels, {})
     assert (counts.rows, counts.completions, counts.parsed, counts.disagreements) == (4, 4, 2, 1)
-    assert {reason: count for reason, count in counts.unparsed.items() if count} == {
-        "negated": 1,
-        "empty": 1,
-    }
+    assert {reason: count for reason, count in counts.unparsed.items() if count} == {"negated": 1, "empty": 1}
     assert [(one.id, one.today) for one in counts.examples] == [
         ("r3", "Negative"),
         ("r2", "negated"),

@@ -99,10 +99,6 @@ def whole(folder: Path, data: Path) -> Page:
     return Page(page.write(folder, lambda _: [data]))
 
 
-def _rewrite(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes), encoding="utf-8")
-
-
 def _answers(folder: Path) -> list[dict[str, str]]:
     return list(csv.DictReader((folder / "oof.csv").open(encoding="utf-8", newline="")))
 
@@ -206,9 +202,7 @@ def test_thirty_rows_of_each_kind_are_shown_in_their_language(whole: Page, folde
 
 @pytest.mark.parametrize(
     ("language", "tag"),
-    [
-        *[("bd", "bd"), ("pt-BR", "pt-BR"), ("Tamil", ""), ("klingon", ""), ("", ""), ('en" onclick="', "")],
-    ],
+    [*[("bd", "bd"), ("pt-BR", "pt-BR"), ("Tamil", ""), ("klingon", ""), ("", ""), ('en" onclick="', "")]],
 )
 def test_a_language_becomes_a_tag_that_browsers_know(language: str, tag: str) -> None:
     """What is no language has no tag."""
@@ -295,13 +289,14 @@ def test_hostile_text_is_inert_wherever_it_stands(tmp_path: Path) -> None:
     folder = made_run.make(
         tmp_path / slug / "v1", data, labels=("Positive", "Negative", HOSTILE), mode="generate"
     )
-    record = json.loads((folder / "run.json").read_text())
-    record["members"][0]["notes"] = [HOSTILE]
-    record["versions"][HOSTILE] = HOSTILE
-    record["cards"][0]["name"] = HOSTILE
-    record["ended"] = f"failed: {HOSTILE}"
-    (folder / "run.json").write_text(json.dumps(record))
-    _rewrite(folder / "push.json", url="javascript:alert(1)", commit=HOSTILE)
+
+    def spoil(record: Told) -> None:
+        record["members"][0]["notes"] = [HOSTILE]
+        record["versions"][HOSTILE] = record["cards"][0]["name"] = HOSTILE
+        record["ended"] = f"failed: {HOSTILE}"
+
+    _with("run.json", spoil)(folder)
+    _with("push.json", lambda told: told.update(url="javascript:alert(1)", commit=HOSTILE))(folder)
     made = Page(page.write(folder, lambda _: [data]))
     assert not {"script", "img"} & {tag for tag, _ in made.elements}
     assert not [name for _, attributes in made.elements for name in attributes if name.startswith("on")]
@@ -337,7 +332,8 @@ def _other_rows(folder: Path) -> None:
 
 def _failed_in_training(folder: Path) -> None:
     _without("metrics.json", "oof.csv", "predictions.csv")(folder)
-    _rewrite(folder / "run.json", ended="failed: the loss is nan at step 12", members=[], versions={})
+    told = {"ended": "failed: the loss is nan at step 12", "members": [], "versions": {}}
+    _with("run.json", lambda record: record.update(told))(folder)
 
 
 def _failed_at_once(folder: Path) -> None:
@@ -429,13 +425,16 @@ def test_rows_without_a_language_need_none(tmp_path: Path) -> None:
     assert {"confusion", "reliability", "length"} <= made.charts
 
 
-def test_three_labels_make_a_matrix_of_nine(tmp_path: Path) -> None:
-    """And the truth's own probability is shown beside the answer's."""
+@pytest.mark.parametrize("count", [3, 20])
+def test_any_number_of_labels_fits(tmp_path: Path, count: int) -> None:
+    """The truth's own probability is shown beside the answer's; beyond four labels the cells are small."""
     data = made_run.data(tmp_path / "data", third="Mixed")
-    folder = made_run.make(tmp_path / "run", data, labels=("Positive", "Negative", "Mixed"), evaluate="folds")
+    labels = ("Positive", "Negative", "Mixed", *(f"label {at}" for at in range(count - 3)))
+    folder = made_run.make(tmp_path / "run", data, labels=labels, evaluate="folds")
     made = Page(page.write(folder, lambda _: [data]))
-    assert len(re.findall(r"\d+%", made.says("confusion"))) == 9
+    assert len(re.findall(r"\d+%", made.says("confusion"))) == count**2
     assert re.search(r"truth Mixed at \d+%", made.says("rows"))
+    assert ('class="matrix small"' in made.source) == (count > 4)
 
 
 def test_written_answers_are_counted_with_the_reasons_of_their_refusal(tmp_path: Path, data: Path) -> None:
@@ -553,20 +552,9 @@ def test_no_value_costs_more_than_its_own_place(
 ) -> None:
     """Numbers that are none, a ragged matrix, thousands of members: the page is there, and soon."""
     folder = made_run.make(tmp_path / "run", data)
-    told = json.loads((folder / name).read_text())
-    spoil(told)
-    (folder / name).write_text(json.dumps(told))
+    _with(name, spoil)(folder)
     started = time.process_time()
     made = Page(page.write(folder, lambda _: [data]))
     assert time.process_time() - started < 6
     assert {"figures", "members", "answers"} <= made.charts
     assert len(made.source) < 600_000
-
-
-def test_any_number_of_labels_fits(tmp_path: Path) -> None:
-    """Beyond four the matrix has small cells and the whole width."""
-    data = made_run.data(tmp_path / "data", third="Mixed")
-    labels = ("Positive", "Negative", "Mixed", *(f"label {at}" for at in range(17)))
-    made = Page(page.write(made_run.make(tmp_path / "run", data, labels=labels), lambda _: [data]))
-    assert len(re.findall(r"\d+%", made.says("confusion"))) == 400
-    assert 'class="matrix small"' in made.source

@@ -6,8 +6,7 @@ import gzip
 import json
 import random
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -29,6 +28,11 @@ def joined(lines: Lines) -> bytes:
 
 def codes(report: Verdict) -> set[str]:
     return {problem.code for problem in report.problems}
+
+
+def asking(facts: Facts, ids: Sequence[str], labels: tuple[str, ...] = ()) -> Facts:
+    """Return facts of other ids, without training rows."""
+    return Facts(facts.id, facts.label, labels or facts.labels, ids)
 
 
 def line(number: int, text: str) -> Callable[[Lines], bytes]:
@@ -172,7 +176,7 @@ def test_what_is_fine_is_not_mentioned(facts: Facts, rows: Lines, write: Callabl
 )
 def test_ids_are_exact_text(facts: Facts, test_ids: list[str], rename: Callable[[str], str]) -> None:
     """A number written another way is a re-typed id, named with the id that was meant, and nothing else."""
-    asked = replace(facts, ids=test_ids, languages=(), training=type(facts.training)())
+    asked = asking(facts, ids=test_ids)
     lines = ["ID,label", *(f"{name},{facts.labels[at % 2]}" for at, name in enumerate(test_ids))]
     assert check(joined(lines), asked)[0].problems == []
     report, _ = check(ids(rename)(lines), asked)
@@ -183,7 +187,7 @@ def test_ids_are_exact_text(facts: Facts, test_ids: list[str], rename: Callable[
 
 def test_an_id_with_two_meanings_is_unknown(facts: Facts) -> None:
     """A number that two test ids could be written as is not taken for either."""
-    asked = replace(facts, ids=["1", "01"], languages=(), training=type(facts.training)())
+    asked = asking(facts, ids=["1", "01"])
     report, _ = check(b"ID,label\n1.0,Positive\n01,Negative\n", asked)
     assert codes(report) == {"id_unknown", "id_missing"}
 
@@ -231,7 +235,7 @@ def test_a_missing_file_is_an_error(facts: Facts, tmp_path: Path) -> None:
 
 def test_ids_may_hold_commas_quotes_and_line_ends(facts: Facts) -> None:
     """Quoted ids are compared as text, over several lines too."""
-    asked = replace(facts, ids=["a,b", 'c "d"', "e\nf"], languages=(), training=type(facts.training)())
+    asked = asking(facts, ids=["a,b", 'c "d"', "e\nf"])
     data = b'ID,label\n"a,b",Positive\n"c ""d""",Negative\n"e\nf",Positive\n'
     assert check(data, asked)[0].problems == []
     assert codes(check(data.replace(b'"e\nf"', b'"e\ng"'), asked)[0]) >= {"open_quote", "id_missing"}
@@ -239,9 +243,7 @@ def test_ids_may_hold_commas_quotes_and_line_ends(facts: Facts) -> None:
 
 def test_any_label_set_works(facts: Facts) -> None:
     """Labels of other competitions, numbers and words with blanks included, need no code."""
-    asked = replace(
-        facts, ids=["1", "2"], labels=("0", "very good"), languages=(), training=type(facts.training)()
-    )
+    asked = asking(facts, ids=["1", "2"], labels=("0", "very good"))
     assert check(b"ID,label\n1,0\n2,very good\n", asked)[0].problems == []
     assert codes(check(b"ID,label\n1,0\n2,Very Good\n", asked)[0]) == {"label_case"}
 
@@ -286,7 +288,7 @@ def test_any_valid_frame_passes_and_each_change_is_found(
     facts: Facts, names: list[str], data: st.DataObject
 ) -> None:
     """Whatever the ids: the full file has no error; a dropped, doubled or altered cell has its code."""
-    asked = replace(facts, ids=names, languages=(), training=type(facts.training)())
+    asked = asking(facts, ids=names)
     pairs = [(name, data.draw(st.sampled_from(facts.labels))) for name in names]
     report, _ = check(as_csv(pairs), asked)
     assert report.valid, report.problems

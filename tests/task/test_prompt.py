@@ -13,7 +13,6 @@ from kit.config import Competition, Prompt
 from kit.errors import KitError, SettingInvalid
 from kit.task import languages, prompt
 
-LABELS = ("Positive", "Negative")
 STYLES = ("plain", "notebook", "llama3")
 HOSTILE = st.lists(
     st.sampled_from(
@@ -25,50 +24,44 @@ HOSTILE = st.lists(
 ).map("".join)
 
 
-def form(style: str, labels: tuple[str, ...] = LABELS, language: str = "") -> prompt.Form:
-    return prompt.form(Competition(slug="s", labels=labels), Prompt(), style, language)
+def form(style: str, language: str = "") -> prompt.Form:
+    return prompt.form(Competition(slug="s", labels=("Positive", "Negative")), Prompt(), style, language)
 
 
-def render(text: str, style: str, labels: tuple[str, ...] = LABELS, language: str = "") -> str:
-    return form(style, labels, language).render({"text": text})
+def render(text: str, style: str, language: str = "") -> str:
+    return form(style, language).render({"text": text})
 
 
-def test_plain_is_the_references_format() -> None:
-    """The plain prompt ends without a space, and the answer brings it."""
-    assert render("Good tea.", "plain", LABELS) == "### Input: Good tea.\n### Response:"
-    assert form("plain").prefix == " "
-
-
-def test_notebook_has_an_instruction_and_newlines() -> None:
-    """The notebook prompt has one instruction line naming the labels and a newline behind each colon."""
-    rendered = render("Good tea.", "notebook", LABELS)
-    instruction, rest = rendered.split("\n\n", 1)
-    assert "\n" not in instruction
-    assert "Positive or Negative" in instruction
-    assert rest == "### Input:\nGood tea.\n\n### Response:\n"
-    assert form("notebook").prefix == ""
-
-
-def test_llama3_writes_the_headers_out() -> None:
-    """The llama3 prompt is one user turn and an open assistant turn, without begin_of_text."""
-    rendered = render("Good tea.", "llama3", LABELS)
-    assert rendered.startswith("<|start_header_id|>user<|end_header_id|>\n\n")
-    assert rendered.endswith("Good tea.<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n")
-    assert "begin_of_text" not in rendered
-    assert form("llama3").prefix == ""
+@pytest.mark.parametrize(
+    ("style", "expected", "prefix"),
+    [
+        ("plain", "### Input: Good tea.\n### Response:", " "),
+        ("notebook", "[^\n]* Positive or Negative[^\n]*\n\n### Input:\nGood tea.\n\n### Response:\n", ""),
+        (
+            "llama3",
+            r"<\|start_header_id\|>user<\|end_header_id\|>\n\n[^|]*Good tea.<\|eot_id\|>"
+            r"<\|start_header_id\|>assistant<\|end_header_id\|>\n\n",
+            "",
+        ),
+    ],
+)
+def test_each_style_has_its_form(style: str, expected: str, prefix: str) -> None:
+    """Plain is the reference's, notebook has an instruction, llama3 is a turn without begin_of_text."""
+    assert re.fullmatch(expected, render("Good tea.", style))
+    assert form(style).prefix == prefix
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="#<")), st.sampled_from(STYLES))
 def test_an_ordinary_sentence_stands_unchanged(sentence: str, style: str) -> None:
     """A sentence without `#` and `<` is in the prompt as it is, once at least."""
-    assert sentence in render(sentence, style, LABELS)
+    assert sentence in render(sentence, style)
 
 
 @given(HOSTILE, st.sampled_from(STYLES), st.sampled_from(["", "Tamil"]))
 def test_a_sentence_cannot_end_the_question(sentence: str, style: str, language: str) -> None:
     """Control tokens and headings inside a sentence do not survive as such, in any style."""
-    empty = render("", style, LABELS, language)
-    rendered = render(sentence, style, LABELS, language)
+    empty = render("", style, language=language)
+    rendered = render(sentence, style, language=language)
     for control in (r"<\|", r"</s>"):
         assert len(re.findall(control, rendered)) == len(re.findall(control, empty))
     if style != "llama3":
@@ -77,14 +70,14 @@ def test_a_sentence_cannot_end_the_question(sentence: str, style: str, language:
 
 def test_the_language_stands_in_the_heading_or_the_instruction() -> None:
     """By its English name; without one the prompt is what it always was."""
-    assert render("x", "plain", LABELS, "Tamil") == "### Input (Tamil): x\n### Response:"
-    assert "\n\n### Input (Tamil):\nx\n" in render("x", "notebook", LABELS, "Tamil")
-    assert "Read the Tamil review and decide" in render("x", "llama3", LABELS, "Tamil")
+    assert render("x", "plain", language="Tamil") == "### Input (Tamil): x\n### Response:"
+    assert "\n\n### Input (Tamil):\nx\n" in render("x", "notebook", language="Tamil")
+    assert "Read the Tamil review and decide" in render("x", "llama3", language="Tamil")
     for style in STYLES:
-        named = render("x", style, LABELS, "Tamil")
+        named = render("x", style, language="Tamil")
         assert named.count("Tamil") == 1
         without = named.replace(" (Tamil)", "").replace("Tamil ", "")
-        assert without == render("x", style, LABELS) == render("x", style, LABELS, "")
+        assert without == render("x", style) == render("x", style, language="")
 
 
 @pytest.mark.parametrize(

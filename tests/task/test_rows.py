@@ -188,19 +188,14 @@ def test_random_bytes_are_read_or_refused(path: Path, competition: Competition, 
     assert len(frame)
 
 
-FRAMES = st.lists(
-    st.tuples(st.sampled_from(["Positive", "Negative"]), st.sampled_from(["hi", "ta", "ur"])),
-    min_size=3,
-    max_size=60,
-).map(
-    lambda pairs: pd.DataFrame(
-        {
-            "id": [str(number) for number in range(len(pairs))],
-            "language": [language for _, language in pairs],
-            "label": [label for label, _ in pairs],
-        }
-    )
-)
+def frame_of(pairs: list[tuple[str, str]]) -> pd.DataFrame:
+    """Return a row for each label and language."""
+    names = [str(number) for number in range(len(pairs))]
+    return pd.DataFrame(pairs, columns=["label", "language"]).assign(id=names)
+
+
+PAIRS = st.tuples(st.sampled_from(["Positive", "Negative"]), st.sampled_from(["hi", "ta", "ur"]))
+FRAMES = st.lists(PAIRS, min_size=3, max_size=60).map(frame_of)
 
 
 @given(FRAMES, st.integers(1, 60), st.integers(0, 5))
@@ -215,17 +210,6 @@ def test_a_sample_is_even_and_in_order(frame: pd.DataFrame, count: int, seed: in
     taken = Counter(zip(drawn["label"], drawn["language"], strict=True))
     most = max(taken.values())
     assert all(taken[group] >= most - 1 for group in there if there[group] > taken[group])
-
-
-def balanced(each: int) -> pd.DataFrame:
-    pairs = [(label, f"l{code}") for code in range(13) for label in ("Positive", "Negative")] * each
-    return pd.DataFrame(
-        {
-            "id": [str(number) for number in range(len(pairs))],
-            "language": [language for _, language in pairs],
-            "label": [label for label, _ in pairs],
-        }
-    )
 
 
 @given(FRAMES, st.floats(0.05, 0.9), st.integers(0, 5))
@@ -245,7 +229,7 @@ def test_a_split_keeps_each_label_on_both_sides(frame: pd.DataFrame, share: floa
 
 def test_a_split_is_even_over_languages() -> None:
     """Of 988 rows a tenth is held out with 3 or 4 of each of the 26 groups, and another seed takes others."""
-    frame = balanced(38)
+    frame = frame_of([(label, f"l{code}") for code in range(13) for label in ("Positive", "Negative")] * 38)
     _, held = rows.split(frame, 0.1, 1)
     assert set(Counter(zip(held["label"], held["language"], strict=True)).values()) == {3, 4}
     assert not held.equals(rows.split(frame, 0.1, 2)[1])

@@ -48,21 +48,15 @@ def compare(first: Results, second: Results) -> Compared:
 
     one, other = results.shared_held_out([first, second])
     changed, both = DataFrame({"id": []}), DataFrame({"one": [], "other": []})
+    differences: dict[str, Difference] = {}
     if len(one):
         changed = one[["id", "language", "label"]].assign(first=one["predicted"], second=other["predicted"])
         changed = changed[changed["first"] != changed["second"]].reset_index(drop=True)
+        differences = paired(one, other, first.competition.labels, first.competition.metric)
     if first.predictions is not None and second.predictions is not None:
-        labels = (run.set_index("id")["label"] for run in (first.predictions, second.predictions))
-        both = DataFrame(dict(zip(both, labels, strict=True))).dropna()
-    return Compared(
-        rows=len(one),
-        differences=paired(one, other, first.competition.labels, first.competition.metric)
-        if len(one)
-        else {},
-        changed=changed,
-        test_rows=len(both),
-        test_changed=int((both["one"] != both["other"]).sum()),
-    )
+        both = first.predictions.merge(second.predictions, on="id")[["label_x", "label_y"]]
+        both.columns = ["one", "other"]
+    return Compared(len(one), differences, changed, len(both), int((both["one"] != both["other"]).sum()))
 
 
 def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...], metric: str) -> dict[str, Difference]:
@@ -74,10 +68,11 @@ def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...], metric: st
     import numpy
 
     shares = [results.probabilities(table, labels) for table in (one, other)]
-    if any(share is None for share in shares):
-        shares = [None, None]
+    has_shares = all(share is not None for share in shares)
     sides = [
-        sums.tally(table["label"].tolist(), table["predicted"].tolist(), labels, probability=share)
+        sums.tally(
+            list(table["label"]), list(table["predicted"]), labels, probability=share if has_shares else None
+        )
         for table, share in zip((one, other), shares, strict=True)
     ]
     width = sides[0].shape[1]

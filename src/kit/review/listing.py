@@ -5,7 +5,6 @@ It keeps no list of its own and changes nothing. A folder that cannot be read co
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +20,6 @@ from kit.task import metrics
 REHEARSALS = "rehearsal"
 MARKS = ("run.json", "push.json", DRY_RUN)
 """A folder with one of them is a run's; what lies inside it is the run's own."""
-DEEPEST = 4
 NOT_PULLED = "not pulled"
 WIDE = 120
 """Columns from which a terminal shows where a run came from as well."""
@@ -72,17 +70,13 @@ def show(lines: Sequence[Line]) -> None:
 
 
 def _folders(root: Path, rehearsals: bool) -> Iterator[Path]:
-    for text, inside, names in os.walk(root):
-        folder = Path(text)
-        inside.sort()
-        if folder != root and any(mark in names for mark in MARKS):
-            inside.clear()
+    """Yield the folders of runs, by name; a link and what lies inside a run's folder are no runs."""
+    marked = {path.parent for mark in MARKS for path in root.rglob(mark)} - {root}
+    for folder in sorted(marked):
+        parts = folder.relative_to(root).parts
+        is_hidden = any(part.startswith(".") for part in parts) or (parts[0] == REHEARSALS and not rehearsals)
+        if not is_hidden and marked.isdisjoint(folder.parents):
             yield folder
-        elif len(folder.relative_to(root).parts) >= DEEPEST:
-            inside.clear()
-        elif folder == root and not rehearsals:
-            inside[:] = [name for name in inside if name != REHEARSALS]
-        inside[:] = [name for name in inside if not name.startswith(".")]
 
 
 def _line(name: str, folder: Path) -> Line:

@@ -204,11 +204,9 @@ def read(kind: type[R], path: Path, *, needed: bool = False) -> R | None:
         raise InputInvalid(f"{path} cannot be read: {str(error)[:200]}", hint="make pull") from None
     if not isinstance(value, dict):
         raise InputInvalid(f"{path}: not an object but {type(value).__name__}", hint="make pull")
-    if value.get("schema") != SCHEMA:
-        raise InputInvalid(
-            f"{path}: schema {str(value.get('schema'))[:20]}, and this kit reads {SCHEMA}",
-            hint="git checkout of the commit that made the run",
-        )
+    if (schema := value.get("schema")) != SCHEMA:
+        what = f"{path}: schema {str(schema)[:20]}, and this kit reads {SCHEMA}"
+        raise InputInvalid(what, hint="git checkout of the commit that made the run")
     return kind.model_validate(value)
 
 
@@ -228,7 +226,7 @@ def read_competition(path: Path, config: Mapping[str, object]) -> Competition:
 
 def table_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the line and the values by column of each row of a run's csv. Raises InputInvalid."""
-    records = csv_file.records(path)
+    records = csv_file.read(path).records()
     _, header = next(records, (0, []))
     csv_file.positions(path, header, needed)
     for line, fields in records:

@@ -190,11 +190,6 @@ def read(path: Path, form: Form | None = None) -> Sheet:
     return replace(way, header=next(way.records(), (1, []))[1])
 
 
-def records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield line and fields of each record of one of our own files, the header first. Raises InputInvalid."""
-    return read(path).records()
-
-
 def _is_even(way: Sheet) -> bool:
     try:
         return len({len(fields) for _, fields in way.records()}) <= 1
