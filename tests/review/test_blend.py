@@ -30,8 +30,8 @@ def _text(path: Path) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", path.read_text(encoding="utf-8")).split())
 
 
-def pair(root: Path, first: list[Answer], second: list[Answer]) -> list[Results]:
-    return [run(root / "a", test=first), run(root / "b", test=second)]
+def pair(root: Path, first: list[Answer], second: list[Answer], **told: object) -> list[Results]:
+    return [run(root / "a", test=first, **told), run(root / "b", test=second, **told)]
 
 
 def blend_of(runs: list[Results], *weights: str) -> Blended:
