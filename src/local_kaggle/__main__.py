@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import ctypes
 import os
-import secrets
 import signal
 import sys
 import threading
@@ -32,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = _given(options, Settings)
     if "competition" in options:
         chosen.setdefault("slug", options.competition.resolve().name)
-    chosen["token"] = os.environ.get("LOCAL_KAGGLE_TOKEN") or secrets.token_hex(16)
-    chosen["profile"] = replace(PROFILES[options.profile], **_given(options, Profile))
-    chosen["notebooks_only"] = options.kind == "code"
-    settings = Settings(**chosen | {"child_env": dict(options.child_env)})
+    chosen |= {"child_env": dict(options.child_env), "notebooks_only": options.kind == "code"}
+    chosen |= {"token": token} if (token := os.environ.get("LOCAL_KAGGLE_TOKEN")) else {}
+    profile = replace(PROFILES[options.profile], **_given(options, Profile))
+    settings = Settings(**chosen | {"profile": profile})
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())

@@ -109,11 +109,12 @@ class Connection(BaseHTTPRequestHandler):
 
     def refuse(self, refused: Refused) -> None:
         """Answer an error as the profile writes it."""
-        body: dict[str, object] = {"code": refused.status, "message": refused.message}
-        if self.kaggle.state.settings.profile.error_envelope:
-            body = {"error": body | {"status": refused.reason}}
+        flat: dict[str, object] = {"code": refused.status, "message": refused.message}
+        body: dict[str, object] = {"error": flat | {"status": refused.reason}}
         if refused.status == 200:
             body = {"error": refused.message}
+        elif not self.kaggle.state.settings.profile.error_envelope:
+            body = flat
         self.send(refused.status, json.dumps(body).encode() if refused.message else b"")
 
     def strike(self, route: str) -> None:

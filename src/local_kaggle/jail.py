@@ -34,23 +34,22 @@ _MOUNT_SETATTR, _HERE, _WITH_SUBMOUNTS = 442, -100, 0x8000
 
 
 class Plan(NamedTuple):
-    """What to start, and what it sees; all paths are absolute."""
+    """What to start and what it sees; all paths are absolute.
+
+    The command ends with the process `caller`, starts in `folder`, may write below `root`, `writable` and
+    /tmp alone, finds each of `mounts` at its place and may read what is `visible`. `root` holds kaggle/src,
+    kaggle/input and the empty `view`, where the command's file system is built.
+    """
 
     caller: int
-    """Process id; the command ends with it."""
     isolate: bool
     network: bool
     command: list[str]
     folder: str
-    """Where the command starts."""
     root: str
-    """Holds kaggle/src, kaggle/input and the empty `view`, where the command's file system is built."""
     writable: list[str]
-    """The only folders that the command may write, besides `root` and /tmp."""
     mounts: list[tuple[str, str]]
-    """Folders to show below kaggle/input, each with its place."""
     visible: list[str]
-    """Files and folders to show read-only."""
 
 
 def main(plan: Plan) -> None:

@@ -86,17 +86,19 @@ def run(
     isolated = namespaces_allowed()
     # absolute(), not resolve(): the link of a virtual environment is what makes it one.
     interpreter = (python or Path(sys.executable)).absolute()
-    environment = _environment(root, interpreter, network) | _filled(child_env, root / "kaggle")
+    environment = _environment(root, interpreter, child_env, network=network)
     if not isolated:
         print(_NOT_ISOLATED, file=sys.stderr)
         environment |= {} if network else _DEAD_PROXIES
     places = _lay_out(root, mounts, layout, links=not isolated)
     source, command = root / "kaggle" / "src", [str(interpreter)]
-    is_notebook = script.lstrip().startswith("{")
-    program = source / ("notebook.ipynb" if is_notebook else "script.py")
-    if is_notebook:  # its interpreter cannot see notebook.py itself
-        command += ["-c", Path(__file__).with_name("notebook.py").read_text(encoding="utf-8")]
-    command += [str(program), *([str(root / "kaggle" / "working")] if is_notebook else [])]
+    if script.lstrip().startswith("{"):
+        # Its interpreter cannot see notebook.py itself.
+        runner, program = Path(__file__).with_name("notebook.py"), source / "notebook.ipynb"
+        command += ["-c", runner.read_text(encoding="utf-8"), str(program), str(root / "kaggle" / "working")]
+    else:
+        program = source / "script.py"
+        command.append(str(program))
     program.write_text(script, encoding="utf-8", newline="")
     program.chmod(0o444)
     source.chmod(0o555)
@@ -122,15 +124,11 @@ def run(
 
 
 def _start(plan: jail.Plan, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    command, pipe = [sys.executable, "-I", "-S", jail.__file__, json.dumps(plan)], subprocess.PIPE
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", jail.__file__, json.dumps(plan)],
-        cwd=plan.folder,
-        env=variables,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+        command, cwd=plan.folder, env=variables, start_new_session=True,
+        stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,
+    )  # fmt: skip
 
 
 def _lay_out(root: Path, mounts: Sequence[Mount], layout: Layout, *, links: bool) -> list[tuple[str, str]]:
@@ -153,43 +151,36 @@ def _lay_out(root: Path, mounts: Sequence[Mount], layout: Layout, *, links: bool
     ]
     for folder, place in places:
         place.mkdir(parents=True, exist_ok=True)
-        if links:
-            _mirror(folder, place)
+        # Real folders that hold links: scripts walk past linked folders.
+        for parent, _, names in os.walk(folder, followlinks=True) if links else ():
+            mirrored = place / Path(parent).relative_to(folder)
+            mirrored.mkdir(parents=True, exist_ok=True)
+            for name in names:
+                (mirrored / name).symlink_to(Path(parent, name))
     return [(str(folder), str(place)) for folder, place in places]
 
 
-def _mirror(folder: Path, target: Path) -> None:
-    """Show `folder` at `target` as real folders holding links: scripts walk past linked folders."""
-    for parent, _, names in os.walk(folder, followlinks=True):
-        mirrored = target / Path(parent).relative_to(folder)
-        mirrored.mkdir(parents=True, exist_ok=True)
-        for name in names:
-            (mirrored / name).symlink_to(Path(parent, name))
-
-
-def _environment(root: Path, interpreter: Path, network: bool) -> dict[str, str]:
+def _environment(
+    root: Path, interpreter: Path, child_env: Mapping[str, str], *, network: bool
+) -> dict[str, str]:
     """Give the variables a Kaggle kernel would find, none of the caller's secrets among them."""
+    if refused := _CREDENTIALS & child_env.keys():
+        raise ValueError(f"credentials never enter the sandbox: {sorted(refused)!r}")
     passed_on = _THREAD_SETTINGS + (_NETWORK_SETTINGS if network else ())
     environment = {name: value for name, value in os.environ.items() if name.upper().startswith(passed_on)}
     user_settings = Path.home() / ".config" / "pip" / "pip.conf"
     if network and user_settings.is_file():
         environment.setdefault("PIP_CONFIG_FILE", str(user_settings))
-    return environment | {
+    environment |= {
         "PATH": os.pathsep.join([str(interpreter.parent), os.environ.get("PATH", os.defpath)]),
         "HOME": str(root / "home"),
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         "KAGGLE_KERNEL_RUN_TYPE": "Batch",
     }
-
-
-def _filled(child_env: Mapping[str, str], machine: Path) -> dict[str, str]:
-    refused = _CREDENTIALS & child_env.keys()
-    if refused:
-        raise ValueError(f"credentials never enter the sandbox: {sorted(refused)!r}")
-    return {
-        name: value.replace("{input}", f"{machine}/input").replace("{working}", f"{machine}/working")
-        for name, value in child_env.items()
-    }
+    for name, value in child_env.items():
+        placed = value.replace("{input}", f"{root}/kaggle/input")
+        environment[name] = placed.replace("{working}", f"{root}/kaggle/working")
+    return environment
 
 
 @functools.cache
@@ -200,9 +191,7 @@ def namespaces_allowed() -> bool:
     with tempfile.TemporaryDirectory(prefix="kaggle-") as folder:
         for name in ("view", "kaggle/src", "kaggle/input"):
             Path(folder, name).mkdir(parents=True)
-        plan = jail.Plan(
-            os.getpid(), True, False, ["true"], folder, folder, writable=[], mounts=[], visible=[]
-        )
+        plan = jail.Plan(os.getpid(), True, False, ["true"], folder, folder, [], [], [])
         with _start(plan, os.environ) as probe:
             probe.communicate(timeout=30)
     return probe.returncode == 0
