@@ -7,10 +7,8 @@ from kit.command import Arguments, verb
 def main(arguments: Arguments) -> None:
     from kit.remote import workflow
     from kit.remote.pushing import adapters
-    from kit.remote.wire import client
 
-    kaggle = client.connect()
-    found = workflow.find(kaggle, arguments.run)
+    kaggle, found = workflow.reach(arguments.run)
     handle = adapters.keep(kaggle, found)
     print(f"the adapters of {found.name} are in {kaggle.web}/datasets/{handle}")
     print(f"next: make infer FROM={found.name}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kit.command import Arguments, spend, verb
+from kit.command import Arguments, verb
 
 if TYPE_CHECKING:
     from kit.config import Config
@@ -32,10 +32,8 @@ def to_valid(kaggle: Client, resolved: Config, timeout: float, note: str = "") -
     return 0 if verdict.valid else 1
 
 
-@verb("preset", "set", "timeout", "note", "yes", timeout=46_800.0)
+@verb("preset", "set", "timeout", "note", "yes", timeout=46_800.0, spends="GPU hours")
 def main(arguments: Arguments) -> int:
-    spend("GPU hours", agreed=arguments.yes)
-
     from kit import config
     from kit.remote.wire import client
 

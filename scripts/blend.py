@@ -11,11 +11,9 @@ def main(arguments: Arguments) -> int:
     from kit.review import blend, made, results
     from kit.review.checks.validate import lines, validate
 
-    if len(arguments.runs) < 2:
-        raise KitError(
-            f"a blend needs two runs, {len(arguments.runs)} are named", hint='make blend RUNS="v1 v2"'
-        )
-    weights = blend.normalised(arguments.weights, len(arguments.runs))
+    if (count := len(arguments.runs)) < 2:
+        raise KitError(f"a blend needs two runs, {count} are named", hint='make blend RUNS="v1 v2"')
+    weights = blend.normalised(arguments.weights, count)
     blended = blend.blend([results.read(runs.folder_of(name)) for name in arguments.runs], weights)
     rehearsed = any(one.push and one.push.url.startswith("http://") for one in blended.runs)
     with alone("blend"):

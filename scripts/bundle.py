@@ -13,7 +13,6 @@ OWN: dict[str, Option] = {
 
 @verb("preset", "set", preset="", own=OWN)
 def main(arguments: Arguments) -> None:
-    """Write the script, beside ours its metadata, and print its path, bytes, sha256 and bundle_hash."""
     if (arguments.source is None) != (arguments.entry is None):
         raise Usage("--source and --entry go together", hint="python scripts/bundle.py --help")
 

@@ -119,7 +119,6 @@ def _run(config: Config, arguments: Arguments) -> int:
 
 @verb("preset", "set", "timeout", "note", "data", preset="tiny", timeout=3600.0)
 def main(arguments: Arguments) -> int:
-    """Build, run and judge; return 1 where the run fails or its submission is invalid."""
     from kit import config
 
     with alone("dry-run"):

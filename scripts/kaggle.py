@@ -3,6 +3,7 @@
 import secrets
 import shutil
 import signal
+import sys
 
 from kit.command import Arguments, alone, verb
 
@@ -23,10 +24,8 @@ def main(arguments: Arguments) -> None:
         with alone("kaggle"), kaggle_here("kaggle", resolved, data, token) as endpoint:
             print(f"a Kaggle with {resolved.competition.slug} runs until Ctrl-C; in the other terminal:")
             print(f"export KIT_KAGGLE_ENDPOINT={endpoint} KAGGLE_API_TOKEN={token}")
-            print(
-                f"make all PRESET={arguments.preset}, then make submit; its runs are in runs/rehearsal",
-                flush=True,
-            )
+            print(f"make all PRESET={arguments.preset}, then make submit; its runs are in runs/rehearsal")
+            sys.stdout.flush()
             signal.pause()
     except KeyboardInterrupt:
         shutil.rmtree(config.PROJECT_ROOT / "build" / "kaggle", ignore_errors=True)

@@ -8,7 +8,6 @@ def main(arguments: Arguments) -> None:
     from kit import config
     from kit.bundle import build
 
-    settings = [*arguments.set, "kernel.form=notebook"]
-    built = build.build(config.resolve(arguments.preset, settings))
+    built = build.build(config.resolve(arguments.preset, [*arguments.set, "kernel.form=notebook"]))
     print(f"{built.script}: {len(built.bundle.text.encode()):,} bytes, {len(built.bundle.files)} files")
     print(f"next: make push PRESET={arguments.preset} FORM=notebook")

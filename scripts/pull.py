@@ -10,19 +10,16 @@ def main(arguments: Arguments) -> int:
     from kit.outputs import LOG_NAME
     from kit.remote import workflow
     from kit.remote.pulling import pull
-    from kit.remote.wire import client
     from kit.review import tables
 
-    kaggle = client.connect()
-    found = workflow.find(kaggle, arguments.run)
+    kaggle, found = workflow.reach(arguments.run)
     pulled = pull.pull(kaggle, found, again=arguments.again)
     print(pulled)
     brought = {"files": list(pulled.files), "missing": pulled.missing, "unproved": pulled.unproved}
     tell(run=found.name, folder=pulled.folder, ended=str(pulled.status), **brought)
     if not pulled.status.has_succeeded:
-        print(
-            f"error: {found.name} ended as {pulled.status} (try: {pulled.folder / LOG_NAME})", file=sys.stderr
-        )
+        log = pulled.folder / LOG_NAME
+        print(f"error: {found.name} ended as {pulled.status} (try: {log})", file=sys.stderr)
         return 1
     tables.show_sweep(pulled.folder)
     print(f"next: make validate RUN={found.name}")

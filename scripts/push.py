@@ -2,13 +2,11 @@
 
 from functools import partial
 
-from kit.command import Arguments, spend, tell, verb
+from kit.command import Arguments, tell, verb
 
 
-@verb("preset", "set", "resume", "from", "dataset", "note", "when", "yes")
+@verb("preset", "set", "resume", "from", "dataset", "note", "when", "yes", spends="GPU hours")
 def main(arguments: Arguments) -> None:
-    spend("GPU hours", agreed=arguments.yes)
-
     from kit import config
     from kit.errors import KitError
     from kit.remote import workflow

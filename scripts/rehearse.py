@@ -42,6 +42,8 @@ def main(arguments: Arguments) -> int:
         status = next((bad for step in steps if (bad := script(*step, environment))), 0)
         if status == 0 and not is_scored:
             print(f"{data} holds no solution.csv, so only Kaggle can score this submission")
-    how = "passed" if status == 0 else "failed"
-    print(f"the rehearsal {how} after {time.monotonic() - started:.0f} s", flush=True)
+    print(
+        f"the rehearsal {'failed' if status else 'passed'} after {time.monotonic() - started:.0f} s",
+        flush=True,
+    )
     return status

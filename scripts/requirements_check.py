@@ -13,7 +13,7 @@ def main(_: Arguments) -> None:
     wanted, loose = pins.read(runs.REQUIREMENTS)
     if loose:
         raise InputInvalid(f"{runs.REQUIREMENTS} pins no exact version in {loose[0]!r}", hint="name==version")
-    failed = 0
+    failed: list[str] = []
     for python in pins.IMAGE_PYTHONS:
         image = pins.read_image(folder / f"image-{python}.txt")
         problems = pins.unmet(wanted, image, python)
@@ -22,6 +22,6 @@ def main(_: Arguments) -> None:
         if not problems:
             kept = ", ".join(f"{name} {image[name]}" for name in sorted(pins.KEPT))
             print(f"pass  Python {python}: {len(wanted)} pins have wheels, and {kept} stay", flush=True)
-        failed += len(problems)
+        failed += problems
     if failed:
-        raise InputInvalid(f"{failed} dependencies are not met", hint="another pin there")
+        raise InputInvalid(f"{len(failed)} dependencies are not met", hint="another pin there")

@@ -1,5 +1,7 @@
 """List every setting of a preset with its value, type and meaning."""
 
+from operator import attrgetter
+
 from kit.command import Arguments, verb
 
 
@@ -13,8 +15,5 @@ def main(arguments: Arguments) -> None:
     resolved = config.resolve(arguments.preset, arguments.set)
     table = Table("setting", "value", "meaning", title=f"preset {arguments.preset}", title_justify="left")
     for name, meaning in config.schema_names().items():
-        value: object = resolved
-        for part in name.split("."):
-            value = getattr(value, part)
-        table.add_row(name, repr(value), " ".join(meaning.split()))
+        table.add_row(name, repr(attrgetter(name)(resolved)), " ".join(meaning.split()))
     Console(width=None).print(table)

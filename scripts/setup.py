@@ -37,7 +37,6 @@ class SetupFailed(Exception):
 
 
 def main() -> int:
-    """See to the groups named on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("group", nargs="+", choices=GROUPS)
     groups: list[str] = parser.parse_args().group

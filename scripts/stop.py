@@ -9,7 +9,6 @@ from kit.command import Arguments, tell, verb
 def main(arguments: Arguments) -> int:
     from kit.remote import workflow
     from kit.remote.following import stop
-    from kit.remote.wire import client
 
     def confirm(question: str) -> bool:
         if arguments.yes:
@@ -20,15 +19,9 @@ def main(arguments: Arguments) -> int:
             return False
         return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
 
-    kaggle = client.connect()
-    found = workflow.find(kaggle, arguments.run)
+    kaggle, found = workflow.reach(arguments.run)
     done = stop.stop(kaggle, found, confirm=confirm, discard=arguments.discard)
     tell(run=found.name, outcome=done)
-    print(
-        {
-            "kept": f"{found.name} was left as it is",
-            "cancelled": f"{found.name} is stopped",
-            "deleted": f"{found.owner}/{found.slug} is deleted",
-        }[done]
-    )
+    whole = f"{found.owner}/{found.slug}" if done == "deleted" else found.name
+    print(whole, {"kept": "was left as it is", "cancelled": "is stopped", "deleted": "is deleted"}[done])
     return 1 if done == "kept" else 0

@@ -2,21 +2,17 @@
 
 import sys
 
-from kit.command import Arguments, spend, tell, verb
+from kit.command import Arguments, tell, verb
 
 
-@verb("run", "message", "timeout", "yes")
+@verb("run", "message", "timeout", "yes", spends="one of the day's submissions")
 def main(arguments: Arguments) -> int:
-    spend("one of the day's submissions", agreed=arguments.yes)
-
     from kit import config
     from kit.fetch import inputs
     from kit.remote import runs, submit, workflow
-    from kit.remote.wire import client
     from kit.review.checks.validate import lines, validate
 
-    kaggle = client.connect()
-    found = workflow.find(kaggle, arguments.run, or_made=True)
+    kaggle, found = workflow.reach(arguments.run, or_made=True)
     verdict = validate(found.folder, inputs.places, config.resolve("t4x2").competition)
     print("\n".join(lines(verdict)), flush=True)
     tell(run=found.name, valid=verdict.valid)

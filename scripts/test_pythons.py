@@ -45,7 +45,6 @@ def _passes(version: str, interpreter: str) -> bool:
 
 @verb()
 def main(_: Arguments) -> int:
-    """Return 1 where the tests fail on any of them."""
     failed = []
     for version in VERSIONS:
         if version == f"{sys.version_info.major}.{sys.version_info.minor}":

@@ -6,10 +6,8 @@ from kit.command import Arguments, tell, verb
 @verb("run", "timeout", timeout=46_800.0)
 def main(arguments: Arguments) -> None:
     from kit.remote import workflow
-    from kit.remote.wire import client
 
-    kaggle = client.connect()
-    found = workflow.find(kaggle, arguments.run)
+    kaggle, found = workflow.reach(arguments.run)
     tell(run=found.name, url=found.url)
     status = workflow.watch_to_end(kaggle, found, arguments.timeout)
     tell(ended=str(status))

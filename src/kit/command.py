@@ -136,7 +136,9 @@ def options(description: str | None, *names: str, **defaults: object) -> argpars
     return made
 
 
-def verb(*names: str, own: Mapping[str, Option] = {}, **defaults: object) -> Callable[[Main], Main]:
+def verb(
+    *names: str, own: Mapping[str, Option] = {}, spends: str = "", **defaults: object
+) -> Callable[[Main], Main]:
     """Make `main` a script's verb with these options and its `own`; it runs where that is the program."""
 
     def mark(main: Main) -> Main:
@@ -144,7 +146,10 @@ def verb(*names: str, own: Mapping[str, Option] = {}, **defaults: object) -> Cal
             parser = options(sys.modules["__main__"].__doc__, *names, **defaults)
             for name, option in own.items():
                 parser.add_argument(name, **option)
-            return main(parser.parse_args())
+            arguments = parser.parse_args()
+            if spends:
+                spend(spends, agreed=arguments.yes)
+            return main(arguments)
 
         if main.__module__ == "__main__":
             run(parsed)

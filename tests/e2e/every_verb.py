@@ -55,11 +55,8 @@ STEPS = (
     (True, "sweep", "PRESET=tiny", "GRID=train.learning_rate=1e-3,5e-3", QUICK),
     (False, "stop", "RUN=v1"),  # nobody is there to ask
     (True, "stop", "RUN=v1", "YES=1"),
-    (
-        False,
-        "prepare",
-        "TIMEOUT=soon",
-    ),  # itself downloads gigabytes; tests/kernel/test_prepare.py runs its kernel
+    # Itself downloads gigabytes; tests/kernel/test_prepare.py runs its kernel.
+    (False, "prepare", "TIMEOUT=soon"),
     (True, "bench", "SMALL=1"),
     (True, "clean"),
 )

@@ -15,7 +15,7 @@ from kit.remote.looking import doctor
 from kit.remote.pulling import pull
 from kit.remote.pushing import push
 from kit.remote.pushing.objections import Check, PushRefused
-from kit.remote.wire.client import Client
+from kit.remote.wire.client import Client, connect
 from kit.remote.wire.session import Status
 from kit.remote.wire.transport import KaggleError, Unsettled
 
@@ -67,6 +67,12 @@ def find(client: Client, name: str, *, or_made: bool = False) -> runs.Run:
             text = f"{run.name} belongs to {run.owner}, and {client.credentials.origin} is of {client.user()}"
             raise InputInvalid(text, hint=f"the credentials of {run.owner}, or make push")
     return run
+
+
+def reach(name: str, *, or_made: bool = False) -> tuple[Client, runs.Run]:
+    """Return a client of the Kaggle that the environment names, and what it finds under this name."""
+    client = connect()
+    return client, find(client, name, or_made=or_made)
 
 
 def next_step(run: runs.Run) -> str:
