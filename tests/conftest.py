@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -36,6 +37,11 @@ os.environ |= {
     "TOKENIZERS_PARALLELISM": "false",
     "OMP_WAIT_POLICY": "passive",
 }
+
+# A job in the background ignores these, and so would every child that a test sends them to.
+for _number in (signal.SIGINT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 # A machine that runs other things too must not fail a property; a continuous run repeats the same cases.
 hypothesis.settings.register_profile("kit", deadline=None, derandomize=bool(os.environ.get("CI")))

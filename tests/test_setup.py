@@ -17,7 +17,7 @@ from toy_wheels import make_wheel
 
 from kit.files import PROJECT_ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 PROJECT = """
 [build-system]

@@ -5,6 +5,7 @@ Each signal once, or KIT_ORPHANS times, which prints the figures of docs/results
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -136,4 +137,5 @@ def strike(folder: Path, competition: Path, start: Start, victim: str, number: s
             return left(folder, victim)
         finally:
             for pid in processes(str(folder)):
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it may end meanwhile
+                    os.kill(pid, signal.SIGKILL)
