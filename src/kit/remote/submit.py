@@ -97,7 +97,12 @@ def _made(client: Client, run: Run, body: bytes, message: str, tell: Tell) -> Su
     """Return the run's submission, made now unless it was before."""
     version = f"{run.owner}/{run.slug}/v{run.version} {run.bundle_hash}"
     sha256 = sha256_of(version if run.is_code else body)
-    begun = _begun(run, sha256)
+    begun: Submission | None = None
+    with suppress(ValidationError):
+        begun = Submission.model_validate(read_json(run.folder / RECORD))
+    # Another file is another submission, and one that Kaggle could not score may be sent again.
+    if begun and (begun.sha256 != sha256 or (begun.status == "ERROR" and not run.is_code)):
+        begun = None
     ref = (begun.ref or _search(client, begun, tell)) if begun else 0
     if not begun or not ref:
         # The hash comes first and makes the words unique: Kaggle may trim what follows.
@@ -117,15 +122,6 @@ def _made(client: Client, run: Run, body: bytes, message: str, tell: Tell) -> Su
         ref = _create(client, run, body, begun)
     status = begun.status if begun.status == "ERROR" else "PENDING"
     return begun.kept(run.folder, ref=ref, status=status, earlier=is_earlier)
-
-
-def _begun(run: Run, sha256: str) -> Submission | None:
-    """Return what was begun or made of the same; a file that Kaggle could not score may be sent again."""
-    try:
-        begun = Submission.model_validate(read_json(run.folder / RECORD))
-    except ValidationError:
-        return None
-    return begun if begun.sha256 == sha256 and (begun.status != "ERROR" or run.is_code) else None
 
 
 def _require_whole(client: Client, run: Run, body: bytes) -> None:

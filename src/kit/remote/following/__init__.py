@@ -1,1 +1,0 @@
-"""Follow a session to its end, show what it says, or end it."""

@@ -32,8 +32,9 @@ def stop(
         lines = watch.log_so_far(client, run)
         write_whole(run.folder / LOG_NAME, "".join(f"{line}\n" for line in lines))
         tell(f"its log so far is in {run.folder / LOG_NAME}")
-        number = _session_number(lines)
-        if number is not None and _cancel(client, run, number, tell):
+        events = [event for event in map(progress.event, lines) if event and event["event"] == "session"]
+        numbers = [number for event in events if isinstance(number := event.get("id"), int)]
+        if numbers and 0 < numbers[0] < 2**63 and _cancel(client, run, numbers[0], tell):
             pulled = pull.pull(client, run, tell=tell)
             tell(f"{len(pulled.files)} files that it had written are in {pulled.folder}")
             return "cancelled"
@@ -56,13 +57,6 @@ def stop(
     if answer.error_message:
         raise KitError(f"Kaggle does not delete {kernel}: {answer.error_message}", hint=run.url)
     return "deleted"
-
-
-def _session_number(lines: list[str]) -> int | None:
-    """Return the number that the kernel gave for its session at its start."""
-    events = [event for event in map(progress.event, lines) if event and event["event"] == "session"]
-    numbers = [event.get("id") for event in events]
-    return next((number for number in numbers if isinstance(number, int) and 0 < number < 2**63), None)
 
 
 def _cancel(client: Client, run: Run, number: int, tell: Tell) -> bool:

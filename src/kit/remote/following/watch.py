@@ -11,7 +11,6 @@ from kit.remote.pulling.published import LATE_SECONDS
 from kit.remote.runs import Run
 from kit.remote.wire import log, session
 from kit.remote.wire.client import Client
-from kit.remote.wire.session import Status
 from kit.remote.wire.transport import LinkStale, Refused, Unsettled
 
 POLL_SECONDS = 5.0
@@ -32,7 +31,7 @@ OnLine = Callable[[str, str], None]  # takes the stream's name and one line of t
 class RunFailed(KitError):
     """A session ended in another way than success; `last_words` are the last traceback of every rank."""
 
-    def __init__(self, run: Run, status: Status, lines: list[str]) -> None:
+    def __init__(self, run: Run, status: session.Status, lines: list[str]) -> None:
         super().__init__(f"{run.name} ended as {status}", hint=f"{run.url}, or make pull RUN={run.name}")
         self.last_words = tracebacks.last_words(lines)
 
@@ -43,7 +42,7 @@ class StillRunning(NotYet):
 
 def watch(
     client: Client, run: Run, deadline_seconds: float, on_line: OnLine, on_update: OnLine = lambda *_: None
-) -> Status:
+) -> session.Status:
     """Call `on_line` for every line of the log, once and in order, until the session ends; return how.
 
     `on_update` gets what a line without an end says meanwhile. Raises RunFailed when the session ends without
@@ -73,7 +72,10 @@ def watch(
             raise _unwatched(run, f"no word from Kaggle for {seconds:.0f} s ({status.failure})")
         if lasts("queued", status.name == "QUEUED") > LONG_QUEUE_SECONDS:
             since.pop("queued")
-            on_line("stderr", _long_queue(run, (now() - started) / 60))
+            is_named = run.config["kernel"].get("image", "default") != "default"
+            other = f"make stop RUN={run.name} and {'another push' if is_named else 'one with an image'}"
+            text = f"{run.name} is QUEUED, for {(now() - started) / 60:.0f} min. What has helped:"
+            on_line("stderr", f"{text} fewer sessions, or {other} (kernel.image; make doctor shows one)")
         if status.has_ended:
             seen.finish(client, run, is_over=status.has_succeeded)
             if status.has_succeeded:
@@ -82,9 +84,8 @@ def watch(
         is_over = status.is_known and (seen.said_end or status.name in _SOON_OVER)
         if (seconds := lasts("over", is_over)) > STUCK_SECONDS:
             text = f"{run.name} is stuck: over for {seconds:.0f} s, and Kaggle still says {status}"
-            raise StillRunning(
-                text, hint=f"{run.url}; make stop RUN={run.name} ends it, which stops the clock"
-            )
+            hint = f"{run.url}; make stop RUN={run.name} ends it, which stops the clock"
+            raise StillRunning(text, hint=hint)
         left = started + deadline_seconds - now()
         if left <= 0:
             raise _unwatched(run, f"{run.name} is still {status} after {deadline_seconds:.0f} s")
@@ -95,17 +96,9 @@ def watch(
 def log_so_far(client: Client, run: Run) -> list[str]:
     """Return the lines that a session has written until now, without waiting for more."""
     seen = _Log(lambda *_: None, lambda *_: None)
-    seen.follow(client.with_silence(SO_FAR_SECONDS), run, until=client.clock.now() + 3 * SO_FAR_SECONDS)
+    brief = Client(client.endpoint, clock=client.clock, read_seconds=SO_FAR_SECONDS)
+    seen.follow(brief, run, until=client.clock.now() + 3 * SO_FAR_SECONDS)
     return seen.lines
-
-
-def _long_queue(run: Run, minutes: float) -> str:
-    is_named = run.config["kernel"].get("image", "default") != "default"
-    other = f"make stop RUN={run.name} and {'another push' if is_named else 'one with an image'}"
-    helped = f"fewer sessions that are on, or {other}, which started in seconds"
-    return (
-        f"{run.name} is QUEUED, for {minutes:.0f} min. What has helped: {helped} (kernel.image; make doctor)"
-    )
 
 
 def _unwatched(run: Run, what: str) -> StillRunning:
@@ -137,23 +130,22 @@ class _Log:
             return False
 
     def finish(self, client: Client, run: Run, *, is_over: bool) -> None:
-        """Show the rest of an ended session's log; where it `is_over`, the kernel's own end is enough."""
+        """Show the rest of an ended session's log, where the stream fails as it is stored.
+
+        Kaggle may publish it minutes later; where it `is_over`, the kernel's own end is enough.
+        """
         for _ in client.clock.rounds(LATE_SECONDS, longest=LONGEST_PAUSE_SECONDS):
-            if self._read_whole(client, run) or (is_over and self.said_end):
+            if self.follow(client, run, until=client.clock.now() + STUCK_SECONDS) and self.length:
+                break
+            with suppress(Refused, Unsettled):
+                listed = session.outputs(client, run)
+                self._take(log.stored(listed.log), lambda: False)
+                if listed.has_log:
+                    break
+            if is_over and self.said_end:
                 break
         for line in self._joined.end():
             self._show("stdout", line)
-
-    def _read_whole(self, client: Client, run: Run) -> bool:
-        """Read an ended session's log to its end, where the stream fails from the listing of its output."""
-        if self.follow(client, run, until=client.clock.now() + STUCK_SECONDS) and self.length:
-            return True
-        try:
-            listed = session.outputs(client, run)
-        except (Refused, Unsettled):
-            return False
-        self._take(log.stored(listed.log), lambda: False)
-        return listed.has_log
 
     def _take(self, chunks: Iterable[log.Chunk | None], is_late: Callable[[], bool]) -> bool:
         """Show the lines that these chunks complete; True if they went on to the end of the log."""

@@ -1,1 +1,0 @@
-"""Join a competition: its files, its columns, and the settings that they show."""

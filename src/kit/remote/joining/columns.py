@@ -7,7 +7,6 @@ from pathlib import Path
 
 from kit.errors import InputInvalid
 from kit.task import csv_file, languages
-from kit.task.csv_file import Form
 
 MOST_LABELS = 50
 MOST_LANGUAGES = 200
@@ -112,7 +111,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
 """What tells a role, the first that fits; the second argument is the column that the sample names for it."""
 
 
-def read(path: Path, form: Form) -> Table:
+def read(path: Path, form: csv_file.Form) -> Table:
     """Return the columns of a csv as text, a row's missing fields as blank. Raises InputInvalid."""
     sheet = csv_file.read(path, form)
     table, _ = sheet.columns(csv_file.names(sheet.header))

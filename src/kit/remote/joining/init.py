@@ -207,7 +207,9 @@ def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "", kind
             del table[label]
         if not table:
             competition.pop(name, None)
-    document.setdefault("kernel", tomlkit.table())["title"] = _title(told["slug"])
+    words = told["slug"].replace("-", " ").title()  # with room for a preset's name, and five letters at least
+    title = words[: metadata.LONGEST_TITLE - 15].strip() if len(words) >= 5 else f"{words} Kernel"
+    document.setdefault("kernel", tomlkit.table())["title"] = title
     files.write_whole(path, tomlkit.dumps(document))
 
 
@@ -245,9 +247,3 @@ def show(suggestion: Suggestion, *, is_terminal: bool) -> None:
     print(f"labels: {', '.join(map(repr, suggestion.settings['labels']))}")
     for note in suggestion.notes:
         print(f"look: {plain(note)}")
-
-
-def _title(slug: str) -> str:
-    """Return a title of five letters at least, with room for a preset's name behind it."""
-    words = slug.replace("-", " ").title()
-    return words[: metadata.LONGEST_TITLE - 15].strip() if len(words) >= 5 else f"{words} Kernel"

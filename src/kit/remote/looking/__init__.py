@@ -1,1 +1,0 @@
-"""Look at everything that can be seen before a push."""

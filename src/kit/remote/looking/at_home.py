@@ -28,18 +28,23 @@ def checks(client: Client, config: Config, built: Built, facts: Facts, root: Pat
     kernel, folder = config.kernel, PROJECT_ROOT / "data" / config.competition.slug
     if not kernel.internet and kernel.accelerator != "none":
         attached = ", ".join([*kernel.kernel_sources, *kernel.dataset_sources])
-        lacking = Check(
-            "offline", "fail", "no internet, and nothing attached holds the packages", "make prepare"
-        )
-        yield Check("offline", "pass", f"packages are to come from {attached}") if attached else lacking
+        text = f"packages are to come from {attached or 'nothing that is attached, nor the internet'}"
+        yield Check("offline", "pass" if attached else "fail", text, "make prepare")
     if folder.is_dir() or not client.is_local:  # a rehearsal may have them elsewhere
         yield files(folder, config.competition)
     yield from training(config, folder, root)
     yield _requirements(client)
-    yield Check("image", "pass", _image(config, root))
+    image = kernel.image
+    for run in runs.newest_first(root):  # the last run that tells
+        told = runs.read_json(run.folder / "push.json") | runs.read_json(run.folder / "run.json")
+        if had := told.get("image"):
+            age = datetime.now(UTC) - datetime.fromisoformat(run.pushed_at)
+            image += f"; {run.name}, {age.days} days ago, had kernel.image={had}"
+            break
+    yield Check("image", "pass", image)
     free = shutil.disk_usage(next(above for above in (root, *root.parents) if above.is_dir())).free
-    text = f"{free / 1e9:.1f} GB free for outputs"
-    yield Check("disk", "pass", text) if free >= FREE_BYTES else Check("disk", "warn", text, "df -h")
+    is_enough = free >= FREE_BYTES
+    yield Check("disk", "pass" if is_enough else "warn", f"{free / 1e9:.1f} GB free for outputs", "df -h")
 
 
 def _script(client: Client, config: Config, built: Built, facts: Facts) -> Iterator[Check]:
@@ -63,9 +68,7 @@ def _script(client: Client, config: Config, built: Built, facts: Facts) -> Itera
 def files(folder: Path, competition: Competition) -> Check:
     """Read the competition's files at home as the kernel will."""
     if not (folder / "train.csv").is_file():
-        return Check(
-            "data", "warn", f"{folder} holds no train.csv that would say what a run reads", "make data"
-        )
+        return Check("data", "warn", f"{folder} holds no train.csv to tell what a run reads", "make data")
     try:
         found = competition_files.read(folder, competition)
     except InputInvalid as error:
@@ -96,14 +99,15 @@ def training(config: Config, folder: Path, root: Path) -> Iterator[Check]:
         text += f": {test['id'][at]!r} like {train['id'][near[at]]!r}"
     hint = "evaluate.group_duplicates=true; held-out scores may be lower"
     is_rare = len(near) < FEW_ALIKE * len(test)
-    yield Check("duplicates", "pass", text) if is_rare else Check("duplicates", "warn", text, hint)
+    yield Check("duplicates", "pass" if is_rare else "warn", text, hint)
     if config.kernel.accelerator == "none":
         return
     train = rows.sample(train, config.data.train_rows, config.evaluate.seed)
     planned = effort.of_run(config, train["text"].tolist(), test["text"].tolist(), *_pace(config, root))
-    limit, hint = config.run.time_limit_minutes, "fewer train.epochs, or fewer data.train_rows"
-    long = Check("plan", "warn", f"{planned}, its limit is {limit:.0f}", hint)
-    yield Check("plan", "pass", str(planned)) if planned.minutes <= limit else long
+    is_long = planned.minutes > config.run.time_limit_minutes
+    text = str(planned) + (f", its limit is {config.run.time_limit_minutes:.0f}" if is_long else "")
+    hint = "fewer train.epochs, or fewer data.train_rows"
+    yield Check("plan", "warn" if is_long else "pass", text, hint)
 
 
 def _pace(config: Config, root: Path) -> tuple[float, str]:
@@ -116,16 +120,6 @@ def _pace(config: Config, root: Path) -> tuple[float, str]:
             seconds = sum(one["timings"]["train"] for one in members)
             return effort.pace(config, tokens, seconds), run.name
     return effort.T4_FLOPS, ""
-
-
-def _image(config: Config, root: Path) -> str:
-    """Say which image is asked for, and which one the last run had that tells."""
-    for run in runs.newest_first(root):
-        told = runs.read_json(run.folder / "push.json") | runs.read_json(run.folder / "run.json")
-        if had := told.get("image"):
-            age = datetime.now(UTC) - datetime.fromisoformat(run.pushed_at)
-            return f"{config.kernel.image}; {run.name}, {age.days} days ago, had kernel.image={had}"
-    return config.kernel.image
 
 
 def _requirements(client: Client) -> Check:

@@ -73,10 +73,9 @@ def _quota(client: Client, config: Config, root: Path) -> Iterator[Check]:
         text += f"; this run: {minutes:.0f} min ({source})"
         if hours.left <= 0:
             yield Check("quota", "fail", text, "make push WHEN=free, which waits, or make rehearse")
-        elif hours.left * 60 < minutes:
-            yield Check("quota", "warn", text, 'SET="run.time_limit_minutes=…"')
         else:
-            yield Check("quota", "pass", text)
+            is_enough = hours.left * 60 >= minutes
+            yield Check("quota", "pass" if is_enough else "warn", text, 'SET="run.time_limit_minutes=…"')
 
 
 def _sessions(client: Client, ref: str) -> Iterator[Check]:
@@ -93,12 +92,12 @@ def _sessions(client: Client, ref: str) -> Iterator[Check]:
         never = Check("sessions", "pass", f"v{run.version} of {slug} never ran")
         yield never if refused.status == 404 else Check("sessions", "warn", f"{slug}: {refused.reason}")
         return
-    if name in session.ENDED:
-        yield Check("sessions", "pass", f"none of {slug} is on; its newest, v{run.version}, ended as {name}")
-    else:
-        text = f"v{run.version} of {slug} is {name}; a push may start a second session beside it"
-        named = f"RUN={slug}/v{run.version}"
-        yield Check("sessions", "warn", text, f"make watch {named}, or make stop {named}")
+    has_ended, named = name in session.ENDED, f"RUN={slug}/v{run.version}"
+    on = f"v{run.version} of {slug} is {name}; a push may start a second session beside it"
+    text = f"none of {slug} is on; its newest, v{run.version}, ended as {name}" if has_ended else on
+    yield Check(
+        "sessions", "pass" if has_ended else "warn", text, f"make watch {named}, or make stop {named}"
+    )
 
 
 def _competition(client: Client, config: Config) -> Iterator[Check]:
@@ -153,10 +152,9 @@ def sources(client: Client, facts: Facts) -> Iterator[Check]:
             text = f"dataset {ref} is not seen: {refused.reason or refused.status}"
             yield Check("source", "warn", text, page)
             continue
-        older = Check(
-            "source", "fail", f"dataset {ref} is {state}; a kernel would get an older version", page
-        )
-        yield Check("source", "pass", f"dataset {ref} is READY") if state == "READY" else older
+        is_ready = state == "READY"
+        text = f"dataset {ref} is {state}" + ("" if is_ready else "; a kernel would get an older version")
+        yield Check("source", "pass" if is_ready else "fail", text, page)
 
 
 def _unseen(config: Config, facts: Facts) -> Iterator[Check]:

@@ -1,1 +1,0 @@
-"""Bring home what a run left, each file proved."""

@@ -16,7 +16,6 @@ from kit.remote.pulling import published
 from kit.remote.pulling.published import Published, PullRefused
 from kit.remote.wire import log, session, transfer
 from kit.remote.wire.client import Client, Tell
-from kit.remote.wire.session import Status
 from kit.remote.wire.transport import LinkStale, Refused, Unsettled
 
 LISTINGS = 4  # how often fresh links are asked for on behalf of one file
@@ -40,9 +39,9 @@ class Pulled(BaseModel):
     files: dict[str, Output]  # the outputs, by their paths in the folder
 
     @property
-    def status(self) -> Status:
+    def status(self) -> session.Status:
         """How the run ended."""
-        return Status(self.ended, self.failure)
+        return session.Status(self.ended, self.failure)
 
     def __str__(self) -> str:
         size = sum(output.bytes for output in self.files.values())

@@ -1,1 +1,0 @@
-"""Push a build, and hold Kaggle's answer to account."""

@@ -1,7 +1,7 @@
 """Keep a run's adapters, or what a failed one left, as a private dataset whose name holds their hash."""
 
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from kit.errors import InputInvalid, KitError
 from kit.files import read_json, sha256_of, write_json
@@ -30,8 +30,13 @@ def keep(client: Client, run: Run, *, tell: Tell = print) -> str:
     own: Fields = {"owner_slug": owner, "dataset_slug": slug}
     sizes = sorted((PurePosixPath(name).name, output.bytes) for name, output in files.items())
     if _listed(client, own) != sizes:
-        tree = _tree({name: _uploaded(client, run.folder / name, tell) for name in files})
-        described = {"title": slug, "license_name": "other", "is_private": True, **tree}
+        tokens = {}
+        for path in (run.folder / name for name in files):
+            tell(f"uploading {path.name}, {path.stat().st_size:,} bytes")
+            with path.open("rb") as body:
+                token = transfer.upload(client, "StartBlobUpload", path, body, name=path.name, type="DATASET")
+            tokens[path.relative_to(run.folder).as_posix()] = token
+        described = {"title": slug, "license_name": "other", "is_private": True, **_tree(tokens)}
         # A second attempt, after an answer that was lost, finds its own name in use.
         answer = client.call("CreateDataset", owner_slug=owner, slug=slug, **described)
         if answer.error and "already in use" not in answer.error:
@@ -77,13 +82,6 @@ def _proved(run: Run) -> dict[str, Output]:
         if not path.is_file() or sha256_of(path) != output.sha256:
             raise InputInvalid(f"{path} is not what the run wrote", hint=f"make pull RUN={run.name} FORCE=1")
     return files
-
-
-def _uploaded(client: Client, path: Path, tell: Tell) -> str:
-    """Bring a file to Kaggle and return the token that stands for it."""
-    tell(f"uploading {path.name}, {path.stat().st_size:,} bytes")
-    with path.open("rb") as body:
-        return transfer.upload(client, "StartBlobUpload", path, body, name=path.name, type="DATASET")
 
 
 def _tree(tokens: dict[str, str]) -> Fields:

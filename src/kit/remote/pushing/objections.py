@@ -42,7 +42,8 @@ class Check:
     hint: str = ""
 
     def __str__(self) -> str:
-        return f"{self.verdict}  {self.name:<12}  {self.text}" + (f" (try: {self.hint})" if self.hint else "")
+        hint = f" (try: {self.hint})" if self.hint and self.verdict != "pass" else ""
+        return f"{self.verdict}  {self.name:<12}  {self.text}{hint}"
 
 
 class Facts(BaseModel):

@@ -1,1 +1,0 @@
-"""Speak to Kaggle: log in, ask again, fetch a file whole."""

@@ -81,10 +81,6 @@ class Client:
         # A redirect would send the body, and perhaps a token in it, to another host.
         self._session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment]
 
-    def with_silence(self, read_seconds: float) -> "Client":
-        """Return another client of the same server that bears so much silence within an answer."""
-        return Client(self.endpoint, clock=self.clock, read_seconds=read_seconds, tell=self._tell)
-
     @property
     def credentials(self) -> Credentials:
         """Who asks; raises CredentialsInvalid where there is nobody."""

@@ -67,9 +67,10 @@ class Refused(KaggleError):
 class Unsettled(KaggleError):
     """No answer, or one that says nothing: whether the work was done is unknown, asking again may help."""
 
-    def __init__(self, message: str, *, retry_after_seconds: float = 0.0, is_busy: bool = False) -> None:
+    retry_after_seconds = 0.0
+
+    def __init__(self, message: str, *, is_busy: bool = False) -> None:
         super().__init__(message, hint="the same command again in a minute")
-        self.retry_after_seconds = retry_after_seconds
         self.is_busy = is_busy  # whether too much was asked in too short a time (429)
 
 
