@@ -17,6 +17,7 @@ from kit.bundle.build import Built
 from kit.bundle.script import Bundle
 from kit.config import Config
 from kit.remote import runs
+from kit.remote.pulling import pull
 from kit.remote.pushing import push as pushing
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client, Clock
@@ -105,6 +106,19 @@ def finished(kaggle: Server, push: MakeRun) -> MakeRun:
         return pushed
 
     return run
+
+
+@pytest.fixture
+def done(finished: MakeRun) -> Run:
+    """A run that has left what GOOD_SCRIPT leaves."""
+    return finished()
+
+
+@pytest.fixture
+def pulled(client: Client, done: Run) -> Run:
+    """The same with its outputs at home."""
+    pull.pull(client, done, tell=lambda _: None)
+    return done
 
 
 @pytest.fixture

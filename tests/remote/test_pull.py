@@ -50,16 +50,15 @@ def is_right(run: Run) -> bool:
     )
 
 
-def test_a_pull_is_whole(client: Client, finished: MakeRun, files: Files) -> None:
+def test_a_pull_is_whole(client: Client, done: Run, files: Files) -> None:
     """Every output in its folder, the log as text, the sizes and hashes on record, nothing else."""
-    run = finished()
-    pulled = pull.pull(client, run, tell=quiet)
+    pulled = pull.pull(client, done, tell=quiet)
     assert files() == WHOLE
-    assert is_right(run)
-    assert pulled.folder == run.folder
+    assert is_right(done)
+    assert pulled.folder == done.folder
     assert pulled.status.has_succeeded
     assert pulled.files["adapter/weights.bin"].bytes == len(WEIGHTS)
-    assert (run.folder / "kernel.log").read_text().startswith("hello\n")
+    assert (done.folder / "kernel.log").read_text().startswith("hello\n")
 
 
 def test_members_that_failed_are_named(client: Client, finished: MakeRun) -> None:
@@ -71,18 +70,17 @@ def test_members_that_failed_are_named(client: Client, finished: MakeRun) -> Non
     assert "member seed-43 failed: loss is nan" in said
 
 
-def test_a_second_pull_asks_nothing(kaggle: Server, client: Client, finished: MakeRun) -> None:
+def test_a_second_pull_asks_nothing(kaggle: Server, client: Client, done: Run) -> None:
     """What is whole stays; a file that was damaged since is brought again with the rest."""
-    run = finished()
-    first = pull.pull(client, run, tell=quiet)
+    first = pull.pull(client, done, tell=quiet)
     kaggle.requests.clear()
-    assert pull.pull(client, run, tell=quiet) == first
+    assert pull.pull(client, done, tell=quiet) == first
     assert kaggle.requests == []
-    (run.folder / "submission.csv").write_text("damaged")
-    (run.folder / "submission.json").write_text("{}")
-    pull.pull(client, run, tell=quiet)
-    assert is_right(run)
-    assert (run.folder / "submission.json").exists(), "what stands beside the outputs is kept"
+    (done.folder / "submission.csv").write_text("damaged")
+    (done.folder / "submission.json").write_text("{}")
+    pull.pull(client, done, tell=quiet)
+    assert is_right(done)
+    assert (done.folder / "submission.json").exists(), "what stands beside the outputs is kept"
 
 
 @pytest.mark.parametrize(
@@ -106,15 +104,14 @@ def test_a_second_pull_asks_nothing(kaggle: Server, client: Client, finished: Ma
     ids=lambda fault: f"{fault.route} {fault.status or fault.drop or 'body'}",
 )
 def test_a_passing_trouble_costs_another_request(
-    start_kaggle: StartKaggle, kaggle: Server, client: Client, finished: MakeRun, files: Files, fault: Fault
+    start_kaggle: StartKaggle, kaggle: Server, client: Client, done: Run, files: Files, fault: Fault
 ) -> None:
     """Expired links are listed again, broken bodies are fetched again, and the result is the same."""
-    run = finished()
     kaggle.faults.arm(fault)
-    pull.pull(client, run, tell=quiet)
+    pull.pull(client, done, tell=quiet)
     assert kaggle.faults.struck(fault)
     assert files() == WHOLE
-    assert is_right(run)
+    assert is_right(done)
 
 
 def _drop_first(_: Any, payload: dict[str, Any]) -> dict[str, Any]:
@@ -132,27 +129,20 @@ def _drop_first(_: Any, payload: dict[str, Any]) -> dict[str, Any]:
     ids=["links gone", "pages", "truncated", "no listing"],
 )
 def test_a_lasting_trouble_leaves_nothing(
-    kaggle: Server,
-    client: Client,
-    finished: MakeRun,
-    files: Files,
-    tmp_path: Path,
-    fault: Fault,
-    message: str,
+    kaggle: Server, client: Client, done: Run, files: Files, tmp_path: Path, fault: Fault, message: str
 ) -> None:
     """Refused in one line; in the run's folder stands what stood there before, and nothing outside it."""
-    run = finished()
     outside = sorted(path.name for path in tmp_path.iterdir())
     kaggle.faults.arm(fault)
     with pytest.raises(KitError, match=message) as caught:
-        pull.pull(client, run, tell=quiet)
+        pull.pull(client, done, tell=quiet)
     assert "\n" not in str(caught.value)
     assert [name for name in files() if "/." not in name] == BARE
     assert sorted(path.name for path in tmp_path.iterdir()) == outside
     kaggle.faults.clear()
-    pull.pull(client, run, tell=quiet)
+    pull.pull(client, done, tell=quiet)
     assert files() == WHOLE
-    assert is_right(run)
+    assert is_right(done)
 
 
 @pytest.mark.parametrize(
@@ -166,20 +156,19 @@ def test_a_lasting_trouble_leaves_nothing(
     ids=["not listed", "too short", "other bytes", "too long"],
 )
 def test_the_files_beside_a_lost_one_come_home(
-    kaggle: Server, client: Client, finished: MakeRun, files: Files, fault: Fault
+    kaggle: Server, client: Client, done: Run, files: Files, fault: Fault
 ) -> None:
     """What the kernel promised and Kaggle does not give is named, never final, and no wrong file is kept."""
-    run = finished()
     kaggle.faults.arm(fault)
     with pytest.raises(PullRefused, match=r"lacks adapter/weights\.bin, which Kaggle does not give"):
-        pull.pull(client, run, tell=quiet)
+        pull.pull(client, done, tell=quiet)
     assert files() == [name for name in WHOLE if "weights" not in name]
     kaggle.faults.clear()
     kaggle.requests.clear()
-    pull.pull(client, run, tell=quiet)
+    pull.pull(client, done, tell=quiet)
     assert kaggle.requests.count("signed") == 3, "run.json, the manifest, and what was missing"
     assert files() == WHOLE
-    assert is_right(run)
+    assert is_right(done)
 
 
 ODD_NAMES = [
@@ -192,10 +181,9 @@ ODD_NAMES = [
 
 @pytest.mark.parametrize("name", ODD_NAMES, ids=lambda name: ascii(name[:20]))
 def test_an_odd_name_is_set_aside_and_the_rest_comes_home(
-    kaggle: Server, client: Client, finished: MakeRun, files: Files, name: str
+    kaggle: Server, client: Client, done: Run, files: Files, name: str
 ) -> None:
     """It never leaves the folder nor takes a name of ours; it stands under a safe one, and is said."""
-    run = finished()
 
     def add(_: Any, payload: dict[str, Any]) -> dict[str, Any]:
         stranger = {"fileName": name, "url": payload["files"][0]["url"]}
@@ -203,20 +191,17 @@ def test_an_odd_name_is_set_aside_and_the_rest_comes_home(
 
     kaggle.faults.arm(Fault(LISTING, 9999, edit_answer=add))
     said: list[str] = []
-    pulled = pull.pull(client, run, tell=said.append)
-    assert is_right(run)
+    pulled = pull.pull(client, done, tell=said.append)
+    assert is_right(done)
     (extra,) = sorted(set(files()) - set(WHOLE))
     assert extra.startswith("little-kernel-tiny/v1/kaggle/")
     assert list(pulled.set_aside.values()) in ([extra.partition("/v1/")[2]], [])
     assert all(line.isprintable() for line in said)
-    assert json.loads((run.folder / "push.json").read_text())["version"] == 1
+    assert json.loads((done.folder / "push.json").read_text())["version"] == 1
 
 
-def test_what_kaggle_adds_stands_apart(
-    kaggle: Server, client: Client, finished: MakeRun, files: Files
-) -> None:
+def test_what_kaggle_adds_stands_apart(kaggle: Server, client: Client, done: Run, files: Files) -> None:
     """Files beyond the kernel's list get a folder of their own; one that does not come is no error."""
-    run = finished()
 
     def add(_: Any, payload: dict[str, Any]) -> dict[str, Any]:
         url = payload["files"][0]["url"]
@@ -224,7 +209,7 @@ def test_what_kaggle_adds_stands_apart(
         return payload | {"files": [*payload["files"], *more]}
 
     kaggle.faults.arm(Fault(LISTING, 9999, edit_answer=add))
-    pulled = pull.pull(client, run, tell=quiet)
+    pulled = pull.pull(client, done, tell=quiet)
     assert files() == sorted([*WHOLE, "little-kernel-tiny/v1/kaggle/__results__.html"])
     assert (pulled.unproved, pulled.missing, pulled.set_aside) == ((), (), {})
 
@@ -335,10 +320,9 @@ class _Killed(BaseException):
 
 @pytest.mark.parametrize("at", [1, 2])
 def test_a_killed_pull_goes_on_where_it_was(
-    kaggle: Server, client: Client, finished: MakeRun, files: Files, monkeypatch: pytest.MonkeyPatch, at: int
+    kaggle: Server, client: Client, done: Run, files: Files, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     """Finished files are not fetched again, the unfinished one goes on; the folder was bare in between."""
-    run = finished()
     proved, calls = transfer._Transfer._proved, []
 
     def dying(*arguments: Any) -> Any:
@@ -350,36 +334,34 @@ def test_a_killed_pull_goes_on_where_it_was(
 
     monkeypatch.setattr(transfer._Transfer, "_proved", dying)
     with pytest.raises(_Killed):
-        pull.pull(client, run, tell=quiet)
+        pull.pull(client, done, tell=quiet)
     assert [name for name in files() if "/." not in name] == BARE
     kaggle.requests.clear()
-    pull.pull(client, run, tell=quiet)
+    pull.pull(client, done, tell=quiet)
     assert files() == WHOLE
-    assert is_right(run)
+    assert is_right(done)
     assert kaggle.requests.count("signed") == 5 - at, "run.json and the manifest prove every listing anew"
 
 
-def test_a_stage_of_another_pull_is_not_mixed_in(client: Client, finished: MakeRun) -> None:
+def test_a_stage_of_another_pull_is_not_mixed_in(client: Client, done: Run) -> None:
     """What was staged counts only where the kernel's list proves it."""
-    run = finished()
-    stage = run.folder.with_name(".v1.pull")
+    stage = done.folder.with_name(".v1.pull")
     stage.mkdir(parents=True)
     (stage / "submission.csv").write_bytes(b"x" * (24 + 4 * 9))
     (stage / "stranger.txt").write_text("from another listing")
-    pull.pull(client, run, tell=quiet)
-    assert is_right(run)
-    assert not (run.folder / "stranger.txt").exists()
+    pull.pull(client, done, tell=quiet)
+    assert is_right(done)
+    assert not (done.folder / "stranger.txt").exists()
 
 
 def test_a_full_disk_is_seen_before_the_first_byte(
-    client: Client, finished: MakeRun, monkeypatch: pytest.MonkeyPatch
+    client: Client, done: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The sizes that the kernel wrote are compared with the room there is."""
-    run = finished()
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 5_000))
     with pytest.raises(KitError, match="bytes are to come, 5,000 are free"):
-        pull.pull(client, run, tell=quiet)
+        pull.pull(client, done, tell=quiet)
 
 
 @pytest.mark.parametrize(
@@ -395,12 +377,11 @@ def test_a_full_disk_is_seen_before_the_first_byte(
     ids=["500", "403", "404", "{}", "unknown state", "page"],
 )
 def test_a_dead_status_keeps_no_outputs_back(
-    kaggle: Server, client: Client, finished: MakeRun, files: Files, fault: Fault
+    kaggle: Server, client: Client, done: Run, files: Files, fault: Fault
 ) -> None:
     """What the kernel wrote says that the run has ended, and how."""
-    run = finished()
     kaggle.faults.arm(fault)
-    assert pull.pull(client, run, tell=quiet).status.has_succeeded
+    assert pull.pull(client, done, tell=quiet).status.has_succeeded
     assert files() == WHOLE
     kaggle.faults.clear()
 
@@ -422,60 +403,52 @@ def test_a_status_that_takes_no_version_is_asked_without(
     assert not session.status(client, first).is_known
 
 
-def test_an_empty_log_is_never_final(
-    kaggle: Server, client: Client, finished: MakeRun, clock: QuickClock
-) -> None:
+def test_an_empty_log_is_never_final(kaggle: Server, client: Client, done: Run, clock: QuickClock) -> None:
     """It is waited for ten minutes, the outputs come home without it, and the next pull asks again."""
-    run = finished()
     late = kaggle.faults.arm(Fault(LISTING, 9999, edit_answer=lambda _, payload: payload | {"log": "[]"}))
     clock.slept.clear()
-    assert pull.pull(client, run, tell=quiet).missing == ("kernel.log",)
+    assert pull.pull(client, done, tell=quiet).missing == ("kernel.log",)
     assert 600 < sum(clock.slept) < 700
     assert kaggle.faults.struck(late)
     kaggle.faults.clear()
-    assert pull.pull(client, run, tell=quiet).missing == ()
-    assert (run.folder / "kernel.log").read_text().startswith("hello\n")
+    assert pull.pull(client, done, tell=quiet).missing == ()
+    assert (done.folder / "kernel.log").read_text().startswith("hello\n")
 
 
-def test_a_pull_is_forced_anew(kaggle: Server, client: Client, finished: MakeRun) -> None:
+def test_a_pull_is_forced_anew(kaggle: Server, client: Client, done: Run) -> None:
     """Everything is fetched again; what stands beside the outputs stays."""
-    run = finished()
-    pull.pull(client, run, tell=quiet)
-    (run.folder / "submission.json").write_text("{}")
+    pull.pull(client, done, tell=quiet)
+    (done.folder / "submission.json").write_text("{}")
     kaggle.requests.clear()
-    pull.pull(client, run, again=True, tell=quiet)
+    pull.pull(client, done, again=True, tell=quiet)
     assert kaggle.requests.count("signed") == 4
-    assert (run.folder / "submission.json").exists()
-    assert is_right(run)
+    assert (done.folder / "submission.json").exists()
+    assert is_right(done)
 
 
-def test_an_odd_record_or_link_in_the_folder_stops_no_pull(client: Client, finished: MakeRun) -> None:
+def test_an_odd_record_or_link_in_the_folder_stops_no_pull(client: Client, done: Run) -> None:
     """A pull.json that is a list and a link to nothing are passed over."""
-    run = finished()
-    (run.folder / "pull.json").write_text('{"files": []}')
-    (run.folder / "broken").symlink_to("nowhere")
-    pull.pull(client, run, tell=quiet)
-    assert is_right(run)
+    (done.folder / "pull.json").write_text('{"files": []}')
+    (done.folder / "broken").symlink_to("nowhere")
+    pull.pull(client, done, tell=quiet)
+    assert is_right(done)
 
 
-def test_two_pulls_of_one_run_do_not_meet(
-    client: Client, finished: MakeRun, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_pulls_of_one_run_do_not_meet(client: Client, done: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second says so and touches nothing."""
-    run = finished()
     bring = pull._bring
     said: list[str] = []
 
     def meanwhile(*arguments: Any, **options: Any) -> Any:
         with pytest.raises(KitError, match="another command") as caught:
-            pull.pull(client, run, tell=quiet)
+            pull.pull(client, done, tell=quiet)
         said.append(str(caught.value))
         return bring(*arguments, **options)
 
     monkeypatch.setattr(pull, "_bring", meanwhile)
-    pull.pull(client, run, tell=quiet)
+    pull.pull(client, done, tell=quiet)
     assert said
-    assert is_right(run)
+    assert is_right(done)
 
 
 @pytest.mark.slow

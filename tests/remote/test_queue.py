@@ -4,16 +4,16 @@ from collections.abc import Callable
 
 import pytest
 from kaggle_fixtures import USER
+from makers import MakeBuilt, MakeRun
 from quick_clock import QuickClock
 
 from kit import config as settings
 from kit.bundle import metadata
-from kit.bundle.build import Built
 from kit.config import Config
 from kit.pipeline.record import RunRecord
 from kit.remote import runs, workflow
 from kit.remote.following import watch
-from kit.remote.looking import at_home
+from kit.remote.looking import doctor
 from kit.remote.pushing import lookup, push
 from kit.remote.pushing.objections import PushRefused
 from kit.remote.runs import Run
@@ -26,9 +26,7 @@ SAYS = 'import os; print(os.environ["KAGGLE_DOCKER_IMAGE"])'
 SPENT = {"gpuQuota": {"timeUsed": "108000s", "timeReserved": "0s", "totalTimeAllowed": "108000s"}}
 
 
-def test_a_long_queue_is_said_with_what_helps(
-    kaggle: Server, client: Client, finished: Callable[..., Run]
-) -> None:
+def test_a_long_queue_is_said_with_what_helps(kaggle: Server, client: Client, finished: MakeRun) -> None:
     """Every ten minutes, while the session is QUEUED and no longer."""
     kaggle.faults.arm(faults.amend("GetKernelSessionStatus", {"status": "QUEUED"}, times=30))
     said: list[str] = []
@@ -40,16 +38,18 @@ def test_a_long_queue_is_said_with_what_helps(
 
 
 def test_a_named_image_is_pushed_and_remembered(
-    kaggle: Server,
-    client: Client,
-    config: Config,
-    make_built: Callable[..., Built],
-    monkeypatch: pytest.MonkeyPatch,
+    kaggle: Server, client: Client, config: Config, make_built: MakeBuilt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Kaggle's word for it stands in push.json, the kernel's in run.json; doctor tells it with its age."""
     asked = settings.override(config, [f"kernel.image={IMAGE}"])
     root = runs.RUNS / "of-a-test"
-    assert at_home._image(config, root) == "default"
+    built = make_built(config)
+
+    def said() -> str:
+        checks = doctor.examine(client, config, built, root=root)
+        return next(check.text for check in checks if check.name == "image")
+
+    assert said() == "default"
     run = push.push(client, make_built(asked, SAYS), asked, root=root)
     workflow.watch_to_end(client, run, 600)
     version = kaggle.state.version(USER, USER, run.slug)
@@ -57,8 +57,7 @@ def test_a_named_image_is_pushed_and_remembered(
     assert IMAGE in str(kaggle.state.log(version))
     monkeypatch.setenv("KAGGLE_DOCKER_IMAGE", IMAGE)
     assert RunRecord("", {}).image == IMAGE
-    text = at_home._image(config, root)
-    assert text == f"default; {run.folder.parent.name}/v1, 0 days ago, had kernel.image={IMAGE}"
+    assert said() == f"default; {run.folder.parent.name}/v1, 0 days ago, had kernel.image={IMAGE}"
     assert "docker_image" not in metadata.build(config)
 
 

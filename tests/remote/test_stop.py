@@ -102,11 +102,10 @@ def test_a_dead_status_does_not_keep_a_session_from_being_cancelled(
     assert (run.folder / "half.txt").is_file()
 
 
-def test_the_outputs_of_an_ended_run_are_pulled_first(client: Client, finished: MakeRun) -> None:
+def test_the_outputs_of_an_ended_run_are_pulled_first(client: Client, done: Run) -> None:
     """Deleting loses what Kaggle holds, so it comes home before."""
-    run = finished()
-    assert stop.stop(client, run, confirm=lambda _: True, tell=lambda _: None) == "deleted"
-    assert (run.folder / "submission.csv").is_file()
+    assert stop.stop(client, done, confirm=lambda _: True, tell=lambda _: None) == "deleted"
+    assert (done.folder / "submission.csv").is_file()
 
 
 def test_a_no_keeps_the_kernel(kaggle: Server, client: Client, finished: MakeRun) -> None:
@@ -115,16 +114,13 @@ def test_a_no_keeps_the_kernel(kaggle: Server, client: Client, finished: MakeRun
     assert len(kaggle.state.kernels) == 1
 
 
-def test_outputs_that_cannot_be_saved_are_not_deleted(
-    kaggle: Server, client: Client, finished: MakeRun
-) -> None:
+def test_outputs_that_cannot_be_saved_are_not_deleted(kaggle: Server, client: Client, done: Run) -> None:
     """A yes is not enough for that; only words that say so are."""
-    run = finished()
     kaggle.faults.arm(Fault("signed", 99_999, drop="before"))
     with pytest.raises(KitError, match=r"would lose the outputs of little-kernel-tiny/v1.*DISCARD=1"):
-        stop.stop(client, run, confirm=lambda _: True, tell=lambda _: None)
+        stop.stop(client, done, confirm=lambda _: True, tell=lambda _: None)
     assert len(kaggle.state.kernels) == 1
-    assert stop.stop(client, run, confirm=lambda _: True, discard=True, tell=lambda _: None) == "deleted"
+    assert stop.stop(client, done, confirm=lambda _: True, discard=True, tell=lambda _: None) == "deleted"
     assert kaggle.state.kernels == []
 
 
@@ -138,11 +134,8 @@ def test_an_earlier_versions_outputs_come_home_before_the_kernel_goes(
     assert (first.folder / "submission.csv").is_file()
 
 
-def test_a_deletion_that_kaggle_refuses_is_an_error(
-    kaggle: Server, client: Client, finished: MakeRun
-) -> None:
+def test_a_deletion_that_kaggle_refuses_is_an_error(kaggle: Server, client: Client, done: Run) -> None:
     """A soft error in a good answer is no success."""
-    run = finished()
     kaggle.faults.arm(faults.answer("DeleteKernel", {"errorMessage": "not today"}))
     with pytest.raises(KitError, match=f"does not delete {USER}/little-kernel-tiny: not today"):
-        stop.stop(client, run, confirm=lambda _: True, tell=lambda _: None)
+        stop.stop(client, done, confirm=lambda _: True, tell=lambda _: None)
