@@ -108,27 +108,23 @@ def _ask(
     asked = form(tokenizer, config, style, language)
     texts = prompt.texts_of(row, config.competition.texts)
     ids = tokenize(tokenizer, asked.render(texts))
+    ends = {name: _ends(tokenizer, text) for name, text in texts.items()} if len(ids) > limit else {}
+    room = sum(map(len, ends.values()))
     while len(ids) > limit:
-        frame = len(tokenize(tokenizer, asked.render(dict.fromkeys(texts, ""))))
-        ends = {name: _ends(tokenizer, text) for name, text in texts.items()}
-        there = sum(map(len, ends.values()))
-        # By proportion, since rendering may lengthen a text that imitates the prompt.
-        room = min(there - 1, there * (limit - frame) // (len(ids) - frame))
+        room = min(room - 1, room * limit // len(ids))  # never less than fits, so it goes on until all fit
         if room <= 0:
             raise KitError(
                 f"the prompt of row {row['id']!r} has no room for its texts in {limit} tokens",
                 hint="a larger model.max_row_tokens",
             )
-        kept = prompt.shares([len(each) for each in ends.values()], room)
+        shares = prompt.shares([len(each) for each in ends.values()], room)
         shorter = {
             name: texts[name][: ends[name][share - 1] if share else 0]
             if share < len(ends[name])
             else texts[name]
-            for name, share in zip(texts, kept, strict=True)
+            for name, share in zip(texts, shares, strict=True)
         }
-        longest = max(texts, key=lambda name: len(texts[name]))
-        texts = shorter if shorter != texts else {**texts, longest: texts[longest][:-1]}
-        ids = tokenize(tokenizer, asked.render(texts))
+        ids = tokenize(tokenizer, asked.render(shorter))
     return Question(row["id"], ids)
 
 
