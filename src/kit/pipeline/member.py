@@ -7,7 +7,6 @@ With WORLD_SIZE set, several such processes train one member together and each a
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -79,7 +78,8 @@ def _work(job: Job, number: int, scratch: Path) -> None:
     config = load(job.config, where="the job")
     card = job.cards[number] if job.cards else None
     model.import_stack(model.loader(config, card))
-    _settle_device(config, len(job.slots), card)
+    if card:
+        _hold_card(config, card)
     imported = time.monotonic()
     events.emit("load", model=config.model.name, dtype=job.precision.dtype, reason=job.precision.reason)
     loaded = model.load(config, job.model, card, job.precision)
@@ -211,16 +211,13 @@ def _rows_per_second(loaded: Loaded, rows: Sequence[dict[str, str]], config: Con
     return len(sample) / max(time.monotonic() - started, 1e-6) / passes
 
 
-def _settle_device(config: Config, processes: int, card: Card | None) -> None:
+def _hold_card(config: Config, card: Card) -> None:
+    """Raise KitError where torch does not see the card; take no more of its memory than is meant."""
     import torch
 
-    if card is None:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
-        return
     if not torch.cuda.is_available():
-        raise KitError(
-            f"torch {torch.__version__} does not see {card.name}", hint="nvidia-smi on that machine"
-        )
+        said = f"torch {torch.__version__} does not see {card.name}"
+        raise KitError(said, hint="nvidia-smi on that machine")
     if config.run.memory_gib:
         whole = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, config.run.memory_gib * 2**30 / whole))

@@ -13,8 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -44,6 +42,23 @@ class _Process:
     """Why it is being stopped, if it is."""
     kill_at: float = math.inf
 
+    def stop(self, reason: str, seconds: float) -> None:
+        """Ask it to leave within so many seconds."""
+        self.reason, self.kill_at = reason, time.monotonic() + seconds
+        self.child.terminate()
+
+    def watch(self, deadline: float = math.inf, silence_seconds: float = math.inf) -> None:
+        """Ask it to leave where it is late or says nothing, and kill it where it does not."""
+        now = time.monotonic()
+        if now >= self.kill_at:
+            self.child.kill()
+        elif self.reason:
+            return
+        elif now >= deadline:
+            self.stop(TIME_LIMIT, CHECKPOINT_SECONDS)
+        elif now - self.heard >= silence_seconds:
+            self.stop(f"it said nothing for {silence_seconds / 60:g} minutes", HURRY_SECONDS)
+
 
 def run(
     job_path: Path,
@@ -63,7 +78,8 @@ def run(
     variables = _rank_variables(slots) if together else [{}] * slots
     processes: dict[int, _Process] = {}
     failed: dict[int, KitError] = {}
-    with _stop_on_signal(processes):
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
         for slot in range(slots):
             processes[slot] = _start(module, job_path, slot, slots, variables[slot], on_cards=on_cards)
         while processes and not (together and failed):
@@ -71,7 +87,7 @@ def run(
             if _asked_to_leave.is_set():
                 raise SystemExit(128 + signal.SIGTERM)
             for slot, process in list(processes.items()):
-                _watch(process, deadline, silence_seconds)
+                process.watch(deadline, silence_seconds)
                 if process.child.poll() is None:
                     continue
                 for relay in process.relays:
@@ -79,22 +95,20 @@ def run(
                 del processes[slot]
                 if process.child.returncode or process.reason:
                     failed[slot] = _how_it_ended(slot, process)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        _end(list(processes.values()))
     return failed
 
 
-def _watch(process: _Process, deadline: float, silence_seconds: float) -> None:
-    """Ask a process to leave that is late or says nothing, and kill it where it does not."""
-    now = time.monotonic()
-    if process.reason:
-        if now >= process.kill_at:
-            process.child.kill()
-    elif now >= deadline:
-        process.reason, process.kill_at = TIME_LIMIT, now + CHECKPOINT_SECONDS
-        process.child.terminate()
-    elif now - process.heard >= silence_seconds:
-        process.reason = f"it said nothing for {silence_seconds / 60:g} minutes"
-        process.kill_at = now + HURRY_SECONDS
-        process.child.terminate()
+def _end(processes: list[_Process]) -> None:
+    """Leave none of these processes behind."""
+    for process in processes:
+        process.stop("its run is over", CHECKPOINT_SECONDS)
+    while any(process.child.poll() is None for process in processes):
+        for process in processes:
+            process.watch()
+        time.sleep(POLL_SECONDS)
 
 
 def _how_it_ended(slot: int, process: _Process) -> KitError:
@@ -169,23 +183,3 @@ def leave(number: int, _frame: object) -> None:
     """Answer a signal by leaving; where a callback of some library loses the exception, `run` leaves."""
     _asked_to_leave.set()
     raise SystemExit(128 + number)
-
-
-@contextmanager
-def _stop_on_signal(processes: dict[int, _Process]) -> Iterator[None]:
-    """Pass SIGTERM on to the processes, and leave none behind however the block ends."""
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        children = [process.child for process in processes.values() if process.child.poll() is None]
-        for child in children:
-            child.terminate()
-        deadline = time.monotonic() + CHECKPOINT_SECONDS
-        for child in children:
-            try:
-                child.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
