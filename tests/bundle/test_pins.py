@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import pytest
+from toy_wheels import make_wheel
 
 from kit.bundle import pins
 from kit.remote import runs
@@ -36,12 +36,8 @@ def test_a_pin_without_a_wheel_for_the_image_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """pip itself is asked, with Kaggle's Python and platform in place of this machine's."""
-    for name, tag in (("good", "py3-none-any"), ("narrow", "cp311-cp311-manylinux_2_17_x86_64")):
-        with zipfile.ZipFile(tmp_path / f"{name}-1.0-{tag}.whl", "w") as wheel:
-            info = f"{name}-1.0.dist-info"
-            wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-            wheel.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n")
-            wheel.writestr(f"{info}/RECORD", "")
+    make_wheel(tmp_path, "good", "1.0")
+    make_wheel(tmp_path, "narrow", "1.0", tag="cp311-cp311-manylinux_2_17_x86_64")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")

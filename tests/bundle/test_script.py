@@ -116,11 +116,8 @@ def test_overhead(tmp_path: Path) -> None:
     """The loader, 2 KB, and what frames the files add at most 3 KB to a foreign tree of text."""
     plant(tmp_path, "import pkg\n")
     files = collect(tmp_path, tmp_path / "kernel/main.py").files
-    text = {
-        name: data
-        for name, data in files.items()
-        if name.endswith(("/names.py", "main.py", "work.py", "deep.py"))
-    }
+    kept = ("/names.py", "main.py", "work.py", "deep.py")
+    text = {name: data for name, data in files.items() if name.endswith(kept)}
     made = bundle(Tree(text, "kernel/main.py", "."))
     assert len(made.text.encode()) - sum(map(len, text.values())) <= 3000
     loader = Path(script.__file__).with_name("loader.py").read_text()
@@ -163,14 +160,9 @@ def build(folder: Path, python: str = sys.executable, **environment: str) -> dic
     paths = os.pathsep.join([str(PROJECT_ROOT / "src"), sysconfig.get_path("purelib")])
     printed = subprocess.run(
         [python, SCRIPT, "--source=tree", "--entry=tree/kernel/main.py", "--output=made/kernel.py"],
-        cwd=folder,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": paths, **environment},
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=60,
-        umask=int(environment.get("UMASK", "022"), 8),
-    ).stdout
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": paths, **environment}, capture_output=True, check=True,
+        cwd=folder, text=True, timeout=60, umask=int(environment.get("UMASK", "022"), 8),
+    ).stdout  # fmt: skip
     return dict(line.split(None, 1) for line in printed.splitlines())
 
 

@@ -36,14 +36,9 @@ def run(
 ) -> tuple[int, str, str]:
     """Run a command away from the tests' own environment; give status, output and errors."""
     cwd.mkdir(parents=True, exist_ok=True)
+    variables = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **(environment or {})}
     ended = subprocess.run(
-        command,
-        cwd=cwd,
-        env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **(environment or {})},
-        input=stdin,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=60,
+        command, cwd=cwd, env=variables, input=stdin, capture_output=True, encoding="utf-8", timeout=60
     )
     return ended.returncode, ended.stdout, ended.stderr
 
@@ -205,13 +200,8 @@ def test_script_from_standard_input(python: str, tmp_path: Path) -> None:
 def test_ascii_locale(python: str, tmp_path: Path) -> None:
     """Names that are not ASCII are unpacked as UTF-8 where the locale is C and Python does not help."""
     script = make(tmp_path, "import pkg\nprint(pkg.DEPTH())\n")
-    plain = {
-        "LANG": "C",
-        "LC_ALL": "C",
-        "PYTHONCOERCECLOCALE": "0",
-        "PYTHONUTF8": "0",
-        "TMPDIR": str(tmp_path),
-    }
+    plain = {"LANG": "C", "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    plain |= {"TMPDIR": str(tmp_path)}
     status, out, errors = run(python, script, cwd=tmp_path / "away", environment=plain)
     assert (status, out, errors) == (0, "('names', 'names', 'pkg.inner.deep')\n", "")
     assert (unpacked(tmp_path) / "src/pkg/ümläut.txt").is_file()
@@ -234,12 +224,8 @@ def test_entry_of_any_name(python: str, name: str, tmp_path: Path) -> None:
 
 def test_extension_module(python: str, tmp_path: Path) -> None:
     """A compiled module travels byte for byte and is imported from the unpacked tree."""
-    where = subprocess.run(
-        [python, "-c", "import xxlimited; print(xxlimited.__file__)"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    show = [python, "-c", "import xxlimited; print(xxlimited.__file__)"]
+    where = subprocess.run(show, capture_output=True, text=True, timeout=60)
     if where.returncode != 0:
         pytest.skip("this Python comes without xxlimited")
     compiled = Path(where.stdout.strip())

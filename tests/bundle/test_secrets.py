@@ -143,16 +143,8 @@ KINDS: dict[str, str | bytes] = {
     "PuTTY": f"{PUTTY}-Key-File-3: ssh-ed25519",
 }  # fmt: skip
 """Beyond the finding's 45 kinds: values made for this run, in files whose names say nothing."""
-LINES = {
-    "assigned": 2,
-    "two lines": 2,
-    "coding line": 2,
-    "shell": 3,
-    "yaml": 3,
-    "Hugging Face": 4,
-    "GitHub": 2,
-    "Latin-1": 2,
-}
+LINES = {"assigned": 2, "two lines": 2, "coding line": 2, "shell": 3, "yaml": 3, "Hugging Face": 4}
+LINES |= {"GitHub": 2, "Latin-1": 2}
 VALUES = (KEY, KEY.upper(), HEX40, TOKEN, TOKEN[5:], FACE, SHORT_FACE, HUB, BASE)
 
 

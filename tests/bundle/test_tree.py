@@ -28,20 +28,9 @@ def git(folder: Path, *words: str) -> None:
 
 
 CLUTTER = (
-    "pkg/__pycache__/a.cpython-311.pyc",
-    "pkg/old.pyc",
-    "pkg/a.py~",
-    "pkg/.a.py.swp",
-    "pkg/#a.py#",
-    "pkg/.#a.py",
-    ".idea/x.xml",
-    ".vscode/settings.json",
-    ".mypy_cache/x.json",
-    ".venv/lib/x.py",
-    "environment/pyvenv.cfg",
-    "environment/lib/x.py",
-    "kit.egg-info/PKG-INFO",
-    ".DS_Store",
+    *("pkg/__pycache__/a.cpython-311.pyc", "pkg/old.pyc", "pkg/a.py~", "pkg/.a.py.swp", "pkg/#a.py#"),
+    *("pkg/.#a.py", ".idea/x.xml", ".vscode/settings.json", ".mypy_cache/x.json", ".venv/lib/x.py"),
+    *("environment/pyvenv.cfg", "environment/lib/x.py", "kit.egg-info/PKG-INFO", ".DS_Store"),
     ".ipynb_checkpoints/a.ipynb",
 )
 
@@ -69,13 +58,8 @@ def test_git_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(tmp_path, "init")
     git(tmp_path, "add", "main.py", "gone.py")
     (tmp_path / "gone.py").unlink()
-    assert set(collect(tmp_path, tmp_path / "main.py").files) == {
-        ".gitignore",
-        "main.py",
-        "new.py",
-        "pkg/own/.gitignore",
-        "pkg/own/y.py",
-    }
+    expected = {".gitignore", "main.py", "new.py", "pkg/own/.gitignore", "pkg/own/y.py"}
+    assert set(collect(tmp_path, tmp_path / "main.py").files) == expected
     assert list(collect(tmp_path / "pkg", tmp_path / "pkg/own/y.py").files) == ["own/.gitignore", "own/y.py"]
 
 
@@ -85,12 +69,8 @@ def test_repository_inside(tmp_path: Path) -> None:
     grow(tmp_path, **{"inner/.gitignore": "*.log\n"})
     git(tmp_path, "init")
     git(tmp_path / "inner", "init")
-    assert list(collect(tmp_path, tmp_path / "main.py").files) == [
-        ".gitignore",
-        "inner/.gitignore",
-        "inner/a.py",
-        "main.py",
-    ]
+    expected = [".gitignore", "inner/.gitignore", "inner/a.py", "main.py"]
+    assert list(collect(tmp_path, tmp_path / "main.py").files) == expected
     assert list(collect(tmp_path / "build/tree", tmp_path / "build/tree/b.py").files) == ["b.py"]
 
 
@@ -118,12 +98,8 @@ def test_links(tmp_path: Path) -> None:
     grow(tmp_path, "outside.txt")
     (source / "pkg/link.txt").symlink_to("../data.txt")
     assert collect(source, source / "main.py").files["pkg/link.txt"] == b"text"
-    for target, why in (
-        ("../outside.txt", "leads out"),
-        ("pkg", "not a file"),
-        ("nothing", "not a file"),
-        ("bad", "not a file"),
-    ):
+    refused = {"../outside.txt": "leads out"} | dict.fromkeys(("pkg", "nothing", "bad"), "not a file")
+    for target, why in refused.items():
         (source / "bad").symlink_to(target)
         with pytest.raises(InputInvalid, match=f"^'bad': .*{why}"):
             collect(source, source / "main.py")

@@ -16,13 +16,10 @@ from local_kaggle.server import Server
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A checkout of its own for the little competition, set up by its own `init`."""
     folder = tmp_path_factory.mktemp("competition")
-    (folder / "train.csv").write_text(
-        "ID,sentence,label,language\n"
-        + "".join(f"r{n},words {n},{'Yes' if n % 2 else 'No'},hi\n" for n in range(8))
-    )
-    (folder / "test.csv").write_text(
-        "ID,sentence,language\n" + "".join(f"t{n},words {n},ta\n" for n in range(4))
-    )
+    train = "".join(f"r{n},words {n},{'Yes' if n % 2 else 'No'},hi\n" for n in range(8))
+    (folder / "train.csv").write_text(f"ID,sentence,label,language\n{train}")
+    test = "".join(f"t{n},words {n},ta\n" for n in range(4))
+    (folder / "test.csv").write_text(f"ID,sentence,language\n{test}")
     (folder / "sample_submission.csv").write_text("ID,label\n" + "".join(f"t{n},No\n" for n in range(4)))
     (folder / "solution.csv").write_text("ID,label\nt0,No\nt1,Yes\nt2,No\nt3,No\n")
     made = Project(tmp_path_factory.mktemp("project"), folder)

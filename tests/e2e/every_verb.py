@@ -119,21 +119,14 @@ def run_all(copy: Path, environment: dict[str, str]) -> int:
     for expected, verb, *variables in STEPS:
         started = time.monotonic()
         done = subprocess.run(
-            make(verb, *variables),
-            cwd=copy,
-            env=environment,
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            timeout=900,
-            check=False,
-        )
+            make(verb, *variables), cwd=copy, env=environment, capture_output=True, text=True,
+            stdin=subprocess.DEVNULL, timeout=900, check=False,
+        )  # fmt: skip
         missing = untold(done.stdout.replace(f"{copy}/", "")) if verb == "rehearse" else []
         passed = (done.returncode == 0) == expected and "Traceback" not in done.stderr and not missing
         seconds = time.monotonic() - started
-        print(
-            f"{'pass' if passed else 'FAIL'}  make {verb} {' '.join(variables)} ({seconds:.0f} s)", flush=True
-        )
+        how = "pass" if passed else "FAIL"
+        print(f"{how}  make {verb} {' '.join(variables)} ({seconds:.0f} s)", flush=True)
         if not passed:
             print(done.stdout[-3000:], done.stderr[-3000:], *missing, sep="\n", file=sys.stderr)
             return 1

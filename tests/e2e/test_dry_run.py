@@ -68,9 +68,8 @@ def test_the_dry_run_learns_the_sample_and_leaves_every_file_of_a_run(tiny_model
     assert (folder / "adapter" / "adapter_model.safetensors").is_file()
     predictions = list(csv.DictReader((folder / "predictions.csv").open(encoding="utf-8")))
     for row in predictions:
-        assert float(row["probability_Positive"]) + float(row["probability_Negative"]) == pytest.approx(
-            1, abs=1e-5
-        )
+        whole = float(row["probability_Positive"]) + float(row["probability_Negative"])
+        assert whole == pytest.approx(1, abs=1e-5)
 
 
 def test_the_reference_recipe_runs_its_own_way(tiny_model: Path) -> None:
@@ -91,12 +90,8 @@ def test_the_reference_recipe_runs_its_own_way(tiny_model: Path) -> None:
 
 
 def _drop_label_column(folder: Path) -> None:
-    text = (
-        (folder / "train.csv")
-        .read_text(encoding="utf-8")
-        .replace("ID,sentence,label", "ID,sentence,lable", 1)
-    )
-    (folder / "train.csv").write_text(text, encoding="utf-8")
+    text = (folder / "train.csv").read_text(encoding="utf-8")
+    (folder / "train.csv").write_text(text.replace("sentence,label", "sentence,lable", 1), encoding="utf-8")
 
 
 def test_bad_input_is_one_line_and_leaves_no_submission(tiny_model: Path, tmp_path: Path) -> None:

@@ -62,10 +62,8 @@ class Ended:
     @property
     def warnings(self) -> list[str]:
         """What it warned of."""
-        events = [
-            json.loads(line) for line in self.out.splitlines() if line.startswith('{"event": "warning"')
-        ]
-        return [event["text"] for event in events]
+        lines = [line for line in self.out.splitlines() if line.startswith('{"event": "warning"')]
+        return [json.loads(line)["text"] for line in lines]
 
 
 class Kernel:
@@ -108,9 +106,8 @@ class Kernel:
                 is_own = marker in (place / "environ").read_bytes() and command[0]
             except OSError:
                 continue
-            if is_own and (
-                slot is None or (b"kit.pipeline.member" in command and command[-2] == b"%d" % slot)
-            ):
+            is_slot = b"kit.pipeline.member" in command and command[-2] == b"%d" % (slot or 0)
+            if is_own and (slot is None or is_slot):
                 found.append(int(place.name))
         return found
 
@@ -129,8 +126,12 @@ class Kernel:
         return Ended(status, *(Path(file.name).read_text() for file in self.log), self.working)
 
 
+Begin = Callable[..., Kernel]
+Table = list[tuple[str, ...]]
+
+
 @pytest.fixture
-def start(tiny_model: Path, tmp_path: Path) -> Callable[..., Kernel]:
+def start(tiny_model: Path, tmp_path: Path) -> Begin:
     """Start a kernel in this test's folder."""
 
     def begin(*overrides: str, **variables: str) -> Kernel:
@@ -139,7 +140,7 @@ def start(tiny_model: Path, tmp_path: Path) -> Callable[..., Kernel]:
     return begin
 
 
-def _show(table: list[tuple[str, ...]], fault: str, ended: Ended) -> None:
+def _show(table: Table, fault: str, ended: Ended) -> None:
     said = [*ended.errors, *(f"warning: {text}" for text in ended.warnings)]
     left = sorted(path.name for path in ended.working.iterdir())
     table.append((fault, "the kernel", " / ".join(said) or "none", str(ended.status), ", ".join(left)))
@@ -160,9 +161,7 @@ def _rows(ended: Ended) -> int:
     return len((ended.working / "submission.csv").read_text().splitlines()) - 1
 
 
-def test_a_killed_member_costs_its_own_answers_only(
-    start: Callable[..., Kernel], table: list[tuple[str, ...]]
-) -> None:
+def test_a_killed_member_costs_its_own_answers_only(start: Begin, table: Table) -> None:
     """The run answers with the other, says who failed and why, and ends well."""
     kernel = start("run.members=2", "run.cpu_processes=2", "train.max_steps=60")
     kernel.until('"event": "step"', 4)
@@ -177,7 +176,7 @@ def test_a_killed_member_costs_its_own_answers_only(
 
 
 def test_a_killed_rank_costs_what_both_had_learned_and_one_process_trains_it_anew(
-    start: Callable[..., Kernel], table: list[tuple[str, ...]]
+    start: Begin, table: Table
 ) -> None:
     """Ranks cannot go on alone."""
     kernel = start("run.members=1", "run.cpu_processes=2", "train.max_steps=40")
@@ -191,9 +190,7 @@ def test_a_killed_rank_costs_what_both_had_learned_and_one_process_trains_it_ane
     assert _is_closed(ended)
 
 
-def test_a_killed_kernel_leaves_no_process_and_what_resume_needs(
-    start: Callable[..., Kernel], table: list[tuple[str, ...]]
-) -> None:
+def test_a_killed_kernel_leaves_no_process_and_what_resume_needs(start: Begin, table: Table) -> None:
     """SIGKILL of the parent, which no handler sees."""
     kernel = start("run.members=2", "run.cpu_processes=2", *LONG)
     kernel.until('"event": "checkpoint"', 2)
@@ -209,7 +206,7 @@ def test_a_killed_kernel_leaves_no_process_and_what_resume_needs(
     ("moment", "seen"), [("loading", '"event": "data"'), ("training", '"event": "step"')]
 )
 def test_sigterm_leaves_the_record_and_as_the_last_file_the_list_of_outputs(
-    start: Callable[..., Kernel], table: list[tuple[str, ...]], moment: str, seen: str
+    start: Begin, table: Table, moment: str, seen: str
 ) -> None:
     """While training with a checkpoint behind the step that was on."""
     kernel = start("run.members=2", "run.cpu_processes=2", *LONG)
@@ -232,12 +229,7 @@ def test_sigterm_leaves_the_record_and_as_the_last_file_the_list_of_outputs(
     ],
 )
 def test_what_hangs_while_loading_is_stopped(
-    start: Callable[..., Kernel],
-    table: list[tuple[str, ...]],
-    tmp_path: Path,
-    fault: str,
-    overrides: tuple[str, ...],
-    says: str,
+    start: Begin, table: Table, tmp_path: Path, fault: str, overrides: tuple[str, ...], says: str
 ) -> None:
     """By its silence or by the clock, whichever is first; no member is left, so the run fails."""
     (tmp_path / "hanging").mkdir()
@@ -254,7 +246,7 @@ def test_what_hangs_while_loading_is_stopped(
     ("limit", "stage"), [(0.001, "reading the rows"), (0.5, "training"), (0.9, "training")]
 )
 def test_a_clock_that_is_too_short_gives_what_can_be_had_in_it(
-    start: Callable[..., Kernel], table: list[tuple[str, ...]], limit: float, stage: str
+    start: Begin, table: Table, limit: float, stage: str
 ) -> None:
     """A submission of what was learned until then, or one line; never later than it said."""
     started = time.monotonic()
@@ -267,7 +259,7 @@ def test_a_clock_that_is_too_short_gives_what_can_be_had_in_it(
 
 
 def test_a_download_that_hangs_ends_the_run_with_the_way_out(
-    start: Callable[..., Kernel], table: list[tuple[str, ...]], tiny_model: Path
+    start: Begin, table: Table, tiny_model: Path
 ) -> None:
     """huggingface_hub opens the connection again a few times, each given up after a time-out."""
     started = time.monotonic()
@@ -282,9 +274,7 @@ def test_a_download_that_hangs_ends_the_run_with_the_way_out(
     assert _is_closed(ended)
 
 
-def test_a_run_whose_only_member_learns_no_number_fails(
-    start: Callable[..., Kernel], table: list[tuple[str, ...]]
-) -> None:
+def test_a_run_whose_only_member_learns_no_number_fails(start: Begin, table: Table) -> None:
     """Untrained is never complete."""
     ended = start("train.learning_rate=1e30", "train.max_steps=8").end()
     _show(table, "a loss that is not a number", ended)

@@ -22,6 +22,8 @@ from local_kaggle.server import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
+Table = list[tuple[str, ...]]
+Variables = dict[str, str]
 TOKEN = "rehearsal"
 BARE = ["push.json"]
 WHOLE = ["kernel.log", "outputs.json", "pull.json", "push.json", "run.json", "submission.csv"]
@@ -90,20 +92,17 @@ STATUS_FAULTS = {
         STATUS, 9999, edit_request=lambda asked: asked | {"versionLabel": asked.get("versionLabel", "")[1:]}
     ),
 }
+ODD_EVENTS = [
+    {"data": f'{{"event": "step", "step": 1, "steps": {number}}}\n'}
+    for number in ("1e999", "NaN", "1" + "0" * 400)
+]
 LOG_FAULTS = {
     "log as plain text": faults.raw(LOG, b"just words\nand more", "text/plain", times=9999),
     "log of no objects": faults.answer(LOG, [1, "words", None, {"data": 7}, {"data": "\ud83d"}], times=9999),
     "log with bad bytes": faults.raw(LOG, b"\xff\xfe\x00 words", "text/plain", times=9999),
     "200,000 brackets": faults.raw(LOG, b"[" * 200_000, "application/json", times=9999),
     "5,000 digits": faults.raw(LOG, b"[" + b"1" * 5000 + b"]", "application/json", times=9999),
-    "odd events": faults.answer(
-        LOG,
-        [
-            {"data": f'{{"event": "step", "step": 1, "steps": {number}}}\n'}
-            for number in ("1e999", "NaN", "1" + "0" * 400)
-        ],
-        times=9999,
-    ),
+    "odd events": faults.answer(LOG, ODD_EVENTS, times=9999),
     "control characters": faults.answer(LOG, [{"data": "\x1b[2J\x07\x9b31m\rsafe\n"}], times=9999),
     "empty stream": faults.raw(LOG, b"", "text/event-stream", times=3),
 }
@@ -165,7 +164,7 @@ CASES = [
         "submit",
         faults.status("CreateSubmission", 403, "no"),
         1,
-        "refuses CreateSubmission with 403: no",
+        "CreateSubmission with 403: no",
         WHOLE,
     ),
     Case("score-pending", "submit", NAMED["score-pending"], 3, "only looks", SCORED),
@@ -186,7 +185,7 @@ def environment(project: Project, kaggle: Server) -> Iterator[dict[str, str]]:
     kaggle.faults.clear()
 
 
-def _prepare(project: Project, kaggle: Server, environment: dict[str, str], verb: str) -> None:
+def _prepare(project: Project, kaggle: Server, environment: Variables, verb: str) -> None:
     """Bring runs/ to where the verb begins: nothing, a finished version, or a pulled one."""
     if verb in ("push", "all"):
         project.forget(pulled_only=False)
@@ -205,16 +204,13 @@ def _left(project: Project) -> list[str]:
     folders = sorted(project.runs.glob(f"{KERNEL}/v*"), key=lambda path: int(path.name[1:]))
     if not folders:
         return []
-    return sorted(
-        path.relative_to(folders[-1]).as_posix()
-        for path in folders[-1].rglob("*")
-        if path.is_file() and path.name != "kernel.py"
-    )
+    files = [path for path in folders[-1].rglob("*") if path.is_file() and path.name != "kernel.py"]
+    return sorted(path.relative_to(folders[-1]).as_posix() for path in files)
 
 
 @pytest.mark.parametrize("case", CASES, ids=[f"{case.verb} {case.name}" for case in CASES])
 def test_a_fault_is_borne_or_said(
-    project: Project, kaggle: Server, environment: dict[str, str], table: list[tuple[str, ...]], case: Case
+    project: Project, kaggle: Server, environment: Variables, table: Table, case: Case
 ) -> None:
     """One line names the cause, the exit status tells the truth, and no wrong file is left."""
     _prepare(project, kaggle, environment, case.verb)
@@ -235,7 +231,7 @@ def test_a_fault_is_borne_or_said(
 
 
 def test_a_dead_rank_is_shown_before_the_launchers_own_error(
-    project: Project, kaggle: Server, environment: dict[str, str]
+    project: Project, kaggle: Server, environment: Variables
 ) -> None:
     """What a rank died of is printed with its name, and the run is at home."""
     project.forget(pulled_only=False)
@@ -246,7 +242,7 @@ def test_a_dead_rank_is_shown_before_the_launchers_own_error(
     assert "its log and outputs are in " in said.out
 
 
-def test_the_whole_loop_scores(project: Project, kaggle: Server, environment: dict[str, str]) -> None:
+def test_the_whole_loop_scores(project: Project, kaggle: Server, environment: Variables) -> None:
     """init, data, doctor, all, submit: a score at the end, and latest/submission.csv."""
     project.forget(pulled_only=False)
     (project.root / "data" / SLUG / "test.csv").unlink()
@@ -267,7 +263,7 @@ def test_the_whole_loop_scores(project: Project, kaggle: Server, environment: di
 
 
 def test_an_invalid_submission_is_not_submitted(
-    project: Project, kaggle: Server, environment: dict[str, str]
+    project: Project, kaggle: Server, environment: Variables
 ) -> None:
     """submit refuses what validate refuses."""
     _prepare(project, kaggle, environment, "submit")
@@ -301,7 +297,7 @@ def test_an_unreachable_kaggle_is_one_line(project: Project) -> None:
     assert "127.0.0.1:9 refuses the connection" in said.error
 
 
-def test_ctrl_c_leaves_the_run_going(project: Project, kaggle: Server, environment: dict[str, str]) -> None:
+def test_ctrl_c_leaves_the_run_going(project: Project, kaggle: Server, environment: Variables) -> None:
     """Watching stops, the session does not, and the way back is printed."""
     project.forget(pulled_only=False)
     kaggle.faults.arm(faults.run_instead("import time\nprint('begun', flush=True)\ntime.sleep(120)"))
@@ -335,7 +331,7 @@ def test_ctrl_c_leaves_the_run_going(project: Project, kaggle: Server, environme
     ],
 )
 def test_a_finished_run_is_not_deleted_unsaved(
-    project: Project, kaggle: Server, environment: dict[str, str], table: list[tuple[str, ...]],
+    project: Project, kaggle: Server, environment: Variables, table: Table,
     name: str, options: list[str], status: int, message: str, kept: bool,
 ) -> None:  # fmt: skip
     """A yes is not enough to lose what Kaggle alone holds."""
@@ -351,7 +347,7 @@ def test_a_finished_run_is_not_deleted_unsaved(
 
 
 def test_a_run_is_stopped_and_its_outputs_come_home(
-    project: Project, kaggle: Server, environment: dict[str, str], table: list[tuple[str, ...]]
+    project: Project, kaggle: Server, environment: Variables, table: Table
 ) -> None:
     """It is cancelled by the number that it printed; nothing is asked or deleted, what it wrote is named."""
     project.forget(pulled_only=False)
@@ -377,7 +373,7 @@ def test_a_run_is_stopped_and_its_outputs_come_home(
     project.forget(pulled_only=False)
 
 
-def test_a_killed_pull_goes_on(project: Project, kaggle: Server, environment: dict[str, str]) -> None:
+def test_a_killed_pull_goes_on(project: Project, kaggle: Server, environment: Variables) -> None:
     """SIGKILL in the middle leaves the folder bare; the next pull brings what was missing."""
     _prepare(project, kaggle, environment, "pull")
     kaggle.faults.arm(Fault("signed", 99, skip=1, delay_seconds=30.0))
@@ -425,7 +421,5 @@ def test_a_rehearsal_ends_with_ctrl_c(project: Project) -> None:
 
 def _servers(root: Path) -> list[str]:
     """Return the processes that still work below a folder."""
-    listed = subprocess.run(
-        ["ps", "-eo", "args"], capture_output=True, text=True, check=True, timeout=30
-    ).stdout
+    listed = subprocess.check_output(["ps", "-eo", "args"], text=True, timeout=30)
     return [line for line in listed.splitlines() if str(root) in line and "ps -eo" not in line]

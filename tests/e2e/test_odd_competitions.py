@@ -179,14 +179,9 @@ def test_an_odd_competition_is_scored(tmp_path: Path, project: Project, make: Ca
     for name, data in (("train.csv", odd.train), ("test.csv", odd.test), odd.sample):
         (folder / name).write_bytes(data)
     (folder / "solution.csv").write_bytes(written(odd.solution))
-    settings = Settings(
-        slug=SLUG,
-        token=TOKEN,
-        competition=folder,
-        metric=odd.metric,
-        models=project.root / "models",
-        child_env={"KIT_INPUT_DIR": "{input}", "KIT_WORKING_DIR": "{working}"},
-    )
+    child_env, models = {"KIT_INPUT_DIR": "{input}", "KIT_WORKING_DIR": "{working}"}, project.root / "models"
+    given = {"competition": folder, "metric": odd.metric, "models": models, "child_env": child_env}
+    settings = Settings(slug=SLUG, token=TOKEN, **given)
     with server.start(tmp_path / "kaggle", settings) as kaggle:
         environment = project.environment(kaggle.url, quick=False, KAGGLE_API_TOKEN=TOKEN)
 

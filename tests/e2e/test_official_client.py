@@ -114,21 +114,10 @@ def _bytes(path: Path) -> bytes | None:
 def _run(
     project: Project, kaggle: Server, work: Path, command: list[str]
 ) -> subprocess.CompletedProcess[str]:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(project.root / "home"),
-        "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
-        "KAGGLE_API_TOKEN": "rehearsal",
-        "HTTP_PROXY": kaggle.url,
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-        "NO_PROXY": "",
-    }
+    environment = {"PATH": os.environ["PATH"], "HOME": str(project.root / "home"), "NO_PROXY": ""}
+    environment |= {"KAGGLE_API_ENVIRONMENT": "LOCALHOST", "KAGGLE_API_TOKEN": "rehearsal"}
+    environment |= {"HTTP_PROXY": kaggle.url, "HTTPS_PROXY": "http://127.0.0.1:9"}
     return subprocess.run(
-        [str(Path(sys.executable).with_name("kaggle")), *command],
-        env=environment,
-        cwd=work,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+        [str(Path(sys.executable).with_name("kaggle")), *command], env=environment, cwd=work,
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip

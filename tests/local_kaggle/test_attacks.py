@@ -65,15 +65,8 @@ async function attack([address, body, token]) {
 def test_another_user_runs_nothing(tmp_path: Path, competition_folder: Path) -> None:
     """It reaches the port, but the token stands where it cannot read: in the server's environment."""
     root, token = tmp_path / "root", Settings().token
-    command = [
-        sys.executable,
-        "-m",
-        "local_kaggle",
-        "--root",
-        str(root),
-        "--competition",
-        str(competition_folder),
-    ]
+    command = [sys.executable, "-m", "local_kaggle", "--root", str(root)]
+    command += ["--competition", str(competition_folder)]
     paths = {"PYTHONPATH": str(Path(local_kaggle.__file__).parents[1]), "LOCAL_KAGGLE_TOKEN": token}
     with subprocess.Popen(command, env=os.environ | paths, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -95,7 +88,7 @@ def test_another_user_runs_nothing(tmp_path: Path, competition_folder: Path) -> 
     assert set(answers) <= {401, 403}
     assert token not in arguments
     assert not list(root.glob("kernels/*/*"))
-    assert not [path for path in root.rglob("*") if path.is_file() and token in path.read_text()]
+    assert not [path for path in root.rglob("*") if path.is_file() and token.encode() in path.read_bytes()]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH")

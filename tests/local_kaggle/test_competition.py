@@ -21,13 +21,8 @@ ALL_POSITIVE = b"ID,label\nt0,Positive\nt1,Positive\nt2,Positive\nt3,Positive\n"
 
 def upload(competitions: Competitions, body: bytes) -> str:
     """Upload a file in one go and give its token."""
-    started = ask(
-        competitions.start_submission_upload,
-        competition_name=SLUG,
-        file_name="submission.csv",
-        content_length=len(body),
-        last_modified_epoch_seconds=1,
-    )
+    named = {"competition_name": SLUG, "file_name": "submission.csv", "last_modified_epoch_seconds": 1}
+    started = ask(competitions.start_submission_upload, **named, content_length=len(body))
     assert requests.put(started.create_url, data=body, timeout=10).status_code == 200
     token: str = started.token
     return token
@@ -35,12 +30,8 @@ def upload(competitions: Competitions, body: bytes) -> str:
 
 def submit(competitions: Competitions, body: bytes, description: str = "a try") -> KaggleObject:
     """Upload and submit a file."""
-    return ask(
-        competitions.create_submission,
-        competition_name=SLUG,
-        blob_file_tokens=upload(competitions, body),
-        submission_description=description,
-    )
+    token = {"competition_name": SLUG, "blob_file_tokens": upload(competitions, body)}
+    return ask(competitions.create_submission, **token, submission_description=description)
 
 
 def test_a_competition_tells_whether_its_rules_are_accepted(start_kaggle: StartKaggle) -> None:
@@ -127,12 +118,8 @@ def test_the_daily_allowance_is_kept(start_kaggle: StartKaggle) -> None:
 
 def test_an_upload_can_be_resumed(kaggle: Server, competitions: Competitions) -> None:
     """308 tells how much arrived; the rest is appended; only a whole file can be submitted."""
-    started = ask(
-        competitions.start_submission_upload,
-        competition_name=SLUG,
-        file_name="submission.csv",
-        content_length=len(PERFECT),
-    )
+    asked = {"competition_name": SLUG, "file_name": "submission.csv", "content_length": len(PERFECT)}
+    started = ask(competitions.start_submission_upload, **asked)
     look = {"Content-Length": "0", "Content-Range": f"bytes */{len(PERFECT)}"}
     empty = requests.put(started.create_url, headers=look, timeout=10, allow_redirects=False)
     assert (empty.status_code, empty.headers.get("Range")) == (308, None)

@@ -78,14 +78,9 @@ def test_the_fixture_fails_the_test_that_caused_an_unknown_request(tmp_path: Pat
     # A folder of its own: at its end pytest clears what earlier runs left in the shared one.
     options = ["-q", "-p", "kaggle_fixtures", "-p", "no:cacheprovider", "--basetemp=made"]
     result = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "test_swallows.py"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+        [sys.executable, "-m", "pytest", *options, "test_swallows.py"], cwd=tmp_path, check=False,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
     assert "1 passed, 1 error" in result.stdout
     assert "GET /no/such/thing" in result.stdout
 
@@ -186,13 +181,11 @@ def started(tmp_path: Path, competition_folder: Path) -> Iterator[Start]:
 
     def start(*options: str) -> tuple[subprocess.Popen[str], str]:
         arguments = ["--root", str(tmp_path / "root"), "--competition", str(competition_folder)]
+        paths = {"PYTHONPATH": str(Path(command.__file__).parents[1])}
         process = subprocess.Popen(
-            [sys.executable, "-m", "local_kaggle", *arguments, *options],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ
-            | {"PYTHONPATH": str(Path(command.__file__).parents[1]), "LOCAL_KAGGLE_TOKEN": TOKEN},
-        )
+            [sys.executable, "-m", "local_kaggle", *arguments, *options], stdout=subprocess.PIPE, text=True,
+            env=os.environ | paths | {"LOCAL_KAGGLE_TOKEN": TOKEN},
+        )  # fmt: skip
         processes.append(process)
         assert process.stdout is not None
         return process, process.stdout.readline()

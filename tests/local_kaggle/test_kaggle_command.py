@@ -17,6 +17,7 @@ from local_kaggle.profile import GENTLE, OBSERVED
 from local_kaggle.server import Server
 
 KaggleCommand = Callable[..., str]
+KAGGLE = str(Path(sys.executable).with_name("kaggle"))
 
 SCRIPT = """import os, pathlib, time
 here = pathlib.Path(__file__).parents[1]
@@ -31,8 +32,6 @@ with open("submission.csv", "w") as file:
 print("done")
 """
 
-DEAD = "http://127.0.0.1:9"
-
 
 @pytest.fixture(params=[GENTLE, OBSERVED.without_waiting()], ids=lambda profile: profile.name)
 def kaggle(request: pytest.FixtureRequest, start_kaggle: StartKaggle) -> Server:
@@ -45,16 +44,9 @@ def environment(kaggle: Server, tmp_path: Path) -> dict[str, str]:
     """Lead the command here, and nowhere else."""
     home = tmp_path / "home"
     home.mkdir()
-    return {
-        "PATH": os.environ["PATH"],
-        "HOME": str(home),
-        "KAGGLE_API_ENVIRONMENT": "LOCALHOST",
-        "KAGGLE_USERNAME": USER,
-        "KAGGLE_KEY": TOKEN,
-        "HTTP_PROXY": kaggle.url,
-        "HTTPS_PROXY": DEAD,
-        "NO_PROXY": "",
-    }
+    login = {"KAGGLE_API_ENVIRONMENT": "LOCALHOST", "KAGGLE_USERNAME": USER, "KAGGLE_KEY": TOKEN}
+    proxies = {"HTTP_PROXY": kaggle.url, "HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
+    return {"PATH": os.environ["PATH"], "HOME": str(home)} | login | proxies
 
 
 @pytest.fixture
@@ -63,14 +55,9 @@ def kaggle_command(environment: dict[str, str], tmp_path: Path) -> KaggleCommand
 
     def run(*arguments: str, **variables: str) -> str:
         done = subprocess.run(
-            [str(Path(sys.executable).with_name("kaggle")), *arguments],
-            env=environment | variables,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+            [KAGGLE, *arguments], env=environment | variables, cwd=tmp_path,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -81,16 +68,9 @@ def write_kernel(folder: Path, gate: Path) -> None:
     """Write what `kaggle kernels push` needs."""
     folder.mkdir()
     (folder / "main.py").write_text(SCRIPT.replace("GATE", repr(str(gate))))
-    metadata = {
-        "id": f"{USER}/little-kernel",
-        "title": "Little Kernel",
-        "code_file": "main.py",
-        "language": "python",
-        "kernel_type": "script",
-        "is_private": True,
-        "enable_internet": False,
-        "competition_sources": [SLUG],
-    }
+    metadata = {"id": f"{USER}/little-kernel", "title": "Little Kernel", "code_file": "main.py"}
+    metadata |= {"language": "python", "kernel_type": "script", "competition_sources": [SLUG]}
+    metadata |= {"is_private": True, "enable_internet": False}
     (folder / "kernel-metadata.json").write_text(json.dumps(metadata))
 
 
@@ -107,12 +87,8 @@ def test_the_command_pushes_follows_downloads_submits_and_reads_the_score(
     wait_for(lambda: kaggle.state.version(USER, USER, "little-kernel").status == "RUNNING")
     assert "KernelWorkerStatus.RUNNING" in kaggle_command("kernels", "status", name)
 
-    follower = subprocess.Popen(
-        [str(Path(sys.executable).with_name("kaggle")), "kernels", "logs", "--follow", name],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    follow = [KAGGLE, "kernels", "logs", "--follow", name]
+    follower = subprocess.Popen(follow, env=environment, stdout=subprocess.PIPE, text=True)
     wait_for(lambda: "GetKernelSessionLogsStream" in kaggle.requests)
     gate.touch()
     assert follower.communicate(timeout=30)[0].startswith("predicting 4 rows\ndone\n")

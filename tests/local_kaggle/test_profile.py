@@ -213,12 +213,10 @@ def test_a_dataset_status_is_for_its_owner(tmp_path: Path, start_observed: Start
     assert seen == [(200, 200), (404, 200), (403, 403)]
 
 
-@pytest.mark.parametrize(("starts_in", "folder"), [("working", "working"), ("src", "src")])
-def test_a_script_starts_where_the_profile_says(
-    start_observed: StartKaggle, starts_in: str, folder: str
-) -> None:
+@pytest.mark.parametrize("starts_in", ["working", "src"])
+def test_a_script_starts_where_the_profile_says(start_observed: StartKaggle, starts_in: str) -> None:
     """Kaggle was seen to do both."""
     kaggle = start_observed(starts_in=starts_in)
     run(kaggle, "import os; print(os.path.basename(os.getcwd()))")
     version = kaggle.state.version(USER, USER, "little-kernel")
-    assert kaggle.state.log(version)[0]["data"] == f"{folder}\n"
+    assert kaggle.state.log(version)[0]["data"] == f"{starts_in}\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -24,6 +23,7 @@ from sdk_client import (
     wait_for,
     wait_for_file,
 )  # fmt: skip
+from toy_wheels import make_wheel
 
 from local_kaggle.server import Server
 
@@ -188,7 +188,7 @@ def test_each_session_can_start_in_an_empty_environment(tmp_path: Path, start_ka
     """The script's own installer runs: pip finds the wheels and nothing else, and nothing is there yet."""
     wheels = tmp_path / "wheels"
     wheels.mkdir()
-    make_wheel(wheels)
+    make_wheel(wheels, "pocket", "1.0")
     kaggle = start_kaggle(wheels=wheels)
     script = (
         "import importlib.util, subprocess, sys\n"
@@ -203,17 +203,6 @@ def test_each_session_can_start_in_an_empty_environment(tmp_path: Path, start_ka
     assert version.status == "COMPLETE", log
     assert log.startswith("False False\n")
     assert "machine/environment/lib" in log
-
-
-def make_wheel(folder: Path) -> None:
-    """Write a wheel of one module."""
-    with zipfile.ZipFile(folder / "pocket-1.0-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("pocket.py", "")
-        wheel.writestr("pocket-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: pocket\nVersion: 1.0\n")
-        wheel.writestr(
-            "pocket-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr("pocket-1.0.dist-info/RECORD", "")
 
 
 def test_the_internet_takes_both_the_kernels_wish_and_the_servers_leave(
