@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,35 +40,19 @@ def _arguments() -> argparse.Namespace:
     given = take_variables(["RUN"])["RUN"]
     parser.add_argument("--run", default=given, help="latest, v3, or a folder (default: latest)")
     parser.add_argument("--test", type=Path, help="test.csv (default: the competition's)")
-    parser.add_argument("--sample", type=Path, help="sample submission (default: the one beside test.csv)")
-    parser.add_argument("--train", type=Path, help="train.csv (default: beside test.csv)")
-    parser.add_argument(
-        "--labels", default="", help="the labels as the submission writes them: A,B or a JSON list"
-    )
-    parser.add_argument("--predictions", type=Path, metavar="FILE", help="predictions.csv, to read it again")
     return parser.parse_args()
 
 
 def _check(arguments: argparse.Namespace) -> Verdict:
-    from kit.config import resolve, words
+    from kit.config import resolve
     from kit.fetch import inputs
     from kit.remote import runs
     from kit.review.checks.validate import validate
 
-    is_list = arguments.labels.startswith("[")
-    labels = json.loads(arguments.labels) if is_list else words(arguments.labels, ",")
     is_of_run = arguments.submission is None or arguments.run
-    return validate(
-        runs.folder_of(arguments.run or "latest") if is_of_run else None,
-        inputs.places,
-        resolve("t4x2").competition,
-        submission=arguments.submission,
-        test=arguments.test,
-        sample=arguments.sample,
-        train=arguments.train,
-        predictions=arguments.predictions,
-        labels=tuple(label.strip() for label in labels if label.strip()),
-    )
+    folder = runs.folder_of(arguments.run or "latest") if is_of_run else None
+    competition = resolve("t4x2").competition
+    return validate(folder, inputs.places, competition, submission=arguments.submission, test=arguments.test)
 
 
 if __name__ == "__main__":

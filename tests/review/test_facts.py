@@ -39,12 +39,11 @@ def test_csv(tmp_path: Path) -> Path:
 
 
 def test_ids_and_languages_are_the_tests(test_csv: Path) -> None:
-    """Ids keep their text and order; the label set is the competition's, or the caller's."""
+    """Ids keep their text and order; the label set is the competition's."""
     gathered = facts.gather(COMPETITION, test_csv)
     assert (gathered.id, gathered.label, gathered.labels) == ("ID", "label", ("Positive", "Negative"))
     assert (gathered.ids, gathered.languages) == (["b", "a", "1.0"], ["hi", "ta", "hi"])
     assert codes(gathered) == ["no_sample"]
-    assert facts.gather(COMPETITION, test_csv, labels=["A", "B"]).labels == ("A", "B")
 
 
 def test_a_test_without_languages_will_do(test_csv: Path) -> None:
@@ -114,7 +113,7 @@ def test_a_label_may_be_written_as_another_word(test_csv: Path, tmp_path: Path) 
     (tmp_path / "sample_submission.csv").write_text("ID,label\na,0\nb,0\n1.0,0\n")
     (tmp_path / "train.csv").write_text("ID,sentence,label,language\n1,x,Positive,hi\n")
     written = COMPETITION.model_copy(update={"submission_values": {"Positive": "1", "Negative": "0"}})
-    gathered = facts.gather(written, test_csv, train=tmp_path / "train.csv")
+    gathered = facts.gather(written, test_csv)
     assert (gathered.labels, codes(gathered)) == (("1", "0"), [])
     assert gathered.training == {("hi", "1"): 1}
 
@@ -130,7 +129,7 @@ def test_the_submission_is_not_its_own_sample(test_csv: Path, tmp_path: Path) ->
 def test_a_broken_train_only_warns(test_csv: Path, tmp_path: Path) -> None:
     """It feeds warnings, so it cannot keep a submission back."""
     (tmp_path / "train.csv").write_text("<html>")
-    gathered = facts.gather(COMPETITION, test_csv, train=tmp_path / "train.csv")
+    gathered = facts.gather(COMPETITION, test_csv)
     assert "train_unread" in codes(gathered)
     assert set(codes(gathered)) <= WARNINGS
 
@@ -139,7 +138,7 @@ def test_training_rows_are_counted_by_language_and_label(test_csv: Path, tmp_pat
     """train.csv gives a count for each language and label."""
     train = tmp_path / "train.csv"
     train.write_text("ID,sentence,label,language\n1,x,Positive,hi\n2,x,Positive,hi\n3,x,Negative,ta\n")
-    gathered = facts.gather(COMPETITION, test_csv, train=train)
+    gathered = facts.gather(COMPETITION, test_csv)
     assert gathered.training == {("hi", "Positive"): 2, ("ta", "Negative"): 1}
 
 

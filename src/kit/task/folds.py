@@ -60,22 +60,13 @@ def folds(frame: DataFrame, count: int, seed: int, *, group_duplicates: bool = F
 
 
 def near_duplicates(texts: Sequence[str]) -> list[int]:
-    """Return the group of each text, named by its first member; texts that are nearly alike share one."""
+    """Return a number for the group of each text; texts that are nearly alike share one."""
+    from scipy.sparse import vstack  # type: ignore[import-untyped]
+    from scipy.sparse.csgraph import connected_components  # type: ignore[import-untyped]
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectors = TfidfVectorizer(analyzer="char_wb", ngram_range=(3, 5), lowercase=True).fit_transform(texts)
-    parent = list(range(len(texts)))
-
-    def root(position: int) -> int:
-        while parent[position] != position:
-            parent[position] = parent[parent[position]]
-            position = parent[position]
-        return position
-
-    for start in range(0, len(texts), CHUNK):
-        likeness = (vectors[start : start + CHUNK] @ vectors.T).tocoo()
-        alike = likeness.data >= ALIKE
-        for row, other in zip(likeness.row[alike] + start, likeness.col[alike], strict=True):
-            first, second = sorted((root(int(row)), root(int(other))))
-            parent[second] = first
-    return [root(position) for position in range(len(texts))]
+    starts = range(0, len(texts), CHUNK)
+    alike = vstack([vectors[start : start + CHUNK] @ vectors.T >= ALIKE for start in starts])
+    groups: list[int] = connected_components(alike, directed=False)[1].tolist()
+    return groups

@@ -48,38 +48,24 @@ class Facts:
 
 
 def gather(
-    competition: Competition,
-    test: Path,
-    *,
-    sample_path: Path | None = None,
-    train: Path | None = None,
-    labels: Sequence[str] = (),
-    asked: Run | None = None,
-    submission: Path | None = None,
+    competition: Competition, test: Path, *, asked: Run | None = None, submission: Path | None = None
 ) -> Facts:
-    """Return the facts; `labels` win over the competition's, which win over the sample submission.
+    """Return the facts; a sample and train.csv are looked for beside `test`; `submission` is no sample.
 
-    A sample is looked for beside `test`, and is not the `submission`. Raises InputInvalid where
-    a file is missing or malformed, or is not the test that the run answered.
+    Raises InputInvalid where the test is missing or malformed, or is not the one that the run answered.
     """
     asked = asked or Run()
     _check_test(test, asked)
     own, _ = rows.scan(test, competition, labelled=False, text=False)
     ids: Sequence[str] = own["id"]
-    if sample_path:
-        given = sample.read(sample_path, ids, competition)
-        if given is None:
-            words = f"{sample_path} is no csv with an id and a label"
-            raise InputInvalid(words, hint="make data, or --sample")
-    else:
-        given = sample.find(test, ids, competition, besides=submission)
+    given = sample.find(test, ids, competition, besides=submission)
     if given and not competition.id and not given.is_stale:
         ids = given.ids
     kept = _kept(test, ids, asked)
     header = asked.submission if given is None and asked.submission else columns(competition, given)
-    training, notes = _read_training(train, competition)
+    training, notes = _read_training(test.with_name("train.csv"), competition)
     notes += _notes(given, asked, len(ids), len(kept))
-    if given and not labels and (objection := sample.disagreement(given, competition)):
+    if given and (objection := sample.disagreement(given, competition)):
         code, words, hint = objection
         notes.append(Problem(code, f"{words} (try: {hint})"))
     languages = own.get("language")
@@ -90,7 +76,7 @@ def gather(
         probabilities=header.probabilities,
         places=competition.places,
         label_first=header.label_first,
-        labels=tuple(labels) or tuple(map(competition.written, competition.labels)),
+        labels=tuple(map(competition.written, competition.labels)),
         ids=[ids[at] for at in kept],
         languages=[languages[at] for at in kept] if languages else [],
         training=training,
@@ -138,11 +124,9 @@ def _kept(test: Path, ids: Sequence[str], asked: Run) -> Sequence[int]:
     return [at for at, name in enumerate(ids) if name in wanted]
 
 
-def _read_training(
-    path: Path | None, competition: Competition
-) -> tuple[Counter[tuple[str, str]], list[Problem]]:
+def _read_training(path: Path, competition: Competition) -> tuple[Counter[tuple[str, str]], list[Problem]]:
     """Return the labels of train.csv as the submission writes them; what is wrong with it is only said."""
-    if path is None:
+    if not path.is_file():
         return Counter(), []
     try:
         own, _ = rows.scan(path, competition, labelled=True, text=False)

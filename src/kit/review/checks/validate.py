@@ -11,8 +11,7 @@ from pathlib import Path
 
 from kit.config import Competition
 from kit.review import record, results
-from kit.review.checks import completions, csv_reader, facts, ids, values
-from kit.review.checks import labels as spelling
+from kit.review.checks import completions, csv_reader, facts, ids, labels, values
 from kit.review.checks.csv_reader import Table
 from kit.review.checks.facts import Facts
 from kit.review.checks.problems import Problem, Verdict
@@ -29,15 +28,11 @@ def validate(
     *,
     submission: Path | None = None,
     test: Path | None = None,
-    sample: Path | None = None,
-    train: Path | None = None,
-    predictions: Path | None = None,
-    labels: Sequence[str] = (),
 ) -> Verdict:
     """Judge the submission of a run by the run's own settings; `competition` is for where there are none.
 
-    The files and labels that are named take the place of those that belong to the run. Raises InputInvalid
-    where it cannot be judged: no test.csv, or not the one that the run answered.
+    `submission` and `test` take the place of the run's. Raises InputInvalid where it cannot be judged: no
+    test.csv, or not the one that the run answered.
     """
     told = run / "run.json" if run else None
     asked = (told and record.read(Run, told)) or Run()
@@ -45,16 +40,12 @@ def validate(
         competition = record.read_competition(told, asked.config)
     path = submission or (run or Path()) / "submission.csv"
     test = test or _test(places(competition.slug), asked)
-    train = train or _beside(test, "train.csv")
-    known = facts.gather(
-        competition, test, sample_path=sample, train=train, labels=labels, asked=asked, submission=path
-    )
-    verdict, table = judge(path, known)
-    predictions = predictions or (_beside(path, "predictions.csv") if run else None)
-    if predictions is None:
+    verdict, table = judge(path, facts.gather(competition, test, asked=asked, submission=path))
+    predictions = path.with_name("predictions.csv")
+    if not run or not predictions.is_file():
         return verdict
     read = completions.read(predictions)
-    reread = completions.reparse(read, labels or competition.labels, competition.synonyms)
+    reread = completions.reparse(read, competition.labels, competition.synonyms)
     written = [replace(one, label=competition.written(one.label)) for one in read]
     problems = [*verdict.problems, *completions.check(written, reread, table)]
     return replace(verdict, problems=problems, completions=reread)
@@ -82,7 +73,7 @@ def check(data: bytes, known: Facts) -> tuple[Verdict, Table | None]:
         problems.append(Problem("row_count", message, abs(table.row_count - len(known.ids))))
     if known.kind != "label":
         problems += values.check(table, known)
-    problems += [*ids.check(table, known), *spelling.check(table, known)]
+    problems += [*ids.check(table, known), *labels.check(table, known)]
     return Verdict(table.row_count, problems), table
 
 
@@ -108,8 +99,3 @@ def _test(folders: Sequence[Path], asked: Run) -> Path:
     """Return the test.csv that the run answered, or the competition's; rehearsals have theirs elsewhere."""
     there = [folder for folder in folders if (folder / "test.csv").is_file()]
     return (results.data_folder(asked.test_sha256, there) or (there or folders)[0]) / "test.csv"
-
-
-def _beside(path: Path, name: str) -> Path | None:
-    beside = path.with_name(name)
-    return beside if beside.is_file() else None
