@@ -124,11 +124,18 @@ def _keep_adapters(kept: Path, names: Sequence[str], working: Path) -> str:
     try:
         for name in names:
             place = earlier.adapter_folder(working, names, name)
-            shutil.copytree(kept / name / "adapter", place, copy_function=os.link)
+            shutil.copytree(kept / name / "adapter", place, copy_function=_link)
     except OSError as error:
         shutil.rmtree(working / "adapter", ignore_errors=True)
         return error.strerror or str(error)
     return ""
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system that knows one name only
+        shutil.copy(source, target)
 
 
 if __name__ == "__main__":
