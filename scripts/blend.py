@@ -14,12 +14,13 @@ def main(arguments: Arguments) -> int:
     if (count := len(arguments.runs)) < 2:
         raise KitError(f"a blend needs two runs, {count} are named", hint='make blend RUNS="v1 v2"')
     weights = blend.normalised(arguments.weights, count)
-    blended = blend.blend([results.read(runs.folder_of(name)) for name in arguments.runs], weights)
-    rehearsed = any(one.push and one.push.url.startswith("http://") for one in blended.runs)
+    blended_runs = [results.read(runs.folder_of(name)) for name in arguments.runs]
+    blended = blend.blend(blended_runs, weights)
+    rehearsed = any(one.push and one.push.url.startswith("http://") for one in blended_runs)
     with alone("blend"):
         folder = made.write(blended, runs.home(is_local=rehearsed))
-    blend.show(blended)
-    verdict = validate(folder, inputs.places, blended.runs[0].competition)
+    blend.show(blended, blended_runs, weights)
+    verdict = validate(folder, inputs.places, blended.competition)
     print("\n".join(lines(verdict)), flush=True)
     if verdict.valid:
         print(f"next: make submit RUN={runs.load(folder).name}")

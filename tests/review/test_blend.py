@@ -18,9 +18,9 @@ from kit.errors import InputInvalid, KitError
 from kit.fetch.inputs import SAMPLE
 from kit.remote import runs as runs_of_kaggle
 from kit.review import blend, made, record, results
-from kit.review.blend import Blended
 from kit.review.checks import validate
 from kit.review.checks.facts import Facts
+from kit.review.made import Made
 from kit.review.report import page
 from kit.review.results import Results
 from kit.task import metrics
@@ -34,7 +34,7 @@ def pair(root: Path, first: list[Answer], second: list[Answer], **told: object) 
     return [run(root / "a", test=first, **told), run(root / "b", test=second, **told)]
 
 
-def blend_of(runs: list[Results], *weights: str) -> Blended:
+def blend_of(runs: list[Results], *weights: str) -> Made:
     return blend.blend(runs, blend.normalised(weights, len(runs)))
 
 
@@ -46,7 +46,7 @@ def test_probabilities_are_averaged_by_id(tmp_path: Path) -> None:
     assert table["probability_Positive"].tolist() == pytest.approx([0.7, 0.225])
     assert table["probability_Negative"].tolist() == pytest.approx([0.3, 0.775])
     assert table["label"].tolist() == ["Positive", "Negative"]
-    assert blended.weights == (0.75, 0.25)
+    assert blend.normalised(["3", "1"], 2) == (0.75, 0.25)
 
 
 def test_a_tie_goes_to_the_first_label(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_the_order_of_the_labels_may_differ(tmp_path: Path) -> None:
     assert table["probability_Positive"].tolist() == pytest.approx([0.8])
 
 
-def test_only_rows_that_all_held_out_are_scored(tmp_path: Path) -> None:
+def test_only_rows_that_all_held_out_are_scored(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The figures of every run are of the same rows as the blend's, and a common fold stays."""
     first = [Answer(f"h{at}", 0.9, "Positive", fold="1") for at in range(4)]
     second = [
@@ -87,7 +87,8 @@ def test_only_rows_that_all_held_out_are_scored(tmp_path: Path) -> None:
         probability=[[0.55, 0.45]] * 2,
         language=["hi"] * 2,
     )
-    assert [blended.figures[name]["rows"] for name in "ab"] == [2, 2]
+    blend.show(blended, runs, (0.5, 0.5))
+    assert "on the 2 rows that all held out" in capsys.readouterr().out
 
 
 def test_without_shared_rows_there_is_no_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,8 +98,8 @@ def test_without_shared_rows_there_is_no_score(tmp_path: Path, capsys: pytest.Ca
         run(tmp_path / "b", test=answers([0.5]), held_out=answers([0.5], "P", start=9)),
     ]
     blended = blend_of(runs)
-    assert (blended.held_out, blended.figures, len(blended.oof)) == (None, {}, 0)
-    blend.show(blended)
+    assert (blended.held_out, len(blended.oof)) == (None, 0)
+    blend.show(blended, runs, (0.5, 0.5))
     assert "share no held-out rows" in capsys.readouterr().out
     folder = made.write(blended, tmp_path)
     assert not (folder / "oof.csv").exists()
@@ -253,7 +254,8 @@ def test_a_blend_of_few_rows_says_so(tmp_path: Path, capsys: pytest.CaptureFixtu
     """Below thirty shared rows a figure is mostly chance."""
     for count in (29, 30):
         told = {"test": answers([0.5]), "held_out": answers([0.6] * count, "P" * count)}
-        blend.show(blend_of([run(tmp_path / f"{name}{count}", **told) for name in "ab"]))
+        runs = [run(tmp_path / f"{name}{count}", **told) for name in "ab"]
+        blend.show(blend_of(runs), runs, (0.5, 0.5))
         assert ("only 29 rows" in capsys.readouterr().out) == (count == 29)
 
 

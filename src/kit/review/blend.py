@@ -5,8 +5,7 @@ It joins by id and trains nothing. The folder that it writes can be read, report
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -26,17 +25,6 @@ VOTE = "vote"
 """Source of a row for which every run read its answer out of a text: the share of the weights behind it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Blended(Made):
-    """Several runs as one, and how they do on the rows that all of them held out."""
-
-    runs: tuple[Results, ...]
-    weights: tuple[float, ...]
-    """They sum to 1."""
-    figures: Mapping[str, Mapping[str, object]]
-    """The metrics of each run, by its name, on the rows of `oof`."""
-
-
 def normalised(weights: Sequence[str], runs: int) -> tuple[float, ...]:
     """Return weights as the user wrote them, made to sum to 1; none given are equal ones. Raises KitError."""
     if not weights:
@@ -54,7 +42,7 @@ def normalised(weights: Sequence[str], runs: int) -> tuple[float, ...]:
     return tuple(value / sum(values) for value in values)
 
 
-def blend(runs: Sequence[Results], weights: Sequence[float]) -> Blended:
+def blend(runs: Sequence[Results], weights: Sequence[float]) -> Made:
     """Return the weighted mean of the runs' probabilities, the likeliest label of each row, and its metrics.
 
     A parsed text counts as a certain vote. A tie goes to the label that stands first. Raises InputInvalid
@@ -66,17 +54,16 @@ def blend(runs: Sequence[Results], weights: Sequence[float]) -> Blended:
         raise InputInvalid(f"{twice[0]} is named twice", hint="a weight instead")
     labels, first = runs[0].competition.labels, runs[0].run
     held_out = results.shared_held_out(runs)
-    oof, judged, figures = held_out[0], None, {}
+    oof, judged = held_out[0], None
     if len(oof):
         oof = _mean(held_out, weights, labels, "predicted")
         folds = zip(*(table["fold"] for table in held_out), strict=True)
         oof["fold"] = [same[0] if len(set(same)) == 1 else "" for same in folds]
         judged = results.judge(oof, labels)
-        figures = {name: results.judge(table, labels) for name, table in zip(names, held_out, strict=True)}
     pushes = [run.push or Push() for run in runs]
     owners = {push.owner for push in pushes}
     kept = ("seed", "competition", "data", "evaluate")
-    return Blended(
+    return Made(
         name=_name(runs, weights),
         competition=runs[0].competition,
         config={"preset": PRESET, **{name: first.config[name] for name in kept if name in first.config}},
@@ -92,9 +79,6 @@ def blend(runs: Sequence[Results], weights: Sequence[float]) -> Blended:
         owner=owners.pop() if len(owners) == 1 else "",
         # One that was rehearsed makes it a rehearsal's: an http address sorts before https.
         url=min(push.url for push in pushes),
-        runs=tuple(runs),
-        weights=tuple(weights),
-        figures=figures,
     )
 
 
@@ -110,18 +94,19 @@ def _name(runs: Sequence[Results], weights: Sequence[float]) -> str:
     return "-".join([PRESET, *parts])
 
 
-def show(blended: Blended) -> None:
+def show(blended: Made, runs: Sequence[Results], weights: Sequence[float]) -> None:
     """Print each run's figures and the blend's on the same rows."""
     out = tables.console()
     if blended.held_out is None:
         out.print("the runs share no held-out rows (oof.csv), so nothing says whether the blend is better")
         return
-    for number, (run, weight) in enumerate(zip(blended.runs, blended.weights, strict=True), start=1):
+    for number, (run, weight) in enumerate(zip(runs, weights, strict=True), start=1):
         out.print(f"[bold]{number}[/] {tables.sentence(run.name)}, weight {weight:.3g}")
-    judged = [Judged.model_validate(one) for one in (*blended.figures.values(), blended.held_out)]
+    shared = [*results.shared_held_out(runs), blended.oof]
+    judged = [Judged.model_validate(results.judge(one, blended.competition.labels)) for one in shared]
     title = f"on the {len(blended.oof)} rows that all held out, with 95 % intervals"
     table = tables.table(title, "", *map(str, range(1, len(judged))), PRESET)
-    tables.add_figures(table, judged, blended.runs[0].competition.metric)
+    tables.add_figures(table, judged, blended.competition.metric)
     out.print(table)
     tables.warn_of_few(out, len(blended.oof))
 
