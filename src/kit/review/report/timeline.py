@@ -95,15 +95,12 @@ def answers(run: Results) -> list[Answers]:
 
 def label_shares(run: Results) -> list[tuple[str, list[float | None]]]:
     """Return each label's share of held-out truth, held-out and test answers; None without such rows."""
-    confusion = run.held_out.confusion if run.held_out else ()
-    columns = [sum(side) for side in zip(*confusion, strict=True)]
-    test = [] if run.predictions is None else run.predictions["label"].tolist()
-    told = []
-    for place, label in enumerate(run.competition.labels[: len(confusion) or None]):
-        truth, answers = (sum(confusion[place]), columns[place]) if confusion else (0, 0)
-        parts = ((truth, sum(columns)), (answers, sum(columns)), (test.count(label), len(test)))
-        told.append((label, [part / whole if whole else None for part, whole in parts]))
-    return told
+    sides = ((run.oof, "label"), (run.oof, "predicted"), (run.predictions, "label"))
+    counts = [table if table is None else table[name].value_counts(normalize=True) for table, name in sides]
+    return [
+        (label, [None if shares is None else shares.get(label, 0.0) for shares in counts])
+        for label in run.competition.labels
+    ]
 
 
 def differences(run: Results) -> list[tuple[str, str, str, str]]:
