@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,18 @@ def test_a_refused_write_leaves_what_stood_there(tmp_path: Path) -> None:
     assert caught.value.hint
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
     assert (target / "inside").is_dir()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges two folders in one step")
+def test_a_folder_is_never_missing_while_it_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two are exchanged: no rename, which would leave a moment without the folder, is needed."""
+    folder, staged = tmp_path / "made", tmp_path / ".part"
+    for place in (folder, staged):
+        place.mkdir()
+        (place / place.name).touch()
+    monkeypatch.setattr(Path, "rename", None)
+    files.replace_folder(staged, folder)
+    assert [path.name for path in folder.iterdir()] == [".part"]
+    assert list(tmp_path.iterdir()) == [folder]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -257,21 +256,6 @@ def test_a_blend_of_few_rows_says_so(tmp_path: Path, capsys: pytest.CaptureFixtu
         runs = [run(tmp_path / f"{name}{count}", **told) for name in "ab"]
         blend.show(blend_of(runs), runs, (0.5, 0.5))
         assert ("only 29 rows" in capsys.readouterr().out) == (count == 29)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux exchanges two folders in one step")
-def test_a_folder_is_never_missing_while_it_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The two are exchanged: no rename, which would leave a moment without the folder, is needed."""
-    folder, staged = tmp_path / "made", tmp_path / ".part"
-    for place in (folder, staged):
-        place.mkdir()
-        (place / place.name).touch()
-    monkeypatch.setattr(Path, "rename", None)
-    files.replace_folder(staged, folder)
-    assert [path.name for path in folder.iterdir()] == [".part"]
-    assert list(tmp_path.iterdir()) == [folder]
 
 
 @pytest.mark.slow

@@ -38,7 +38,10 @@ def held_out_baselines(train: DataFrame, oof: DataFrame) -> dict[str, Judged]:
 
     columns = [str(name) for name in oof.columns]
     labels = [name.removeprefix("probability_") for name in columns if name.startswith("probability_")]
-    asked = _asked_rows(train, oof)
+    if foreign := set(oof["id"]).difference(train["id"]):
+        what = f"{len(foreign)} held-out rows are not in train.csv, the first is {min(foreign)!r}"
+        raise InputInvalid(what, hint="make data")
+    asked = train.set_index("id", drop=False).loc[oof["id"].tolist()].reset_index(drop=True)
     folds = oof["fold"].to_numpy()
     told = {}
     for name in (NGRAMS, MAJORITY):
@@ -47,11 +50,9 @@ def held_out_baselines(train: DataFrame, oof: DataFrame) -> dict[str, Judged]:
             held = asked[folds == fold]
             fit = train[~train["id"].isin(held["id"])]
             if fit.empty:
-                raise InputInvalid(
-                    "every training row is held out, so no baseline can learn", hint="make data"
-                )
+                raise InputInvalid("every training row is held out, so no baseline learns", hint="make data")
             shares[folds == fold] = answers(fit, held, labels, name)
-        told[name] = Judged.model_validate(results.judge(_oof(asked, shares, labels), labels))
+        told[name] = Judged.model_validate(results.judge(_table(asked, shares, labels, "predicted"), labels))
     return told
 
 
@@ -84,7 +85,7 @@ def make(config: Config, data: Path, name: str) -> Made:
     train, _ = rows.read(data / "train.csv", competition, labelled=True)
     test, _ = rows.read(data / "test.csv", competition, labelled=False)
     fit, held = rows.split(train, config.evaluate.holdout, config.evaluate.seed)
-    oof = _oof(held, answers(fit, held, labels, name), labels)
+    oof = _table(held, answers(fit, held, labels, name), labels, "predicted")
     settings = config.model_dump(mode="json", include={"seed", "competition", "evaluate"})
     given = sample.find(data / "test.csv", test["id"].tolist(), competition)
     return Made(
@@ -125,31 +126,14 @@ def show(data: Path, answered: Path, competition: Competition) -> None:
 
 
 def _table(asked: DataFrame, shares: numpy.ndarray, labels: Sequence[str], answer: str) -> DataFrame:
-    """Return the columns of predictions.csv."""
+    """Return the columns of predictions.csv; of oof.csv where the answer is `predicted` beside a truth."""
     from pandas import DataFrame
 
     table = DataFrame({"id": asked["id"].tolist()})
     table["language"] = asked["language"].tolist() if "language" in asked else ""
+    if answer == "predicted":
+        table["fold"], table["label"] = "", asked["label"].tolist()
     table[answer] = [labels[index] for index in shares.argmax(axis=1)]
     table["source"] = "score"
     table[[f"probability_{label}" for label in labels]] = shares
     return table.assign(completion="")
-
-
-def _oof(held: DataFrame, shares: numpy.ndarray, labels: Sequence[str]) -> DataFrame:
-    """Return the columns of oof.csv."""
-    table = _table(held, shares, labels, "predicted")
-    table.insert(2, "fold", "")
-    table.insert(3, "label", held["label"].tolist())
-    return table
-
-
-def _asked_rows(train: DataFrame, oof: DataFrame) -> DataFrame:
-    """Return the held-out rows as train.csv has them, in the order of `oof`."""
-    foreign = oof["id"][~oof["id"].isin(train["id"])].tolist()
-    if foreign:
-        raise InputInvalid(
-            f"{len(foreign)} held-out rows are not in train.csv, the first is {foreign[0]!r}",
-            hint="make data",
-        )
-    return train.set_index("id", drop=False).loc[oof["id"].tolist()].reset_index(drop=True)

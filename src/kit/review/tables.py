@@ -92,9 +92,9 @@ def show_sweep(folder: Path) -> None:
     except (OSError, ValueError) as error:
         print(f"warning: {path} cannot be read: {' '.join(str(error).split())[:200]}")
         return
-    named = [name for name in metrics.METRICS if name in points]
-    points[named] = points[named].apply(pandas.to_numeric, errors="coerce")
-    named = [name for name in named if points[name].notna().any()]
+    for name in metrics.METRICS.keys() & points:
+        points[name] = pandas.to_numeric(points[name], errors="coerce")
+    named = [name for name in metrics.METRICS if name in points and points[name].notna().any()]
     titles = (metrics.METRICS[name].title for name in named)
     shown = table("the points of this sweep, the best first", "settings", "state", *titles, words=2)
     for point in points.to_dict("records"):
