@@ -86,23 +86,16 @@ class Handler(Connection):
         """Serve a link that carries its own permission: an output's first address, or the signed file."""
         first = path.startswith("/kf/")
         self.strike("output" if first else "signed")
-        state = self.kaggle.state
-        if not state.is_signed(path, self.query):
+        file = self.kaggle.state.linked(path, self.query)
+        if file is None:
             self.send(*((404, _EXPIRED_PAGE, _HTML) if first else (403, _EXPIRED_XML, _XML)))
         elif first:
-            self.send(302, b"", {"Location": state.signed(f"/signed/kernels/{path.removeprefix('/kf/')}")})
+            target = self.kaggle.state.signed(f"/signed/kernels/{path.removeprefix('/kf/')}", file)
+            self.send(302, b"", {"Location": target})
+        elif file.is_file():
+            self._send_file(file)
         else:
-            kind, owner, *rest = path.removeprefix("/signed/").split("/")
-            file = state.competition_folder.joinpath(*rest)
-            if kind == "bundles":
-                file = state.bundle
-            elif kind == "kernels":
-                slug, number, *names = rest
-                file = state.root.joinpath("kernels", owner, slug, f"v{number}", "output", *names)
-            if file.is_file():
-                self._send_file(file)
-            else:
-                self.send(404, _EXPIRED_XML, _XML)
+            self.send(404, _EXPIRED_XML, _XML)
 
     def _send_file(self, file: Path) -> None:
         """Send a file, or the rest of it that a Range header asks for."""

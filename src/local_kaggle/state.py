@@ -167,7 +167,7 @@ class State:
         self.competition_folder = self.root / "competition"
         self.rerun_folder = self.root / "competition-rerun"
         self.solution = (settings.hidden or settings.competition) / _NEVER_SERVED
-        self._links: dict[str, tuple[str, float]] = {}
+        self._links: dict[str, tuple[str, Path, float]] = {}
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = self.root / "state.json"
         self._records = _RECORDS.validate_json(file.read_bytes()) if file.exists() else Records()
@@ -271,16 +271,16 @@ class State:
     def upload_path(self, token: str) -> Path:
         return self.root / "uploads" / token
 
-    def signed(self, path: str) -> str:
-        """Give an absolute link to `path` that anybody may use until it expires."""
+    def signed(self, path: str, file: Path) -> str:
+        """Give an absolute link by which anybody may fetch `file` until it expires."""
         signature = secrets.token_urlsafe(16)
-        self._links[signature] = (path, time.time() + self.settings.link_seconds)
+        self._links[signature] = (path, file, time.time() + self.settings.link_seconds)
         return f"{self.base_url}{urllib.parse.quote(path)}?signature={signature}"
 
-    def is_signed(self, path: str, query: Mapping[str, str]) -> bool:
-        """Tell whether the link was made here and has not expired; `path` is unquoted."""
-        signed, expires = self._links.get(query.get("signature", ""), ("", 0.0))
-        return signed == path and time.time() < expires
+    def linked(self, path: str, query: Mapping[str, str]) -> Path | None:
+        """Give the file of a link that was made here and has not expired; `path` is unquoted."""
+        signed, file, expires = self._links.get(query.get("signature", ""), ("", None, 0.0))
+        return file if signed == path and time.time() < expires else None
 
 
 def _publish(target: Path, *sources: Path | None) -> None:

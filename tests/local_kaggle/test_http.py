@@ -286,7 +286,7 @@ def test_a_wrong_option_is_refused(options: list[str], capsys: pytest.CaptureFix
 def test_two_servers_do_not_share_anything(start_kaggle: StartKaggle, tmp_path: Path) -> None:
     """Each has its records, its faults and its links."""
     one, other = start_kaggle(), start_kaggle(tmp_path / "other")
-    link = one.state.signed("/signed/competitions/x/train.csv")
+    link = one.state.signed("/signed/train.csv", one.state.competition_folder / "train.csv")
     assert requests.get(link, timeout=10).status_code == 200
     assert requests.get(link.replace(one.url, other.url), timeout=10).status_code == 403
     connect(one)

@@ -118,11 +118,11 @@ def test_links_expire_and_cannot_be_forged(start_kaggle: StartKaggle) -> None:
     """An expired address is a web page with 404, an expired signed link an XML text with 403."""
     kaggle = start_kaggle(link_seconds=0)
     path = f"/kf/{USER}/little-kernel/1/submission.csv"
-    late = requests.get(kaggle.state.signed(path), timeout=10)
+    late = requests.get(kaggle.state.signed(path, kaggle.state.bundle), timeout=10)
     assert (late.status_code, late.headers["Content-Type"]) == (404, "text/html")
-    late = requests.get(kaggle.state.signed("/signed" + path), timeout=10)
+    late = requests.get(kaggle.state.signed("/signed" + path, kaggle.state.bundle), timeout=10)
     assert (late.status_code, late.headers["Content-Type"]) == (403, "application/xml")
-    forged = kaggle.state.signed("/signed" + path).replace("signature=", "signature=9")
+    forged = kaggle.state.signed("/signed" + path, kaggle.state.bundle).replace("signature=", "signature=9")
     assert requests.get(forged, timeout=10).status_code == 403
     assert (
         requests.get(f"{kaggle.url}/signed/competitions/{SLUG}/solution.csv", timeout=10).status_code == 403

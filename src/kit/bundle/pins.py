@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from kit import files
 from kit.errors import KitError
@@ -54,9 +53,7 @@ def target(python: str) -> list[str]:
     return ["--only-binary=:all:", "--python-version", python, *chosen]
 
 
-def unresolved(
-    pins: list[str], *, python: str = IMAGE_PYTHON, seconds: float = SECONDS
-) -> tuple[list[str], str]:
+def unresolved(pins: list[str]) -> tuple[list[str], str]:
     """Return the pins that the package index has no wheel of for Kaggle's image, and why nothing is known.
 
     Asks pip, which honours its own configuration; the second part is empty unless the index cannot be asked.
@@ -65,9 +62,9 @@ def unresolved(
     # pip stops at the first pin that it does not find.
     while left := [pin for pin in pins if pin not in missing]:
         try:
-            done, _ = _dry_run(left, python, seconds)
+            done, _ = _dry_run(left, IMAGE_PYTHON, SECONDS)
         except subprocess.TimeoutExpired:
-            return missing, f"pip took longer than {seconds:.0f} s"
+            return missing, f"pip took longer than {SECONDS:.0f} s"
         if done.returncode == 0:
             break
         # Without a network pip says the same of every package, after complaining about the connection.
@@ -93,19 +90,18 @@ def unmet(pins: Sequence[str], image: Mapping[str, str | None], python: str) -> 
     if taken := sorted(KEPT & own):
         return [f"{name} is pinned, and the image's own must stay" for name in taken]
     held = [f"{name}=={version}" for name, version in image.items() if version and name not in own]
-    done, report = _dry_run([*pins, *held], python, RESOLVE_SECONDS, closure=True)
+    done, wheels = _dry_run([*pins, *held], python, RESOLVE_SECONDS, closure=True)
     if done.returncode != 0:
         lines = [line.strip() for line in done.stdout.splitlines()]
         if "The conflict is caused by:" not in lines:
             raise KitError(_last_line(done.stderr), hint="pip config list")
         causes = lines[lines.index("The conflict is caused by:") + 1 :]
         return ["; ".join(itertools.takewhile(bool, causes))]
-    wheels = [wheel["metadata"] for wheel in report["install"]]
     machine = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
     asked = {
-        (canonicalize_name(wheel["name"]), canonicalize_name(requirement.name))
-        for wheel in wheels
-        for requirement in map(Requirement, wheel.get("requires_dist", ()))
+        (canonicalize_name(name), canonicalize_name(requirement.name))
+        for name, lines in wheels
+        for requirement in map(Requirement, lines)
         if requirement.marker is None or requirement.marker.evaluate(machine)
     }
     nobody = "which neither the image nor kernel/requirements.txt brings"
@@ -118,8 +114,8 @@ def unmet(pins: Sequence[str], image: Mapping[str, str | None], python: str) -> 
 
 def _dry_run(
     wanted: Sequence[str], python: str, seconds: float, *, closure: bool = False
-) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-    """Return what pip says of installing these, and its report, with all that they ask for or without."""
+) -> tuple[subprocess.CompletedProcess[str], list[tuple[str, list[str]]]]:
+    """Return what pip says of installing these, and what each wheel asks for; with all of that or without."""
     with tempfile.TemporaryDirectory() as nowhere:
         report = Path(nowhere, "report.json")
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--retries=1"]
@@ -127,7 +123,8 @@ def _dry_run(
         command += [f"--target={nowhere}/target", *target(python), *wanted]
         command += [] if closure else ["--no-deps"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
-        return done, files.read_json(report)
+        wheels = [one["metadata"] for one in files.read_json(report).get("install", [])]
+        return done, [(wheel["name"], wheel.get("requires_dist", [])) for wheel in wheels]
 
 
 def _last_line(said: str) -> str:

@@ -93,13 +93,8 @@ def listed(kind: type[KaggleObject], folder: Path, paths: Sequence[Path]) -> lis
     files = []
     for path in paths:
         name, stat = path.relative_to(folder).as_posix(), path.stat()
-        told = {
-            "ref": name,
-            "name": name,
-            "total_bytes": stat.st_size,
-            "creation_date": moment(stat.st_mtime),
-        }
-        files.append(fill(kind(), **told))
+        file = fill(kind(), ref=name, name=name, total_bytes=stat.st_size)
+        files.append(fill(file, creation_date=moment(stat.st_mtime)))
     return files
 
 

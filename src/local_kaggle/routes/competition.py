@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kagglesdk.competitions.types import competition_api_service as c
 from kagglesdk.competitions.types.submission_status import SubmissionStatus
 from kagglesdk.kaggle_object import KaggleObject
@@ -38,16 +40,16 @@ class Competition(Service):
     def download_data_file(self, request: KaggleObject) -> Redirect:
         if request.file_name not in {path.name for path in self.state.competition_folder.iterdir()}:
             raise Refused(404, f"File {request.file_name!r} was not found")
-        return self._download(f"/signed/competitions/{self.settings.slug}/{request.file_name}")
+        return self._download(self.state.competition_folder / request.file_name)
 
     def download_data_files(self, _: KaggleObject) -> Redirect:
-        return self._download(f"/signed/bundles/{self.settings.slug}.zip")
+        return self._download(self.state.bundle, f"{self.settings.slug}.zip")
 
-    def _download(self, path: str) -> Redirect:
+    def _download(self, file: Path, name: str = "") -> Redirect:
         if not self.settings.joined:
             words = "You must accept this competition's rules before you'll be able to download files."
             raise Refused(403, words)
-        return Redirect(self.state.signed(path))
+        return Redirect(self.state.signed(f"/signed/competitions/{name or file.name}", file))
 
     def start_submission_upload(self, request: KaggleObject) -> KaggleObject:
         if not 0 <= request.content_length <= UPLOAD_LIMIT_BYTES:

@@ -69,9 +69,11 @@ class Kernels(Service):
         version = self._version(request)
         link = f"/kf/{version.owner}/{version.slug}/{version.number}"
         shown, token = self._page(self.state.outputs(version), request)
-        names = [path.relative_to(self.state.folder(version) / "output").as_posix() for path in shown]
-        urls = {name: self.state.signed(f"{link}/{name}") for name in names}
-        files = [fill(k.ApiKernelSessionOutputFile(), file_name=name, url=url) for name, url in urls.items()]
+        folder, files = self.state.folder(version) / "output", []
+        for path in shown:
+            name = path.relative_to(folder).as_posix()
+            url = self.state.signed(f"{link}/{name}", path)
+            files.append(fill(k.ApiKernelSessionOutputFile(), file_name=name, url=url))
         response = k.ApiListKernelSessionOutputResponse()
         return fill(response, files=files, log=self.state.published_log(version), next_page_token=token)
 
