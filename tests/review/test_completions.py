@@ -71,7 +71,7 @@ def test_at_most_twenty_examples(tmp_path: Path, facts: Facts) -> None:
 
 
 def test_warnings_of_the_predictions(tmp_path: Path, facts: Facts, rows: list[str]) -> None:
-    """Low confidence, another label than submitted, and another reading than the run's are warnings."""
+    """Another label than submitted, and another reading than the run's are warnings."""
     path = written(
         tmp_path / "p.csv",
         [
@@ -84,32 +84,20 @@ def test_warnings_of_the_predictions(tmp_path: Path, facts: Facts, rows: list[st
     read = completions.read(path)
     problems = completions.check(read, completions.reparse(read, facts.labels, {}), table)
     assert {problem.code: problem.message for problem in problems} == {
-        "low_confidence": "line 2: 1 of 2 predictions have a probability below 0.6, the first is id 'r1'",
         "parser_differs": "today's parser reads 'Negative' for id 'r2', the run has 'Positive'",
         "predictions_differ": "line 2: id 'r1' is 'Positive', in predictions.csv 'Negative'",
     }
     assert {problem.code for problem in problems} <= WARNINGS
 
 
-def test_few_unsure_rows_are_no_warning(tmp_path: Path, facts: Facts) -> None:
-    """One unsure row in ten is ordinary."""
-    path = written(
-        tmp_path / "p.csv",
-        [[f"r{at}", "hi", "Positive", "score", "0.5" if at == 1 else "0.9", "0.1", ""] for at in range(10)],
-    )
-    read = completions.read(path)
-    assert completions.check(read, completions.reparse(read, facts.labels, {}), None) == []
-
-
 @pytest.mark.parametrize(
     ("header", "row", "message"),
     [
         (["id", "label"], ["r1", "Positive"], "no column 'completion'"),
-        (HEADER, ["r1", "hi", "Positive", "score", "x", "0.3", ""], "p.csv:2: could not convert"),
         (HEADER, ["r1", "hi"], "p.csv:2: 2 fields under a header of 7"),
     ],
 )
 def test_a_malformed_file_is_refused(tmp_path: Path, header: list[str], row: list[str], message: str) -> None:
-    """A column that is missing, a probability that is none and a ragged row are named with their line."""
+    """A column that is missing and a ragged row are named with their line."""
     with pytest.raises(InputInvalid, match=message):
         completions.read(written(tmp_path / "p.csv", [row], header))

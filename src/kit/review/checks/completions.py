@@ -10,17 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kit.errors import InputInvalid
 from kit.review import record
 from kit.review.checks.csv_reader import Table
 from kit.review.checks.problems import Problem, Spot, problems_of
 from kit.task.parse import REASONS, Unparsed, parse
 
 EXAMPLES = 20
-LOW_CONFIDENCE = 0.6
-"""A row whose likeliest label has a lower probability is called a low-confidence row."""
-MANY = 0.1
-"""Share of low-confidence rows above which they are worth a warning."""
 
 
 @dataclass(slots=True)
@@ -33,8 +28,6 @@ class Prediction:
     label: str
     source: str
     completion: str
-    confidence: float | None
-    """Probability of the likeliest label, or None where the file has none."""
     today: str = ""
     """What today's parser reads, or why it reads nothing, where that is not the label."""
 
@@ -54,17 +47,9 @@ class Reread:
 
 def read(path: Path) -> list[Prediction]:
     """Return the rows of predictions.csv. Raises InputInvalid."""
-    predictions = []
-    for line, row in record.table_rows(path, ["id", "label", "completion"]):
-        shares = [share for name, share in row.items() if name.startswith("probability_")]
-        try:
-            confidence = max(map(float, shares), default=None)
-        except ValueError as error:
-            raise InputInvalid(f"{path}:{line}: {error}", hint="make pull") from None
-        language, source = (row.get(name, "") for name in ("language", "source"))
-        told = Prediction(line, row["id"], language, row["label"], source, row["completion"], confidence)
-        predictions.append(told)
-    return predictions
+    names = ("id", "language", "label", "source", "completion")
+    found = record.table_rows(path, ["id", "label", "completion"])
+    return [Prediction(line, *(row.get(name, "") for name in names)) for line, row in found]
 
 
 def reparse(
@@ -98,14 +83,6 @@ def reparse(
 def check(predictions: Sequence[Prediction], counts: Reread, table: Table | None) -> list[Problem]:
     """Return the warnings that predictions.csv gives reason for."""
     problems = []
-    unsure = [
-        Spot(one.line, one.id)
-        for one in predictions
-        if one.confidence is not None and not one.confidence >= LOW_CONFIDENCE
-    ]
-    if len(unsure) > MANY * len(predictions):
-        what = f"{len(unsure)} of {len(predictions)} predictions have a probability below {LOW_CONFIDENCE}"
-        problems += problems_of("low_confidence", what + ", the first is id {id!r}", unsure)
     if counts.disagreements:
         first = counts.examples[0]
         what = f"today's parser reads {first.today!r} for id {first.id!r}, the run has {first.label!r}"
