@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
+from itertools import pairwise
 
 from kit.review.checks.csv_reader import INVISIBLE, UNDECODED, Table
 from kit.review.checks.facts import Facts
@@ -43,14 +43,12 @@ def check(table: Table, facts: Facts) -> list[Problem]:
         meant_by_id.values(),
         (fields[table.places[0]] for fields, _ in table.others if len(fields) > table.places[0]),
     )
-    absent = position_by_id.keys() - present
-    missing = [Spot(id=name) for name in facts.ids if name in absent] if absent else []
+    missing = [Spot(id=name) for name in facts.ids if name not in present]
     problems += problems_of("id_missing", "id {id!r} of test.csv has no row", missing)
-    positions = list(map(position_by_id.__getitem__, known))
-    if len(unique) == len(table.ids) and any(map(operator.lt, positions[1:], positions)):
-        first = next(at for at in range(1, len(positions)) if positions[at] < positions[at - 1])
-        name = facts.ids[positions[first]]
-        problems.append(Problem("order", f"rows are not in the order of test.csv, the first is id {name!r}"))
+    pairs = pairwise(known) if len(unique) == len(table.ids) else ()
+    late = next((name for before, name in pairs if position_by_id[name] < position_by_id[before]), None)
+    if late is not None:
+        problems.append(Problem("order", f"rows are not in the order of test.csv, the first is id {late!r}"))
     return problems
 
 
