@@ -1,7 +1,5 @@
 """A run's adapters become a private dataset once, and a run without internet is made of it."""
 
-from collections.abc import Callable
-
 import pytest
 from kaggle_fixtures import USER
 
@@ -9,7 +7,6 @@ from kit import config as settings
 from kit.config import Config
 from kit.errors import KitError
 from kit.remote import runs
-from kit.remote.pulling import pull
 from kit.remote.pushing import adapters, resume
 from kit.remote.pushing.adapters import AdaptersRefused
 from kit.remote.runs import Run
@@ -21,29 +18,19 @@ from local_kaggle.server import Server
 GPU = 'kernel.accelerator="NvidiaTeslaT4"'
 
 
-@pytest.fixture
-def trained(client: Client, finished: Callable[..., Run]) -> Run:
-    """A pulled run with one adapter file of 10,240 bytes."""
-    run = finished()
-    pull.pull(client, run)
-    return run
-
-
 def keep(client: Client, run: Run) -> str:
     return adapters.keep(client, run, tell=lambda _: None)
 
 
-def test_adapters_travel_with_the_record_that_names_them(
-    kaggle: Server, client: Client, trained: Run
-) -> None:
+def test_adapters_travel_with_the_record_that_names_them(kaggle: Server, client: Client, pulled: Run) -> None:
     """In their folders, private, recorded in the run, and sent once."""
-    handle = keep(client, trained)
+    handle = keep(client, pulled)
     folder = kaggle.state.root / "datasets" / handle
     sent = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert sent == {"run.json", "adapter/weights.bin"}
-    told = runs.read_json(trained.folder / "adapters.json")
+    told = runs.read_json(pulled.folder / "adapters.json")
     assert (told["dataset"], told["version"]) == (handle, 1)
-    assert keep(client, trained) == handle
+    assert keep(client, pulled) == handle
     assert kaggle.requests.count("CreateDataset") == 1
 
 
@@ -60,65 +47,65 @@ def test_adapters_travel_with_the_record_that_names_them(
     ids=["lost answer", "lost request", "cut", "busy", "late", "late list"],
 )
 def test_a_dataset_is_made_and_waited_for_whatever_happens(
-    kaggle: Server, client: Client, trained: Run, fault: Fault
+    kaggle: Server, client: Client, pulled: Run, fault: Fault
 ) -> None:
     """A kernel would bind what is there at its push."""
     kaggle.faults.arm(fault)
-    assert keep(client, trained).startswith(f"{USER}/little-kernel-tiny-v1-")
+    assert keep(client, pulled).startswith(f"{USER}/little-kernel-tiny-v1-")
     assert kaggle.faults.struck(fault)
 
 
-def test_a_dataset_of_other_sizes_is_never_used(kaggle: Server, client: Client, trained: Run) -> None:
+def test_a_dataset_of_other_sizes_is_never_used(kaggle: Server, client: Client, pulled: Run) -> None:
     """After half an hour it is refused; nothing is recorded."""
     file = {"name": "weights.bin", "totalBytes": 7}
     kaggle.faults.arm(faults.answer("ListDatasetFiles", {"datasetFiles": [file]}, times=9999))
     with pytest.raises(AdaptersRefused, match="does not list the files that were sent"):
-        keep(client, trained)
-    assert not (trained.folder / adapters.RECORD).exists()
+        keep(client, pulled)
+    assert not (pulled.folder / adapters.RECORD).exists()
 
 
-def test_only_what_the_run_wrote_is_sent(kaggle: Server, client: Client, trained: Run) -> None:
+def test_only_what_the_run_wrote_is_sent(kaggle: Server, client: Client, pulled: Run) -> None:
     """A changed file is refused before anything is sent."""
-    (trained.folder / "adapter" / "weights.bin").write_bytes(b"other")
+    (pulled.folder / "adapter" / "weights.bin").write_bytes(b"other")
     with pytest.raises(KitError, match=r"weights\.bin is not what the run wrote") as caught:
-        keep(client, trained)
+        keep(client, pulled)
     assert caught.value.hint == "make pull RUN=little-kernel-tiny/v1 FORCE=1"
     assert "StartBlobUpload" not in kaggle.requests
 
 
-def test_a_killed_run_leaves_its_members(kaggle: Server, client: Client, trained: Run) -> None:
+def test_a_killed_run_leaves_its_members(kaggle: Server, client: Client, pulled: Run) -> None:
     """Without its list of outputs they are taken as they came; RESUME attaches them."""
-    (trained.folder / "outputs.json").unlink()
-    (trained.folder / "pull.json").write_text('{"status": "ERROR"}')
-    (trained.folder / "members" / "seed-42").mkdir(parents=True)
-    (trained.folder / "members" / "seed-42" / "answers.json").write_text("{}")
-    folder = kaggle.state.root / "datasets" / keep(client, trained)
+    (pulled.folder / "outputs.json").unlink()
+    (pulled.folder / "pull.json").write_text('{"status": "ERROR"}')
+    (pulled.folder / "members" / "seed-42").mkdir(parents=True)
+    (pulled.folder / "members" / "seed-42" / "answers.json").write_text("{}")
+    folder = kaggle.state.root / "datasets" / keep(client, pulled)
     assert sorted(path.name for path in folder.rglob("*.json")) == ["answers.json", "run.json"]
-    assert resume.resume(trained).kernel.dataset_sources == (f"{USER}/{folder.name}",)
+    assert resume.resume(pulled).kernel.dataset_sources == (f"{USER}/{folder.name}",)
 
 
-def test_infer_is_the_same_run_without_internet(client: Client, trained: Run) -> None:
+def test_infer_is_the_same_run_without_internet(client: Client, pulled: Run) -> None:
     """Its adapters are attached, every test row is asked, and the host's time is kept."""
     with pytest.raises(KitError, match="in no dataset yet") as caught:
-        resume.infer(trained)
+        resume.infer(pulled)
     assert caught.value.hint == "make adapters RUN=little-kernel-tiny/v1"
-    handle = keep(client, trained)
-    made = resume.infer(trained, ["competition.rerun_minutes=60", "data.test_rows=5", "kernel.internet=true"])
+    handle = keep(client, pulled)
+    made = resume.infer(pulled, ["competition.rerun_minutes=60", "data.test_rows=5", "kernel.internet=true"])
     assert (made.kernel.internet, made.kernel.dataset_sources) == (False, (handle,))
-    assert (made.data.test_rows, made.run.adapters_from) == (0, trained.bundle_hash)
+    assert (made.data.test_rows, made.run.adapters_from) == (0, pulled.bundle_hash)
     assert (made.competition.kind, made.run.time_limit_minutes) == ("code", 48.0)
 
 
-def test_infer_on_a_gpu_attaches_what_prepare_left(config: Config, trained: Run) -> None:
+def test_infer_on_a_gpu_attaches_what_prepare_left(config: Config, pulled: Run) -> None:
     """Packages and model come from its kernel, made for today's requirements, or it is named."""
     with pytest.raises(KitError, match="nothing holds the packages") as caught:
-        resume.infer(trained, [GPU], dataset="me/adapters")
+        resume.infer(pulled, [GPU], dataset="me/adapters")
     assert caught.value.hint == "make prepare PRESET=tiny"
-    told = runs.read_json(trained.folder / "push.json")
-    prepared = trained.folder.parents[1] / "little-kernel-prepare" / "v1"
+    told = runs.read_json(pulled.folder / "push.json")
+    prepared = pulled.folder.parents[1] / "little-kernel-prepare" / "v1"
     prepared.mkdir(parents=True)
     told |= {"slug": "little-kernel-prepare", "config": settings.override(config, []).model_dump(mode="json")}
     told["config"]["preset"] = "prepare"
     runs.write_json(prepared / "push.json", told)
-    made = resume.infer(trained, [GPU], dataset="me/adapters")
+    made = resume.infer(pulled, [GPU], dataset="me/adapters")
     assert made.kernel.kernel_sources == (f"{USER}/little-kernel-prepare",)

@@ -89,33 +89,29 @@ def test_a_lasting_trouble_leaves_the_folder_as_it_was(
 def test_rules_that_are_not_accepted_are_named_with_their_page(
     start_kaggle: StartKaggle, make_client: MakeClient, tmp_path: Path
 ) -> None:
-    """A 403 says where to accept them."""
+    """A 403 says where to accept them, a 404 is about the name."""
     client = make_client(start_kaggle(joined=False))
+    with pytest.raises(DataRefused, match="Kaggle knows no competition 'no-such'"):
+        data.fetch(client, "no-such", tmp_path / "data")
     with pytest.raises(DataRefused, match="accept this competition's rules") as caught:
         data.fetch(client, SLUG, tmp_path / "data")
     assert caught.value.hint.endswith(f"/competitions/{SLUG}/rules")
     assert content(tmp_path / "data") == {}
 
 
-def test_an_unknown_competition_is_one_line(client: Client, tmp_path: Path) -> None:
-    """A 404 is about the name."""
-    with pytest.raises(DataRefused, match="Kaggle knows no competition 'no-such'"):
-        data.fetch(client, "no-such", tmp_path / "data")
+def _zipped(body: bytes) -> bytes:
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in ("test.csv", "sample_submission.csv", "train.csv"):
+            archive.writestr(name, body)
+    return packed.getvalue()
 
 
 def test_a_large_file_that_comes_zipped_is_unpacked(
     kaggle: Server, client: Client, competition_folder: Path, tmp_path: Path
 ) -> None:
     """Kaggle sends large files as an archive under the file's own name."""
-
-    def zipped(body: bytes) -> bytes:
-        packed = BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name in NAMES:
-                archive.writestr(name, body)
-        return packed.getvalue()
-
-    kaggle.faults.arm(Fault("signed", 99, edit_body=zipped))
+    kaggle.faults.arm(Fault("signed", 99, edit_body=_zipped))
     data.fetch(client, SLUG, tmp_path / "data")
     assert content(tmp_path / "data") == {name: (competition_folder / name).read_bytes() for name in NAMES}
 
@@ -153,25 +149,11 @@ def test_an_archive_that_cannot_be_trusted_is_one_line(
     message: str,
 ) -> None:
     """Encrypted, larger than the disk, or torn: nothing is left behind."""
-
-    def zipped(body: bytes) -> bytes:
-        packed = BytesIO()
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("train.csv", body)
-        return spoil(packed.getvalue())
-
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1 << 30))
-    kaggle.faults.arm(Fault("signed", 99, edit_body=zipped))
+    kaggle.faults.arm(Fault("signed", 99, edit_body=lambda body: spoil(_zipped(body))))
     with pytest.raises(KitError, match=message):
         data.fetch(client, SLUG, tmp_path / "data")
     assert not (tmp_path / "data").exists()
-
-
-METRICS = [
-    ("Categorization Accuracy", "accuracy"),
-    ("F1 score (macro)", "macro_f1"),
-    *((words, "") for words in ("Balanced Accuracy", "Dice", "Map")),
-]
 
 
 def test_what_may_be_the_sample_is_fetched(
@@ -206,6 +188,7 @@ def test_two_at_once_and_a_kill_leave_whole_files(
 def test_the_metric_is_known_or_left_open(kaggle: Server, client: Client) -> None:
     """What Kaggle ranks by is translated where the kit computes it."""
     assert data.told(client, SLUG) == ("macro_f1", "Macro F1 Score", "csv")
-    for words, name in METRICS:
+    known = {"Categorization Accuracy": "accuracy", "F1 score (macro)": "macro_f1"}
+    for words, name in {**known, "Balanced Accuracy": "", "Dice": "", "Map": ""}.items():
         kaggle.faults.arm(faults.amend("GetCompetition", {"evaluationMetric": words}))
         assert data.told(client, SLUG)[:2] == (name, words)

@@ -15,9 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from kit import progress
-from kit.remote.following import tracebacks, watch
-from kit.remote.following.screen import Screen
-from kit.remote.following.watch import RunFailed
+from kit.remote.following import watch
+from kit.remote.following.screen import RunFailed, Screen, last_words
 from kit.remote.runs import Run
 from kit.remote.wire import log
 from kit.remote.wire.session import Status
@@ -187,7 +186,7 @@ NOISE = [
 def test_noise_is_left_out_of_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """What Kaggle and libraries add, and rows that are scored before training; a warning of ours stays."""
     ours = ["/x/src/kit/a.py:1: SyntaxWarning: ours", "  quoted", "Writing 3 bytes to x"]
-    assert tracebacks.last_words([*ours, *DIED[-4:], *NOISE[:5]])[1:] == ours
+    assert last_words([*ours, *DIED[-4:], *NOISE[:5]])[1:] == ours
     with Screen(is_terminal=False) as screen:
         for line in [*NOISE, *ours]:
             screen.on_line("stdout", line)

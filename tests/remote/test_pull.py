@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from kaggle_fixtures import StartKaggle
-from makers import Files, MakeClient, MakeRun
+from makers import Files, MakeRun
 from quick_clock import QuickClock
-from tiny_kernels import FILES, GOOD_SCRIPT, MANIFEST
+from tiny_kernels import GOOD_SCRIPT
 
 from kit.errors import KitError
 from kit.files import sha256_of
@@ -269,19 +269,6 @@ def test_an_output_of_no_known_push_is_refused(
     assert files() == BARE
 
 
-def test_three_pages_are_one_run(
-    start_kaggle: StartKaggle, make_client: MakeClient, kaggle: Server, finished: MakeRun, tmp_path: Path
-) -> None:
-    """The listing is read to its last page."""
-    script = FILES + 'for n in range(4): (working / f"part-{n}.txt").write_text(str(n))\n' + MANIFEST
-    run = finished(script)
-    kaggle.close()
-    paged = start_kaggle(page_size=3)
-    pulled = pull.pull(make_client(paged), run, tell=quiet)
-    assert len(pulled.files) == 8
-    assert paged.requests.count(LISTING) == 3
-
-
 def test_a_failed_run_is_pulled_too(client: Client, finished: MakeRun) -> None:
     """What it left and its log come home, with the status on record and without proof where it left none."""
     run = finished(
@@ -323,7 +310,7 @@ def test_a_killed_pull_goes_on_where_it_was(
     kaggle: Server, client: Client, done: Run, files: Files, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     """Finished files are not fetched again, the unfinished one goes on; the folder was bare in between."""
-    proved, calls = transfer._Transfer._proved, []
+    proved, calls = transfer.Transfer._proved, []
 
     def dying(*arguments: Any) -> Any:
         calls.append(arguments)
@@ -332,7 +319,7 @@ def test_a_killed_pull_goes_on_where_it_was(
             raise _Killed
         return proved(*arguments)
 
-    monkeypatch.setattr(transfer._Transfer, "_proved", dying)
+    monkeypatch.setattr(transfer.Transfer, "_proved", dying)
     with pytest.raises(_Killed):
         pull.pull(client, done, tell=quiet)
     assert [name for name in files() if "/." not in name] == BARE

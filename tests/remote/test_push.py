@@ -85,8 +85,6 @@ def test_a_folder_of_a_deleted_kernel_is_moved_aside(client: Client, send: MakeR
 @pytest.mark.parametrize(
     ("fault", "message", "hint", "pushed"),
     [
-        (NAMED["refuse-push"], "Maximum batch GPU session count of 2", "make stop", 0),
-        (NAMED["no-quota"], "Maximum weekly GPU quota", "make doctor", 0),
         (NAMED["drop-competition"], f"competition '{SLUG}' was dropped", "make stop", 1),
         (faults.answer("SaveKernel", {}), "names no version", "/code/tester", 0),
         (
@@ -98,7 +96,7 @@ def test_a_folder_of_a_deleted_kernel_is_moved_aside(client: Client, send: MakeR
         (Fault("SaveKernel", status=400), "Kaggle refuses SaveKernel with 400", "make doctor", 0),
         (faults.html("SaveKernel", 403), "Kaggle refuses SaveKernel with 403", "make doctor", 0),
     ],
-    ids=["cap", "quota", "competition", "nothing", "elsewhere", "bare 400", "page"],
+    ids=["competition", "nothing", "elsewhere", "bare 400", "page"],
 )
 def test_a_push_that_cannot_do_its_work_is_refused(
     kaggle: Server, send: MakeRun, runs_root: Path, fault: Fault, message: str, hint: str, pushed: int

@@ -103,15 +103,10 @@ def test_a_dead_status_does_not_keep_a_session_from_being_cancelled(
 
 
 def test_the_outputs_of_an_ended_run_are_pulled_first(client: Client, done: Run) -> None:
-    """Deleting loses what Kaggle holds, so it comes home before."""
+    """Deleting loses what Kaggle holds, so it comes home before; a no keeps the kernel."""
+    assert stop.stop(client, done, confirm=lambda _: False, tell=lambda _: None) == "kept"
     assert stop.stop(client, done, confirm=lambda _: True, tell=lambda _: None) == "deleted"
     assert (done.folder / "submission.csv").is_file()
-
-
-def test_a_no_keeps_the_kernel(kaggle: Server, client: Client, finished: MakeRun) -> None:
-    """Nothing is deleted without a yes."""
-    assert stop.stop(client, finished(), confirm=lambda _: False, tell=lambda _: None) == "kept"
-    assert len(kaggle.state.kernels) == 1
 
 
 def test_outputs_that_cannot_be_saved_are_not_deleted(kaggle: Server, client: Client, done: Run) -> None:

@@ -11,7 +11,6 @@ from makers import MakeClient, MakeRun
 
 from kit.errors import InputInvalid, KitError, NotYet
 from kit.remote import runs, submit
-from kit.remote.pulling import pull
 from kit.remote.runs import Run
 from kit.remote.submit import SubmissionRefused
 from kit.remote.wire import transfer
@@ -19,14 +18,6 @@ from kit.remote.wire.client import Client
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server
-
-
-@pytest.fixture
-def pulled(client: Client, finished: MakeRun) -> Run:
-    """A finished run with its submission.csv."""
-    run = finished()
-    pull.pull(client, run)
-    return run
 
 
 def record(run: Run) -> dict[str, Any]:
@@ -211,31 +202,16 @@ REFUSALS = {
 def test_a_refused_submission_says_what_to_do(
     kaggle: Server, client: Client, pulled: Run, fault: Fault, message: str, hint: str, status: str | None
 ) -> None:
-    """Nothing is recorded that Kaggle has not got."""
+    """Nothing is recorded that Kaggle has not got; the pending is looked at, the failed may come again."""
     kaggle.faults.arm(fault)
     with pytest.raises(KitError, match=message) as caught:
         submit.submit(client, pulled, deadline_seconds=60)
     assert hint in caught.value.hint
     assert record(pulled).get("status") == status
-
-
-def test_a_pending_score_is_only_looked_at_later(kaggle: Server, client: Client, pulled: Run) -> None:
-    """Giving up waiting costs no second submission."""
-    kaggle.faults.arm(NAMED["score-pending"])
-    with pytest.raises(NotYet):
-        submit.submit(client, pulled, deadline_seconds=20)
-    kaggle.faults.clear()
-    assert submit.submit(client, pulled).public_score == "1.00000"
-    assert len(kaggle.state.submissions) == 1
-
-
-def test_a_file_that_was_in_error_may_be_submitted_again(kaggle: Server, client: Client, pulled: Run) -> None:
-    """Kaggle does not charge for it."""
-    kaggle.faults.arm(NAMED["score-error"])
-    with pytest.raises(SubmissionRefused):
-        submit.submit(client, pulled)
-    kaggle.faults.clear()
-    assert not submit.submit(client, pulled).earlier
+    if status:
+        kaggle.faults.clear()
+        assert submit.submit(client, pulled).earlier == (status == "PENDING")
+        assert len(kaggle.state.submissions) == 1 + (status == "ERROR")
 
 
 def test_a_run_of_some_test_rows_is_not_submitted(kaggle: Server, client: Client, pulled: Run) -> None:

@@ -4,6 +4,7 @@ import random
 import shutil
 from collections import namedtuple
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,14 +36,11 @@ def fetch(client: Client, finished: MakeRun, tmp_path: Path) -> Callable[..., Pa
 
     def run(expected: Output | None = PROOF, limit: int = transfer.LARGEST_BYTES) -> Path:
         path = tmp_path / "here" / "big.bin"
-        transfer.fetch(
-            client,
-            lambda headers: client.link("GET", url, headers=headers),
-            path,
-            part=tmp_path / "part",
-            expected=expected,
-            limit=limit,
-        )
+        part = tmp_path / "part"
+        opened = partial(client.link, "GET", url)
+        transfer.Transfer(
+            client, lambda headers: opened(headers=headers), path, part, expected, limit
+        ).fetch()
         return path
 
     return run

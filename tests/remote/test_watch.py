@@ -8,10 +8,9 @@ from kaggle_fixtures import USER
 from makers import MakeRun
 from quick_clock import QuickClock
 
-from kit.remote.following import tracebacks, watch
-from kit.remote.following.screen import Screen
-from kit.remote.following.watch import RunFailed, StillRunning
-from kit.remote.wire import session
+from kit.remote.following import watch
+from kit.remote.following.screen import RunFailed, Screen, last_words
+from kit.remote.following.watch import StillRunning
 from kit.remote.wire.client import Client
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
@@ -164,7 +163,7 @@ Traceback (most recent call last):
 KitError: the end"""
     lines = log.splitlines()
     chained = [line.removeprefix("[card 1]").removeprefix(" ") for line in lines[4:15]]
-    assert tracebacks.last_words(lines) == ["--- card 1 ---", *chained, "--- main process ---", *lines[15:]]
+    assert last_words(lines) == ["--- card 1 ---", *chained, "--- main process ---", *lines[15:]]
 
 
 def test_a_cancelled_session_is_a_failed_one(
@@ -243,14 +242,6 @@ def test_a_deleted_run_is_one_line(client: Client, finished: MakeRun, told: Told
     client.call("DeleteKernel", user_name=USER, kernel_slug=run.slug)
     with pytest.raises(StillRunning, match=r"no word from Kaggle for 9\d\d s .*403: Permission"):
         watch.watch(client, run, 1e6, told)
-
-
-def test_an_answer_without_a_state_is_queued(kaggle: Server, client: Client, finished: MakeRun) -> None:
-    """What an answer leaves out is the SDK's default."""
-    run = finished("print()")
-    kaggle.faults.arm(NAMED["empty-json"])
-    assert session.status(client, run).name == "QUEUED"
-    assert session.status(client, run).name == "COMPLETE"
 
 
 def test_a_plain_screen_prints_sentences(capsys: pytest.CaptureFixture[str]) -> None:

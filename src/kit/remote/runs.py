@@ -129,10 +129,7 @@ def load(folder: Path) -> Run:
 
 
 def find(name: str = "latest", root: Path = RUNS) -> Run:
-    """Return the run that `latest`, `v3`, `<slug>/v3` or a folder names; raises InputInvalid for none.
-
-    `v3` is the third version of the slug of `latest`, or of the only slug that has three.
-    """
+    """Return the run that `latest`, `v3`, `<slug>/v3` or a folder names; raises InputInvalid for none."""
     is_rehearsed = root.name == REHEARSALS
     name = name.removeprefix("runs/").rstrip("/").removeprefix(f"{REHEARSALS}/" if is_rehearsed else "")
     pushed = [path.parent for path in known_pushes(root)]
@@ -146,10 +143,9 @@ def find(name: str = "latest", root: Path = RUNS) -> Run:
     folder = (root / name).resolve()  # an absolute name is itself
     restore(folder)
     if not folder.is_dir():
-        other, hint = (
-            (root.parent, UNSET) if is_rehearsed else (root / REHEARSALS, f"RUN={REHEARSALS}/{name}")
-        )
-        hint = hint if (other / name).is_dir() else "make push"
+        other = root.parent if is_rehearsed else root / REHEARSALS
+        there = UNSET if is_rehearsed else f"RUN={REHEARSALS}/{name}"
+        hint = there if (other / name).is_dir() else "make push"
         raise InputInvalid(f"no run {name!r} in {root}; there is {_named(pushed)}", hint=hint)
     return load(folder)
 

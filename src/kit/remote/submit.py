@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from kit.errors import InputInvalid, NotYet
 from kit.files import read_json, sha256_of, write_json
 from kit.remote import runs
+from kit.remote.pulling.published import LATE_SECONDS
 from kit.remote.refusals import SubmissionRefused as SubmissionRefused
 from kit.remote.refusals import explained
 from kit.remote.runs import Run
@@ -21,8 +22,6 @@ from kit.remote.wire.transport import KaggleError, LinkStale, Refused, Unsettled
 
 SCORE_SECONDS = 900.0  # how long a score may take; that of a code competition as long as its rerun besides
 TELL_SECONDS = 600.0
-LATE_SECONDS = 600.0
-"""How long after its end a version's files may be unseen; one submitted before counts as empty."""
 LOOK_SECONDS = 15.0  # how long to look for a submission whose answer was lost
 LAG_SECONDS = 180.0  # how long a submission may stay unseen in Kaggle's list
 NAME, RECORD = "submission.csv", "submission.json"
@@ -65,10 +64,7 @@ class Submission(BaseModel):
 def submit(
     client: Client, run: Run, message: str = "", *, deadline_seconds: float | None = None, tell: Tell = print
 ) -> Submission:
-    """Submit the run and return its score; the same file, or the same version, is never submitted twice.
-
-    What got no answer is looked for by the next submit. Raises SubmissionRefused, and NotYet.
-    """
+    """Submit the run and return its score; the same file, or the same version, is never submitted twice."""
     path, competition = run.folder / NAME, run.config["competition"]
     try:
         body = path.read_bytes()

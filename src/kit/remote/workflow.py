@@ -9,8 +9,7 @@ from kit.config import Config
 from kit.errors import InputInvalid, KitError
 from kit.remote import runs
 from kit.remote.following import watch
-from kit.remote.following.screen import Screen
-from kit.remote.following.watch import RunFailed
+from kit.remote.following.screen import RunFailed, Screen
 from kit.remote.looking import doctor
 from kit.remote.pulling import pull
 from kit.remote.pushing import push

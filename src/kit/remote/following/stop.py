@@ -23,10 +23,7 @@ Stopped = Literal["cancelled", "deleted", "kept"]
 def stop(
     client: Client, run: Run, *, confirm: Callable[[str], bool], discard: bool = False, tell: Tell = print
 ) -> Stopped:
-    """Cancel the session and pull its outputs; where that is impossible, save, ask, and delete the kernel.
-
-    Raises KitError where deleting would lose a finished run's outputs, unless `discard`.
-    """
+    """Cancel the session and pull its outputs; where that is impossible, save, ask, and delete the kernel."""
     status = session.status(client, run)
     if not status.has_ended:
         lines = watch.log_so_far(client, run)

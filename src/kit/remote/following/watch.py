@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 
 from kit import progress
-from kit.errors import KitError, NotYet
-from kit.remote.following import tracebacks
+from kit.errors import NotYet
+from kit.remote.following.screen import RunFailed
 from kit.remote.pulling.published import LATE_SECONDS
 from kit.remote.runs import Run
 from kit.remote.wire import log, session
@@ -28,14 +28,6 @@ _SOON_OVER = ("CANCEL_REQUESTED", "NEW_SCRIPT")
 OnLine = Callable[[str, str], None]  # takes the stream's name and one line of the log, without its line end
 
 
-class RunFailed(KitError):
-    """A session ended in another way than success; `last_words` are the last traceback of every rank."""
-
-    def __init__(self, run: Run, status: session.Status, lines: list[str]) -> None:
-        super().__init__(f"{run.name} ended as {status}", hint=f"{run.url}, or make pull RUN={run.name}")
-        self.last_words = tracebacks.last_words(lines)
-
-
 class StillRunning(NotYet):
     """Watching ended before the session did."""
 
@@ -43,11 +35,7 @@ class StillRunning(NotYet):
 def watch(
     client: Client, run: Run, deadline_seconds: float, on_line: OnLine, on_update: OnLine = lambda *_: None
 ) -> session.Status:
-    """Call `on_line` for every line of the log, once and in order, until the session ends; return how.
-
-    `on_update` gets what a line without an end says meanwhile. Raises RunFailed when the session ends without
-    success and StillRunning at the deadline, when it is stuck, or when Kaggle falls silent; then it goes on.
-    """
+    """Call `on_line` for every line of the log, once and in order, until the session ends; return how."""
     seen, now, started = _Log(on_line, on_update), client.clock.now, client.clock.now()
     pause = POLL_SECONDS
     since: dict[str, float] = {}
@@ -130,10 +118,7 @@ class _Log:
             return False
 
     def finish(self, client: Client, run: Run, *, is_over: bool) -> None:
-        """Show the rest of an ended session's log, where the stream fails as it is stored.
-
-        Kaggle may publish it minutes later; where it `is_over`, the kernel's own end is enough.
-        """
+        """Show the rest of an ended session's log, which may come late; if `is_over`, its own end will do."""
         for _ in client.clock.rounds(LATE_SECONDS, longest=LONGEST_PAUSE_SECONDS):
             if self.follow(client, run, until=client.clock.now() + STUCK_SECONDS) and self.length:
                 break

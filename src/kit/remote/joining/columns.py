@@ -147,10 +147,7 @@ def look(train: Table, test: Table) -> list[Column]:
 def choose(
     columns: Sequence[Column], slug: str, settings: Mapping[str, object], given: Mapping[str, str]
 ) -> dict[str, Choice]:
-    """Return the column of each role; what `settings` name goes first, then what the sample shows.
-
-    `given` has the column of test.csv with the sample's ids as `id`, the sample's other header as `label`.
-    """
+    """Return the column of each role: what `settings` name, what the sample has `given`, what is likely."""
     chosen: dict[str, Choice] = {}
     for role in _RULES:
         taken = {column for choice in chosen.values() for column in choice.columns}

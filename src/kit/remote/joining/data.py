@@ -3,6 +3,7 @@
 import shutil
 import zipfile
 import zlib
+from functools import partial
 from pathlib import Path
 
 from kit.errors import KitError
@@ -65,13 +66,8 @@ def _wanted(client: Client, slug: str) -> dict[str, int]:
 def _fetch(client: Client, slug: str, path: Path, size: int) -> None:
     def attempt() -> None:
         try:
-            asked = {"competition_name": slug, "file_name": path.name}
-            transfer.fetch(
-                client,
-                lambda _: client.stream("DownloadDataFile", **asked),
-                path,
-                part=path.with_name(".part"),
-            )
+            opens = partial(client.stream, "DownloadDataFile", competition_name=slug, file_name=path.name)
+            transfer.Transfer(client, lambda _: opens(), path, path.with_name(".part")).fetch()
         except Refused as refused:
             if refused.by_api:
                 raise _explained(client, slug, refused) from None

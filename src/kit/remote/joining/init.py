@@ -10,6 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tomlkit
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Drawn
+
 from kit import files
 from kit.bundle import metadata
 from kit.config import Competition, Config, spelling_key
@@ -60,10 +66,7 @@ def decided(path: Path, slug: str) -> Settings:
 
 
 def suggest(folder: Path, slug: str, settings: Settings | None = None) -> Suggestion:
-    """Return the settings that train.csv, test.csv and the sample submission in `folder` show.
-
-    What `settings` name goes first. Raises InputInvalid where too little is shown, or too much.
-    """
+    """Return what the files in `folder` show, after what `settings` name; raises InputInvalid."""
     settings = settings or {}
     form = _form(folder, settings)
     train, test = columns.read(folder / "train.csv", form), columns.read(folder / "test.csv", form)
@@ -185,8 +188,6 @@ def _sample_notes(given: Sample | None, labels: tuple[str, ...], asked: str, for
 
 def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "", kind: str = "") -> None:
     """Put a suggestion into kit.toml, keeping its comments and everything else that still holds."""
-    import tomlkit
-
     try:
         document: Settings = tomlkit.parse(path.read_text(encoding="utf-8") if path.is_file() else "")
     except (ValueError, OSError) as error:
@@ -225,11 +226,6 @@ def write_metadata(config: Config, path: Path) -> None:
 
 def show(suggestion: Suggestion, *, is_terminal: bool) -> None:
     """Print the columns, what each was taken for and why, then what is worth a look."""
-    from rich import box
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table as Drawn
-
     chosen = suggestion.choices.items()
     roles = {column: (role, choice.why) for role, choice in chosen for column in choice.columns}
     head = ("column", "type", "distinct", "blank", "example", "in test", "taken as", "why")

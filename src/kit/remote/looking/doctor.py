@@ -95,9 +95,8 @@ def _sessions(client: Client, ref: str) -> Iterator[Check]:
     has_ended, named = name in session.ENDED, f"RUN={slug}/v{run.version}"
     on = f"v{run.version} of {slug} is {name}; a push may start a second session beside it"
     text = f"none of {slug} is on; its newest, v{run.version}, ended as {name}" if has_ended else on
-    yield Check(
-        "sessions", "pass" if has_ended else "warn", text, f"make watch {named}, or make stop {named}"
-    )
+    hint = f"make watch {named}, or make stop {named}"
+    yield Check("sessions", "pass" if has_ended else "warn", text, hint)
 
 
 def _competition(client: Client, config: Config) -> Iterator[Check]:

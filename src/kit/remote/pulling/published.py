@@ -32,11 +32,9 @@ class PullRefused(KitError):
 
 
 @dataclass(frozen=True)
-class Published:
+class Published(session.Listing):
     """What Kaggle gives of a run, beside what the run itself promised."""
 
-    links: dict[str, str]
-    log: str
     manifest: dict[str, Output] | None  # None where the run left no list of its outputs
     lacking: tuple[str, ...]
     """What is promised and not there."""

@@ -60,11 +60,7 @@ class Pulled(BaseModel):
 
 
 def pull(client: Client, run: runs.Run, *, again: bool = False, tell: Tell = print) -> Pulled:
-    """Fill the run's folder with its outputs, kernel.log and pull.json; a second pull finds them there.
-
-    Raises PullRefused where files are of another version, or are missing after all others came home; NotYet
-    before the end. A kill leaves what was finished in a hidden folder, from which the next pull goes on.
-    """
+    """Fill the run's folder with its outputs, kernel.log and pull.json; raises PullRefused, and NotYet."""
     with runs.alone(run.folder):
         if not again and (here := _already_here(run)):
             shutil.rmtree(_stage(run), ignore_errors=True)  # of a pull that was killed after its last step
@@ -158,15 +154,15 @@ def _fetch(
         """Return why a file does not come, or nothing."""
         for _ in range(LISTINGS):
             try:
-                brought[name] = transfer.fetch(
+                brought[name] = transfer.Transfer(
                     client,
                     lambda headers: client.link("GET", links[name], headers=headers),
                     stage / wanted[name],
-                    part=stage / f".{sha256_of(published.readable(name))[:16]}.part",
-                    expected=manifest.get(name),
-                    limit=EXTRA_BYTES if manifest else transfer.LARGEST_BYTES,
-                    tell=tell,
-                )
+                    stage / f".{sha256_of(published.readable(name))[:16]}.part",
+                    manifest.get(name),
+                    EXTRA_BYTES if manifest else transfer.LARGEST_BYTES,
+                    tell,
+                ).fetch()
                 return ""
             except Unsettled as error:
                 return error.message

@@ -42,10 +42,7 @@ def push(
     tell: Tell = print,
     note: str = "",
 ) -> runs.Run:
-    """Push a build, record it below `root`, and return the run; raises PushRefused, also for half a push.
-
-    The record is begun before anything is sent; a lost answer is looked up before anything is sent again.
-    """
+    """Push a build and return its run, recorded before anything is sent; raises PushRefused."""
     facts, text = objections.read(built.metadata), built.bundle.text
     is_last = not metadata.is_preparation(config)  # the latest run is one with a submission to come
     owner, _, slug = facts.id.partition("/")

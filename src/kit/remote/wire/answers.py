@@ -5,10 +5,11 @@ import re
 import time
 from contextlib import closing, suppress
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeAlias
 
 import requests
 
+Untyped: TypeAlias = Any  # a JSON value, or a type or an object of the SDK, which declares none
 ANSWER_BYTES = 64 << 20  # more than any log that Kaggle keeps; a packed body counts as it unpacks
 ERROR_BYTES = 1 << 16
 ANSWER_SECONDS = 300.0  # longest time that one answer may take to arrive, however steadily it drips
@@ -32,12 +33,12 @@ def body(response: requests.Response, limit: int = ANSWER_BYTES) -> bytes:
     return b"".join(parts)
 
 
-def json_of(data: bytes) -> Any:
+def json_of(data: bytes) -> Untyped:
     """Return the JSON value in a body; raises one of UNREADABLE. A bad byte or half a surrogate becomes ?."""
     return json.loads(data.decode("utf-8-sig", "replace"))
 
 
-def typed(kind: Any, payload: object) -> Any:
+def typed(kind: Untyped, payload: object) -> Untyped:
     """Return an object of the SDK's type `kind` with what an answer says; raises one of UNREADABLE."""
     if not isinstance(payload, dict):
         raise TypeError(f"{type(payload).__name__} where an object is due")
@@ -63,10 +64,8 @@ def refusal(payload: object) -> tuple[int, str, str] | None:
         return None
     envelope = payload.get("error")
     error = envelope if isinstance(envelope, dict) else payload
-    kind, message = (
-        value if isinstance(value, str) else "" for value in (error.get("status"), error.get("message"))
-    )
-    message = message or (envelope if isinstance(envelope, str) else "")
+    words = (error.get("status"), error.get("message") or envelope)
+    kind, message = (word if isinstance(word, str) else "" for word in words)
     code = error["code"] if type(error.get("code")) is int else 0
     return (code, kind, plain(message)) if error is envelope or message or code >= 400 else None
 
@@ -77,7 +76,7 @@ def plain(text: str) -> str:
     return re.sub(r"\s+", " ", shown).strip()
 
 
-def _read(kind: Any, serializer: Any, value: object) -> object:
+def _read(kind: Untyped, serializer: Untyped, value: object) -> object:
     if hasattr(kind, "_fields"):
         return typed(kind, value)
     if kind is float and type(value) is int:

@@ -6,15 +6,17 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import requests
 
 from kit import environment
 from kit.remote.wire import answers, credentials, transport
+from kit.remote.wire.answers import Untyped
 from kit.remote.wire.credentials import Credentials
 from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused, Unauthorized, Unsettled
 
@@ -31,7 +33,7 @@ _SERVICES = (
     *("blobs.BlobApiService", "security.OAuthService", "users.AccountService"),
 )
 
-Fields = dict[str, Any]  # what a method is asked for, by the SDK's names
+Fields = dict[str, Untyped]  # what a method is asked for, by the SDK's names
 Result = TypeVar("Result")
 Tell = Callable[[str], None]  # says one line to whoever looks
 
@@ -67,6 +69,7 @@ class Client:
     ) -> None:
         self.endpoint = endpoint
         self.web = endpoint or WEB  # address of the pages that a person looks at
+        self.explained = partial(transport.explained, host=self.web)
         self._api = f"{endpoint}/api" if endpoint else API
         self.clock = clock or Clock()
         self._credentials: Credentials | None = None
@@ -74,9 +77,8 @@ class Client:
         self._user = ""
         self._rejected: set[tuple[str, str]] = set()
         self._known_until = -1.0
-        self._session, self._links = (
-            transport.session(local=self.is_local, read_seconds=read_seconds) for _ in ("API", "links")
-        )
+        self._session = transport.session(local=self.is_local, read_seconds=read_seconds)
+        self._links = transport.session(local=self.is_local, read_seconds=read_seconds)
         self._session.headers["User-Agent"] = "kaggle-submission-kit"
         # A redirect would send the body, and perhaps a token in it, to another host.
         self._session.get_redirect_target = lambda _: None  # type: ignore[method-assign, assignment]
@@ -101,22 +103,21 @@ class Client:
                 raise self._rejection()
         return self._user
 
-    def call(self, method: str, *, needs: str = "", patient: bool = True, **fields: Any) -> Any:
+    def call(self, method: str, *, needs: str = "", patient: bool = True, **fields: object) -> Untyped:
         """Call one API method and return the SDK's answer object; what the answer leaves out is its default.
 
-        `needs` names the JSON key without which the answer says nothing. Unless `patient`, one attempt is
-        all: for calls that must not be done twice. Raises Refused, Unsettled or CredentialsInvalid.
+        `needs` names the JSON key without which the answer says nothing. Unless `patient`, it tries once.
         """
         if not patient:
             return self._object(method, self._send(method, fields), needs)
         return self.patiently(lambda: self.call(method, needs=needs, patient=False, **fields))
 
-    def pages(self, method: str, items: str, **fields: Any) -> list[Any]:
+    def pages(self, method: str, items: str, **fields: Untyped) -> list[Untyped]:
         """Return the answer of every page of a listing; a page that fails is asked for again alone."""
-        pages: list[Any] = []
+        pages: list[Untyped] = []
         tokens = [""]
 
-        def attempt() -> Any:
+        def attempt() -> Untyped:
             page = self.call(method, patient=False, page_size=PAGE_SIZE, page_token=tokens[-1], **fields)
             token = page.next_page_token
             if token and (token in tokens or not getattr(page, items) or len(pages) >= MOST_PAGES):
@@ -129,22 +130,18 @@ class Client:
                 tokens.append(pages[-1].next_page_token)
         return pages
 
-    def stream(self, method: str, **fields: Any) -> requests.Response:
+    def stream(self, method: str, **fields: object) -> requests.Response:
         """Call a method that answers with bytes and return the open response; close it. One attempt."""
         answer = self._send(method, fields)
         return self.link("GET", answer.headers["Location"]) if answer.is_redirect else answer
 
-    def link(self, verb: str, url: str, **options: Any) -> requests.Response:
+    def link(self, verb: str, url: str, **options: Untyped) -> requests.Response:
         """Open a link that carries its own permission and return the response; close it. One attempt."""
         with self.explained("a file's link"):
             try:
                 return self._links.request(verb, url, stream=True, **options)
             except ValueError:
                 raise KaggleError("Kaggle gives a link that is no address", hint="make doctor") from None
-
-    def explained(self, what: str) -> AbstractContextManager[None]:
-        """Turn network errors in the block into Unsettled and Unreachable; `what` was being done."""
-        return transport.explained(what, self.web)
 
     def patiently(self, attempt: Callable[[], Result]) -> Result:
         """Return what `attempt` returns, tried again with growing pauses while it raises Unsettled."""
@@ -185,7 +182,7 @@ class Client:
             url = f"{self._api}/v1/{service}/{method}"
             return self._session.post(url, json=request.to_dict(), auth=sign, stream=True)
 
-    def _object(self, method: str, response: requests.Response, needs: str = "") -> Any:
+    def _object(self, method: str, response: requests.Response, needs: str = "") -> Untyped:
         """Return the typed object in a response; raises Unsettled for what is none."""
         if response.is_redirect:
             raise KaggleError(f"Kaggle sends {method} on to another address", hint="make doctor")
@@ -206,11 +203,10 @@ class Client:
     def _introspect(self) -> str:
         """Return whose token this is, empty where Kaggle does not know it."""
         fields = {"token": self._current().token}
-        try:
+        with suppress(Unauthorized, Refused):
             answer = self._object("IntrospectToken", self._post("IntrospectToken", fields))
-        except (Unauthorized, Refused):
-            return ""
-        return str(answer.username) if answer.active else ""
+            return str(answer.username) if answer.active else ""
+        return ""
 
     def _is_known(self) -> bool:
         """Tell whether Kaggle knows who asks; where even that gets no answer, it may well do."""
@@ -279,7 +275,7 @@ def connect(*, known: bool = True) -> Client:
     return client
 
 
-def types(method: str) -> tuple[str, Any, Any]:
+def types(method: str) -> tuple[str, Untyped, Untyped]:
     """Return the service of a method, and the SDK's types of what it is asked and what it answers."""
     for service in _SERVICES:
         package, name = service.split(".")

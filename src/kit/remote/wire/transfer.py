@@ -30,33 +30,6 @@ Open = Callable[[dict[str, str]], requests.Response]
 """Sends one request with these headers and returns the open response."""
 
 
-def fetch(
-    client: Client,
-    open_link: Open,
-    path: Path,
-    *,
-    part: Path,
-    expected: Output | None = None,
-    limit: int = LARGEST_BYTES,
-    tell: Tell = lambda _: None,
-) -> Output:
-    """Write what a link gives to `part`, prove it, rename it to `path`, and return what it holds.
-
-    `expected` is what the kernel wrote; without it no more than `limit` bytes are taken. Raises Unsettled
-    where nothing more comes or other bytes do, LinkStale, Refused, and KitError where the disk refuses.
-    """
-    if expected is None:
-        part.unlink(missing_ok=True)  # no hash tells where a beginning of an earlier command is from
-    transfer = _Transfer(client, path, part, expected, expected.bytes if expected else limit, tell)
-    while True:
-        before = transfer.size
-        try:
-            return client.patiently(lambda: transfer.attempt(open_link))
-        except Unsettled:
-            if transfer.size - before < SLOWEST_BYTES:
-                raise
-
-
 def read(client: Client, url: str, what: str) -> bytes:
     """Return the few bytes behind a link; raises as `fetch` does."""
 
@@ -131,28 +104,46 @@ def is_page(body: bytes) -> bool:
 
 
 @dataclass
-class _Transfer:
-    """An unfinished file, and what a server must still agree to before it is continued."""
+class Transfer:
+    """A file that a link gives: written to `part`, continued where it broke off, proved, renamed to `path`.
+
+    `expected` is what the kernel wrote; without it no more than `limit` bytes are taken.
+    """
 
     client: Client
+    open_link: Open
     path: Path
     part: Path
-    expected: Output | None
-    limit: int
-    tell: Tell
+    expected: Output | None = None
+    limit: int = LARGEST_BYTES
+    tell: Tell = lambda _: None
     validator: str = ""
 
     @property
     def size(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
-    def attempt(self, open_link: Open) -> Output:
+    def fetch(self) -> Output:
+        """Return what came; raises Unsettled, LinkStale, Refused, and KitError where the disk refuses."""
+        if self.expected is None:
+            self.part.unlink(missing_ok=True)  # no hash tells where a beginning of an earlier command is from
+        else:
+            self.limit = self.expected.bytes
+        while True:
+            before = self.size
+            try:
+                return self.client.patiently(self._attempt)
+            except Unsettled:
+                if self.size - before < SLOWEST_BYTES:
+                    raise
+
+    def _attempt(self) -> Output:
         # Packed on the way, a body would have another length than the file.
         headers = {"Accept-Encoding": "identity"}
         if size := self.size:
             headers |= {"Range": f"bytes={size}-"} | ({"If-Range": self.validator} if self.validator else {})
         try:
-            answer = open_link(headers)
+            answer = self.open_link(headers)
         except Refused as refused:
             if refused.status != 416:
                 raise

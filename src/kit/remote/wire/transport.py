@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -14,6 +13,7 @@ from requests.adapters import HTTPAdapter
 
 from kit.errors import KitError
 from kit.remote.wire import answers
+from kit.remote.wire.answers import Untyped
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0  # longest silence within one answer; Kaggle cuts idle log streams after three minutes
@@ -120,13 +120,13 @@ class _Adapter(HTTPAdapter):
         super().__init__()
         self._timeout = timeout
 
-    def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *_: Untyped, **options: Untyped) -> requests.Response:
         address = urlsplit(request.url or "")
         if address.scheme != "https" and address.hostname not in LOOPBACK:
             text = f"a link to {address.hostname} is not encrypted, so it is not followed"
             raise Unreachable(text, hint="make doctor")
         try:
-            response = super().send(request, *arguments, **options | {"timeout": self._timeout})
+            response = super().send(request, **options | {"timeout": self._timeout})
         except OSError as error:
             if isinstance(error, requests.RequestException):
                 raise
