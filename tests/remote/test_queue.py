@@ -69,7 +69,7 @@ def test_a_push_waits_until_a_session_and_hours_are_free(
     said: list[str] = []
     assert lookup.when_free(client, push, tell=said.append).version == 1
     assert len(said) == 2
-    assert all("no GPU hour is left, renewed on Sat" in line for line in said)
+    assert all("0.0 of 30 GPU hours left, renewed on Sat" in line for line in said)
     assert sum(clock.slept) >= 2 * lookup.PAUSE_SECONDS
 
 

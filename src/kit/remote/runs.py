@@ -1,13 +1,12 @@
 """Keep one folder a pushed version, `runs/<slug>/v<N>/`, with push.json in it, and find it again."""
 
-import dataclasses
 import fcntl
 import json
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -82,7 +81,7 @@ def intend(root: Path, run: Run, *, sha256: str) -> Run:
         raise KitError(f"{link} is no link to a run", hint=f"mv {link} {link}-kept")
     head, dirty = origin.commit()
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    run = dataclasses.replace(run, endpoint="local" if run.is_rehearsal else "kaggle", pushed_at=now)
+    run = replace(run, endpoint="local" if run.is_rehearsal else "kaggle", pushed_at=now)
     facts = {field.name: getattr(run, field.name) for field in fields(Run) if field.name != "folder"}
     folder = root / run.slug / INTENT
     facts |= {"schema": SCHEMA, "sha256": sha256, "commit": head, "dirty": dirty}

@@ -1,6 +1,6 @@
 """Submit a run's file, or its version to a code competition, and wait for the score. It judges no file."""
 
-import math
+import re
 from contextlib import suppress
 from datetime import UTC, datetime
 from io import BytesIO
@@ -13,8 +13,7 @@ from kit.errors import InputInvalid, NotYet
 from kit.files import read_json, sha256_of, write_json
 from kit.remote import runs
 from kit.remote.pulling.published import LATE_SECONDS
-from kit.remote.refusals import SubmissionRefused as SubmissionRefused
-from kit.remote.refusals import explained
+from kit.remote.refusals import SubmissionRefused, explained
 from kit.remote.runs import Run
 from kit.remote.wire import session, transfer
 from kit.remote.wire.client import Client, Tell
@@ -34,8 +33,7 @@ class Submission(BaseModel):
 
     version: int = Field(default=runs.SCHEMA, alias="schema")
     competition: str
-    sha256: str
-    """Of the bytes of a file, or of a version's name, whose answers to the hidden rows nobody knows."""
+    sha256: str  # of a file's bytes, or of a version's name: nobody knows its answers to the hidden rows
     message: str
     submitted_at: datetime = datetime.fromtimestamp(0, UTC)
     ref: int = 0  # Kaggle's number, 0 as long as its answer has not come
@@ -53,10 +51,7 @@ class Submission(BaseModel):
     @property
     def words(self) -> str:
         """The verdict in words."""
-        try:
-            is_number = math.isfinite(float(self.public_score))
-        except ValueError:
-            is_number = False
+        is_number = re.fullmatch(r"[+-]?\d*\.?\d+(e[+-]?\d+)?", self.public_score, re.IGNORECASE)
         verb = ("scored earlier" if self.earlier else "scored") if is_number else "has no score:"
         return f"{verb} {self.public_score if is_number else repr(self.public_score)} (submission {self.ref})"
 

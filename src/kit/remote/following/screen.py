@@ -20,8 +20,8 @@ UPDATE_SECONDS = {True: 0.2, False: 30.0}  # of a line without an end, on a term
 _RANK = re.compile(r"\[(rank ?\d+|card ?\d+)\]:? ?")  # torchrun's and the kit's own marks of a process
 _HEAD = "Traceback (most recent call last):"
 _BETWEEN = ("During handling of the above exception", "The above exception was the direct cause")
+# A file of the bundle, which was unpacked to a folder that nobody knows.
 _BUNDLED = re.compile(r'File "/[^"]*?/(src/kit/[^"]+|kernel/(?:main|prepare)\.py)"')
-"""A file of the bundle, which was unpacked to a folder that nobody knows."""
 _NOISE = re.compile(  # of making a page of a finished script, and of libraries about speed-ups
     r"\[NbConvertApp\]|Writing \d+ bytes to \S*__results__\.html"
     r"|\S*/(?:mistune|nbconvert)\S*:\d+: \w*Warning:"

@@ -81,9 +81,9 @@ def _is_saved(client: Client, run: Run, tell: Tell) -> bool:
         return True  # a session that is on has no outputs yet
     try:
         tell(f"the outputs of {run.name} are in {pull.pull(client, run, tell=tell).folder}")
-    except CredentialsInvalid:
-        raise
     except KitError as error:
+        if isinstance(error, CredentialsInvalid):
+            raise
         tell(progress.visible(f"{run.name} could not be saved: {error}"))
         return False
     return True

@@ -14,16 +14,13 @@ from kit.remote.wire.client import Client
 from kit.remote.wire.transport import LinkStale, Refused, Unsettled
 
 POLL_SECONDS = 5.0
-LONGEST_PAUSE_SECONDS = 60.0
-"""Quick connections one after the other make Kaggle refuse all calls for a while."""
+LONGEST_PAUSE_SECONDS = 60.0  # quick connections in a row make Kaggle refuse all calls for a while
 STUCK_SECONDS = 300.0  # longest that Kaggle may say RUNNING after the kernel said that it has ended
 SILENCE_SECONDS = 900.0  # longest time without any answer from Kaggle that says something of this run
-QUEUE_SECONDS = 30
-"""How long Kaggle may hold a request for a log that has not begun; below the read time limit."""
+QUEUE_SECONDS = 30  # how long Kaggle may hold a request for a log; below the read time limit
 LONG_QUEUE_SECONDS = 600.0  # how long a session is QUEUED before that is said, and said again
 SO_FAR_SECONDS = 5.0  # silence after which a log that is still written counts as read
-_SOON_OVER = ("CANCEL_REQUESTED", "NEW_SCRIPT")
-"""States that should not last: a cancelled session that lingers, a version for which none was started."""
+_SOON_OVER = ("CANCEL_REQUESTED", "NEW_SCRIPT")  # lingers after a cancel; no session was started
 
 OnLine = Callable[[str, str], None]  # takes the stream's name and one line of the log, without its line end
 
@@ -90,10 +87,9 @@ def log_so_far(client: Client, run: Run) -> list[str]:
 
 
 def _unwatched(run: Run, what: str) -> StillRunning:
-    if run.is_rehearsal:
-        what += "; it ends with the Kaggle on this machine"
-        return StillRunning(what, hint="make rehearse TIMEOUT=7200")
-    return StillRunning(f"{what}; the run goes on", hint=f"make watch RUN={run.name}")
+    how = "it ends with the Kaggle on this machine" if run.is_rehearsal else "the run goes on"
+    hint = "make rehearse TIMEOUT=7200" if run.is_rehearsal else f"make watch RUN={run.name}"
+    return StillRunning(f"{what}; {how}", hint=hint)
 
 
 class _Log:

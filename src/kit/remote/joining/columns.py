@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 from kit.errors import InputInvalid
 from kit.task import csv_file, languages
@@ -73,7 +74,7 @@ _KINDS: tuple[tuple[str, Callable[[Sequence[str]], bool]], ...] = (
     ("fraction", lambda values: all(map(_NUMBER.fullmatch, values))),
     ("yes/no", lambda values: {value.casefold() for value in values} <= _YES_NO),
     ("language", lambda values: len(values) <= MOST_LANGUAGES and all(map(languages.name, values))),
-    ("text", lambda values: sum(" " in value for value in values) * 2 > len(values) or _mean(values) >= 30),
+    ("text", lambda values: fmean(" " in value for value in values) > 0.5 or fmean(map(len, values)) >= 30),
 )
 """What the distinct values of a column can be, the first that fits; else words."""
 
@@ -134,7 +135,7 @@ def look(train: Table, test: Table) -> list[Column]:
             next((kind for kind, fits in _KINDS if fits(stripped)), "word"),
             distinct=len(distinct),
             blank=len(values) - len(spoken),
-            length=_mean(spoken),
+            length=fmean(map(len, spoken or [""])),
             example=next(iter(distinct), ""),
             variety=len(set(rows)) / len(rows),
             in_train=name in train,
@@ -194,7 +195,3 @@ def _no_label(columns: Sequence[Column]) -> InputInvalid:
         what = f"fractions such as {column.example!r}: a number is asked there, no label"
     text = f"column {column.name!r}, which test.csv lacks, has {what}"
     return InputInvalid(text, hint="a competition that asks for labels")
-
-
-def _mean(values: Sequence[str]) -> float:
-    return sum(map(len, values)) / len(values) if values else 0.0

@@ -41,14 +41,7 @@ class Suggestion:
 
 
 WIDE = 400  # columns of a table that no terminal breaks
-_DEFAULTS: Settings = {
-    "encoding": "utf-8",
-    "delimiter": ",",
-    "submission": "label",
-    "submission_values": {},
-    "metric": "",
-    "kind": "csv",
-}
+_USUAL: Settings = {"encoding": "utf-8", "delimiter": ",", "submission": "label", "metric": "", "kind": "csv"}
 _OF_ONE = (
     *("kind", "rerun_minutes", "metric"),
     *("submission", "submission_id", "submission_label", "submission_values"),
@@ -89,7 +82,8 @@ def suggest(folder: Path, slug: str, settings: Settings | None = None) -> Sugges
     shown: Settings = {"slug": slug, **names, "labels": labels, "submission": asked or "label"}
     shown |= {"encoding": form.encoding, "delimiter": form.delimiter}
     shown["text"] = texts if len(texts) > 1 else names["text"]
-    shown["submission_values"] = {label: name for label, name in values.items() if label != name}
+    if other := {label: name for label, name in values.items() if label != name}:
+        shown["submission_values"] = other
     notes = (*_notes(looked, choices, train, test), *spelled, *_sample_notes(given, labels, asked, form))
     return Suggestion(shown, tuple(looked), choices, notes)
 
@@ -198,7 +192,7 @@ def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "", kind
         for name in _OF_ONE:
             competition.pop(name, None)
     for name, value in {**told, "metric": metric, "kind": kind or competition.get("kind", "csv")}.items():
-        if value != _DEFAULTS.get(name):
+        if value != _USUAL.get(name):
             competition[name] = list(value) if isinstance(value, tuple) else value
         elif value:
             competition.pop(name, None)

@@ -17,8 +17,7 @@ from kit.remote.pushing.objections import Check, Facts
 from kit.remote.wire.client import Client
 from kit.task import alike, competition_files, effort, rows, sample
 
-FREE_BYTES = 2_000_000_000
-"""Room for two adapters of an 8B model with their tokenizers, pulled beside an older run."""
+FREE_BYTES = 2_000_000_000  # two adapters of an 8B model with tokenizers, beside an older run
 FEW_ALIKE = 0.02  # the share of test rows like a training row that says nothing of the others
 
 

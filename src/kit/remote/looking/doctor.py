@@ -68,13 +68,12 @@ def _quota(client: Client, config: Config, root: Path) -> Iterator[Check]:
     elif hours is None:
         yield Check("quota", "warn", "Kaggle does not say how many GPU hours are left", f"{WEB}/settings")
     else:
-        minutes, source = expected_minutes(config, root)
-        text = f"{hours.left:.1f} of {hours.whole:.0f} GPU hours left{hours.renewed}"
-        text += f"; this run: {minutes:.0f} min ({source})"
-        if hours.left <= 0:
+        (left, words), (minutes, source) = hours, expected_minutes(config, root)
+        text = f"{words}; this run: {minutes:.0f} min ({source})"
+        if left <= 0:
             yield Check("quota", "fail", text, "make push WHEN=free, which waits, or make rehearse")
         else:
-            is_enough = hours.left * 60 >= minutes
+            is_enough = left * 60 >= minutes
             yield Check("quota", "pass" if is_enough else "warn", text, 'SET="run.time_limit_minutes=…"')
 
 

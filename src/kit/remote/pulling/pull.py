@@ -61,11 +61,12 @@ class Pulled(BaseModel):
 
 def pull(client: Client, run: runs.Run, *, again: bool = False, tell: Tell = print) -> Pulled:
     """Fill the run's folder with its outputs, kernel.log and pull.json; raises PullRefused, and NotYet."""
+    stage = run.folder.with_name(f".{run.folder.name}.pull")
     with runs.alone(run.folder):
         if not again and (here := _already_here(run)):
-            shutil.rmtree(_stage(run), ignore_errors=True)  # of a pull that was killed after its last step
+            shutil.rmtree(stage, ignore_errors=True)  # of a pull that was killed after its last step
             return here
-        pulled = _bring(client, run, again=again, tell=tell)
+        pulled = _bring(client, run, stage, again=again, tell=tell)
     for note in pulled.notes:
         tell(note)
     lost = [name for name in pulled.missing if name != LOG_NAME]
@@ -78,9 +79,9 @@ def pull(client: Client, run: runs.Run, *, again: bool = False, tell: Tell = pri
     return pulled
 
 
-def _bring(client: Client, run: runs.Run, *, again: bool, tell: Tell) -> Pulled:
+def _bring(client: Client, run: runs.Run, stage: Path, *, again: bool, tell: Tell) -> Pulled:
     """Fetch every output into a hidden stage, then put the stage in the place of the run's folder."""
-    stage, status = _stage(run), session.status(client, run)
+    status = session.status(client, run)
     if not status.has_ended:
         with suppress(Refused, Unsettled, LinkStale):
             status = session.by_outputs(client, run) or status
@@ -105,16 +106,18 @@ def _bring(client: Client, run: runs.Run, *, again: bool, tell: Tell) -> Pulled:
     brought |= _fetch(client, run, found, wanted, stage, tell)
     promised = found.links.keys() if found.manifest is None else manifest.keys()
     lacking = dict.fromkeys([*found.lacking, *sorted(promised - brought.keys())])
-    moved = [name for name in sorted(brought) if not paths[name].endswith(name)]
+    places = {name: paths[name] for name in sorted(brought)}
     pulled = Pulled(
         folder=run.folder,
         status=status.name,
         failure=status.failure,
         pulled_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        unproved=tuple(paths[name] for name in sorted(brought) if found.manifest is None),
-        set_aside={published.readable(name): paths[name] for name in moved},
+        unproved=tuple(places.values()) if found.manifest is None else (),
+        set_aside={
+            published.readable(name): path for name, path in places.items() if not path.endswith(name)
+        },
         missing=tuple(map(published.readable, lacking)),
-        files={paths[name]: brought[name] for name in sorted(brought)},
+        files={path: brought[name] for name, path in places.items()},
     )
     for path in stage.rglob("*"):  # parts, and what a killed pull of another listing left
         if not path.is_dir() and path.relative_to(stage).as_posix() not in pulled.files:
@@ -124,10 +127,6 @@ def _bring(client: Client, run: runs.Run, *, again: bool, tell: Tell) -> Pulled:
     _keep_ours(run.folder, stage)
     replace_folder(stage, run.folder)
     return pulled
-
-
-def _stage(run: runs.Run) -> Path:
-    return run.folder.with_name(f".{run.folder.name}.pull")
 
 
 def _keep(path: str, expected: Output, homes: list[Path]) -> bool:

@@ -21,13 +21,12 @@ class AdaptersRefused(KitError):
 
 
 def keep(client: Client, run: Run, *, tell: Tell = print) -> str:
-    """Upload the adapters of a pulled run unless Kaggle has them, wait until it lists them whole, record and
-    return `owner/slug`. Raises AdaptersRefused, and InputInvalid where the files are not those of the run.
-    """
+    """Upload a pulled run's adapters once, record them, and return `owner/slug`; raises AdaptersRefused."""
     files = _proved(run)
     suffix = f"-v{run.version}-{sha256_of(repr(sorted(files.items())))[:8]}"
     slug, owner = run.slug[: LONGEST_SLUG - len(suffix)] + suffix, client.user()
     own: Fields = {"owner_slug": owner, "dataset_slug": slug}
+    handle = f"{owner}/{slug}"
     sizes = sorted((PurePosixPath(name).name, output.bytes) for name, output in files.items())
     if _listed(client, own) != sizes:
         tokens = {}
@@ -44,12 +43,11 @@ def keep(client: Client, run: Run, *, tell: Tell = print) -> str:
     for pause in client.clock.rounds(READY_SECONDS, first=2.0):
         if _listed(client, own) == sizes:
             version = client.call("GetDataset", **own).current_version_number
-            told = {"schema": SCHEMA, "dataset": f"{owner}/{slug}", "version": version}
-            write_json(run.folder / RECORD, told)
-            return f"{owner}/{slug}"
-        tell(f"dataset {owner}/{slug} is not whole yet; looking again in {pause:.0f} s")
-    text = f"Kaggle does not list the files that were sent in dataset {owner}/{slug}"
-    raise AdaptersRefused(text, hint=f"{client.web}/datasets/{owner}/{slug}, or make adapters again")
+            write_json(run.folder / RECORD, {"schema": SCHEMA, "dataset": handle, "version": version})
+            return handle
+        tell(f"dataset {handle} is not whole yet; looking again in {pause:.0f} s")
+    text = f"Kaggle does not list the files that were sent in dataset {handle}"
+    raise AdaptersRefused(text, hint=f"{client.web}/datasets/{handle}, or make adapters again")
 
 
 def kept(run: Run, why: str) -> str:

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from kit.files import sha256_of
 from kit.remote import runs
@@ -21,8 +21,7 @@ LOOK_SECONDS = 90.0  # how long a new version, or its session, may stay unseen
 _PREFIXES = re.compile(r"^/*(?:competitions|datasets|code|kernels|models)/|/+$")
 
 
-@dataclass(frozen=True)
-class Newest:
+class Newest(NamedTuple):
     """The newest version of a kernel as Kaggle keeps it."""
 
     version: int  # 0 where Kaggle gives no number
@@ -30,8 +29,7 @@ class Newest:
     sources: dict[str, list[str]]  # what it has attached, by kind
 
 
-@dataclass(frozen=True)
-class Saved:
+class Saved(NamedTuple):
     """What is known of a version after the push: from its answer, or from looking it up."""
 
     version: int
@@ -39,17 +37,8 @@ class Saved:
     dropped: dict[str, list[str]]
 
 
-@dataclass(frozen=True)
-class GpuHours:
-    """What is left of a week's GPU hours, and when they are renewed, as the end of a sentence."""
-
-    left: float
-    whole: float
-    renewed: str
-
-
-def gpu_hours(client: Client) -> GpuHours | None:
-    """Return how many GPU hours are left, None where Kaggle does not say."""
+def gpu_hours(client: Client) -> tuple[float, str] | None:
+    """Return how many of a week's GPU hours are left, and that in words; None where Kaggle does not say."""
     answer = client.call("GetAcceleratorQuotaStatistics")
     quota, renewal = answer.gpu_quota, answer.quota_refresh_time
     if quota is None or quota.total_time_allowed is None:
@@ -57,7 +46,8 @@ def gpu_hours(client: Client) -> GpuHours | None:
     spent = [part.total_seconds() / 3600 for part in (quota.time_used, quota.time_reserved) if part]
     whole = quota.total_time_allowed.total_seconds() / 3600
     renewed = f", renewed on {renewal:%a %d %b %H:%M} UTC" if renewal else ""
-    return GpuHours(whole - sum(spent), whole, renewed)
+    left = whole - sum(spent)
+    return left, f"{left:.1f} of {whole:.0f} GPU hours left{renewed}"
 
 
 def when_free(client: Client, attempt: Callable[[], runs.Run], *, tell: Tell = print) -> runs.Run:
@@ -66,7 +56,7 @@ def when_free(client: Client, attempt: Callable[[], runs.Run], *, tell: Tell = p
         hours = gpu_hours(client)
         on = _on(client)
         busy = f"{' and '.join(on)} are on" if len(on) >= SESSIONS else ""
-        busy = f"no GPU hour is left{hours.renewed}" if hours and hours.left <= 0 else busy
+        busy = hours[1] if hours and hours[0] <= 0 else busy
         if not busy:
             try:
                 return attempt()

@@ -5,9 +5,9 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from kit.bundle import metadata
 from kit.bundle.tree import LIMIT_BYTES
@@ -25,7 +25,6 @@ SOURCES = {
     ),
 }
 """How a source of each kind is written, and why Kaggle may drop one."""
-_Names = Annotated[list[str], Field(default_factory=list)]
 
 
 class PushRefused(KitError):
@@ -61,10 +60,10 @@ class Facts(BaseModel):
     machine_shape: str | None = None
     docker_image: str | None = None
     docker_image_pinning_type: str | None = None
-    competition_sources: _Names
-    dataset_sources: _Names
-    kernel_sources: _Names
-    model_sources: _Names
+    competition_sources: list[str] = []
+    dataset_sources: list[str] = []
+    kernel_sources: list[str] = []
+    model_sources: list[str] = []
 
     @property
     def sources(self) -> dict[str, list[str]]:

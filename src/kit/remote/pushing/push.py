@@ -16,8 +16,7 @@ from kit.remote.pushing.objections import SOURCES, Facts, PushRefused
 from kit.remote.wire.client import Client, Tell
 from kit.remote.wire.transport import Refused, Unsettled
 
-SESSION_SPARE_SECONDS = 600
-"""What a session may take beyond the pipeline's own time limit, to install and to save."""
+SESSION_SPARE_SECONDS = 600  # beyond the pipeline's own time limit, to install and to save
 LONGEST_SESSION_SECONDS = 12 * 3600 - 1
 
 _TITLE = "another kernel.title in kit.toml"

@@ -13,7 +13,6 @@ Untyped: TypeAlias = Any  # a JSON value, or a type or an object of the SDK, whi
 ANSWER_BYTES = 64 << 20  # more than any log that Kaggle keeps; a packed body counts as it unpacks
 ERROR_BYTES = 1 << 16
 ANSWER_SECONDS = 300.0  # longest time that one answer may take to arrive, however steadily it drips
-
 UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
 """What parsing raises on hostile input; any other exception is a programming error."""
 

@@ -27,12 +27,10 @@ PROOF_SECONDS = 300.0  # how long credentials that Kaggle knew count as good whe
 EARLY_SECONDS = 600.0  # how long before its end a token is renewed: longer than any single request
 PAGE_SIZE, MOST_PAGES = 100, 1_000
 API, WEB = "https://api.kaggle.com", "https://www.kaggle.com"
-
 _SERVICES = (
     *("kernels.KernelsApiService", "competitions.CompetitionApiService", "datasets.DatasetApiService"),
     *("blobs.BlobApiService", "security.OAuthService", "users.AccountService"),
 )
-
 Fields = dict[str, Untyped]  # what a method is asked for, by the SDK's names
 Result = TypeVar("Result")
 Tell = Callable[[str], None]  # says one line to whoever looks

@@ -18,9 +18,7 @@ from kit.remote.wire.transport import CredentialsInvalid
 
 TOKEN_PAGE = "https://www.kaggle.com/settings/api"  # noqa: S105 - a page, not a token
 LONGEST = 4096  # of a key, a token or a user's name; Kaggle's are much shorter
-
 _AROUND = " \t\r\n\v\f\u00a0\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
-"""What copying and shells leave around a value: blanks and quotes."""
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060"))
 
 
@@ -32,8 +30,7 @@ class Credentials:
     user: str = ""  # empty for a token: Kaggle knows whose it is
     key: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
-    renewal: str = field(default="", repr=False)
-    """What gets another token, where a log-in through the browser left it."""
+    renewal: str = field(default="", repr=False)  # what gets another token for a browser's log-in
     expires_at: float = math.inf  # when the token ends by its own file, in seconds since 1970
 
     def sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:

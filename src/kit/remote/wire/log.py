@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import requests
 
@@ -10,12 +10,10 @@ from kit.remote.wire import transfer
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import Unsettled
 
-END_OF_LOG = "END_OF_LOG"
 LARGEST_BYTES = 256 << 20  # bound of one frame of a stream, and of a stored log
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(NamedTuple):
     """Some text of one stream, cut anywhere."""
 
     stream: str
@@ -40,7 +38,7 @@ def live(client: Client, answer: requests.Response) -> Iterator[Chunk | None]:
             continue
         text = _text(data)
         data.clear()
-        if text == END_OF_LOG:
+        if text == "END_OF_LOG":
             yield None
             return
         yield _chunk(_parsed(text), text)

@@ -19,15 +19,11 @@ from kit.remote.wire.transport import KaggleError, LinkStale, Refused, Unsettled
 
 PIECE_BYTES = 1 << 18
 SPARE_BYTES = 50_000_000  # room that a transfer leaves on the disk
-LARGEST_BYTES = 20 * 10**9
-"""Kaggle keeps no more of a session's working folder; bound of a file whose size nobody proves."""
+LARGEST_BYTES = 20 * 10**9  # of a session's working folder: bound of a file whose size nobody proves
 WINDOW_SECONDS = 60.0
 SLOWEST_BYTES = 1 << 16
 """Fewer bytes within a window are given up, and a series of attempts that gains fewer is the last one."""
 TELL_SECONDS = 5.0
-
-Open = Callable[[dict[str, str]], requests.Response]
-"""Sends one request with these headers and returns the open response."""
 
 
 def read(client: Client, url: str, what: str) -> bytes:
@@ -111,7 +107,7 @@ class Transfer:
     """
 
     client: Client
-    open_link: Open
+    open_link: Callable[[dict[str, str]], requests.Response]  # sends one request with these headers
     path: Path
     part: Path
     expected: Output | None = None

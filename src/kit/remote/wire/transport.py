@@ -18,9 +18,8 @@ from kit.remote.wire.answers import Untyped
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0  # longest silence within one answer; Kaggle cuts idle log streams after three minutes
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 _API_METHOD = re.compile(r"/v1/\w+\.\w+Service/(\w+)$")
-
+# What asking again cannot heal, by words of the error: what it is, and what to try.
 _LASTING = {
     "407 Proxy": ("the proxy asks for a password (407)", "HTTPS_PROXY with user and password in it"),
     "certificate verify failed": ("its certificate is not trusted", "REQUESTS_CA_BUNDLE=your network's file"),
@@ -30,7 +29,6 @@ _LASTING = {
     "redirects": ("it sends from link to link without an end", "make doctor"),
     "WRONG_VERSION_NUMBER": ("it does not speak TLS there", "a proxy's address begins with http://"),
 }
-"""What asking again cannot heal, by words of the error: what it is, and what to try."""
 _PASSING = {
     "Unable to connect to proxy": "cannot be reached, the proxy does not answer",
     "NameResolutionError": "cannot be found by name, there may be no network",
