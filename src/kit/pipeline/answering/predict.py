@@ -132,33 +132,27 @@ def _in_batches(
 
     A batch that does not fit into memory is cut in two, and so are those after it.
     """
+    from accelerate.utils.memory import clear_device_cache
+
     found: dict[int, T] = {}
     waiting = {index: len(question.prompt_ids) + widest for index, question in enumerate(questions)}
     while waiting:
         for batch in batches.pack(waiting, stage.most_tokens, stage.most_rows):
-            asked = [questions[index] for index in batch]
-            answers = _attempt(answer, asked)
-            if answers is None:
+            asked, answers = [questions[index] for index in batch], list[T]()
+            try:
+                answers = answer(asked)
+            except (RuntimeError, MemoryError) as error:
+                if not model.is_out_of_memory(error):
+                    raise
+            if not answers:
+                # Behind the except block, whose traceback holds on to the tensors that were too large.
+                clear_device_cache(garbage_collection=True)
                 stage.shrink(asked, waiting[batch[0]])
                 break
             found.update(zip(batch, answers, strict=True))
             spent = sum(waiting.pop(index) for index in batch)
             stage.advance(len(batch), spent, list(waiting.values()), model.peak_memory(loaded))
     return [found[index] for index in range(len(questions))]
-
-
-def _attempt(answer: Callable[[list[Question]], list[T]], batch: list[Question]) -> list[T] | None:
-    """Return the answers, or None where memory ran out, on a card or on the CPU."""
-    from accelerate.utils.memory import clear_device_cache
-
-    try:
-        return answer(batch)
-    except (RuntimeError, MemoryError) as error:
-        if not model.is_out_of_memory(error):
-            raise
-    # Outside of the except block, whose traceback holds on to the tensors that were too large.
-    clear_device_cache(garbage_collection=True)
-    return None
 
 
 def _beyond_shared(
