@@ -6,6 +6,7 @@ reach the pipeline itself. Its exit status is the kernel's.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ from typing import NoReturn
 
 from kit.config import PROJECT_ROOT, Config, load
 from kit.environment import input_dir, is_offline, session_number, working_dir
-from kit.errors import HardwareUnfit
+from kit.errors import HardwareUnfit, KitError
 from kit.pipeline import events
 from kit.pipeline.machine import hardware, inputs, install
 from kit.pipeline.machine.download import Download
@@ -52,7 +53,7 @@ def bring_packages(config: Config, *, cuda: bool, until: float) -> None:
     """Install the pins that this interpreter does not meet, without internet from attached wheels."""
     pins = install.missing(install.pins(install.REQUIREMENTS.read_text(encoding="utf-8"), cuda=cuda))
     if pins:
-        wheels = [] if config.kernel.internet else install.attached_wheels(input_dir(), pins)
+        wheels = None if config.kernel.internet else install.attached_wheels(input_dir(), pins)
         install.install(pins, wheels, until=until)
 
 
@@ -75,7 +76,7 @@ def start(config: Config, started: float) -> NoReturn:
         become_pipeline(variables)  # which says why; nothing is installed for that
     download = None
     if must_download(config):
-        download = Download(config.model.name, variables)
+        download = Download(config.model.name, variables, config.run.stall_seconds)
     try:
         before = time.monotonic()
         bring_packages(config, cuda=bool(cards), until=until)
@@ -105,9 +106,18 @@ def main() -> int:
     manifest = json.loads((PROJECT_ROOT / "bundle.json").read_text(encoding="utf-8"))
     signal.signal(signal.SIGTERM, _leave)
     record = RunRecord(manifest["bundle_hash"], manifest["config"])
-    with record.closing(working_dir()):
+    try:
         start(load(manifest["config"], where="the bundle's config"), started)
-    return 1
+    except KitError as error:
+        record.ended = f"failed: {error}"
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 1
+    except SystemExit:
+        record.ended = "failed: stopped by SIGTERM"
+        raise
+    finally:
+        with contextlib.suppress(KitError):  # the log has said why already
+            record.close(working_dir())
 
 
 def _report(size: int, speed: float) -> None:

@@ -30,7 +30,7 @@ def download_wheels(folder: Path) -> None:
         raise KitError(
             "the wheels could not be downloaded", hint="a phone-verified Kaggle account, then make prepare"
         )
-    install.mark(folder, install.PYTHON)
+    install.mark(folder, install.PYTHON, wanted)
     print(f"{len(wanted)} wheels for Python {install.PYTHON}, {_megabytes(folder)}", flush=True)
 
 
@@ -40,14 +40,14 @@ def download_model(config: Config, folder: Path) -> None:
         print(f"{config.model.name} is attached to a run by Kaggle itself", flush=True)
         return
     variables = {**os.environ, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # a log is no terminal
-    download = Download(config.model.name, variables, folder)
+    download = Download(config.model.name, variables, config.run.stall_seconds, folder)
     try:
         download.finish(time.monotonic() + 60 * config.run.time_limit_minutes)
     finally:
         download.stop()
     inputs.mark_model(folder, config.model.name)
     shutil.rmtree(folder / ".cache", ignore_errors=True)
-    base_model.check(folder)
+    base_model.check(folder, config)
     print(f"{config.model.name}, {_megabytes(folder)}", flush=True)
 
 

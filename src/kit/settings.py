@@ -10,7 +10,7 @@ import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -216,6 +216,14 @@ class Model(Settings):
 
     name: Annotated[str, AfterValidator(_model_name)] = "unsloth/Meta-Llama-3.1-8B-Instruct-bnb-4bit"
     """`owner/name` on Hugging Face, or a Kaggle Model `owner/model/framework/variation/2`."""
+    architecture: str = ""
+    """What its config.json must name as its architecture; empty for no check."""
+    layers: Count = 0
+    """How many layers it must have; 0 takes what its config.json says."""
+    width: Count = 0
+    """How wide its hidden states must be; 0 takes what its config.json says."""
+    instruct: bool = False
+    """Whether its tokenizer must have a chat template, as an instruct model's has."""
     loader: Literal["auto", "unsloth", "plain"] = "auto"
     """`auto` is Unsloth where there is a GPU, transformers with PEFT elsewhere."""
     four_bit: bool = True
@@ -285,6 +293,8 @@ class Train(Settings):
     """First loss scale in fp16; lower it where a run has few steps, since each overflow skips one."""
     checkpoint_minutes: Annotated[float, Field(ge=0)] = 30.0
     """Minutes between checkpoints of one member; 0 writes one only where its training stops."""
+    checkpoint_mib: Count = 1024
+    """Most MiB of adapter and optimizer that a checkpoint may hold; a heavier one is not written."""
 
 
 class Predict(Settings):
@@ -328,7 +338,7 @@ class Run(Settings):
     cards: Count = 2
     """GPUs that must be there, unset all of the accelerator's; 0 runs on the CPU where there is none."""
     one_member_on_all_cards: bool = True
-    """Train a single member on all cards at once (DDP); where that breaks, one trains it."""
+    """Train a single member on all cards at once (DDP); where that cannot start, two seeds take its place."""
     cpu_processes: Positive = 1
     """Processes that share the work where there is no GPU."""
     memory_gib: Annotated[float, Field(ge=0)] = 0.0
@@ -337,6 +347,8 @@ class Run(Settings):
     """From the kernel's first line to its last file; Kaggle cuts a GPU session at 12 hours."""
     silence_minutes: Annotated[float, Field(gt=0)] = 15.0
     """A process that says nothing for so long hangs, and is stopped."""
+    stall_seconds: Annotated[float, Field(gt=0)] = 60.0
+    """A download that does not grow for so long is begun again, once."""
     resume: str = ""
     """bundle_hash of an attached run to go on from; RESUME=<version> sets it."""
     adapters_from: str = ""
@@ -365,7 +377,7 @@ class Config(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _use_the_whole_machine(cls, values: dict[str, object]) -> dict[str, object]:
+    def _use_the_whole_machine(cls, values: Any) -> Any:
         kernel, run = values.get("kernel", {}), values.get("run", {})
         name = kernel.get("accelerator", DEFAULT) if isinstance(kernel, dict) else ""
         if name not in ACCELERATORS or not isinstance(run, dict):

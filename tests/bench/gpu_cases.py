@@ -20,9 +20,9 @@ from kit.pipeline import model, tokens
 from kit.pipeline.answering import predict
 from kit.pipeline.machine import hardware
 from kit.pipeline.model import Loaded
+from kit.pipeline.training import oversee
 from kit.pipeline.training import train as training
 from kit.pipeline.training.layout import Layout
-from kit.pipeline.training.oversee import Overseer
 
 T4_BYTES = 14.5 * 2**30
 """What a T4 leaves to torch."""
@@ -99,18 +99,25 @@ def train_speed(
     loaded = load(config, folder, cap=cap)
     torch.cuda.reset_peak_memory_stats()
     clock: list[float] = []
-    step_end = Overseer.on_log
+    original = oversee.overseer
 
-    def on_log(self: Overseer, *args: Any, **kwargs: Any) -> None:
-        torch.cuda.synchronize()
-        clock.append(time.monotonic())
-        if len(clock) == steps - 4:
-            profiler.start()
-        elif len(clock) == steps:
-            profiler.stop()
-        step_end(self, *args, **kwargs)
+    def timed(*facts: Any, **named: Any) -> Any:
+        callback = original(*facts, **named)
+        step_end = callback.on_log
 
-    Overseer.on_log = on_log  # type: ignore[method-assign]
+        def on_log(*args: Any, **kwargs: Any) -> None:
+            torch.cuda.synchronize()
+            clock.append(time.monotonic())
+            if len(clock) == steps - 4:
+                profiler.start()
+            elif len(clock) == steps:
+                profiler.stop()
+            step_end(*args, **kwargs)
+
+        callback.on_log = on_log
+        return callback
+
+    oversee.overseer = timed
     trained = training.train(
         loaded, rows(loaded.tokenizer, count), config, seed=1, scratch=Path("/tmp/gpu-run")
     )

@@ -33,7 +33,7 @@ SHAPES = {
     "8b": (
         "t4x2",
         (
-            "model.name=kit/large/transformers/default/1", "model.dtype=float16",
+            "model.name=kit/large/transformers/default/1", "model.instruct=false", "model.dtype=float16",
             "run.memory_gib=14.5", "train.max_steps=12", "train.gradient_accumulation=2",
             "competition.slug=long-rows", "competition.id=id", "competition.text=text",
             "competition.label=label", "competition.language=",

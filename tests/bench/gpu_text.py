@@ -62,7 +62,10 @@ SHARED = (
     "model.loader=plain", "run.cards=1", "train.pack_tokens=2048", "model.max_row_tokens=2048",
     "evaluate.holdout=0.3", "data.test_rows=16", "train.checkpoint_minutes=0",
 )  # fmt: skip
-GEMMA = ("model.name=kit/gemma/transformers/default/1", "model.dtype=bfloat16")
+GEMMA = (
+    "model.name=kit/gemma/transformers/default/1", "model.architecture=Gemma3ForCausalLM",
+    "model.layers=18", "model.width=640", "model.instruct=false", "model.dtype=bfloat16",
+)  # fmt: skip
 UPPER_HALF = json.dumps(
     [
         f"{layer}.{block}.{name}_proj"

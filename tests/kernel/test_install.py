@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -54,32 +55,47 @@ def test_the_kernel_pins_what_the_lock_holds() -> None:
         assert lock[name] == version, name
 
 
+def _marked(folder: Path, python: str, *pins: str) -> Path:
+    folder.mkdir(parents=True)
+    install.mark(folder, python, pins)
+    return folder
+
+
 @pytest.mark.parametrize("mount", ["notebooks/ada/reviews-prepare", "reviews-prepare", "datasets/ada/wheels"])
 def test_attached_wheels_are_found_in_every_mount_layout(tmp_path: Path, mount: str) -> None:
     """By their marker, below whatever folder the day's layout puts them in."""
-    for place, python in (("notebooks/other", "2.7"), (mount, install.PYTHON)):
-        (tmp_path / place / "wheels").mkdir(parents=True)
-        install.mark(tmp_path / place / "wheels", python)
-    assert install.attached_wheels(tmp_path, [TOY], wait_seconds=0) == [tmp_path / mount / "wheels"]
+    _marked(tmp_path / "notebooks" / "other", "2.7", TOY)
+    folder = _marked(tmp_path / mount / "wheels", install.PYTHON, TOY, "other==2.0")
+    assert install.attached_wheels(tmp_path, [TOY], wait_seconds=0) == folder
+
+
+def test_wheels_for_another_python_name_both_and_the_way_out(tmp_path: Path) -> None:
+    """The image's Python changes overnight, and wheels are tagged for one."""
+    _marked(tmp_path / "wheels", "2.7", TOY)
+    expected = rf"are for Python 2\.7, this kernel runs Python {install.PYTHON}"
+    with pytest.raises(InputInvalid, match=expected) as caught:
+        install.attached_wheels(tmp_path, [TOY], wait_seconds=0)
+    assert caught.value.hint.startswith("make prepare")
 
 
 @pytest.mark.parametrize(
-    ("marker", "says"),
-    [
-        (None, r"1 package\(s\) are missing, without internet and without wheels"),
-        ('{"python": "2.7"}', rf"are for Python 2\.7, this kernel runs Python {install.PYTHON}"),
-        ("[]", "are for Python None"),
-    ],
+    ("held", "says"), [([], "lack kit-toy==1.0"), (["kit-toy==0.9"], "lack kit-toy==1.0")]
 )
-def test_without_wheels_for_this_python_the_way_out_is_named(
-    tmp_path: Path, marker: str | None, says: str
+def test_wheels_of_older_requirements_name_what_is_lacking(
+    tmp_path: Path, held: list[str], says: str
 ) -> None:
-    """The image's Python changes overnight, and wheels are tagged for one."""
-    if marker:
-        (tmp_path / install.MARKER).write_text(marker)
-    with pytest.raises(InputInvalid, match=says) as caught:
+    """Before pip says the same of one package in five lines."""
+    _marked(tmp_path / "wheels", install.PYTHON, *held)
+    with pytest.raises(InputInvalid, match=says):
         install.attached_wheels(tmp_path, [TOY], wait_seconds=0)
-    assert caught.value.hint.startswith("make prepare")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"python": "3.13"}'])
+def test_a_damaged_marker_is_one_line(tmp_path: Path, text: str) -> None:
+    """It names the file."""
+    (tmp_path / install.MARKER).write_text(text)
+    with pytest.raises(InputInvalid, match=install.MARKER):
+        install.attached_wheels(tmp_path, [TOY], wait_seconds=0)
 
 
 @pytest.fixture
@@ -96,7 +112,7 @@ from pathlib import Path
 from kit.errors import KitError
 from kit.pipeline.machine import install
 try:
-    install.install([{TOY!r}], {f"[Path({str(wheels)!r})]" if wheels else []})
+    install.install([{TOY!r}], {f"Path({str(wheels)!r})" if wheels else None})
 except KitError as error:
     print("refused:", error)
 print("left:", install.missing([{TOY!r}]))"""
@@ -135,14 +151,17 @@ def test_where_uv_fails_pip_goes_on(empty_python: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("held", "hint"), [(None, "kernel.internet=true"), ("0.9", "make prepare")])
-def test_a_failed_install_names_the_way_out(
-    empty_python: Path, tmp_path: Path, held: str | None, hint: str
-) -> None:
-    """There is no index, which a new account has not either, or the wheels are of older requirements."""
-    if held:
-        make_wheel(tmp_path / "wheels", "kit_toy", held)
-    done = _install(empty_python, tmp_path / "wheels" if held else None)
+def test_a_failed_install_names_the_switch(empty_python: Path) -> None:
+    """Without internet there is no index, which a new account has not either."""
+    done = _install(empty_python, None)
     assert "refused: the packages above could not be installed: ERROR: No matching" in done.stdout
-    assert f"(try: {hint}" in done.stdout
+    assert "(try: kernel.internet=true" in done.stdout
     assert done.stdout.splitlines()[-1] == f"left: {[TOY]}"
+
+
+def test_the_marker_tells_python_and_pins(tmp_path: Path) -> None:
+    """What the kernel reads is what the wheels' folder was made with."""
+    install.mark(tmp_path, "3.13", [TOY])
+    assert json.loads((tmp_path / install.MARKER).read_text()) == {
+        "schema": 1, "python": "3.13", "pins": [TOY],
+    }  # fmt: skip

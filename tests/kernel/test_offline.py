@@ -116,7 +116,10 @@ def test_what_a_prepared_kernel_downloads_carries_a_run_without_internet(
     config = settings.resolve("tiny", LITTLE)
     prepared, output, log = run(build.preparation(config))
     assert log.startswith("COMPLETE"), log
-    assert (output / "wheels" / install.MARKER).is_file()
+    assert json.loads((output / "wheels" / install.MARKER).read_text())["pins"] == [
+        "kit-toy==1.0",
+        "kit-toy-cuda==1.0",
+    ]
     assert len(list((output / "wheels").glob("*.whl"))) == 2
     assert json.loads((output / "model" / inputs.MODEL_MARKER).read_text())["name"] == MODEL
     assert not (output / "model" / ".cache").exists()

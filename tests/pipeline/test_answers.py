@@ -13,12 +13,12 @@ from kit import config as settings
 from kit.config import Config
 from kit.errors import KitError
 from kit.pipeline import answers, earlier
-from kit.pipeline.answers import UNTRAINED, Answers, FailsAgain
+from kit.pipeline.answers import UNTRAINED, Answers, Failure
 from kit.pipeline.record import RunRecord
 from kit.pipeline.training.layout import Layout
 
 ONE = Answers(
-    name="seed-1", seed=1, fold=None, point=None, settings="",
+    name="seed-1", seed=1, fold=None, point=None, settings="", identity="i",
     trained=replace(UNTRAINED, history=[{"step": 1.0, "loss": 0.1}], layout=Layout(128, 1, 2, True)),
     probabilities={"test/1": [0.1, 0.9]}, completions={"test/2": "Négatif\n"}, peak_memory_bytes=6,
     timings={"train": 1.0, "predict": 2.0}, slot=0, loader="plain", versions={},
@@ -26,10 +26,25 @@ ONE = Answers(
 
 
 def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
-    """Types, floats, text and the layout."""
+    """Types, floats, text and the layout; of another question it is none of this run's."""
     answers.write(tmp_path, ONE)
-    assert answers.read(tmp_path, "seed-1") == ONE
-    assert answers.read(tmp_path, "seed-2") is None
+    assert answers.read(tmp_path, "seed-1", "i") == ONE
+    assert answers.read(tmp_path, "seed-1", "another") is None
+    assert answers.read(tmp_path, "seed-2", "i") is None
+
+
+def test_ranks_answer_together(tmp_path: Path) -> None:
+    """Their rows are joined, and a rank without answers means that the member is not done."""
+    answers.write(tmp_path, replace(ONE, ranks=2))
+    assert answers.read(tmp_path, "seed-1", "i") is None
+    other = replace(ONE, ranks=2, probabilities={"test/3": [1.0, 0.0]}, peak_memory_bytes=9)
+    answers.write(tmp_path, other, rank=1)
+    joined = answers.read(tmp_path, "seed-1", "i")
+    assert joined is not None
+    assert joined.keys == {"test/1", "test/2", "test/3"}
+    assert joined.peak_memory_bytes == 9
+    answers.drop(tmp_path, "seed-1")
+    assert not list(tmp_path.rglob("answers*"))
 
 
 @pytest.mark.parametrize(
@@ -47,9 +62,9 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
 def test_a_damaged_file_is_no_answer(tmp_path: Path, damage: Callable[[str], str]) -> None:
     """Cut anywhere, or with something else in it: the member is trained again."""
     answers.write(tmp_path, ONE)
-    path = answers.path_of(tmp_path, "seed-1")
+    path = answers.answers_path(tmp_path, "seed-1")
     path.write_text(damage(path.read_text()))
-    assert answers.read(tmp_path, "seed-1") is None
+    assert answers.read(tmp_path, "seed-1", "i") is None
 
 
 CONFIG = settings.resolve("tiny")
@@ -95,11 +110,11 @@ def test_another_run_is_not_resumed(
 def test_where_and_how_long_a_run_is_may_change(tmp_path: Path, change: str) -> None:
     """It decides no answer. A member that cannot succeed stays failed; any other is tried again."""
     run = _kept(tmp_path / "run")
-    answers.write_failure(run / answers.FOLDER, "seed-1", FailsAgain("the loss is nan"))
-    answers.write_failure(run / answers.FOLDER, "seed-2", KitError("SIGKILL"))
+    answers.write_failure(run / answers.FOLDER, "seed-1", Failure("the loss is nan", is_final=True))
+    answers.write_failure(run / answers.FOLDER, "seed-2", Failure("SIGKILL", is_final=False))
     earlier.bring_back(run, _record(), settings.resolve("tiny", [change]), NOW, tmp_path / "m")
-    assert answers.failure(tmp_path / "m", "seed-1") == "the loss is nan"
-    assert not answers.failure(tmp_path / "m", "seed-2")
+    assert answers.read_failure(tmp_path / "m", "seed-1") == Failure("the loss is nan", is_final=True)
+    assert answers.read_failure(tmp_path / "m", "seed-2") is None
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,25 @@ def test_the_largest_batch_comes_first(widths: list[int], most_tokens: int) -> N
     assert packed == batches.pack(dict(reversed(width_by_key.items())), most_tokens)
 
 
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=9), st.integers(40, 200), st.integers(1, 60))
+def test_no_other_cut_costs_less(widths: list[int], most_tokens: int, price: int) -> None:
+    """Against every way of cutting a few rows in sorted order."""
+    falling = sorted(widths, reverse=True)
+
+    def cost(ends: Sequence[int]) -> float:
+        parts = [falling[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        fits = all(part[0] * len(part) <= most_tokens for part in parts)
+        return sum(part[0] * len(part) + price for part in parts) if fits else float("inf")
+
+    every = range(1, len(falling))
+    best = min(
+        cost([*inner, len(falling)])
+        for count in range(len(falling))
+        for inner in itertools.combinations(every, count)
+    )
+    assert cost(batches._cut(falling, most_tokens, len(falling), price)) == best
+
+
 def test_short_rows_share_a_batch_although_they_pad() -> None:
     """A batch of its own for each length would cost more than the padding."""
     widths = dict(enumerate([20, 22, 24, 26, 28] * 4))

@@ -77,32 +77,48 @@ def test_a_training_that_had_ended_is_taken_up_without_a_step(kept: Path, loaded
 
 
 @pytest.mark.parametrize(
-    ("damage", "says"),
+    ("damage", "changed", "says"),
     [
-        (lambda at: (at / "optimizer.pt").unlink(), "optimizer.pt is missing or damaged"),
-        (lambda at: (at / "rng_state.pth").write_bytes(b"half"), "rng_state.pth is missing or damaged"),
-        (lambda at: (at / checkpoint.NAME).write_text('{"sch'), "checkpoint.json is damaged"),
-        (lambda at: (at / checkpoint.NAME).write_text('{"schema": 2}'), "checkpoint.json is damaged"),
+        (None, {"overrides": ["train.learning_rate=1e-3"]}, "of another training"),
+        (None, {"seed": 2}, "of another training"),
+        (None, {"count": 39}, "of another training"),
+        (lambda at: (at / "optimizer.pt").unlink(), {}, "optimizer.pt is missing or damaged"),
+        (lambda at: (at / "rng_state.pth").write_bytes(b"half"), {}, "rng_state.pth is missing or damaged"),
+        (lambda at: (at / checkpoint.NAME).write_text('{"sch'), {}, "checkpoint.json is damaged"),
+        (lambda at: (at / checkpoint.NAME).write_text('{"schema": 2}'), {}, "checkpoint.json is damaged"),
     ],
 )
-def test_a_checkpoint_that_is_damaged_is_refused_in_one_line(
-    kept: Path, loaded: Loaded, damage: Callable[[Path], None], says: str
+def test_a_checkpoint_that_is_another_s_or_damaged_is_refused_in_one_line(
+    kept: Path, loaded: Loaded, damage: Callable[[Path], None] | None, changed: dict[str, Any], says: str
 ) -> None:
     """It went through a dataset, or a disk that was full."""
-    damage(kept / "step-6")
+    if damage:
+        damage(kept / "step-6")
     with pytest.raises(KitError, match=says) as caught:
-        _train(loaded, kept)
+        _train(loaded, kept, *changed.pop("overrides", ()), **changed)
     assert "\n" not in str(caught.value)
 
 
-def test_a_checkpoint_that_finds_no_room_for_two_is_not_written(
-    loaded: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("override", "free", "notes"),
+    [
+        ("train.checkpoint_mib=0", 2**40, ["no checkpoint: 0.4 MiB are more than train.checkpoint_mib = 0"]),
+        ("train.checkpoint_mib=9", 2**18, ["no checkpoint: 0.4 MiB, and 0.2 MiB are free"]),
+    ],
+)
+def test_a_checkpoint_that_is_too_heavy_or_finds_no_room_for_two_is_not_written(
+    loaded: Loaded,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    override: str,
+    free: int,
+    notes: list[str],
 ) -> None:
     """Training goes on without; one file too many would take the submission's place."""
-    usage = shutil.disk_usage(tmp_path)._replace(free=2**18)
+    usage = shutil.disk_usage(tmp_path)._replace(free=free)
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
-    trained = _train(loaded, tmp_path / "seed-1", OFTEN, "train.max_steps=1")
-    assert (trained.step, trained.notes) == (1, ["no checkpoint at step 1: 0.4 MiB, and 0.2 MiB are free"])
+    trained = _train(loaded, tmp_path / "seed-1", OFTEN, "train.max_steps=2", override)
+    assert (trained.step, trained.notes) == (2, notes)
     assert list((tmp_path / "seed-1").iterdir()) == []
 
 
@@ -140,29 +156,38 @@ def test_with_0_minutes_a_checkpoint_comes_only_where_training_stops(
     assert [path.name for path in (tmp_path / "seed-1").iterdir()] == ["step-2"]
 
 
-def test_a_retreat_begins_anew(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The checkpoint of a layout that does not fit any more goes."""
+def test_a_retreat_goes_on_with_the_bins_of_the_checkpoint_or_begins_anew(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Checkpointing leaves the position in the rows as it is; other bins do not."""
     import torch
 
     folder = tmp_path / "seed-1"
     settings = (OFTEN, "train.gradient_checkpointing=auto", "train.max_steps=8")
     loaded = load(tiny_model, config(*settings))
     until = _stop_behind(monkeypatch, 3)
-    _train(loaded, folder, *settings, until=until)
+    before = _train(loaded, folder, *settings, until=until)
+    assert (before.step, before.stopped) == (3, "time limit")
 
-    def refuse(module: Any, *_: Any) -> None:
-        if not module.layers[0].gradient_checkpointing:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+    def holds(most: int) -> Callable[..., None]:
+        def hook(module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
+            if kwargs["input_ids"].numel() > most or not module.layers[0].gradient_checkpointing:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    handle = loaded.model.get_base_model().model.register_forward_pre_hook(refuse)
-    again = _train(loaded, folder, *settings, until=until)
-    handle.remove()
-    assert again.notes[0].startswith("went on from step 3 of 8")
-    assert "began anew" in again.notes[1]
-    assert again.layout is not None
-    assert again.layout.gradient_checkpointing
-    assert [entry["step"] for entry in again.history] == [1, 2, 3]
-    assert [path.name for path in folder.iterdir()] == ["step-3"]
+        return hook
+
+    base = loaded.model.get_base_model().model
+    for most, reached in ((256, 6), (128, 3)):
+        handle = base.register_forward_pre_hook(holds(most), with_kwargs=True)
+        again = _train(loaded, folder, *settings, until=until)
+        handle.remove()
+        assert again.notes[0].startswith(f"went on from step {before.step} of 8")
+        assert any("began anew" in note for note in again.notes) is (most == 128)
+        assert again.layout is not None
+        assert (again.layout.pack_tokens, again.layout.gradient_checkpointing) == (most, True)
+        assert [entry["step"] for entry in again.history] == list(range(1, reached + 1))
+        assert [path.name for path in folder.iterdir()] == [f"step-{reached}"]
+        before = again
 
 
 @pytest.mark.slow

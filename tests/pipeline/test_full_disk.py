@@ -6,7 +6,6 @@ import errno
 import json
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from kit.pipeline import answers, run, schedule
 from kit.pipeline.answers import UNTRAINED, Answers
 from kit.pipeline.record import Job, RunRecord
 
-QUICK = ("data.train_rows=72", "data.test_rows=18", "run.members=2")
+QUICK = ("data.train_rows=72", "data.test_rows=18", "run.members=2", "model.layers=0", "model.width=0")
 ADAPTER_BYTES = 60_000
 
 
@@ -35,11 +34,11 @@ def root(tmp_path: Path) -> Path:
     return place
 
 
-def _work(job_path: Path, slots: int, **_: object) -> dict[int, KitError]:
+def _work(job_path: Path, slots: int, **_: object) -> None:
     """Leave what members leave, without training: a checkpoint, answers, and an adapter that may not fit."""
     job = Job.read(job_path)
-    for member in (member for slot in job.slots[:slots] for member in slot):
-        name, folder = member.name, job.folder
+    for name in (name for slot in job.slots[:slots] for name in slot):
+        member, folder = job.members[name], Path(job.folder)
         rows = [*member.held_out, *(row["id"] for row in job.test)]
         for kind in ("checkpoint", "adapter"):
             place = folder / name / kind
@@ -50,18 +49,17 @@ def _work(job_path: Path, slots: int, **_: object) -> dict[int, KitError]:
                     answers.write(
                         folder,
                         Answers(
-                            name, member.seed, None, None, "", UNTRAINED,
+                            name, member.seed, None, None, "", job.identities[name], UNTRAINED,
                             {row: [0.75, 0.25] for row in rows}, {}, 1, timings, 0, "plain", {},
                         ),
                     )  # fmt: skip
                 (place / "weights").write_bytes(b"0" * ADAPTER_BYTES)
             except OSError:
                 shutil.rmtree(place, ignore_errors=True)
-    return {}
 
 
-def _end(root: Path, working: Path, *overrides: str) -> tuple[RunRecord, str]:
-    config = settings.resolve("tiny", [*QUICK, *overrides])
+def _end(root: Path, working: Path) -> tuple[RunRecord, str]:
+    config = settings.resolve("tiny", QUICK)
     record, said = RunRecord("b" * 64, config.model_dump(mode="json")), ""
     try:
         run.run(config, root, working, record)
@@ -113,27 +111,3 @@ def test_any_size_of_the_disk_ends_with_a_submission_or_one_line(
             answered.append(step)
     assert answered == list(range(answered[0], 31)), "a larger disk leaves no less"
     assert needed * answered[0] / 30 < needed - ADAPTER_BYTES, "the adapters gave way"
-
-
-def test_another_process_takes_the_place_of_one_that_died(
-    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It costs the member that it was at; where none of its members was begun, loading failed for all."""
-    begun: list[list[str]] = []
-
-    def work(job_path: Path, slots: int, **options: object) -> dict[int, KitError]:
-        job = Job.read(job_path)
-        (members,) = job.slots
-        begun.append([member.name for member in members])
-        if len(begun) == 1:
-            for name in begun[0][:2]:
-                (job.folder / name).mkdir(parents=True)
-            replace(job, slots=[members[:1]]).write(job_path)
-            _work(job_path, slots, **options)
-        return {0: KitError("killed")}
-
-    monkeypatch.setattr(schedule, "run", work)
-    record, said = _end(root, tmp_path, "run.members=4")
-    assert begun == [["seed-42", "seed-43", "seed-44", "seed-45"], ["seed-44", "seed-45"]]
-    assert (said, record.answered_by) == ("", ["seed-42"])
-    assert list(record.failed) == ["seed-43", "seed-44", "seed-45"]

@@ -159,8 +159,8 @@ def test_what_all_answers_begin_with_goes_with_the_prompt(
     answers: list[list[int]], shared: list[int], left: list[list[int]]
 ) -> None:
     """So that numbers behind a blank, ` 0` and ` 1`, are compared in one pass; no answer is used up."""
-    questions, rest = predict._beyond_shared([Question("a", [9])], answers)
-    assert (questions, rest) == ([Question("a", [9, *shared])], left)
+    questions, rest = predict._beyond_shared([Question("a", [9], False)], answers)
+    assert (questions, rest) == ([Question("a", [9, *shared], False)], left)
 
 
 @pytest.mark.parametrize(("shortage", "overrides"), [(CARD, ()), (MemoryError(), ALIKE)])
@@ -236,6 +236,13 @@ def test_one_row_whose_answer_is_not_a_number_is_named(
     rows.insert(5, {"id": "spoilt", "text": "the terrible phone"})
     with pytest.raises(KitError, match="row 'spoilt' is not a number"):
         predict.score(spoilt, rows, _config(*overrides))
+
+
+@pytest.mark.parametrize("answer", [predict.score, functools.partial(predict.generate, seed=1)])
+def test_an_id_that_stands_twice_is_refused(loaded: Loaded, answer: Callable[..., object]) -> None:
+    """Before any work, since the second answer would replace the first."""
+    with pytest.raises(KitError, match="row id 'r3' stands twice"):
+        answer(loaded, [*_rows(5), _rows(4)[3]], _config())
 
 
 def test_no_rows_are_no_answers(loaded: Loaded) -> None:

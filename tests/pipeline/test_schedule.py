@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from kit.errors import KitError
 from kit.pipeline import schedule
 
 MEMBER = """
@@ -32,11 +33,21 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "job.json"
 
 
-def _run(job: Path, *code: str, **options: Any) -> dict[int, str]:
-    """Run processes; return the reason of each slot that failed."""
+def _run(job: Path, *code: str, **options: Any) -> None:
     job.write_text(json.dumps({"code": code}))
-    failed = schedule.run(job, len(code), on_cards=True, module="stand_in_member", **options)
-    return {slot: str(error) for slot, error in failed.items()}
+    schedule.run(job, len(code), on_cards=True, module="stand_in_member", **options)
+
+
+def _failures(job: Path, *code: str, **options: Any) -> dict[int, str]:
+    """Run processes for themselves; return the reason of each slot that failed, and stop there."""
+    reasons: dict[int, str] = {}
+
+    def go_on(slot: int, error: KitError) -> bool:
+        reasons[slot] = str(error)
+        return False
+
+    _run(job, *code, go_on=go_on, **options)
+    return reasons
 
 
 def test_every_process_has_its_own_card_cache_and_prefix(
@@ -53,37 +64,67 @@ def test_every_process_has_its_own_card_cache_and_prefix(
 
 def test_a_process_that_fails_leaves_the_others_alone(job: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Its slot and how it ended are named, its traceback is on stderr, the other goes to its end."""
-    reasons = _run(job, "time.sleep(2); print('done')", "raise RuntimeError('card fell off')")
+    reasons = _failures(job, "time.sleep(2); print('done')", "raise RuntimeError('card fell off')")
     assert reasons == {1: "the process of slot 1 ended with status 1 (try: its lines above)"}
     out, err = capfd.readouterr()
     assert "[card 0] done" in out
     assert "RuntimeError: card fell off" in err
 
 
+def test_another_process_takes_the_place_of_one_that_died_where_that_helps(job: Path) -> None:
+    """As long as it is asked for."""
+    code = (
+        "count = open(sys.argv[1] + '.n', 'a+'); count.write('x'); count.flush(); count.seek(0); "
+        "os.kill(os.getpid(), 9) if len(count.read()) < 3 else None"
+    )
+    seen = []
+
+    def go_on(slot: int, error: KitError) -> bool:
+        seen.append((slot, "SIGKILL" in str(error)))
+        return True
+
+    _run(job, code, go_on=go_on)
+    assert seen == [(0, True)] * 2
+
+
 def test_ranks_end_together_with_the_reason_of_the_first(job: Path) -> None:
     """Without its gradients the others would wait for ever."""
     started = time.monotonic()
-    reasons = _run(job, "time.sleep(60)", "time.sleep(0.5); sys.exit(1)", together=True)
-    assert reasons == {1: "the process of slot 1 ended with status 1 (try: its lines above)"}
+    with pytest.raises(KitError, match="slot 1 ended with status 1"):
+        _run(job, "time.sleep(60)", "time.sleep(0.5); sys.exit(1)", together=True)
     assert time.monotonic() - started < 30
     assert not _lives(int((job.parent / "pid-0").read_text()))
+
+
+def test_a_reason_that_a_member_left_is_what_the_user_reads(job: Path) -> None:
+    """One line with the next command, not a status."""
+    code = (
+        "from kit.errors import KitError; from kit.pipeline import schedule; from pathlib import Path; "
+        "schedule.leave_reason(Path(sys.argv[1]), slot, KitError('row 7 is odd', hint='mend it')); "
+        "sys.exit(1)"
+    )
+    assert _failures(job, code) == {0: "row 7 is odd (try: mend it)"}
 
 
 def test_a_process_that_says_nothing_is_stopped_and_one_that_talks_is_not(job: Path) -> None:
     """It hangs, in an import or in a driver."""
     talks = "[(print(n), time.sleep(0.4)) for n in range(10)]"
-    assert list(_run(job, "time.sleep(60)", talks, silence_seconds=2.0)) == [0]
+    assert list(_failures(job, "time.sleep(60)", talks, silence_seconds=2.0)) == [0]
 
 
 def test_what_is_late_is_asked_to_leave_and_then_killed(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where it does not listen."""
+    """Also where it does not listen; nothing is begun after the time."""
     monkeypatch.setattr(schedule, "CHECKPOINT_SECONDS", 1.0)
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
     started = time.monotonic()
-    reasons = _run(job, "time.sleep(60)", deaf, deadline=started + 2)
+    reasons: list[str] = []
+    _run(
+        job, "time.sleep(60)", deaf,
+        deadline=started + 2, go_on=lambda _, error: not reasons.append(str(error)),
+    )  # fmt: skip
     assert time.monotonic() - started < 30
     assert len(reasons) == 2
-    assert all(schedule.TIME_LIMIT in reason for reason in reasons.values())
+    assert all(schedule.TIME_LIMIT in reason for reason in reasons)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

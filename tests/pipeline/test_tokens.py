@@ -131,6 +131,7 @@ def test_of_several_texts_the_longest_is_cut(tokenizer: Any) -> None:
     )
     row = {"id": "1", "text": "", "text_a": "kept whole", "text_b": "word " * 500}
     question = tokens.ask(tokenizer, [row], config, reserve=2)[0]
+    assert question.was_cut
     assert 100 < len(question.prompt_ids) <= 126
     shown = tokenizer.decode(question.prompt_ids, skip_special_tokens=True)
     assert shown.startswith("### a: kept whole\n### b: word word")
@@ -168,6 +169,7 @@ def test_a_long_sentence_is_cut_and_keeps_its_label_slot(
     short = tokens.ask(tokenizer, ROWS[:1], config, reserve=2)[0].prompt_ids
     question = tokens.ask(tokenizer, [row], config, reserve=2)[0]
     assert len(example["input_ids"]) <= 256
+    assert question.was_cut
     assert len(question.prompt_ids) > 200
     assert question.prompt_ids[-3:] == short[-3:]
 

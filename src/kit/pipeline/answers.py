@@ -8,11 +8,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from pydantic import TypeAdapter
 
 from kit import files
 from kit.config import Config
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 FOLDER = "members"
 """In the working folder; holds `<member>/answers.json`, `<member>/adapter/` and `<member>/checkpoint/`."""
-FAILED = "failed.json"
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,8 @@ class Answers:
     fold: int | None
     point: int | None
     settings: str
+    identity: str
+    """Hash of the settings, the rows and the base model that these answers come from."""
     trained: Trained
     probabilities: dict[str, list[float]]
     completions: dict[str, str]
@@ -69,11 +68,21 @@ class Answers:
     slot: int
     loader: str
     versions: dict[str, str]
+    ranks: int = 1
+    """Processes that trained it together; each leaves the answers to its part of the rows."""
 
     @property
     def keys(self) -> set[str]:
         """The keys of every row that it answered."""
         return self.probabilities.keys() | self.completions.keys()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a member left no answers, and whether another try would end alike."""
+
+    reason: str
+    is_final: bool
 
 
 class FailsAgain(KitError):
@@ -96,42 +105,59 @@ def write_first(path: Path, text: str, working: Path) -> None:
     giving_way(working, lambda: files.write_whole(path, text))
 
 
-def path_of(folder: Path, name: str) -> Path:
-    """Return where a member's answers lie."""
-    return folder / name / "answers.json"
+def answers_path(folder: Path, name: str, rank: int = 0) -> Path:
+    """Return where a member's answers lie; ranks that trained it together write one file each."""
+    return folder / name / ("answers.json" if rank == 0 else f"answers-{rank}.json")
 
 
-def write(folder: Path, answers: Answers) -> None:
+def write(folder: Path, answers: Answers, rank: int = 0) -> None:
     """Write what a member answered; where the disk is full, what only saves time later gives way."""
     told = asdict(answers)
     text = json.dumps({"sha256": _digest(told), "answers": told}, ensure_ascii=False)
-    write_first(path_of(folder, answers.name), text, folder.parent)
+    write_first(answers_path(folder, answers.name, rank), text, folder.parent)
     if not answers.trained.stopped:
         shutil.rmtree(folder / answers.name / "checkpoint", ignore_errors=True)
 
 
-def read(folder: Path, name: str) -> Answers | None:
-    """Return a member's answers; None where it is not done or the file is damaged."""
-    told = files.read_json(path_of(folder, name))
-    if told.get("sha256") != _digest(told.get("answers")):
+def read(folder: Path, name: str, identity: str) -> Answers | None:
+    """Return a member's answers, its ranks' together; None where it is not done or a file is damaged."""
+    first = _read(answers_path(folder, name), identity)
+    if first is None:
         return None
-    return TypeAdapter(Answers).validate_python(told["answers"])
+    for rank in range(1, first.ranks):
+        other = _read(answers_path(folder, name, rank), identity)
+        if other is None:
+            return None
+        first = replace(
+            first,
+            probabilities=first.probabilities | other.probabilities,
+            completions=first.completions | other.completions,
+            peak_memory_bytes=max(first.peak_memory_bytes, other.peak_memory_bytes),
+            timings={stage: max(first.timings[stage], other.timings[stage]) for stage in first.timings},
+        )
+    return first
 
 
-def is_settled(folder: Path, name: str) -> bool:
+def is_settled(folder: Path, name: str, rank: int = 0) -> bool:
     """Tell whether a member has answered or failed."""
-    return path_of(folder, name).is_file() or bool(failure(folder, name))
+    return answers_path(folder, name, rank).is_file() or (folder / name / "failed.json").is_file()
 
 
-def write_failure(folder: Path, name: str, error: KitError) -> None:
+def drop(folder: Path, name: str) -> None:
+    """Remove what a member answered, so that it is trained again; half of the ranks' answers are none."""
+    for path in (folder / name).glob("answers*.json"):
+        path.unlink()
+
+
+def write_failure(folder: Path, name: str, failure: Failure) -> None:
     """Leave why a member failed, where the process that started it and another run look."""
-    told = {"reason": str(error), "is_final": isinstance(error, FailsAgain)}
-    write_first(folder / name / FAILED, json.dumps(told) + "\n", folder.parent)
+    write_first(folder / name / "failed.json", json.dumps(asdict(failure)) + "\n", folder.parent)
 
 
-def failure(folder: Path, name: str) -> str:
-    """Return why a member failed; empty where it did not."""
-    return str(files.read_json(folder / name / FAILED).get("reason", ""))
+def read_failure(folder: Path, name: str) -> Failure | None:
+    """Return why a member failed, or None where it did not."""
+    told = files.read_json(folder / name / "failed.json")
+    return Failure(str(told.get("reason")), bool(told.get("is_final"))) if told else None
 
 
 def predictions(
@@ -185,6 +211,15 @@ def _vote(config: Config, member: Answers, key: str) -> list[float]:
     labels = config.competition.labels
     label = parse.parse(member.completions[key], labels, config.competition.synonyms)
     return [float(label == other) for other in labels]
+
+
+def _read(path: Path, identity: str) -> Answers | None:
+    told = files.read_json(path)
+    if told.get("sha256") != _digest(told.get("answers")) or told["answers"].get("identity") != identity:
+        return None
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Answers).validate_python(told["answers"])
 
 
 def _digest(told: object) -> str:

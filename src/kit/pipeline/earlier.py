@@ -11,7 +11,6 @@ from pathlib import Path
 
 from kit.config import Config
 from kit.errors import InputInvalid, KitError
-from kit.files import read_json
 from kit.pipeline import answers, plan
 from kit.pipeline.machine import inputs
 from kit.pipeline.record import RUN_FILE, RunRecord
@@ -46,9 +45,10 @@ def bring_back(folder: Path, was: RunRecord, config: Config, now: RunRecord, kep
             hint="FROM=<version> to answer with its adapters, or a run without RESUME",
         )
     shutil.copytree(folder / answers.FOLDER, kept, dirs_exist_ok=True)
-    for path in kept.glob(f"*/{answers.FAILED}"):
-        if not read_json(path).get("is_final"):
-            path.unlink()
+    for place in kept.iterdir():
+        failure = answers.read_failure(kept, place.name)
+        if failure and not failure.is_final:
+            (place / "failed.json").unlink()
 
 
 def adapters(

@@ -7,25 +7,29 @@ With WORLD_SIZE set, several such processes train one member together and each a
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from kit.config import Config, load
 from kit.environment import rank, ranks
 from kit.errors import KitError
-from kit.pipeline import answers, events, model, plan
+from kit.pipeline import answers, events, model, plan, schedule
 from kit.pipeline.answering import predict
-from kit.pipeline.answers import UNTRAINED, Answers, Trained
+from kit.pipeline.answers import UNTRAINED, Answers, FailsAgain, Failure, Trained
+from kit.pipeline.machine import base_model
 from kit.pipeline.machine.hardware import Card
 from kit.pipeline.model import Loaded
 from kit.pipeline.plan import Member
 from kit.pipeline.record import Job
 from kit.pipeline.training import oversee
 from kit.pipeline.training import train as training
+from kit.pipeline.training.layout import Layout
 from kit.task import parse
 
 VERSIONS_OF = (
@@ -47,62 +51,50 @@ class _Slot:
     config: Config
     loaded: Loaded
     scratch: Path
+    fitted: dict[Layout, Layout] = field(default_factory=dict)
+    """The layout that fitted into memory, by the one that was begun with."""
 
     def __post_init__(self) -> None:
+        self.folder = Path(self.job.folder)
         self.rows = {row["id"]: row for row in [*self.job.train, *self.job.test]}
 
 
 def main(job_path: Path, number: int) -> None:
     """Work off the members of a slot; each leaves its answers and its adapter, or why it failed."""
-    job = Job.read(job_path)
-    try:
-        _work(job, number, job_path.parent)
-    except KitError as error:
-        for member in _waiting(job, number):
-            _fail(job, member, error)
-        sys.exit(1)
-
-
-def _waiting(job: Job, number: int) -> list[Member]:
-    return [member for member in job.slots[number] if not answers.is_settled(job.folder, member.name)]
-
-
-def _fail(job: Job, member: Member, error: KitError) -> None:
-    answers.write_failure(job.folder, member.name, error)
-    events.emit("warning", text=f"member {member.name} failed: {error}")
-
-
-def _work(job: Job, number: int, scratch: Path) -> None:
-    """Load the model, then settle each member in the time that is left for it."""
     started = time.monotonic()
-    config = load(job.config, where="the job")
+    job = Job.read(job_path)
+    config = base_model.with_shape(load(job.config, where=str(job_path)), Path(job.model))
     card = job.cards[number] if job.cards else None
     model.import_stack(model.loader(config, card))
-    if card:
-        _hold_card(config, card)
+    _settle_device(config, len(job.slots), card)
     imported = time.monotonic()
     events.emit("load", model=config.model.name, dtype=job.precision.dtype, reason=job.precision.reason)
-    loaded = model.load(config, job.model, card, job.precision)
+    with (job_path.parent / "turn").open("w") as turn:
+        if job.load_in_turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)  # the machine's memory does not hold what all of them read
+        loaded = model.load(config, Path(job.model), card, job.precision)
     timings = {"import": imported - started, "load": time.monotonic() - imported}
-    slot = _Slot(job, number, config, loaded, scratch)
-    waiting, longest_seconds = _waiting(job, number), 0.0
-    for place, member in enumerate(waiting):
-        began = time.monotonic()
+    slot = _Slot(job, number, config, loaded, job_path.parent)
+    waiting = [name for name in job.slots[number] if not answers.is_settled(slot.folder, name, rank())]
+    longest_seconds = 0.0
+    for place, name in enumerate(waiting):
+        member, began = job.members[name], time.monotonic()
         seconds = max(0.0, job.deadline - began)
         if member.point is None:
             seconds /= len(waiting) - place
         # A point cut short could not be compared; any other member is worth having however little it learned.
         elif seconds < longest_seconds:
-            events.emit("skipped", member=member.name, reason="time limit", seconds_left=round(seconds))
+            events.emit("skipped", member=name, reason="time limit", seconds_left=round(seconds))
             continue
-        with contextlib.suppress(OSError):  # the folder tells that it has begun
-            (job.folder / member.name).mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            (slot.folder / name).mkdir(parents=True, exist_ok=True)  # by which it is known to have begun
         try:
             _settle(slot, member, began + seconds, timings)
         except KitError as error:
             if ranks() > 1:
                 raise  # the others wait for this one, and are stopped with it
-            _fail(job, member, error)
+            answers.write_failure(slot.folder, name, Failure(str(error), isinstance(error, FailsAgain)))
+            events.emit("warning", text=f"member {name} failed: {error}")
             model.forget(loaded)
         timings = {"import": 0.0, "load": 0.0}
         longest_seconds = max(longest_seconds, time.monotonic() - began)
@@ -117,8 +109,8 @@ def _settle(slot: _Slot, member: Member, until: float, before: dict[str, float])
     asked = [*(slot.rows[key] for key in member.held_out), *slot.job.test]
     model.set_scaling(loaded, config.lora)
     trained = UNTRAINED
-    if member.adapter:
-        model.load_adapter(loaded, Path(member.adapter))
+    if adapter := slot.job.adapters.get(member.name):
+        model.load_adapter(loaded, Path(adapter))
     else:
         model.renew_adapter(loaded, member.seed)  # a member that failed may have left no numbers in it
         if config.train.epochs or config.train.max_steps:
@@ -129,6 +121,7 @@ def _settle(slot: _Slot, member: Member, until: float, before: dict[str, float])
     completions, probabilities = _answer(loaded, own, config, member.seed)
     whole = Answers(
         **{name: getattr(member, name) for name in ("name", "seed", "fold", "point", "settings")},
+        identity=slot.job.identities[member.name],
         trained=trained,
         probabilities=probabilities,
         completions=completions,
@@ -137,27 +130,11 @@ def _settle(slot: _Slot, member: Member, until: float, before: dict[str, float])
         slot=slot.number,
         loader=loaded.loader,
         versions=_versions(),
+        ranks=ranks(),
     )
-    whole = _with_other_ranks(whole)
-    if rank() == 0:
-        answers.write(slot.job.folder, whole)
-        if lost := model.save_adapter(loaded, slot.job.folder / member.name / "adapter"):
-            events.emit("warning", text=f"the adapter of member {member.name} is not kept: {lost}")
-
-
-def _with_other_ranks(own: Answers) -> Answers:
-    """Return a member's answers with those of the other ranks, which this waits for."""
-    if ranks() == 1:
-        return own
-    from accelerate.utils import gather_object
-
-    parts: list[Answers] = gather_object([own])
-    return replace(
-        own,
-        probabilities={key: each for part in parts for key, each in part.probabilities.items()},
-        completions={key: text for part in parts for key, text in part.completions.items()},
-        peak_memory_bytes=max(part.peak_memory_bytes for part in parts),
-    )
+    answers.write(slot.folder, whole, rank())
+    if rank() == 0 and (lost := model.save_adapter(loaded, slot.folder / member.name / "adapter")):
+        events.emit("warning", text=f"the adapter of member {member.name} is not kept: {lost}")
 
 
 def _train(
@@ -178,7 +155,8 @@ def _train(
         name=member.name,
         scratch=slot.scratch,
         until=until - reserve,
-        checkpoint=slot.job.folder / member.name / "checkpoint" if ranks() == 1 else None,
+        checkpoint=slot.folder / member.name / "checkpoint" if ranks() == 1 else None,
+        fitted=slot.fitted,
     )
     if trained.stopped == oversee.SIGTERM:
         sys.exit(128 + 15)
@@ -211,13 +189,16 @@ def _rows_per_second(loaded: Loaded, rows: Sequence[dict[str, str]], config: Con
     return len(sample) / max(time.monotonic() - started, 1e-6) / passes
 
 
-def _hold_card(config: Config, card: Card) -> None:
-    """Raise KitError where torch does not see the card; take no more of its memory than is meant."""
+def _settle_device(config: Config, processes: int, card: Card | None) -> None:
     import torch
 
+    if card is None:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // processes))
+        return
     if not torch.cuda.is_available():
-        said = f"torch {torch.__version__} does not see {card.name}"
-        raise KitError(said, hint="nvidia-smi on that machine")
+        raise KitError(
+            f"torch {torch.__version__} does not see {card.name}", hint="nvidia-smi on that machine"
+        )
     if config.run.memory_gib:
         whole = torch.cuda.get_device_properties(0).total_memory
         torch.cuda.set_per_process_memory_fraction(min(1.0, config.run.memory_gib * 2**30 / whole))
@@ -232,4 +213,9 @@ def _versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    try:
+        main(Path(sys.argv[1]), int(sys.argv[2]))
+    except KitError as error:
+        # The parent says it, once for all members.
+        schedule.leave_reason(Path(sys.argv[1]), int(sys.argv[2]), error)
+        sys.exit(1)

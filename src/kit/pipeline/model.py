@@ -5,24 +5,20 @@ Both loaders answer with the same record. Knows nothing of rows, prompts or labe
 
 from __future__ import annotations
 
+import copy
+import math
 import re
 import resource
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kit.config import Config, Lora
 from kit.errors import InputInvalid, KitError
 from kit.files import read_json, write_json
 from kit.pipeline.machine.hardware import Card, Precision
-from kit.pipeline.training.layout import Layout
 from kit.task.effort import BIN
-
-if TYPE_CHECKING:
-    from peft import PeftModel
-    from peft.tuners.lora import LoraLayer
-    from transformers import PreTrainedTokenizerBase
 
 OUT_OF_MEMORY = re.compile(
     "out of memory|(cublas|cudnn)_status_alloc_failed|cudaErrorMemoryAllocation|failed to cuda calloc|"
@@ -32,17 +28,16 @@ OUT_OF_MEMORY = re.compile(
 """How torch, Triton, cuBLAS, cuDNN, the driver, NCCL, the C library and C++ say it."""
 CARD_OVERHEAD_BYTES = int(1.85 * 2**30)
 """What a card holds beside base model and activations: context, adapter, optimizer, and a margin."""
-BYTES_A_TOKEN = 30
-"""What a token holds until its backward pass, for each layer and each number of its width.
-
-Llama 3.1 8B reserved 13.7 GiB with bins of 2,048 and 10.4 with 1,152, both without checkpointing.
-"""
 CARD = """---
 base_model: {name}
 library_name: peft
 pipeline_tag: text-generation
 ---
-A LoRA adapter of `{name}`, for `PeftModel.from_pretrained(model, folder)`.
+A LoRA adapter of `{name}`:
+
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained("{name}"), "this folder")
 """
 
 
@@ -50,17 +45,17 @@ A LoRA adapter of `{name}`, for `PeftModel.from_pretrained(model, folder)`.
 class Loaded:
     """A model with its adapter; `loader` is "unsloth" or "plain", `dtype` a torch dtype's name."""
 
-    model: PeftModel
-    tokenizer: PreTrainedTokenizerBase
+    model: Any
+    tokenizer: Any
     loader: str
     dtype: str
     device: str
     name: str
     """The base model's, as the settings have it."""
-    free_tokens: int = 0
-    """Tokens whose activations the card's memory should hold; 0 on a CPU."""
-    fitted: dict[Layout, Layout] = field(default_factory=dict)
-    """The layout that fitted into memory, by the one that a training began with."""
+    free_bytes: int = 0
+    """Card memory for activations, by estimate; 0 on a CPU."""
+    unpacked: list[tuple[Any, Any, Any]] = field(default_factory=list)
+    """4-bit parameters with what training needs of them, while the model answers on a CPU."""
 
 
 def loader(config: Config, card: Card | None) -> str:
@@ -82,6 +77,8 @@ def import_stack(chosen: str) -> None:
 
 def load(config: Config, folder: Path, card: Card | None, precision: Precision) -> Loaded:
     """Load the base model of `folder` with an adapter on it, ready to train."""
+    if not (folder / "config.json").is_file():
+        raise InputInvalid(f"{folder} holds no config.json", hint="make tiny-model or make small-model")
     chosen, device = loader(config, card), "cpu" if card is None else "cuda"
     load_with = _load_unsloth if chosen == "unsloth" else _load_plain
     model, tokenizer = load_with(config, folder, precision, device)
@@ -93,22 +90,33 @@ def load(config: Config, folder: Path, card: Card | None, precision: Precision) 
     if card is not None:
         weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
         whole = int(config.run.memory_gib * 2**30 + 2**29) if config.run.memory_gib else card.memory
-        shape = model.config.get_text_config()
-        free = min(whole, card.memory) - weights
-        loaded.free_tokens = tokens_that_fit(free, shape.num_hidden_layers, shape.hidden_size)
+        loaded.free_bytes = max(1, min(whole, card.memory) - weights - CARD_OVERHEAD_BYTES)
     return loaded
-
-
-def tokens_that_fit(free_bytes: int, layers: int, width: int) -> int:
-    """Return how many tokens a card with so much memory beside the base model should hold, at least one."""
-    return max(1, (free_bytes - CARD_OVERHEAD_BYTES) // (BYTES_A_TOKEN * layers * width))
 
 
 def prepare_to_answer(loaded: Loaded, *, generating: bool) -> None:
     """Put the model in evaluation mode, for generation in Unsloth's own faster one."""
+    if loaded.device == "cpu" and not loaded.unpacked:
+        from bitsandbytes.nn import Linear4bit
+
+        packed = [module.weight for module in loaded.model.modules() if isinstance(module, Linear4bit)]
+        loaded.unpacked = [(weight, weight.data, copy.copy(weight.quant_state)) for weight in packed]
     loaded.model.eval()
     if generating and loaded.loader == "unsloth":
         _fast_language_model().for_inference(loaded.model)
+
+
+def prepare_to_train(loaded: Loaded) -> None:
+    """Make the model fit for training again after it has answered.
+
+    On a CPU with AVX512-BF16 bitsandbytes 0.50.2 packs 4-bit weights anew for answering. Its product with
+    packed weights has no gradient, so that training would go on without the base's share of it, and its own
+    way back rounds the scales.
+    """
+    for weight, data, quant_state in loaded.unpacked:
+        weight.data, weight.quant_state = data, quant_state
+    loaded.unpacked = []
+    loaded.model.train()
 
 
 def peak_memory(loaded: Loaded) -> int:
@@ -149,7 +157,7 @@ def renew_adapter(loaded: Loaded, seed: int) -> None:
     _drop_copies(loaded)
 
 
-def _adapted(loaded: Loaded) -> list[LoraLayer]:
+def _adapted(loaded: Loaded) -> list[Any]:
     from peft.tuners.lora import LoraLayer
 
     return [module for module in loaded.model.modules() if isinstance(module, LoraLayer)]
@@ -165,9 +173,9 @@ def _drop_copies(loaded: Loaded) -> None:
 def set_scaling(loaded: Loaded, lora: Lora) -> None:
     """Give the adapter another scale, alpha / r or alpha / sqrt(r), without making it anew."""
     for module in _adapted(loaded):
-        for adapter in module.r:
-            module.lora_alpha[adapter], module.use_rslora[adapter] = lora.alpha, lora.rslora
-            module.set_scale(adapter, 1.0)
+        for adapter, rank in module.r.items():
+            module.lora_alpha[adapter] = lora.alpha
+            module.scaling[adapter] = lora.alpha / (math.sqrt(rank) if lora.rslora else rank)
     for settings in loaded.model.peft_config.values():
         settings.lora_alpha, settings.use_rslora = lora.alpha, lora.rslora
 
@@ -241,24 +249,23 @@ def settle_precision(loaded: Loaded) -> None:
             parameter.data = parameter.data.float()
     if loaded.dtype != "float16":
         return
-    tensors = [*model.named_parameters(), *model.named_buffers()]
-    wrong = [name for name, tensor in tensors if tensor.dtype == torch.bfloat16]
-    computes = {name: getattr(module, "compute_dtype", None) for name, module in model.named_modules()}
-    wrong += [name for name, dtype in computes.items() if dtype not in (None, torch.float16)]
-    if wrong:
-        raise AssertionError(f"{wrong[0]} is not in float16 in an fp16 run")
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.dtype == torch.bfloat16:
+            raise AssertionError(f"{name} is bfloat16 in an fp16 run")
+    for name, module in model.named_modules():
+        compute = getattr(module, "compute_dtype", None)
+        if compute is not None and compute != torch.float16:
+            raise AssertionError(f"{name} computes its 4-bit product in {compute} in an fp16 run")
+    assert any(parameter.requires_grad for parameter in model.parameters()), "nothing to train"  # noqa: S101
 
 
-def _lora(config: Config) -> dict[str, object]:
+def _lora(config: Config) -> dict[str, Any]:
     settings = config.lora
     shape = {"r": settings.r, "lora_alpha": settings.alpha, "target_modules": list(settings.modules)}
     return {**shape, "lora_dropout": settings.dropout, "use_rslora": settings.rslora, "bias": "none"}
 
 
-Made = tuple["PeftModel", "PreTrainedTokenizerBase"]
-
-
-def _load_unsloth(config: Config, folder: Path, precision: Precision, _device: str) -> Made:
+def _load_unsloth(config: Config, folder: Path, precision: Precision, _device: str) -> tuple[Any, Any]:
     fast_language_model = _fast_language_model()
     import torch
 
@@ -284,9 +291,8 @@ def _fast_language_model() -> Any:
     return FastLanguageModel
 
 
-def _load_plain(config: Config, folder: Path, precision: Precision, device: str) -> Made:
+def _load_plain(config: Config, folder: Path, precision: Precision, device: str) -> tuple[Any, Any]:
     import torch
-    from bitsandbytes.nn import Linear4bit
     from peft import LoraConfig, get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
@@ -307,9 +313,5 @@ def _load_plain(config: Config, folder: Path, precision: Precision, device: str)
         for tensor in [*base.parameters(), *base.buffers()]:
             if tensor.dtype == torch.bfloat16:
                 tensor.data = tensor.data.to(torch.float16)
-    for module in base.modules():
-        if isinstance(module, Linear4bit):
-            # bitsandbytes 0.50.2 would pack weights anew for answering, and packed ones have no gradient.
-            module.support_avx512bf16_for_cpu = False
     model = get_peft_model(base, LoraConfig(**_lora(config), task_type="CAUSAL_LM"))
     return model, AutoTokenizer.from_pretrained(folder)

@@ -5,12 +5,13 @@ Rows are named by keys, `train/<id>` and `test/<id>`, since both files may numbe
 
 from __future__ import annotations
 
-import operator
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kit.config import Config, load, point, schema_names
+from kit import files
+from kit.config import Config, load, point
 from kit.errors import InputInvalid
 from kit.task import folds, rows
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 
 NOT_DECIDING = (
-    *("preset", "kernel.", "run."),
     *("competition.kind", "competition.rerun_minutes", "train.checkpoint_"),
+    *("model.layers", "model.width"),  # of the weights, which have a revision
 )
 """Settings that change no answer, by how their names begin."""
 
@@ -37,8 +38,6 @@ class Member:
     """What its point changes, `name=value` by spaces."""
     fit: list[str]
     held_out: list[str]
-    adapter: str = ""
-    """The folder of an earlier run's adapter that only answers."""
 
 
 def keys(frame: DataFrame, kind: str) -> list[str]:
@@ -67,10 +66,10 @@ def settings_of(config: Config, member: Member) -> Config:
     return point(config, member.settings) if member.settings else config
 
 
-def deal(members: list[Member], slots: int) -> list[list[Member]]:
+def deal(names: list[str], slots: int) -> list[list[str]]:
     """Return the members of each slot, dealt out in turn; never an empty slot."""
-    used = max(1, min(slots, len(members)))
-    return [members[slot::used] for slot in range(used)]
+    used = max(1, min(slots, len(names)))
+    return [names[slot::used] for slot in range(used)]
 
 
 def differs(earlier: Mapping[str, object], config: Config, *, only_answers: bool = False) -> str:
@@ -78,21 +77,34 @@ def differs(earlier: Mapping[str, object], config: Config, *, only_answers: bool
 
     With `only_answers` the members are to answer again, and how and which rows may differ.
     """
-    may_differ = ("predict.", "data.test_rows") if only_answers else ()
-    before, now = (_deciding(each) for each in (load(earlier, where="the earlier run's settings"), config))
+    before, now = (
+        {**_deciding(each), "run.members": each.run.members, "run.grid": each.run.grid}
+        for each in (load(earlier, where="the earlier run's settings"), config)
+    )
     for name, value in now.items():
-        if before[name] != value and not name.startswith(may_differ):
+        may_differ = only_answers and name.startswith(("predict.", "data.test_rows"))
+        if before[name] != value and not may_differ:
             return f"{name} was {before[name]!r}, now {value!r}"
     return ""
 
 
+def identity(config: Config, member: Member, rows_by_key: Mapping[str, object], revision: str) -> str:
+    """Return the hash of all that decides a member's answers: settings, rows in their order, base model."""
+    asked = [key for key in rows_by_key if key.startswith("test/")]
+    named = [[rows_by_key[key] for key in keys] for keys in (member.fit, member.held_out, asked)]
+    decides = [_deciding(settings_of(config, member)), member.seed, member.fold, revision, named]
+    return files.sha256_of(json.dumps(decides, sort_keys=True))
+
+
 def _deciding(config: Config) -> dict[str, object]:
     """Return the settings that decide an answer; where and how it runs, and checkpoints, do not."""
-    dotted = {name: operator.attrgetter(name)(config) for name in schema_names()}
-    return {
-        name: value
-        for name, value in dotted.items()
-        if name in ("run.members", "run.grid") or not name.startswith(NOT_DECIDING)
+    values = config.model_dump(mode="json")
+    sections = ("competition", "data", "model", "lora", "prompt", "train", "predict", "evaluate")
+    return {"seed": config.seed} | {
+        f"{section}.{name}": value
+        for section in sections
+        for name, value in values[section].items()
+        if not f"{section}.{name}".startswith(NOT_DECIDING)
     }
 
 
@@ -118,5 +130,5 @@ def refuse_missing_labels(members: list[Member], train: DataFrame, labels: tuple
         if missing:
             raise InputInvalid(
                 f"member {member.name} would learn from no row labelled {sorted(missing)!r}",
-                hint="mend competition.labels, or more rows, or SET=evaluate.mode=none",
+                hint="more rows, or SET=evaluate.mode=none",
             )

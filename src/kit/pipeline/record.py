@@ -6,17 +6,12 @@ Plain records; who fills them in is `run`'s business.
 from __future__ import annotations
 
 import json
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
 from kit import environment, files, outputs
-from kit.errors import KitError
 from kit.pipeline.answers import Answers, giving_way, write_first
 from kit.pipeline.machine.hardware import Card, Precision
 from kit.pipeline.plan import Member
@@ -33,17 +28,22 @@ class Job:
     config: dict[str, object]
     precision: Precision
     cards: list[Card]
-    model: Path
-    folder: Path
+    model: str
+    folder: str
     deadline: float
-    slots: list[list[Member]]
-    """Each process's members, in turn."""
+    adapters: dict[str, str]
+    """By member, an earlier run's adapter that only answers."""
+    members: dict[str, Member]
+    identities: dict[str, str]
+    slots: list[list[str]]
+    """The names of each process's members, in turn."""
+    load_in_turn: bool
     train: list[dict[str, str]]
     test: list[dict[str, str]]
 
     def write(self, path: Path) -> None:
         """Write the job for the processes that read it."""
-        files.write_whole(path, TypeAdapter(Job).dump_json(self))
+        files.write_json(path, asdict(self))
 
     @staticmethod
     def read(path: Path) -> Job:
@@ -65,6 +65,8 @@ class RunRecord:
     answered_by: list[str] = field(default_factory=list)
     unreached: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    fell_back: int = 0
+    """Seeds that took the place of one member which could not be trained on all cards together."""
     ranks: int = 1
     cards: list[Card] = field(default_factory=list)
     precision: Precision | None = None
@@ -93,31 +95,6 @@ class RunRecord:
         self.write(working)
         giving_way(working, lambda: outputs.write_manifest(working))
 
-    @contextmanager
-    def closing(self, working: Path) -> Iterator[None]:
-        """Note how the block ends, say why where that is the user's to mend, and close."""
-        try:
-            yield
-            self.ended = "complete"
-        except KitError as error:
-            self._fail(error)
-        except SystemExit:
-            self.ended = "failed: stopped by SIGTERM"
-            raise
-        except BaseException:
-            self.ended = "failed: an error in the program, see the log"
-            raise
-        finally:
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is written from here on is what is left
-            try:
-                self.close(working)
-            except KitError as error:
-                self._fail(error)
-
-    def _fail(self, error: KitError) -> None:
-        self.ended = f"failed: {error}"
-        print(f"error: {error}", file=sys.stderr, flush=True)
-
     @staticmethod
     def read(path: Path) -> RunRecord | None:
         """Return the record that a file holds; None where it cannot be read."""
@@ -130,7 +107,8 @@ class RunRecord:
 def member_record(answers: Answers) -> dict[str, object]:
     """Return what run.json says of a member."""
     told = asdict(answers)
-    told |= told.pop("trained")
-    told["train_tokens"] = told.pop("tokens")
-    elsewhere = ("probabilities", "completions", "history", "seconds", "loader", "versions")
-    return {name: value for name, value in told.items() if name not in elsewhere}
+    trained = told.pop("trained")
+    names = ("name", "seed", "fold", "point", "settings", "slot", "peak_memory_bytes", "timings")
+    of_training = ("step", "steps", "skipped", "stopped", "notes", "layout", "bins")
+    record = {name: told[name] for name in names} | {name: trained[name] for name in of_training}
+    return {**record, "train_tokens": trained["tokens"]}

@@ -6,7 +6,6 @@ Lets the members work (`crew`), and answers with those that come back. Loads no 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import sys
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from kit import environment, files
 from kit.config import PROJECT_ROOT, Config, load
-from kit.errors import KitError
+from kit.errors import InputInvalid, KitError
 from kit.pipeline import earlier, events, plan, results, schedule
 from kit.pipeline.crew import Crew
 from kit.pipeline.machine import base_model, hardware, inputs
@@ -42,8 +41,25 @@ def main() -> int:
     working = environment.working_dir()
     record = RunRecord(manifest["bundle_hash"], config.model_dump(mode="json"))
     record.timings["install"] = environment.stage_seconds("install")
-    with record.closing(working):
+    try:
         run(config, environment.input_dir(), working, record)
+        record.ended = "complete"
+    except KitError as error:
+        record.ended = f"failed: {error}"
+        print(f"error: {error}", file=sys.stderr, flush=True)
+    except SystemExit:
+        record.ended = "failed: stopped by SIGTERM"
+        raise
+    except BaseException:
+        record.ended = "failed: an error in the program, see the log"
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # what is written from here on is what is left
+        try:
+            record.close(working)
+        except KitError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            record.ended = f"failed: {error}"
     events.emit("end", ended=record.ended)
     return 0 if record.ended == "complete" else 1
 
@@ -69,18 +85,18 @@ def run(config: Config, input_root: Path, working: Path, record: RunRecord) -> N
     record.write(working)  # by which RESUME finds what a killed run leaves
     model = _model(config, input_root, record)
     crew = Crew(config, train, test, model, working, begun + limit, spare, record, members)
-    shutil.rmtree(crew.kept, ignore_errors=True)
-    crew.take_up(input_root)
-    fit, held_out = (
-        len({key for member in crew.members for key in getattr(member, part)}) for part in ("fit", "held_out")
-    )
-    record.train_rows = {"all": len(train), "fit": fit, "held_out": held_out}
-    record.share_of_train_seen = round(len(crew.members[0].fit) / len(train), 4)
+    adapters = crew.take_up(input_root)
+    crew.record_rows()
     record.write(working)
-    done = crew.work()
+    done = crew.work(adapters)
     if not done:
-        late = "no member was begun in time (try: a larger run.time_limit_minutes)"
-        raise KitError("; ".join(dict.fromkeys(record.failed.values())) or late)
+        reasons = list(dict.fromkeys(record.failed.values()))
+        if len(reasons) > 1:
+            reasons = [f"{name}: {reason}" for name, reason in record.failed.items()]
+        raise KitError(
+            "; ".join(reasons) or "no member was begun in time",
+            hint="" if reasons else "a larger run.time_limit_minutes",
+        )
     chosen = results.write(config, done, train, test, working, columns, record.failed)
     record.answered_by = [member.name for member in chosen]
     crew.describe(done)
@@ -93,7 +109,7 @@ def run(config: Config, input_root: Path, working: Path, record: RunRecord) -> N
 def _model(config: Config, input_root: Path, record: RunRecord) -> Path:
     started = time.monotonic()
     folder = inputs.model_folder(input_root, config.model.name)
-    base_model.check(folder)
+    base_model.check(folder, config)
     record.model_revision = inputs.revision(folder)
     seconds = environment.stage_seconds("download") + time.monotonic() - started
     record.timings["download"] = round(seconds, 2)
@@ -114,28 +130,32 @@ def _read(config: Config, folder: Path, record: RunRecord) -> tuple[DataFrame, D
     train = rows.sample(train, config.data.train_rows, config.evaluate.seed)
     test = test.head(config.data.test_rows) if config.data.test_rows else test
     record.test_ids = test["id"].tolist()
+    missing = set(config.competition.labels) - set(train["label"])
+    if missing:
+        raise InputInvalid(
+            f"{folder / 'train.csv'}: no row is labelled {sorted(missing)!r}", hint="mend kit.toml"
+        )
     events.emit("data", folder=str(folder), train=len(train), test=len(test))
     return train, test, brought.columns
 
 
 def _keep_adapters(kept: Path, names: Sequence[str], working: Path) -> str:
     """Put the adapters where a finished run keeps them, without a second copy; return why one is missing."""
-    shutil.rmtree(working / "adapter", ignore_errors=True)
+    target = working / "adapter"
+    shutil.rmtree(target, ignore_errors=True)
     try:
         for name in names:
             place = earlier.adapter_folder(working, names, name)
-            shutil.copytree(kept / name / "adapter", place, copy_function=_link)
+            place.mkdir(parents=True)
+            for path in sorted((kept / name / "adapter").iterdir()):
+                try:
+                    (place / path.name).hardlink_to(path)
+                except OSError:  # a file system that knows one name only
+                    shutil.copy(path, place / path.name)
     except OSError as error:
-        shutil.rmtree(working / "adapter", ignore_errors=True)
+        shutil.rmtree(target, ignore_errors=True)
         return error.strerror or str(error)
     return ""
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system that knows one name only
-        shutil.copy(source, target)
 
 
 if __name__ == "__main__":

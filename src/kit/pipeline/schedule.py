@@ -13,10 +13,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from kit import files
 from kit.errors import KitError
 from kit.pipeline.machine.children import end_with_parent
 
@@ -32,6 +35,10 @@ TIME_LIMIT = "the time of the run was over before it had answered"
 _asked_to_leave = threading.Event()
 
 
+class ProcessFailed(KitError):
+    """A process ended without a reason of its own; its traceback has gone to stderr."""
+
+
 @dataclass
 class _Process:
     child: subprocess.Popen[str]
@@ -42,23 +49,6 @@ class _Process:
     """Why it is being stopped, if it is."""
     kill_at: float = math.inf
 
-    def stop(self, reason: str, seconds: float) -> None:
-        """Ask it to leave within so many seconds."""
-        self.reason, self.kill_at = reason, time.monotonic() + seconds
-        self.child.terminate()
-
-    def watch(self, deadline: float = math.inf, silence_seconds: float = math.inf) -> None:
-        """Ask it to leave where it is late or says nothing, and kill it where it does not."""
-        now = time.monotonic()
-        if now >= self.kill_at:
-            self.child.kill()
-        elif self.reason:
-            return
-        elif now >= deadline:
-            self.stop(TIME_LIMIT, CHECKPOINT_SECONDS)
-        elif now - self.heard >= silence_seconds:
-            self.stop(f"it said nothing for {silence_seconds / 60:g} minutes", HURRY_SECONDS)
-
 
 def run(
     job_path: Path,
@@ -68,56 +58,75 @@ def run(
     deadline: float = math.inf,
     silence_seconds: float = math.inf,
     together: bool = False,
+    go_on: Callable[[int, KitError], bool] = lambda _slot, _error: False,
     module: str = MEMBER,
-) -> dict[int, KitError]:
-    """Run one process a slot, wait for all of them, and return how those ended that failed, by slot.
+) -> None:
+    """Run one process a slot and wait for all of them; a traceback of one has gone to stderr by then.
 
     A process is stopped at `deadline`, a monotonic time, or after so many seconds without a line. The others
-    go on where one fails, but with `together` all of them train one member, and the first ends them.
+    go on where one fails: `go_on` hears of its slot and its reason, ProcessFailed where it left none itself,
+    and says whether another process is to take its place. With `together` all of them train one member; then
+    the first that fails ends the others, and its reason is raised.
     """
     variables = _rank_variables(slots) if together else [{}] * slots
     processes: dict[int, _Process] = {}
-    failed: dict[int, KitError] = {}
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        for slot in range(slots):
-            processes[slot] = _start(module, job_path, slot, slots, variables[slot], on_cards=on_cards)
-        while processes and not (together and failed):
+
+    def start(slot: int) -> _Process:
+        return _start(module, job_path, slot, slots, variables[slot], on_cards=on_cards)
+
+    with _stop_on_signal(processes):
+        processes |= {slot: start(slot) for slot in range(slots)}
+        while processes:
             time.sleep(POLL_SECONDS)
             if _asked_to_leave.is_set():
                 raise SystemExit(128 + signal.SIGTERM)
             for slot, process in list(processes.items()):
-                process.watch(deadline, silence_seconds)
+                _watch(process, deadline, silence_seconds)
                 if process.child.poll() is None:
                     continue
                 for relay in process.relays:
                     relay.join(timeout=HURRY_SECONDS)
                 del processes[slot]
-                if process.child.returncode or process.reason:
-                    failed[slot] = _how_it_ended(slot, process)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        _end(list(processes.values()))
-    return failed
+                if process.child.returncode == 0 and not process.reason:
+                    continue
+                error = _reason(job_path, slot, process)
+                if together:
+                    raise error
+                if go_on(slot, error) and time.monotonic() < deadline:
+                    processes[slot] = start(slot)
 
 
-def _end(processes: list[_Process]) -> None:
-    """Leave none of these processes behind."""
-    for process in processes:
-        process.stop("its run is over", CHECKPOINT_SECONDS)
-    while any(process.child.poll() is None for process in processes):
-        for process in processes:
-            process.watch()
-        time.sleep(POLL_SECONDS)
-
-
-def _how_it_ended(slot: int, process: _Process) -> KitError:
-    """Return what stopped a process, or how the system has it."""
+def _watch(process: _Process, deadline: float, silence_seconds: float) -> None:
+    """Ask a process to leave that is late or says nothing, and kill it where it does not."""
+    now = time.monotonic()
     if process.reason:
-        return KitError(process.reason, hint="RESUME=<version>")
+        if now >= process.kill_at:
+            process.child.kill()
+    elif now >= deadline:
+        process.reason, process.kill_at = TIME_LIMIT, now + CHECKPOINT_SECONDS
+        process.child.terminate()
+    elif now - process.heard >= silence_seconds:
+        process.reason = f"it said nothing for {silence_seconds / 60:g} minutes"
+        process.kill_at = now + HURRY_SECONDS
+        process.child.terminate()
+
+
+def leave_reason(job_path: Path, slot: int, error: KitError) -> None:
+    """Leave a process's reason for ending where the one that started it looks."""
+    files.write_json(job_path.parent / f"reason-{slot}.json", {"message": error.message, "hint": error.hint})
+
+
+def _reason(job_path: Path, slot: int, process: _Process) -> KitError:
+    """Return why a process ended: what stopped it, the reason that it left, or how the system has it."""
+    path = job_path.parent / f"reason-{slot}.json"
+    if process.reason:
+        return ProcessFailed(process.reason, hint="RESUME=<version>")
+    if told := files.read_json(path):
+        path.unlink()
+        return KitError(told["message"], hint=told["hint"])
     status = process.child.returncode
     how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-    return KitError(f"the process of slot {slot} ended with {how}", hint="its lines above")
+    return ProcessFailed(f"the process of slot {slot} ended with {how}", hint="its lines above")
 
 
 def _rank_variables(ranks: int) -> list[dict[str, str]]:
@@ -183,3 +192,23 @@ def leave(number: int, _frame: object) -> None:
     """Answer a signal by leaving; where a callback of some library loses the exception, `run` leaves."""
     _asked_to_leave.set()
     raise SystemExit(128 + number)
+
+
+@contextmanager
+def _stop_on_signal(processes: dict[int, _Process]) -> Iterator[None]:
+    """Pass SIGTERM on to the processes, and leave none behind however the block ends."""
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        children = [process.child for process in processes.values() if process.child.poll() is None]
+        for child in children:
+            child.terminate()
+        deadline = time.monotonic() + CHECKPOINT_SECONDS
+        for child in children:
+            try:
+                child.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()

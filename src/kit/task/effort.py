@@ -128,9 +128,10 @@ def plan(
 
 
 def _size(config: Config) -> float:
-    """Return the model's size beside Llama 3.1 8B's: by its folder at home, or its name."""
+    """Return the model's size beside Llama 3.1 8B's: by its shape, its folder at home, or its name."""
     told = files.read_json(PROJECT_ROOT / "models" / config.model.name / "config.json")
-    layers, width = told.get("num_hidden_layers", 0), told.get("hidden_size", 0)
+    layers = config.model.layers or told.get("num_hidden_layers", 0)
+    width = config.model.width or told.get("hidden_size", 0)
     named = re.search(r"(\d+(?:\.\d+)?)([bm])\b", config.model.name, re.IGNORECASE)
     billions = float(named[1]) / (1 if named[2] in "bB" else 1000) if named else 8.0
     return layers * width**2 / LLAMA_8B or billions / 8

@@ -65,17 +65,21 @@ def write(loaded: Loaded, prompts: Sequence[list[int]], **options: object) -> li
 
 
 def _whole_answer(loaded: Loaded, prompts: Sequence[list[int]], target: Sequence[int]) -> torch.Tensor:
-    """Return the log-probability of `target` behind each prompt."""
-    import torch
-
     ids, mask = _left_padded(loaded, [[*prompt_ids, *target[:-1]] for prompt_ids in prompts])
     output = loaded.model(input_ids=ids, attention_mask=mask, logits_to_keep=len(target), use_cache=False)
-    found = []
+    return _log_probability(output.logits, target)
+
+
+def _log_probability(logits: torch.Tensor, target: Sequence[int]) -> torch.Tensor:
+    """Return the log-probability of `target` at the last positions of prompts x positions x vocabulary."""
+    import torch
+
+    total = torch.zeros(len(logits), device=logits.device)
     for position, token in enumerate(target, start=-len(target)):
         # One position at a time: float32 over a whole vocabulary is the largest thing here.
-        step = output.logits[:, position].float()
-        found.append(step[:, token] - step.logsumexp(-1))
-    return torch.stack(found).sum(dim=0)
+        step = logits[:, position].float()
+        total += step[:, token] - step.logsumexp(-1)
+    return total
 
 
 def _end_ids(loaded: Loaded) -> list[int]:

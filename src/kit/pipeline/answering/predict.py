@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -31,8 +32,10 @@ def score(loaded: Loaded, rows: Sequence[Row], config: Config) -> dict[str, list
 
     The mean over the training style and `predict.templates`. What all labels begin with goes with the
     prompt; where their next tokens differ, one pass compares them, otherwise every answer is scored whole.
-    Raises KitError naming the row whose answer is not a number, or that is too long for the memory.
+    Raises KitError naming the row whose answer is not a number, whose id stands twice, or that is too long
+    for the memory.
     """
+    _refuse_doubles(rows)
     styles = (config.prompt.style, *config.predict.templates)
     answers_by_style = {style: tokens.answer_ids(loaded.tokenizer, config, style) for style in styles}
     longest = max(len(answer) for answers in answers_by_style.values() for answer in answers)
@@ -52,6 +55,7 @@ def generate(loaded: Loaded, rows: Sequence[Row], config: Config, *, seed: int) 
     """Return by row id the text that the model writes after each prompt; errors are those of `score`."""
     import torch
 
+    _refuse_doubles(rows)
     settings = config.predict
     options: dict[str, object] = {"max_new_tokens": settings.max_new_tokens, "do_sample": False}
     if settings.temperature > 0:
@@ -132,27 +136,33 @@ def _in_batches(
 
     A batch that does not fit into memory is cut in two, and so are those after it.
     """
-    from accelerate.utils.memory import clear_device_cache
-
     found: dict[int, T] = {}
     waiting = {index: len(question.prompt_ids) + widest for index, question in enumerate(questions)}
     while waiting:
         for batch in batches.pack(waiting, stage.most_tokens, stage.most_rows):
-            asked, answers = [questions[index] for index in batch], list[T]()
-            try:
-                answers = answer(asked)
-            except (RuntimeError, MemoryError) as error:
-                if not model.is_out_of_memory(error):
-                    raise
-            if not answers:
-                # Behind the except block, whose traceback holds on to the tensors that were too large.
-                clear_device_cache(garbage_collection=True)
+            asked = [questions[index] for index in batch]
+            answers = _attempt(answer, asked)
+            if answers is None:
                 stage.shrink(asked, waiting[batch[0]])
                 break
             found.update(zip(batch, answers, strict=True))
             spent = sum(waiting.pop(index) for index in batch)
             stage.advance(len(batch), spent, list(waiting.values()), model.peak_memory(loaded))
     return [found[index] for index in range(len(questions))]
+
+
+def _attempt(answer: Callable[[list[Question]], list[T]], batch: list[Question]) -> list[T] | None:
+    """Return the answers, or None where memory ran out, on a card or on the CPU."""
+    from accelerate.utils.memory import clear_device_cache
+
+    try:
+        return answer(batch)
+    except (RuntimeError, MemoryError) as error:
+        if not model.is_out_of_memory(error):
+            raise
+    # Outside of the except block, whose traceback holds on to the tensors that were too large.
+    clear_device_cache(garbage_collection=True)
+    return None
 
 
 def _beyond_shared(
@@ -183,3 +193,11 @@ def _score_window(
     with forward.answering(loaded):
         widest = max(len(answer) for answer in answers) if whole else 0
         return _in_batches(loaded, questions, stage, answer, widest=widest)
+
+
+def _refuse_doubles(rows: Sequence[Row]) -> None:
+    key, count = Counter(row["id"] for row in rows).most_common(1)[0] if rows else ("", 1)
+    if count > 1:
+        raise KitError(
+            f"row id {key!r} stands twice, and one answer would replace the other", hint="make data"
+        )

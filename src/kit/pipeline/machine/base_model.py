@@ -1,4 +1,4 @@
-"""Check that a folder holds a base model whole, before an hour is spent on half of one.
+"""Check that a folder holds the base model that was asked for, whole, before an hour is spent on another.
 
 Reads configuration files and the headers of the weights; loads neither tokenizer nor model.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+from kit.config import Config
 from kit.errors import InputInvalid
 from kit.files import read_json
 
@@ -16,18 +18,43 @@ _LENGTH_BYTES = 8
 _AGAIN = "attach or fetch the model again"
 
 
-def check(folder: Path) -> None:
-    """Raise InputInvalid where `folder` is no model, or not all of it."""
-    if not read_json(folder / "config.json"):
-        raise InputInvalid(f"{folder} holds no config.json with an object in it", hint=_AGAIN)
+def check(folder: Path, config: Config) -> None:
+    """Raise InputInvalid where `folder` is not the model that `config.model` describes, or not all of it."""
+    expected = config.model
+    for name, found in _shape(folder).items():
+        wanted = getattr(expected, name)
+        if wanted and found != wanted:
+            raise _other(folder, f"{name} {wanted}", f"{name} {found}", f"{name}={found}")
+    for path in _weights(folder):
+        _check_whole(path)
+    if expected.instruct and not _has_chat_template(folder):
+        raise _other(folder, "an instruct model", "a tokenizer without a chat template", "instruct=false")
+
+
+def with_shape(config: Config, folder: Path) -> Config:
+    """Return the settings with the model's layers and width, where they leave those to its config.json."""
+    told = {name: found or 0 for name, found in _shape(folder).items() if name != "architecture"}
+    missing = {name: found for name, found in told.items() if not getattr(config.model, name)}
+    return config.model_copy(update={"model": config.model.model_copy(update=missing)})
+
+
+def _shape(folder: Path) -> dict[str, Any]:
+    told = _read(folder / "config.json")
+    # A model that also takes images keeps the language model's own figures one level down.
+    text = {**told, **(told.get("text_config") or {})}
+    shape = {"layers": text.get("num_hidden_layers"), "width": text.get("hidden_size")}
+    return {"architecture": (told.get("architectures") or ["none"])[0], **shape}
+
+
+def _weights(folder: Path) -> list[Path]:
+    """Return the files that hold the weights: those that the index names, or the only one."""
     index = folder / "model.safetensors.index.json"
-    names = sorted({*read_json(index).get("weight_map", {}).values()} or {"model.safetensors"})
+    names = sorted(set(_read(index)["weight_map"].values())) if index.is_file() else ["model.safetensors"]
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         told = f"{len(missing)} of {len(names)} files of weights, first {missing[0]!r}"
         raise InputInvalid(f"{folder} lacks {told}", hint=_AGAIN)
-    for name in names:
-        _check_whole(folder / name)
+    return [folder / name for name in names]
 
 
 def _check_whole(path: Path) -> None:
@@ -44,3 +71,24 @@ def _check_whole(path: Path) -> None:
         raise InputInvalid(f"{path} {told}", hint=_AGAIN) from None
     if size != (whole := _LENGTH_BYTES + length + end):
         raise InputInvalid(f"{path} has {size:,} bytes, its header promises {whole:,}", hint=_AGAIN)
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if any((folder / f"chat_template.{kind}").is_file() for kind in ("jinja", "json")):
+        return True
+    return bool(read_json(folder / "tokenizer_config.json").get("chat_template"))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise InputInvalid(f"{path.parent} holds no {path.name}", hint="make tiny-model or make small-model")
+    if not (found := read_json(path)):
+        raise InputInvalid(f"{path} holds no JSON object", hint=_AGAIN)
+    return found
+
+
+def _other(folder: Path, expected: str, found: str, setting: str) -> InputInvalid:
+    return InputInvalid(
+        f"{folder} holds another base model: expected {expected}, found {found}",
+        hint=f"another model.name, or SET=model.{setting} where that is meant",
+    )

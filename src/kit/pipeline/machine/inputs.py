@@ -75,9 +75,10 @@ def revision(folder: Path) -> str:
     samples = []
     for path in sorted(folder.glob("*.json")) + sorted(folder.glob("*.safetensors")):
         with path.open("rb") as file:
-            start = file.read(SAMPLE_BYTES)
-            file.seek(max(0, path.stat().st_size - SAMPLE_BYTES))
-            samples.append(f"{path.name} {path.stat().st_size} {sha256_of(start + file.read())}")
+            size = path.stat().st_size
+            samples.append(f"{path.name} {size} {sha256_of(file.read(SAMPLE_BYTES))}")
+            file.seek(max(0, size - SAMPLE_BYTES))
+            samples.append(sha256_of(file.read()))
     return sha256_of("\n".join(samples))
 
 

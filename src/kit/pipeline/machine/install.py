@@ -23,7 +23,7 @@ from kit.pipeline.machine.children import end_with_parent
 
 REQUIREMENTS = PROJECT_ROOT / "kernel" / "requirements.txt"
 MARKER = "kit-wheels.json"
-"""Stands in a folder of wheels and names their Python."""
+"""Stands in a folder of wheels and names their Python and their pins."""
 MOST_SECONDS = 600.0
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -44,15 +44,14 @@ def missing(wanted: Iterable[str]) -> list[str]:
     return [pin for pin in wanted if not _is_met(pin)]
 
 
-def install(wanted: Sequence[str], wheels: Sequence[Path] = (), *, until: float = math.inf) -> None:
+def install(wanted: Sequence[str], wheels: Path | None = None, *, until: float = math.inf) -> None:
     """Install exactly these pins and nothing they ask for: the image's torch and its kin must stay.
 
     With `wheels` nothing comes from anywhere else. uv is quicker; where it fails, pip tries. Both together
     are given up at `until`, a monotonic time, and after MOST_SECONDS each.
     """
     print(f"installing {' '.join(wanted)}", flush=True)
-    links = [part for folder in wheels for part in ("--find-links", str(folder))]
-    source = ["--no-deps", *(["--no-index", *links] if wheels else [])]
+    source = ["--no-deps", *(["--no-index", "--find-links", str(wheels)] if wheels else [])]
     if shutil.which("uv"):
         uv = ["uv", "pip", "install", "--quiet", "--python", sys.executable, *source, *wanted]
         complaint = _run(uv, until)
@@ -85,29 +84,50 @@ def _run(command: Sequence[str], until: float) -> str | None:
     return ([line.strip() for line in done.stderr.splitlines() if line.strip()] or ["it said nothing"])[-1]
 
 
-def mark(folder: Path, python: str) -> None:
+def mark(folder: Path, python: str, wanted: Sequence[str]) -> None:
     """Leave the marker by which `attached_wheels` finds this folder."""
-    write_json(folder / MARKER, {"schema": 1, "python": python})
+    write_json(folder / MARKER, {"schema": 1, "python": python, "pins": list(wanted)})
 
 
 def attached_wheels(
     root: Path, wanted: Sequence[str], *, wait_seconds: float = inputs.MOUNT_WAIT_SECONDS
-) -> list[Path]:
-    """Return the attached folders of wheels; raises InputInvalid where there are none for this Python."""
-    told = {path.parent: read_json(path) for path in inputs.marked(root, MARKER, wait_seconds)}
+) -> Path:
+    """Return the attached folder that holds wheels of these pins for this interpreter.
+
+    Raises InputInvalid where there is none: with both Pythons where they differ, or with what is lacking.
+    """
+    told = {path.parent: _read(path) for path in inputs.marked(root, MARKER, wait_seconds)}
     if not told:
         raise InputInvalid(
             f"{len(wanted)} package(s) are missing, without internet and without wheels below {root}",
             hint="make prepare, then attach its output",
         )
-    found = [folder for folder, marker in told.items() if marker.get("python") == PYTHON]
-    if not found:
-        folder, marker = next(iter(told.items()))
+    lacking = {
+        folder: [pin for pin in wanted if pin not in held]
+        for folder, (python, held) in told.items()
+        if python == PYTHON
+    }
+    if not lacking:
+        folder, (python, _) = next(iter(told.items()))
         raise InputInvalid(
-            f"the wheels in {folder} are for Python {marker.get('python')}, this kernel runs Python {PYTHON}",
+            f"the wheels in {folder} are for Python {python}, this kernel runs Python {PYTHON}",
             hint="make prepare, which downloads for the image of the day",
         )
-    return found
+    folder = min(lacking, key=lambda folder: len(lacking[folder]))
+    if lacking[folder]:
+        raise InputInvalid(
+            f"the wheels in {folder} lack {', '.join(lacking[folder])}",
+            hint="make prepare, since the requirements have changed",
+        )
+    return folder
+
+
+def _read(path: Path) -> tuple[str, list[str]]:
+    try:
+        told = read_json(path)
+        return str(told["python"]), list(told["pins"])
+    except (KeyError, TypeError) as error:
+        raise InputInvalid(f"{path} cannot be read: {error!r}", hint="make prepare") from None
 
 
 def _is_met(pin: str) -> bool:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from kit.config import Config
 from kit.pipeline.model import Loaded
 from kit.pipeline.training.layout import Layout
 
-if TYPE_CHECKING:
-    from trl import SFTConfig
-
 DDP_SECONDS = 300
-"""How long a rank waits for another before both give up, and one goes on alone."""
+"""How long a rank waits for another before both give up and seeds take their place."""
 
 
-def arguments(loaded: Loaded, config: Config, layout: Layout, seed: int, folder: Path) -> SFTConfig:
+def arguments(loaded: Loaded, config: Config, layout: Layout, seed: int, folder: Path) -> Any:
     """Return the SFTConfig of one training; the trainer writes into `folder` only."""
     import trl
 

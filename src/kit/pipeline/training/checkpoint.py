@@ -1,29 +1,28 @@
 """Keep the newest checkpoint of one member's training whole on disk, and find it again.
 
-What is in it is the Trainer's own: adapter, optimizer, scheduler, random state, loss scaler, position. The
-base model is never in it. Whose it is, the run that it lies in says.
+What is in it is the Trainer's own: adapter, optimizer, scheduler, random state, loss scaler, position. This
+adds which training it belongs to, and refuses another one. The base model is never in it.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from kit.config import Config
 from kit.errors import InputInvalid, KitError
 from kit.files import sha256_of, write_json
 from kit.pipeline import events
 from kit.pipeline.training.layout import Layout
 
-if TYPE_CHECKING:
-    from transformers import Trainer
-
 NAME = "checkpoint.json"
-"""Says what each file's sha256 is; a folder without it is no checkpoint."""
+"""Says whose checkpoint it is and what each file's sha256 is; a folder without it is no checkpoint."""
 NEEDED = (
     *("adapter_config.json", "adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "scaler.pt"),
     *("rng_state.pth", "trainer_state.json"),
@@ -33,8 +32,9 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What checkpoint.json says: the layout that it was trained with, and how far it is."""
+    """What checkpoint.json says: whose it is, the layout that it was trained with, and how far it is."""
 
+    identity: str
     layout: Layout
     step: int
     steps: int
@@ -42,14 +42,21 @@ class Checkpoint:
     """The sha256 of each."""
 
 
+def identity(config: Config, seed: int, examples: Sequence[dict[str, list[int]]]) -> str:
+    """Return the hash of what decides a training; when its checkpoints are written is no part of it."""
+    values = config.model_dump(mode="json", include={"model", "lora", "prompt", "train"})
+    train = {name: value for name, value in values["train"].items() if not name.startswith("checkpoint_")}
+    return sha256_of(json.dumps([values | {"train": train}, seed, examples]))
+
+
 def newest(folder: Path) -> Path | None:
     """Return the checkpoint of the latest step that `folder` holds, or None."""
-    found = [path.parent for path in folder.glob(f"step-*/{NAME}")]
+    found = [path for path in folder.glob("step-*") if (path / NAME).is_file()]
     return max(found, key=lambda path: int(path.name.removeprefix("step-")), default=None)
 
 
-def read(path: Path) -> Checkpoint:
-    """Return what a checkpoint says; raises InputInvalid where it is damaged."""
+def read(path: Path, wanted: str) -> Checkpoint:
+    """Return what a checkpoint says; raises KitError where it is damaged or of another training."""
     hint = "fetch the checkpoint again, or the same push without RESUME"
     try:
         found = TypeAdapter(Checkpoint).validate_json((path / NAME).read_bytes())
@@ -58,6 +65,10 @@ def read(path: Path) -> Checkpoint:
     for name, digest in found.files.items():
         if not (path / name).is_file() or sha256_of(path / name) != digest:
             raise InputInvalid(f"{path / name} is missing or damaged", hint=hint)
+    if found.identity != wanted:
+        raise KitError(
+            f"{path} is of another training: other settings, another seed or other rows", hint=hint
+        )
     return found
 
 
@@ -68,45 +79,39 @@ def clear(folder: Path, but: Path | None = None) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-@dataclass
 class Keeper:
-    """Writes the checkpoints of one training into `folder`: whole, and the newest only."""
+    """Writes the checkpoints of one training into `folder`: whole, the newest only, below `most_bytes`."""
 
-    folder: Path
-    member: str
-    layout: Layout
-    notes: list[str]
-    """Where it says why there is no checkpoint."""
+    def __init__(self, folder: Path, member: str, identity: str, layout: Layout, most_bytes: int) -> None:
+        self.folder, self.part = folder, folder / ".part"
+        self.member, self.identity, self.layout = member, identity, layout
+        self.most_bytes = most_bytes
+        self.notes: list[str] = []
 
-    @property
-    def part(self) -> Path:
-        """The trainer's output folder, which holds half of a checkpoint at most."""
-        return self.folder / ".part"
-
-    def write(self, trainer: Trainer, save: Callable[[], None]) -> None:
+    def write(self, trainer: Any, save: Callable[[], None]) -> None:
         """Let `save` write the trainer's checkpoint aside, then put it in its place in one step.
 
-        Where the disk has no room for it, training goes on without, and a note says so.
+        Where it is too heavy or the disk refuses, training goes on without, and a note says so.
         """
         from safetensors import SafetensorError
 
         step = trainer.state.global_step
+        reason = ""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            weight, free = _weight(trainer), shutil.disk_usage(self.folder).free
-            # Twice, since one file too many on a full disk takes the submission's place.
-            if free < 2 * weight:
-                raise OSError(f"{weight / MIB:.1f} MiB, and {free / MIB:.1f} MiB are free")
-            shutil.rmtree(self.part, ignore_errors=True)
-            save()
-            self._settle(self.part / f"checkpoint-{step}", step, trainer.state.max_steps)
+            reason = self._refusal(_weight(trainer))
+            if not reason:
+                shutil.rmtree(self.part, ignore_errors=True)
+                save()
+                self._settle(self.part / f"checkpoint-{step}", step, trainer.state.max_steps)
         except (OSError, RuntimeError, KitError, SafetensorError) as error:
             # torch and safetensors each have their own way to say that the disk is full.
-            reason = f"at step {step}: {str(error).splitlines()[0]}"
-            self.notes.append(f"no checkpoint {reason}")
-            events.emit("no_checkpoint", member=self.member, reason=reason)
+            reason = f"no checkpoint at step {step}: {str(error).splitlines()[0]}"
         finally:
             self.close()
+        if reason and reason not in self.notes:
+            self.notes.append(reason)
+            events.emit("no_checkpoint", member=self.member, reason=reason)
 
     def close(self) -> None:
         """Leave nothing but the checkpoint: the trainer makes its folder even where it writes none."""
@@ -117,7 +122,7 @@ class Keeper:
             if path.name not in NEEDED:
                 path.unlink()
         digests = {path.name: sha256_of(path) for path in sorted(written.iterdir())}
-        write_json(written / NAME, asdict(Checkpoint(self.layout, step, steps, digests)))
+        write_json(written / NAME, asdict(Checkpoint(self.identity, self.layout, step, steps, digests)))
         place = self.folder / f"step-{step}"
         size = sum(path.stat().st_size for path in written.iterdir())
         shutil.rmtree(place, ignore_errors=True)
@@ -125,8 +130,28 @@ class Keeper:
         clear(self.folder, but=place)
         events.emit("checkpoint", member=self.member, step=step, bytes=size)
 
+    def _refusal(self, weight: int) -> str:
+        heavy = f"no checkpoint: {weight / MIB:.1f} MiB"
+        if weight > self.most_bytes:
+            return f"{heavy} are more than train.checkpoint_mib = {self.most_bytes // MIB}"
+        # Twice, since one file too many on a full disk takes the submission's place.
+        free = shutil.disk_usage(self.folder).free
+        return f"{heavy}, and {free / MIB:.1f} MiB are free" if free < 2 * weight else ""
 
-def _weight(trainer: Trainer) -> int:
+
+def keeping(trainer_class: type[Any], keeper: Keeper) -> type[Any]:
+    """Return the trainer class that writes checkpoints through `keeper`; its output_dir is `keeper.part`."""
+
+    class Keeping(trainer_class):  # type: ignore[misc]
+        """A trainer whose checkpoints are whole or not there."""
+
+        def _save_checkpoint(self, model: object, trial: object) -> None:
+            keeper.write(self, lambda: super(Keeping, self)._save_checkpoint(model, trial))
+
+    return Keeping
+
+
+def _weight(trainer: Any) -> int:
     """Return the bytes of the trained weights and of the optimizer's state."""
     import torch
 
