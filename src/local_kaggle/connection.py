@@ -16,7 +16,7 @@ import urllib.parse
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from local_kaggle.faults import Fault
 from local_kaggle.state import Refused
@@ -32,12 +32,12 @@ class Answered(Exception):
 
 
 class Connection(BaseHTTPRequestHandler):
-    """The transport below the handler. The class attribute `kaggle` is set for each server."""
+    """The transport below the handler."""
 
     # Answers are small and written in parts: with Nagle's algorithm each waits 40 ms for the client.
     disable_nagle_algorithm = True
 
-    kaggle: ClassVar[Server]
+    server: Server
     protocol_version = "HTTP/1.1"
     # A dead client must not hold a thread for ever.
     timeout = 60
@@ -99,7 +99,7 @@ class Connection(BaseHTTPRequestHandler):
         return body
 
     def unknown(self) -> None:
-        self.kaggle.unknown_requests.append(f"{self.command} {self.path}")
+        self.server.unknown_requests.append(f"{self.command} {self.path}")
         self.close_connection = True
         self.refuse(Refused(501, f"unknown request {self.path!r}"))
 
@@ -113,14 +113,14 @@ class Connection(BaseHTTPRequestHandler):
         body: dict[str, object] = {"error": flat | {"status": refused.reason}}
         if refused.status == 200:
             body = {"error": refused.message}
-        elif not self.kaggle.state.settings.profile.error_envelope:
+        elif not self.server.state.settings.profile.error_envelope:
             body = flat
         self.send(refused.status, json.dumps(body).encode() if refused.message else b"")
 
     def strike(self, route: str) -> None:
         """Count the request and apply the faults before its work; raises Answered where one answers."""
-        self.kaggle.requests.append(route)
-        self.faults = self.kaggle.faults.take(route)
+        self.server.requests.append(route)
+        self.faults = self.server.faults.take(route)
         for fault in self.faults:
             time.sleep(fault.delay_seconds)
             if fault.drop == "before":
@@ -164,7 +164,7 @@ class Connection(BaseHTTPRequestHandler):
         for start in range(0, kept, step):
             self.wfile.write(body[start : min(start + step, kept)])
             time.sleep(pace)
-        while endless and not self.kaggle.state.closing:
+        while endless and not self.server.state.closing:
             self.wfile.write(body)
         # An orderly end, unlike a reset: what is missing shows in the announced length alone.
         self.close_connection |= kept < len(body) or sent.get("Content-Length") != str(len(body))

@@ -47,29 +47,29 @@ class Handler(Connection):
         asked = request = read(self.body)
         for fault in self.faults:
             request = fault.edit_request(request) if fault.edit_request else request
-        result = answer(key, self.kaggle.state, self.kaggle.sessions, dict(request))
+        result = answer(key, self.server.state, self.server.sessions, dict(request))
         self.work_is_done()
         if isinstance(result, Redirect):
             self.send(302, b"", {"Location": result.url})
         elif isinstance(result, LogOf):
             self._log(result)
         else:
-            payload = result.payload(self.kaggle.state)
+            payload = result.payload(self.server.state)
             for fault in self.faults:
                 payload = fault.edit_answer(asked, payload) if fault.edit_answer else payload
             self.send(200, self.edited(json.dumps(payload).encode()))
 
     def _stream_newest(self, owner: str, slug: str) -> None:
         self._log_in("kernels.KernelsApiService/GetKernelSessionLogsStream")
-        state = self.kaggle.state
+        state = self.server.state
         self._log(LogOf(state.version(state.settings.user, owner, slug), 60))
 
     def _log_in(self, key: str) -> None:
         """Apply faults, the limit of quick calls and the login."""
         self.strike(key.rpartition("/")[2])
-        if self.kaggle.is_throttled():
+        if self.server.is_throttled():
             raise Refused(429, "Too many requests")
-        settings = self.kaggle.state.settings
+        settings = self.server.state.settings
         unkind = settings.profile.forbids_bad_bearer
         kind, _, credentials = self.headers.get("Authorization", "").partition(" ")
         login = base64.b64encode(f"{settings.user}:{settings.token}".encode()).decode()
@@ -86,11 +86,11 @@ class Handler(Connection):
         """Serve a link that carries its own permission: an output's first address, or the signed file."""
         first = path.startswith("/kf/")
         self.strike("output" if first else "signed")
-        file = self.kaggle.state.linked(path, self.query)
+        file = self.server.state.linked(path, self.query)
         if file is None:
             self.send(*((404, _EXPIRED_PAGE, _HTML) if first else (403, _EXPIRED_XML, _XML)))
         elif first:
-            target = self.kaggle.state.signed(f"/signed/kernels/{path.removeprefix('/kf/')}", file)
+            target = self.server.state.signed(f"/signed/kernels/{path.removeprefix('/kf/')}", file)
             self.send(302, b"", {"Location": target})
         elif file.is_file():
             self._send_file(file)
@@ -120,7 +120,7 @@ class Handler(Connection):
     def _upload(self, token: str) -> None:
         """Take the bytes of a submission, from the start or from where an earlier attempt was cut."""
         self.strike("upload")
-        state = self.kaggle.state
+        state = self.server.state
         if token not in state.uploads:
             raise Refused(404, "This upload does not exist or has expired.")
         path, total = state.upload_path(token), state.uploads[token][1]
@@ -140,7 +140,7 @@ class Handler(Connection):
 
     def _log(self, log: LogOf) -> None:
         """Send the log of a session: as it grows, or at once as an array when the session has ended."""
-        state, version = self.kaggle.state, log.version
+        state, version = self.server.state, log.version
         queued = state.settings.profile.queued_log
         if queued == "wait":
             with state.changed:
@@ -158,7 +158,7 @@ class Handler(Connection):
 
     def _stream(self, version: Version) -> None:
         """Send events as they come, until END_OF_LOG, the armed cut or a long silence."""
-        state = self.kaggle.state
+        state = self.server.state
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")

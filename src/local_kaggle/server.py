@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 import traceback
-from contextlib import AbstractContextManager
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 
@@ -21,10 +20,11 @@ from local_kaggle.sessions import Sessions
 from local_kaggle.state import State
 
 
-class Server(AbstractContextManager["Server"]):
+class Server(ThreadingHTTPServer):
     """A running local Kaggle; `close` it, or use it as a context manager."""
 
     def __init__(self, state: State, port: int) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
         self.state = state
         self.sessions = Sessions(state)
         self.faults = Faults()
@@ -36,16 +36,13 @@ class Server(AbstractContextManager["Server"]):
         self._calls: list[float] = []
         self._throttled_until = 0.0
         self._counting = threading.Lock()
-        handler = type("Handler", (Handler,), {"kaggle": self})
-        self._http = _Http(("127.0.0.1", port), handler)
-        self._http.crashes = self.crashes
         state.base_url = self.url
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), name="local_kaggle")
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.05,), name="local_kaggle")
         self._thread.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
+        return f"http://127.0.0.1:{self.server_port}"
 
     def is_throttled(self) -> bool:
         """Count an API call and tell whether too many came quickly, as the profile has it."""
@@ -64,22 +61,18 @@ class Server(AbstractContextManager["Server"]):
         with self.state.changed:
             self.state.closing = True
             self.state.changed.notify_all()
-        self._http.shutdown()
+        self.shutdown()
         self._thread.join()
-        self._http.server_close()
+        self.server_close()
         self.sessions.close()
-
-
-def start(root: Path, settings: Settings | None = None, *, port: int = 0) -> Server:
-    """Start a local Kaggle that keeps its records below `root`; port 0 takes a free one."""
-    return Server(State(root, settings or Settings()), port)
-
-
-class _Http(ThreadingHTTPServer):
-    crashes: list[str]
 
     def handle_error(self, *_: object) -> None:
         """Keep the traceback where a test finds it and a person sees it; a client that left is no crash."""
         if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
             self.crashes.append(traceback.format_exc())
             print(self.crashes[-1], file=sys.stderr)
+
+
+def start(root: Path, settings: Settings | None = None, *, port: int = 0) -> Server:
+    """Start a local Kaggle that keeps its records below `root`; port 0 takes a free one."""
+    return Server(State(root, settings or Settings()), port)
