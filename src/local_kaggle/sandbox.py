@@ -16,21 +16,23 @@ import subprocess
 import sys
 import tempfile
 import threading
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from local_kaggle import jail
-from local_kaggle.following import OutputCallback, follow
+from local_kaggle.following import MARKER, OutputCallback, follow
 
+NOTEBOOK = "notebook.ipynb"
 Layout = Literal["2026", "old", "mixed"]
 
 _NOT_ISOLATED = (
     "local_kaggle: user namespaces are not allowed here: the script can read and write what you can, its"
-    " inputs are links, its network is only discouraged by dead proxies, and a child may outlive it"
+    " inputs are links, its network is only discouraged by dead proxies, a child may outlive a killed server"
 )
-_CREDENTIALS = {"KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN"}
+_CREDENTIALS = frozenset({"KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "KAGGLE_API_V1_TOKEN"})
 _THREAD_SETTINGS = ("OMP_", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _NETWORK_SETTINGS = ("PIP_", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 # Port 9 is "discard": nothing listens there, so a request fails at once instead of hanging.
@@ -86,22 +88,12 @@ def run(
     isolated = namespaces_allowed()
     # absolute(), not resolve(): the link of a virtual environment is what makes it one.
     interpreter = (python or Path(sys.executable)).absolute()
-    environment = _environment(root, interpreter, child_env, network=network)
+    environment = _environment(root, interpreter, network) | _filled(child_env, root / "kaggle")
     if not isolated:
         print(_NOT_ISOLATED, file=sys.stderr)
         environment |= {} if network else _DEAD_PROXIES
-    places = _lay_out(root, mounts, layout, links=not isolated)
-    source, command = root / "kaggle" / "src", [str(interpreter)]
-    if script.lstrip().startswith("{"):
-        # Its interpreter cannot see notebook.py itself.
-        runner, program = Path(__file__).with_name("notebook.py"), source / "notebook.ipynb"
-        command += ["-c", runner.read_text(encoding="utf-8"), str(program), str(root / "kaggle" / "working")]
-    else:
-        program = source / "script.py"
-        command.append(str(program))
-    program.write_text(script, encoding="utf-8", newline="")
-    program.chmod(0o444)
-    source.chmod(0o555)
+    places = _lay_out(script, root, mounts, layout, links=not isolated)
+    source, marker = root / "kaggle" / "src", uuid.uuid4().hex
     try:
         # Not below root: a Unix socket's path holds 107 bytes, and torch adds two names of its own.
         with tempfile.TemporaryDirectory(prefix="kaggle-", ignore_cleanup_errors=True) as temporary:
@@ -109,7 +101,7 @@ def run(
                 caller=os.getpid(),
                 isolate=isolated,
                 network=network,
-                command=command,
+                command=[str(interpreter), *_program(source, machine=root / "kaggle")],
                 folder=str(root / "kaggle" / starts_in),
                 root=str(root),
                 # An image's packages may be upgraded by the script, as on Kaggle; this project's may not.
@@ -117,21 +109,41 @@ def run(
                 mounts=places,
                 visible=_visible(interpreter, environment, visible),
             )
-            with _start(plan, {"TMPDIR": temporary} | environment) as process:
-                return follow(process, timeout_seconds, on_output, stop or threading.Event())
+            variables = {"TMPDIR": temporary} | environment | {MARKER: marker}
+            with _start(plan, variables) as process:
+                return follow(process, marker, timeout_seconds, on_output, stop or threading.Event())
     finally:
         source.chmod(0o755)
 
 
+def is_notebook(text: str) -> bool:
+    """Tell a notebook from a script by how its text begins, as JSON."""
+    return text.lstrip().startswith("{")
+
+
+def _program(source: Path, machine: Path) -> list[str]:
+    """Return the arguments that run what was laid out; the interpreter cannot see notebook.py itself."""
+    if (source / NOTEBOOK).exists():
+        runner = Path(__file__).with_name("notebook.py").read_text(encoding="utf-8")
+        return ["-c", runner, str(source / NOTEBOOK), str(machine / "working")]
+    return [str(source / "script.py")]
+
+
 def _start(plan: jail.Plan, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    command, pipe = [sys.executable, "-I", "-S", jail.__file__, json.dumps(plan)], subprocess.PIPE
     return subprocess.Popen(
-        command, cwd=plan.folder, env=variables, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,
-    )  # fmt: skip
+        [sys.executable, "-I", "-S", jail.__file__, json.dumps(plan)],
+        cwd=plan.folder,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
-def _lay_out(root: Path, mounts: Sequence[Mount], layout: Layout, *, links: bool) -> list[tuple[str, str]]:
+def _lay_out(
+    script: str, root: Path, mounts: Sequence[Mount], layout: Layout, *, links: bool
+) -> list[tuple[str, str]]:
     """Make the folders of a fresh Kaggle machine and pair each mount's folder with where it is shown."""
     if root.parent == root:
         raise ValueError(f"the sandbox needs a folder of its own, not {str(root)!r}")
@@ -141,8 +153,9 @@ def _lay_out(root: Path, mounts: Sequence[Mount], layout: Layout, *, links: bool
         if root.is_relative_to(mount.folder.resolve()):
             raise ValueError(f"the sandbox {str(root)!r} lies inside the folder of {mount.handle!r}")
     machine = root / "kaggle"
-    if machine.exists():
+    if (machine / "src").exists():
         (machine / "src").chmod(0o755)
+    if machine.exists():
         shutil.rmtree(machine)
     for name in ("kaggle/src", "kaggle/input", "kaggle/working", "home", "view"):
         (root / name).mkdir(parents=True, exist_ok=True)
@@ -151,36 +164,47 @@ def _lay_out(root: Path, mounts: Sequence[Mount], layout: Layout, *, links: bool
     ]
     for folder, place in places:
         place.mkdir(parents=True, exist_ok=True)
-        # Real folders that hold links: scripts walk past linked folders.
-        for parent, _, names in os.walk(folder, followlinks=True) if links else ():
-            mirrored = place / Path(parent).relative_to(folder)
-            mirrored.mkdir(parents=True, exist_ok=True)
-            for name in names:
-                (mirrored / name).symlink_to(Path(parent, name))
+        if links:
+            _mirror(folder, place)
+    program = machine / "src" / (NOTEBOOK if is_notebook(script) else "script.py")
+    program.write_text(script, encoding="utf-8", newline="")
+    program.chmod(0o444)
+    program.parent.chmod(0o555)
     return [(str(folder), str(place)) for folder, place in places]
 
 
-def _environment(
-    root: Path, interpreter: Path, child_env: Mapping[str, str], *, network: bool
-) -> dict[str, str]:
+def _mirror(folder: Path, target: Path) -> None:
+    """Show `folder` at `target` as real folders holding links: scripts walk past linked folders."""
+    for parent, _, names in os.walk(folder, followlinks=True):
+        mirrored = target / Path(parent).relative_to(folder)
+        mirrored.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            (mirrored / name).symlink_to(Path(parent, name))
+
+
+def _environment(root: Path, interpreter: Path, network: bool) -> dict[str, str]:
     """Give the variables a Kaggle kernel would find, none of the caller's secrets among them."""
-    if refused := _CREDENTIALS & child_env.keys():
-        raise ValueError(f"credentials never enter the sandbox: {sorted(refused)!r}")
     passed_on = _THREAD_SETTINGS + (_NETWORK_SETTINGS if network else ())
     environment = {name: value for name, value in os.environ.items() if name.upper().startswith(passed_on)}
     user_settings = Path.home() / ".config" / "pip" / "pip.conf"
     if network and user_settings.is_file():
         environment.setdefault("PIP_CONFIG_FILE", str(user_settings))
-    environment |= {
+    return environment | {
         "PATH": os.pathsep.join([str(interpreter.parent), os.environ.get("PATH", os.defpath)]),
         "HOME": str(root / "home"),
         "LANG": os.environ.get("LANG", "C.UTF-8"),
         "KAGGLE_KERNEL_RUN_TYPE": "Batch",
     }
-    for name, value in child_env.items():
-        placed = value.replace("{input}", f"{root}/kaggle/input")
-        environment[name] = placed.replace("{working}", f"{root}/kaggle/working")
-    return environment
+
+
+def _filled(child_env: Mapping[str, str], machine: Path) -> dict[str, str]:
+    refused = _CREDENTIALS & child_env.keys()
+    if refused:
+        raise ValueError(f"credentials never enter the sandbox: {sorted(refused)!r}")
+    return {
+        name: value.replace("{input}", f"{machine}/input").replace("{working}", f"{machine}/working")
+        for name, value in child_env.items()
+    }
 
 
 @functools.cache
@@ -191,7 +215,9 @@ def namespaces_allowed() -> bool:
     with tempfile.TemporaryDirectory(prefix="kaggle-") as folder:
         for name in ("view", "kaggle/src", "kaggle/input"):
             Path(folder, name).mkdir(parents=True)
-        plan = jail.Plan(os.getpid(), True, False, ["true"], folder, folder, [], [], [])
+        plan = jail.Plan(
+            os.getpid(), True, False, ["true"], folder, folder, writable=[], mounts=[], visible=[]
+        )
         with _start(plan, os.environ) as probe:
             probe.communicate(timeout=30)
     return probe.returncode == 0
@@ -199,8 +225,11 @@ def namespaces_allowed() -> bool:
 
 def _visible(interpreter: Path, environment: Mapping[str, str], more: Sequence[Path]) -> list[str]:
     """List what a script may read besides its own tree: its Python, the files that its variables name."""
-    own = interpreter == Path(sys.executable).absolute()
-    prefixes = [sys.prefix, sys.base_prefix] if own else [str(interpreter.resolve().parents[1])]
+    prefixes = [sys.prefix, sys.base_prefix]
+    if interpreter != Path(sys.executable).absolute():
+        ask = [str(interpreter), "-I", "-c", "import sys; print(sys.prefix, sys.base_prefix, sep='\\n')"]
+        answer = subprocess.run(ask, capture_output=True, text=True, timeout=30, check=False)
+        prefixes = answer.stdout.splitlines()
     passed_on = [value for name, value in environment.items() if name.startswith(_NETWORK_SETTINGS)]
     named = [path for path in (*passed_on, *map(str, more)) if os.path.isabs(path)]  # noqa: PTH117
     return [*prefixes, *named]

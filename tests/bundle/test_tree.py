@@ -28,9 +28,20 @@ def git(folder: Path, *words: str) -> None:
 
 
 CLUTTER = (
-    *("pkg/__pycache__/a.cpython-311.pyc", "pkg/old.pyc", "pkg/a.py~", "pkg/.a.py.swp", "pkg/#a.py#"),
-    *("pkg/.#a.py", ".idea/x.xml", ".vscode/settings.json", ".mypy_cache/x.json", ".venv/lib/x.py"),
-    *("environment/pyvenv.cfg", "environment/lib/x.py", "kit.egg-info/PKG-INFO", ".DS_Store"),
+    "pkg/__pycache__/a.cpython-311.pyc",
+    "pkg/old.pyc",
+    "pkg/a.py~",
+    "pkg/.a.py.swp",
+    "pkg/#a.py#",
+    "pkg/.#a.py",
+    ".idea/x.xml",
+    ".vscode/settings.json",
+    ".mypy_cache/x.json",
+    ".venv/lib/x.py",
+    "environment/pyvenv.cfg",
+    "environment/lib/x.py",
+    "kit.egg-info/PKG-INFO",
+    ".DS_Store",
     ".ipynb_checkpoints/a.ipynb",
 )
 
@@ -58,8 +69,13 @@ def test_git_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(tmp_path, "init")
     git(tmp_path, "add", "main.py", "gone.py")
     (tmp_path / "gone.py").unlink()
-    expected = {".gitignore", "main.py", "new.py", "pkg/own/.gitignore", "pkg/own/y.py"}
-    assert set(collect(tmp_path, tmp_path / "main.py").files) == expected
+    assert set(collect(tmp_path, tmp_path / "main.py").files) == {
+        ".gitignore",
+        "main.py",
+        "new.py",
+        "pkg/own/.gitignore",
+        "pkg/own/y.py",
+    }
     assert list(collect(tmp_path / "pkg", tmp_path / "pkg/own/y.py").files) == ["own/.gitignore", "own/y.py"]
 
 
@@ -69,8 +85,12 @@ def test_repository_inside(tmp_path: Path) -> None:
     grow(tmp_path, **{"inner/.gitignore": "*.log\n"})
     git(tmp_path, "init")
     git(tmp_path / "inner", "init")
-    expected = [".gitignore", "inner/.gitignore", "inner/a.py", "main.py"]
-    assert list(collect(tmp_path, tmp_path / "main.py").files) == expected
+    assert list(collect(tmp_path, tmp_path / "main.py").files) == [
+        ".gitignore",
+        "inner/.gitignore",
+        "inner/a.py",
+        "main.py",
+    ]
     assert list(collect(tmp_path / "build/tree", tmp_path / "build/tree/b.py").files) == ["b.py"]
 
 
@@ -98,8 +118,12 @@ def test_links(tmp_path: Path) -> None:
     grow(tmp_path, "outside.txt")
     (source / "pkg/link.txt").symlink_to("../data.txt")
     assert collect(source, source / "main.py").files["pkg/link.txt"] == b"text"
-    refused = {"../outside.txt": "leads out"} | dict.fromkeys(("pkg", "nothing", "bad"), "not a file")
-    for target, why in refused.items():
+    for target, why in (
+        ("../outside.txt", "leads out"),
+        ("pkg", "not a file"),
+        ("nothing", "not a file"),
+        ("bad", "not a file"),
+    ):
         (source / "bad").symlink_to(target)
         with pytest.raises(InputInvalid, match=f"^'bad': .*{why}"):
             collect(source, source / "main.py")
@@ -146,10 +170,36 @@ def test_name_that_is_not_utf8(tmp_path: Path) -> None:
         collect(tmp_path, tmp_path / "main.py")
 
 
-def test_the_project_names_its_files(tmp_path: Path) -> None:
-    """Files and folders of its table go along and nothing else; a name in the list must exist."""
+HOME_ONLY = {
+    "import kit.remote": "kit.remote",
+    "import os, kit.review.report as report": "kit.review.report",
+    "from kit import remote": "kit.remote",
+    "from kit.bundle.script import bundle": "kit.bundle.script.bundle",
+    "from .. import fetch": "kit.fetch",
+    "from ..fetch.corpus import x": "kit.fetch.corpus.x",
+    "import local_kaggle": "local_kaggle",
+    "def later():\n        import kaggle": "kaggle",
+    "from kagglesdk import KaggleClient": "kagglesdk.KaggleClient",
+    "import importlib\nx = importlib.import_module('kaggle.api')": "kaggle.api",
+}
+
+
+@pytest.mark.parametrize("line", HOME_ONLY)
+def test_home_imports_are_refused(line: str, tmp_path: Path) -> None:
+    """A bundled file of ours that imports what stays at home is refused with file, line and module."""
+    table = '[tool.kit.bundle]\nentry = "main.py"\nsource = "src"\ninclude = ["main.py", "src/kit/task"]\n'
+    texts = {"pyproject.toml": table, "src/kit/task/a.py": f'"""Doc."""\n{line}\n'}
+    grow(tmp_path, "main.py", "src/kit/remote/b.py", **texts)
+    number = 2 + line.count("\n")
+    with pytest.raises(InputInvalid, match=f"^src/kit/task/a.py:{number}: imports '{HOME_ONLY[line]}'"):
+        collect_project(tmp_path)
+
+
+def test_other_imports_pass(tmp_path: Path) -> None:
+    """Modules that only look like those at home may be imported, and a name in the list must exist."""
     table = '[tool.kit.bundle]\nentry = "main.py"\nsource = "."\ninclude = ["main.py", "kit"]\n'
-    grow(tmp_path, "main.py", "other.py", **{"pyproject.toml": table, "kit/errors.py": "import os.path\n"})
+    text = "import kaggle_secrets\nfrom kit import errors\nfrom kit.task import remote\nimport kit.remotely\n"
+    grow(tmp_path, **{"pyproject.toml": table, "main.py": text, "kit/errors.py": "import os.path\n"})
     assert list(collect_project(tmp_path).files) == ["kit/errors.py", "main.py"]
     (tmp_path / "kit").rename(tmp_path / "other")
     with pytest.raises(InputInvalid, match="'kit': no such file or folder"):

@@ -11,9 +11,10 @@ import textwrap
 import threading
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sdk_client import Json, left
+from sdk_client import left
 
 from local_kaggle import following, sandbox
 from local_kaggle.sandbox import Mount
@@ -23,20 +24,23 @@ namespaces = pytest.mark.skipif(
 )
 
 
-DEFAULTS: Json = {"timeout_seconds": 30, "child_env": {}}
+DEFAULTS: dict[str, Any] = {"timeout_seconds": 30, "child_env": {}}
 
 
-class Output(list[tuple[str, float, str]]):
+class Output:
     """Collects what a script writes."""
 
-    def __call__(self, *chunk: object) -> None:
-        self.append(chunk)
+    def __init__(self) -> None:
+        self.chunks: list[tuple[str, float, str]] = []
+
+    def __call__(self, name: str, seconds: float, text: str) -> None:
+        self.chunks.append((name, seconds, text))
 
     def text(self, name: str = "stdout") -> str:
-        return "".join(text for stream, _, text in self if stream == name)
+        return "".join(text for stream, _, text in self.chunks if stream == name)
 
 
-def run(root: Path, script: str, **options: object) -> tuple[int, Output]:
+def run(root: Path, script: str, **options: Any) -> tuple[int, Output]:
     """Run a script and give its exit status and output."""
     output = options.pop("on_output", None) or Output()
     mounts = options.pop("mounts", [])
@@ -101,8 +105,8 @@ def test_the_environment_is_kaggles_and_holds_no_secret(
     environment = json.loads(output.text())
     assert status == 0
     names = {name for name in environment if not name.lower().endswith("_proxy")}
-    assert names == {"OMP_NUM_THREADS", "OMP_WAIT_POLICY"} | {
-        *("PATH", "HOME", "TMPDIR", "LANG", "KAGGLE_KERNEL_RUN_TYPE")
+    assert names == {"OMP_NUM_THREADS", "OMP_WAIT_POLICY", "LOCAL_KAGGLE_SANDBOX"} | {
+        *("PATH", "HOME", "TMPDIR", "LANG", "KAGGLE_KERNEL_RUN_TYPE"),
     }
     assert environment["KAGGLE_KERNEL_RUN_TYPE"] == "Batch"
     assert Path(environment["HOME"]) == tmp_path / "home"
@@ -130,19 +134,30 @@ def test_child_env_names_the_folders(tmp_path: Path) -> None:
     assert output.text() == f"{tmp_path}/kaggle/input:{tmp_path}/kaggle/working/x plain\n"
 
 
-LLAMA = "llama/transformers/8b/2"
+@pytest.mark.parametrize("name", ["KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN"])
+def test_credentials_cannot_be_handed_in(tmp_path: Path, name: str) -> None:
+    """A kernel on Kaggle has no API credentials, so a rehearsal with them would prove nothing."""
+    with pytest.raises(ValueError, match=name):
+        run(tmp_path, "", child_env={name: "x"})
+
+
 MOUNTS = [
     ("competitions", "titanic", "competitions/titanic", "titanic"),
     ("datasets", "me/words", "datasets/me/words", "words"),
     ("notebooks", "me/earlier", "notebooks/me/earlier", "earlier"),
-    ("models", f"meta/{LLAMA}", f"models/meta/{LLAMA}", LLAMA),
+    (
+        "models",
+        "meta/llama/transformers/8b/2",
+        "models/meta/llama/transformers/8b/2",
+        "llama/transformers/8b/2",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("kind", "handle", "path_2026", "path_old"), MOUNTS)
 @pytest.mark.parametrize("layout", ["2026", "old"])
 def test_inputs_are_found_where_each_layout_has_them(
-    tmp_path: Path, data: Path, kind: str, handle: str, path_2026: str, path_old: str, layout: str
+    tmp_path: Path, data: Path, kind: Any, handle: str, path_2026: str, path_old: str, layout: Any
 ) -> None:
     """Walking the input folder, as Kaggle's own template does, meets every file of every mount."""
     script = """
@@ -162,22 +177,11 @@ def test_inputs_are_found_where_each_layout_has_them(
     assert output.text() == f"{folder}/train.csv ['ID', '1']\n{folder}/deep/config.json ['{{}}']\n"
 
 
-@pytest.mark.parametrize(
-    ("root", "folder", "child_env", "words"),
-    [
-        ("root", "gone", {}, r"no folder '.*gone' for datasets 'me/x'"),
-        ("root", "", {}, "lies inside the folder of 'me/x'"),
-        ("/", "data", {}, "folder of its own"),
-        *(("root", "data", {f"KAGGLE_{name}": "x"}, name) for name in ("USERNAME", "KEY", "API_TOKEN")),
-    ],
-)
-def test_what_makes_no_machine_is_refused_before_anything_runs(
-    tmp_path: Path, data: Path, root: str, folder: str, child_env: dict[str, str], words: str
-) -> None:
-    """A mount that is missing or would hold itself, the real /kaggle, credentials that no kernel has."""
-    mounts = [Mount("datasets", "me/x", tmp_path / folder)]
-    with pytest.raises((ValueError, FileNotFoundError), match=words):
-        run(tmp_path / root, "", mounts=mounts, child_env=child_env)
+def test_a_missing_mount_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    """The message names the folder and what it should have been."""
+    mount = Mount("datasets", "me/gone", tmp_path / "gone")
+    with pytest.raises(FileNotFoundError, match=r"gone.*datasets 'me/gone'"):
+        run(tmp_path / "root", "", mounts=[mount])
     assert not (tmp_path / "root").exists()
 
 
@@ -229,6 +233,12 @@ def test_inputs_cannot_be_made_writable_again(tmp_path: Path, data: Path, way: s
     _, output = run(tmp_path / "root", script, mounts=mounts, child_env={"INPUT": "{input}"})
     assert int(output.text()) != 0
     assert (data / "train.csv").read_text() == "ID\n1\n"
+
+
+def test_a_mount_that_holds_the_root_is_refused(tmp_path: Path) -> None:
+    """Such a mount would contain itself."""
+    with pytest.raises(ValueError, match="lies inside the folder of 'me/x'"):
+        run(tmp_path / "root", "", mounts=[Mount("datasets", "me/x", tmp_path)])
 
 
 CONNECT = """
@@ -312,7 +322,7 @@ def test_no_process_outlives_the_run(
     monkeypatch.setattr(following, "GRACE_SECONDS", 0.3)
     mark = f"{tmp_path.name}-{uuid.uuid4().hex}"
     script = textwrap.dedent(LEAVES_CHILDREN).replace("MARK", mark) + ending
-    status, output = run(tmp_path, script, timeout_seconds=2.0)
+    status, output = run(tmp_path, script, timeout_seconds=1.0)
     assert status == expected
     assert len(output.text().split()) == 2
     assert left(mark) == []
@@ -367,9 +377,12 @@ def test_output_arrives_in_chunks_while_the_script_runs(tmp_path: Path) -> None:
     """
     status, output = run(tmp_path, script)
     assert status == 0
-    said = [(name, text) for name, _, text in output]
-    assert said == [("stdout", "é\ufffd"), ("stderr", "err\n"), ("stdout", "end\n")]
-    times = [seconds for _, seconds, _ in output]
+    assert [(name, text) for name, _, text in output.chunks] == [
+        ("stdout", "é\ufffd"),
+        ("stderr", "err\n"),
+        ("stdout", "end\n"),
+    ]
+    times = [seconds for _, seconds, _ in output.chunks]
     assert times == sorted(times)
     assert times[2] - times[0] > 0.3
 
@@ -390,3 +403,9 @@ def test_another_interpreter_can_be_chosen(tmp_path: Path) -> None:
     other.symlink_to(Path(sys.executable).resolve())
     status, output = run(tmp_path / "root", "import sys; print(sys.executable)", python=other)
     assert (status, output.text()) == (0, f"{other}\n")
+
+
+def test_the_file_systems_root_is_no_sandbox() -> None:
+    """On a real Kaggle machine that would delete /kaggle."""
+    with pytest.raises(ValueError, match="folder of its own"):
+        run(Path("/"), "")
