@@ -200,7 +200,7 @@ check: .venv/.home .venv/.dev ## format, lint, types, import rules, pip check, s
 	@$(PY) -m mypy
 	@$(PY) -m pytest -q tests/test_architecture.py
 	@$(PY) -m pip check
-	@git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --exclude-files 'requirements.lock' --exclude-lines 'sha256=|"[0-9a-f]{64}",'
+	@git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook --exclude-files 'requirements.lock' --exclude-lines 'sha256=|"[0-9a-f]{64}"[,)]*$$'
 
 .PHONY: clean
 clean: ## remove build/ and caches; keeps runs/, models/ and data/
