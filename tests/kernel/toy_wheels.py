@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 
-def make_wheel(folder: Path, name: str, version: str, *, requires: Sequence[str] = ()) -> Path:
-    """Write a wheel with one empty module for every Python, and return it."""
+def make_wheel(
+    folder: Path, name: str, version: str, *, requires: Sequence[str] = (), tag: str = "py3-none-any"
+) -> Path:
+    """Write a wheel with one empty module, by default for every Python, and return it."""
     folder.mkdir(parents=True, exist_ok=True)
     info = f"{name}-{version}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
@@ -18,10 +20,10 @@ def make_wheel(folder: Path, name: str, version: str, *, requires: Sequence[str]
     members = {
         f"{name}.py": "",
         f"{info}/METADATA": metadata,
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
     members[f"{info}/RECORD"] = "".join(f"{member},,\n" for member in [*members, f"{info}/RECORD"])
-    path = folder / f"{name}-{version}-py3-none-any.whl"
+    path = folder / f"{name}-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for member, text in members.items():
             archive.writestr(member, text)
