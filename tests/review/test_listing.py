@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -144,14 +143,10 @@ def test_the_minutes_come_from_the_end_of_the_log(tmp_path: Path) -> None:
     assert [one.gpu_minutes for one in listing.scan(tmp_path)[0]] == [20.0, 11.0, 0.0]
 
 
-def test_two_hundred_runs_are_listed_in_a_second(tmp_path: Path) -> None:
-    """In processor time, with the log and the history of a real run each."""
-    steps = [{"step": at, "loss": 0.5, "learning_rate": 1e-4} for at in range(300)]
-    for at in range(200):
-        folder = write(tmp_path / f"r{at}", judged=JUDGED, cards=[{"name": "Tesla T4"}])
-        dump(folder / "metrics.json", held_out=JUDGED, history={"a": steps, "b": steps})
-        (folder / "kernel.log").write_text('{"event": "step", "seconds": 1}\n' * 5_000)
-    started = time.process_time()
-    lines, _ = listing.scan(tmp_path)
-    assert len(lines) == 200
-    assert time.process_time() - started < 2
+def test_the_list_reads_no_log_and_no_steps(tmp_path: Path) -> None:
+    """They are most of a run, and two hundred runs should be listed in a second."""
+    folder = write(tmp_path / "r", judged=JUDGED)
+    dump(folder / "metrics.json", held_out=JUDGED, history={"a": "no steps"})
+    (folder / "kernel.log").mkdir()
+    lines, broken = listing.scan(tmp_path)
+    assert (len(lines), list(broken)) == (1, [])
