@@ -6,6 +6,7 @@ no step here and no line of .ci/run names is an error, so that a new one cannot 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -97,7 +98,11 @@ def kaggle(copy: Path, environment: dict[str, str]) -> Iterator[dict[str, str]]:
             yield dict(part.split("=") for part in told.split()[1:])
         finally:
             os.killpg(server.pid, signal.SIGINT)
-            assert "is gone" in server.communicate(timeout=60)[0]
+            try:
+                assert "is gone" in server.communicate(timeout=60)[0]
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(server.pid, signal.SIGKILL)
     assert not (copy / "build" / "kaggle").exists()
 
 
@@ -107,6 +112,8 @@ def main() -> int:
         print(f"error: no step runs make {', make '.join(sorted(missing))}", file=sys.stderr)
         return 1
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A job in the background ignores it, and so would the server that it is sent to.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "checkout")
         bare = checkout.copy(copy)
