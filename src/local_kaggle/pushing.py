@@ -80,7 +80,7 @@ def _check(push: Push, text: str, user: str) -> None:
     """Refuse what is too large, another's, could lead out of a folder or never end; raises Refused."""
     parts = [part for kind in SOURCES for handle in push.sources(kind) for part in handle.split("/")]
     too_large = len(text.encode()) > SOURCE_LIMIT_BYTES
-    if too_large or (push.kernel_type == "notebook" and not _is_notebook(text)):
+    if too_large or (push.kernel_type == "notebook" and not _is_taken_as_notebook(text)):
         raise Refused(400, "")
     if push.owner != user:
         raise Refused(403, "Permission 'kernels.update' was denied")
@@ -92,7 +92,7 @@ def _check(push: Push, text: str, user: str) -> None:
         raise Refused(400, f"Invalid session timeout {push.session_timeout_seconds}.")
 
 
-def _is_notebook(text: str) -> bool:
+def _is_taken_as_notebook(text: str) -> bool:
     """Tell whether Kaggle takes it: JSON with a kernel's name, and every source one string."""
     try:
         made = json.loads(text)

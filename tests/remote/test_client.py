@@ -261,3 +261,14 @@ def test_every_page_is_read_once(start_kaggle: StartKaggle, make_client: MakeCli
     kaggle.faults.arm(faults.forget("ListDataFiles", "pageToken", times=999))
     with pytest.raises(Unsettled, match="repeat a page"):
         names()
+
+
+def test_the_private_names_of_the_sdk_that_are_read_exist() -> None:
+    """Answers are typed by the fields that the pinned SDK declares."""
+    from kagglesdk import __version__
+    from kagglesdk.kernels.types.kernels_api_service import ApiGetKernelSessionStatusResponse as Status
+
+    field = next(field for field in Status._fields if field.json_name == "status")
+    assert __version__ == "0.1.38"
+    assert (field.private_field_name, field.default_value.name) == ("_status", "QUEUED")
+    assert field.serializer.from_dict_value(field.field_type, "RUNNING").name == "RUNNING"

@@ -202,3 +202,9 @@ def test_a_malformed_test_is_refused(test_csv: Path, text: str, message: str) ->
     test_csv.write_text(text)
     with pytest.raises(InputInvalid, match=message):
         facts.gather(COMPETITION, test_csv)
+
+
+def test_a_hash_that_is_none_matches_no_test(test_csv: Path) -> None:
+    """A damaged run.json is no leave to check the submission against another test."""
+    with pytest.raises(InputInvalid, match=r"run\.json has 1"):
+        facts.gather(COMPETITION, test_csv, asked=Run.model_validate({"test_sha256": 1}))

@@ -91,6 +91,12 @@ class Run(Record):
     submission: Columns | None = None
     """The header of the submission."""
 
+    @field_validator("test_sha256", mode="before")
+    @classmethod
+    def _matches_no_file(cls, value: object) -> str:
+        """Let what is no hash match no file: as absent it would keep the test from being compared."""
+        return value if isinstance(value, str) else "" if value is None else repr(value)
+
     @property
     def settings(self) -> dict[str, object]:
         """Every setting by its dotted name."""
