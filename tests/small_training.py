@@ -17,7 +17,7 @@ from typing import Any
 
 from kit import config as settings
 from kit.config import Config
-from kit.pipeline import model
+from kit.pipeline import loading, model
 from kit.pipeline.machine import hardware
 from kit.pipeline.model import Loaded
 from kit.pipeline.training import train
@@ -46,8 +46,8 @@ def config(*overrides: str) -> Config:
 
 def load(folder: Path, chosen: Config, seed: int = 1) -> Loaded:
     """Load the tiny model on the CPU with an adapter made from `seed`."""
-    model.import_stack("plain")  # seconds that no test with a time limit should count
-    loaded = model.load(chosen, folder, None, hardware.precision(()))
+    loading.import_stack("plain")  # seconds that no test with a time limit should count
+    loaded = loading.load(chosen, folder, None, hardware.precision(()))
     model.renew_adapter(loaded, seed)
     return loaded
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from kit import config as settings
 from kit.config import Config
-from kit.pipeline import model, tokens
+from kit.pipeline import loading, model, tokens
 from kit.pipeline.answering import predict
 from kit.pipeline.machine import hardware
 from kit.pipeline.model import Loaded
@@ -43,12 +43,12 @@ def load(config: Config, folder: str, *, cap: bool = False) -> Loaded:
     """Load the base with an adapter on the first card; `cap` leaves torch no more memory than a T4 has."""
     cards = hardware.cards()
     card = cards[0] if cards else None
-    model.import_stack(model.loader(config, card))
+    loading.import_stack(loading.loader(config, card))
     if cap and card is not None:
         import torch
 
         torch.cuda.set_per_process_memory_fraction(min(1.0, T4_BYTES / torch.cuda.mem_get_info()[1]))
-    loaded = model.load(config, Path(folder), card, hardware.precision(cards[:1], config.model.dtype))
+    loaded = loading.load(config, Path(folder), card, hardware.precision(cards[:1], config.model.dtype))
     model.renew_adapter(loaded, config.seed)
     return loaded
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kit import config as settings
 from kit.fetch import inputs
-from kit.pipeline import model
+from kit.pipeline import loading, model
 from kit.pipeline.answering import predict
 from kit.pipeline.machine import hardware
 from kit.pipeline.training import train
@@ -71,7 +71,7 @@ def main() -> None:
     learned, asked = made[: given.rows], made[given.rows : given.rows + given.test_rows]
     assert len(asked) == given.test_rows
     started = time.monotonic()
-    loaded = model.load(config, inputs.MODELS / given.model, None, hardware.precision(()))
+    loaded = loading.load(config, inputs.MODELS / given.model, None, hardware.precision(()))
     model.renew_adapter(loaded, config.seed)
     with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
         train.train(loaded, learned, config, seed=config.seed, scratch=Path(scratch))

@@ -26,7 +26,7 @@ import length_profile  # noqa: E402
 from kit import config as settings  # noqa: E402
 from kit.config import Config  # noqa: E402
 from kit.fetch import inputs  # noqa: E402
-from kit.pipeline import model, tokens  # noqa: E402
+from kit.pipeline import loading, model, tokens  # noqa: E402
 from kit.pipeline.answering import batches, forward, predict  # noqa: E402
 from kit.pipeline.machine import hardware  # noqa: E402
 from kit.pipeline.model import Loaded  # noqa: E402
@@ -71,7 +71,7 @@ def _pad(rows: int) -> None:
 
 def _trained(config: Config) -> Loaded:
     folder = inputs.MODELS / config.model.name
-    loaded = model.load(config, folder, None, hardware.precision(()))
+    loaded = loading.load(config, folder, None, hardware.precision(()))
     model.renew_adapter(loaded, config.seed)
     with tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stdout(io.StringIO()):
         train.train(loaded, _sample("train.csv", LATIN), config, seed=config.seed, scratch=Path(scratch))

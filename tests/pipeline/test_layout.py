@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kit import config as settings
 from kit.config import Config
-from kit.pipeline.model import CARD_OVERHEAD_BYTES
+from kit.pipeline.loading import CARD_OVERHEAD_BYTES
 from kit.pipeline.training import layout as layouts
 from kit.pipeline.training.layout import Bounds, Layout
 from kit.task import effort

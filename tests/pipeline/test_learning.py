@@ -11,7 +11,7 @@ from small_training import rows
 
 from kit import config as settings
 from kit.config import Config
-from kit.pipeline import model, tokens
+from kit.pipeline import loading, model, tokens
 from kit.pipeline.answering import predict
 from kit.pipeline.answers import Trained
 from kit.pipeline.machine import hardware
@@ -29,7 +29,7 @@ def _config(*overrides: str) -> Config:
 
 
 def _load(folder: Path, config: Config) -> Loaded:
-    loaded = model.load(config, folder, None, hardware.precision(()))
+    loaded = loading.load(config, folder, None, hardware.precision(()))
     model.renew_adapter(loaded, config.seed)
     return loaded
 

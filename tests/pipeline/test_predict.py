@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from kit import config as settings
 from kit.config import Config
 from kit.errors import KitError
-from kit.pipeline import events, model, tokens
+from kit.pipeline import events, loading, model, tokens
 from kit.pipeline.answering import batches, forward, predict
 from kit.pipeline.machine import hardware
 from kit.pipeline.model import Loaded
@@ -49,7 +49,7 @@ def _config(*overrides: str) -> Config:
 
 def _load(folder: Path) -> Loaded:
     config = _config()
-    loaded = model.load(config, folder, None, hardware.precision(()))
+    loaded = loading.load(config, folder, None, hardware.precision(()))
     model.renew_adapter(loaded, config.seed)
     return loaded
 

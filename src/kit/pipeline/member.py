@@ -19,7 +19,7 @@ from pathlib import Path
 from kit.config import Config, load
 from kit.environment import rank, ranks
 from kit.errors import KitError
-from kit.pipeline import answers, events, model, plan, schedule
+from kit.pipeline import answers, events, loading, model, plan, schedule
 from kit.pipeline.answering import predict
 from kit.pipeline.answers import UNTRAINED, Answers, FailsAgain, Failure, Trained
 from kit.pipeline.machine import base_model
@@ -65,14 +65,14 @@ def main(job_path: Path, number: int) -> None:
     job = Job.read(job_path)
     config = base_model.with_shape(load(job.config, where=str(job_path)), Path(job.model))
     card = job.cards[number] if job.cards else None
-    model.import_stack(model.loader(config, card))
+    loading.import_stack(loading.loader(config, card))
     _settle_device(config, len(job.slots), card)
     imported = time.monotonic()
     events.emit("load", model=config.model.name, dtype=job.precision.dtype, reason=job.precision.reason)
     with (job_path.parent / "turn").open("w") as turn:
         if job.load_in_turn:
             fcntl.flock(turn, fcntl.LOCK_EX)  # the machine's memory does not hold what all of them read
-        loaded = model.load(config, Path(job.model), card, job.precision)
+        loaded = loading.load(config, Path(job.model), card, job.precision)
     timings = {"import": imported - started, "load": time.monotonic() - imported}
     slot = _Slot(job, number, config, loaded, job_path.parent)
     waiting = [name for name in job.slots[number] if not answers.is_settled(slot.folder, name, rank())]

@@ -105,6 +105,17 @@ def refuse_skipped(seen: Seen, step: int) -> None:
         )
 
 
+def _figures(state: Any, logs: dict[str, float]) -> dict[str, float | None]:
+    gradient = logs.get("grad_norm")
+    return {
+        "step": state.global_step,
+        "steps": state.max_steps,
+        "loss": round(float(logs["loss"]), 5),
+        "gradient_norm": None if gradient is None else round(float(gradient), 5),
+        "learning_rate": logs.get("learning_rate"),
+    }
+
+
 def overseer(
     seen: Seen,
     loaded: Loaded,
@@ -158,22 +169,17 @@ def overseer(
         def on_log(self, _args: object, state: Any, *_: object, logs: dict[str, float], **__: object) -> None:
             if "loss" not in logs:
                 return
-            loss, gradient = float(logs["loss"]), logs.get("grad_norm")
             elapsed = time.monotonic() - self.ends[0]
             done = max(state.global_step - self.first_step, 1)
             events.emit(
                 "step",
                 member=member,
-                step=state.global_step,
-                steps=state.max_steps,
-                loss=round(loss, 5),
-                gradient_norm=None if gradient is None else round(float(gradient), 5),
+                **_figures(state, logs),
                 skipped=seen.skipped,
-                learning_rate=logs.get("learning_rate"),
                 tokens_per_second=round((state.epoch - self.first_epoch) * tokens / max(elapsed, 1e-9)),
                 memory_bytes=model.peak_memory(loaded),
                 seconds_left=round(elapsed / done * (state.max_steps - state.global_step), 1),
             )
-            refuse_not_a_number(seen, state.global_step, loss, gradient)
+            refuse_not_a_number(seen, state.global_step, float(logs["loss"]), logs.get("grad_norm"))
 
     return Overseer()
