@@ -16,40 +16,6 @@ if TYPE_CHECKING:
     from kit.bundle.build import Built
     from kit.config import Config
 
-STEP_SECONDS = 2.0
-"""Between two steps that are shown; the log keeps each."""
-
-
-class _Said:
-    """Shows what the script says, a few steps of many, and keeps all of it in a file."""
-
-    def __init__(self, log: Path) -> None:
-        from kit import progress
-
-        self.explained = False
-        """Whether it said itself what was wrong."""
-        self._progress, self._lines, self._shown = progress, progress.Lines(), -STEP_SECONDS
-        self._log = log.open("w", encoding="utf-8", errors="replace")
-
-    def __call__(self, stream: str, _: float, chunk: str) -> None:
-        for line in self._lines.feed(stream, chunk):
-            self._say(stream, line)
-
-    def end(self) -> None:
-        for line in self._lines.end():
-            self._say("stdout", line)
-        self._log.close()
-
-    def _say(self, stream: str, line: str) -> None:
-        print(line, file=self._log, flush=True)
-        self.explained = self.explained or line.startswith("error: ")
-        step = self._progress.event(line) or {}
-        if step.get("event") == "step" and step.get("step") != step.get("steps"):
-            if time.monotonic() - self._shown < STEP_SECONDS:
-                return
-            self._shown = time.monotonic()
-        print(self._progress.show(line), file=sys.stderr if stream == "stderr" else sys.stdout, flush=True)
-
 
 def _folder(config: Config, built: Built, note: str) -> Path:
     """Make the run's folder, the next of its preset's, and write there what is run and why."""
@@ -85,6 +51,8 @@ def _run(config: Config, arguments: Arguments) -> int:
     from kit.bundle import build
     from kit.fetch import inputs
     from kit.outputs import LOG_NAME
+    from kit.progress import Lines
+    from kit.remote.following.screen import Screen
     from local_kaggle import following, sandbox
 
     data = arguments.data or inputs.competition_folder(config)
@@ -95,22 +63,31 @@ def _run(config: Config, arguments: Arguments) -> int:
     mounts += [sandbox.Mount("models", config.model.name, model)] if model else []
     folder = _folder(config, built, arguments.note)
     print(f"running {built.script.relative_to(PROJECT_ROOT)} ({len(built.bundle.text.encode()):,} bytes)")
-    started, root, said = time.monotonic(), built.folder / "dry-run", _Said(folder / LOG_NAME)
-    status = sandbox.run(
-        built.bundle.text,
-        root,
-        mounts,
-        child_env={"KIT_INPUT_DIR": "{input}", "KIT_WORKING_DIR": "{working}"},
-        timeout_seconds=arguments.timeout,
-        on_output=said,
-    )
-    said.end()
+    started, root, lines = time.monotonic(), built.folder / "dry-run", Lines()
+    said: list[str] = []
+
+    def say(stream: str, whole: list[str]) -> None:
+        for line in whole:
+            print(line, file=log, flush=True)
+            screen.on_line(stream, line)
+        said.extend(whole)
+
+    with Screen() as screen, (folder / LOG_NAME).open("w", encoding="utf-8", errors="replace") as log:
+        status = sandbox.run(
+            built.bundle.text,
+            root,
+            mounts,
+            child_env={"KIT_INPUT_DIR": "{input}", "KIT_WORKING_DIR": "{working}"},
+            timeout_seconds=arguments.timeout,
+            on_output=lambda stream, _, chunk: say(stream, lines.feed(stream, chunk)),
+        )
+        say("stdout", lines.end())
     if (working := root / "kaggle" / "working").is_dir():
         shutil.copytree(working, folder, dirs_exist_ok=True)
     print(f"its files are in {folder.relative_to(PROJECT_ROOT)}, after {time.monotonic() - started:.1f} s")
     if status == 0:
         return _judge(config, data, folder)
-    if not said.explained:
+    if not any(line.startswith("error: ") for line in said):
         stopped = status == following.TIMED_OUT
         how = f"was stopped after {arguments.timeout:.0f} s" if stopped else f"ended with status {status}"
         print(f"error: the run {how} (try: the lines above, or a larger TIMEOUT)", file=sys.stderr)

@@ -2,48 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit.command import Parser, Usage, run, tell
-from kit.environment import take_variables
+from kit.command import Arguments, Option, Usage, tell, verb
 from kit.errors import KitError
 
 if TYPE_CHECKING:
     from kit.review.checks.problems import Verdict
 
-
-def main() -> int:
-    """Print every problem and return the exit status; what keeps the check from being made exits 2."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a terminal may not be UTF-8
-    try:
-        verdict = _check(_arguments())
-    except KitError as error:
-        code = "usage" if isinstance(error, Usage) else "cannot_check"
-        problem = {"code": code, "message": str(error), "count": 1, "examples": []}
-        tell(valid=False, rows=0, errors=[problem], warnings=[])
-        raise Usage(error.message, hint=error.hint) from None
-
-    from kit.review.checks import validate
-
-    tell(**verdict.as_json())
-    print("\n".join(validate.lines(verdict)))
-    return 0 if verdict.valid else 1
+OWN: dict[str, Option] = {
+    "submission": {"nargs": "?", "type": Path, "help": "default: submission.csv of the run"},
+    "--test": {"type": Path, "help": "test.csv (default: the competition's)"},
+}
 
 
-def _arguments() -> argparse.Namespace:
-    parser = Parser(description=__doc__, allow_abbrev=False)
-    parser.add_argument("submission", nargs="?", type=Path, help="default: submission.csv of the run")
-    given = take_variables(["RUN"])["RUN"]
-    parser.add_argument("--run", default=given, help="latest, v3, or a folder (default: latest)")
-    parser.add_argument("--test", type=Path, help="test.csv (default: the competition's)")
-    return parser.parse_args()
-
-
-def _check(arguments: argparse.Namespace) -> Verdict:
+def _check(arguments: Arguments) -> Verdict:
     from kit.config import resolve
     from kit.fetch import inputs
     from kit.remote import runs
@@ -55,5 +29,18 @@ def _check(arguments: argparse.Namespace) -> Verdict:
     return validate(folder, inputs.places, competition, submission=arguments.submission, test=arguments.test)
 
 
-if __name__ == "__main__":
-    run(main)
+@verb("run", run="", own=OWN)
+def main(arguments: Arguments) -> int:
+    """Print every problem and return the exit status; what keeps the check from being made exits 2."""
+    try:
+        verdict = _check(arguments)
+    except KitError as error:
+        problem = {"code": "cannot_check", "message": str(error), "count": 1, "examples": []}
+        tell(valid=False, rows=0, errors=[problem], warnings=[])
+        raise Usage(error.message, hint=error.hint) from None
+
+    from kit.review.checks import validate
+
+    tell(**verdict.as_json())
+    print("\n".join(validate.lines(verdict)))
+    return 0 if verdict.valid else 1

@@ -41,10 +41,10 @@ def visible(text: str) -> str:
 
 
 def never_fail(*streams: TextIO) -> None:
-    """Let a terminal without some letters print a question mark in their place."""
+    """Let a terminal without some letters print their numbers in their place."""
     for stream in streams:
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
-            reconfigure(errors="replace")
+            reconfigure(errors="backslashreplace")
 
 
 class Lines:
@@ -128,7 +128,7 @@ def _sentence(found: dict[str, Any]) -> str:
         return f"training member {found['member']} on {found['rows']} rows"
     if kind == "step":
         return f"step {found['step']}/{found['steps']}  loss {found['loss']:.4f}{_pace(found)}"
-    if kind in {"score", "generate"}:
+    if kind in {"measure", "score", "generate"}:
         return f"{kind}d {found['rows']}/{found['of']} rows{_pace(found)}"
     if kind == "held_out":
         figures = f"accuracy {found['accuracy']:.3f}, macro F1 {found['macro_f1']:.3f}"

@@ -38,9 +38,9 @@ def test_the_notebook_is_the_tree_to_read() -> None:
     for path in built.bundle.files:
         data = (PROJECT_ROOT / path).read_text(encoding="utf-8")
         assert f"{shown.get(path, '')}\n" == (data or "\n"), path
-    facts = json.loads(built.metadata.read_text())
-    assert (facts["kernel_type"], facts["code_file"]) == ("notebook", "kernel.ipynb")
-    assert facts["id"].endswith("-tiny-notebook")
+    facts = built.metadata
+    assert (facts.kernel_type, facts.code_file) == ("notebook", "kernel.ipynb")
+    assert facts.id.endswith("-tiny-notebook")
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,6 @@ from kit.bundle.script import Bundle
 from kit.config import PROJECT_ROOT
 from kit.remote.looking import doctor
 from kit.remote.pushing import objections
-from kit.remote.pushing.objections import Facts
 from kit.remote.wire import client
 
 pytestmark = pytest.mark.loop
@@ -31,15 +30,15 @@ def test_preparing_asks_for_internet_and_for_no_gpu() -> None:
     """Under a slug of its own, whatever the later runs ask for."""
     offline = settings.resolve("t4x2", ["kernel.internet=false", 'kernel.kernel_sources=["a/b"]'])
     told = metadata.build(build.preparation(offline), owner="ada")
-    assert told["id"] == f"ada/{metadata.slug(FULL).removesuffix('t4x2')}prepare"
-    assert (told["enable_internet"], told["enable_gpu"]) == (True, False)
-    assert told["kernel_sources"] == []
-    assert "machine_shape" not in told
+    assert told.id == f"ada/{metadata.slug(FULL).removesuffix('t4x2')}prepare"
+    assert (told.enable_internet, told.enable_gpu) == (True, False)
+    assert told.kernel_sources == []
+    assert told.machine_shape is None
 
 
 def test_preparing_is_the_one_cpu_kernel_that_is_pushed_to_kaggle() -> None:
     """Any other would train for hours on the wrong machine."""
-    told = Facts.model_validate(metadata.build(build.preparation(FULL), owner="ada"))
+    told = metadata.build(build.preparation(FULL), owner="ada")
     assert not objections.objections(told, "", is_local=False, is_preparation=True)
     assert "accelerator" in objections.objections(told, "", is_local=False)
 

@@ -1,7 +1,6 @@
 """A client with a clock of its own, builds of tiny scripts, and pushed runs, against the local Kaggle."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +76,10 @@ def make_built(tmp_path: Path) -> MakeBuilt:
         folder = tmp_path / "build" / bundle_hash[:8]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "kernel.py").write_text(text)
-        path = metadata.write(config, folder, owner=USER)
-        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+        facts = metadata.build(config, owner=USER).model_copy(update=changes)
         sha256 = hashlib.sha256(text.encode()).hexdigest()
         made = Bundle(text, sha256, bundle_hash, ("kernel/main.py",), compressed=False)
-        return Built(folder, folder / "kernel.py", path, made)
+        return Built(folder, folder / "kernel.py", facts, made)
 
     return make
 

@@ -14,11 +14,12 @@ from recorded_run import record
 
 from kit import config as settings
 from kit.bundle import pins
+from kit.bundle.metadata import Metadata
 from kit.config import Config
 from kit.fetch.inputs import SAMPLE, SAMPLE_SLUG
 from kit.remote import runs
 from kit.remote.looking import at_home, doctor
-from kit.remote.pushing.objections import Check, Facts
+from kit.remote.pushing.objections import Check
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
 from kit.remote.wire.credentials import TOKEN_PAGE
@@ -170,7 +171,7 @@ def test_a_dataset_to_attach_must_be_ready(
     key = "datasets.DatasetApiService/GetDatasetStatus"
     monkeypatch.setitem(routes.ROUTES, key, (d.ApiGetDatasetStatusRequest, status))  # type: ignore[arg-type]
     monkeypatch.setattr(Client, "is_local", False)
-    told = Facts(id="tester/x", title="X", dataset_sources=["tester/rows"])
+    told = Metadata(id="tester/x", title="X", dataset_sources=["tester/rows"])
     assert [check.verdict for check in doctor.sources(client, told)] == [verdict]
 
 
@@ -183,7 +184,7 @@ def test_what_the_api_cannot_see_is_asked(
 ) -> None:
     """A verified phone and an accepted licence have pages of their own; a rehearsal needs neither."""
     monkeypatch.setattr(Client, "is_local", False)
-    monkeypatch.setattr(pins, "unresolved", lambda _: ([], ""))
+    monkeypatch.setattr(pins, "unresolved", lambda _: ("", ""))
     built = make_built(gpu_config, **GPU, model_sources=["meta/llama/transformers/8b/2"])
     asked = {
         c.name: c.hint

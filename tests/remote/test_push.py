@@ -11,12 +11,13 @@ from kaggle_fixtures import SLUG, USER
 from makers import Files, MakeBuilt, MakeRun
 from slugify import slugify
 
+from kit.bundle.metadata import Metadata
 from kit.config import Config
 from kit.errors import KitError
 from kit.remote import runs
 from kit.remote.pushing import lookup, objections
 from kit.remote.pushing import push as pushing
-from kit.remote.pushing.objections import Facts, PushRefused
+from kit.remote.pushing.objections import PushRefused
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import KaggleError, Unsettled
@@ -146,14 +147,14 @@ def test_what_kaggle_would_refuse_without_a_reason_is_refused_here(
     script: str, changes: dict[str, str], message: str
 ) -> None:
     """A check fails, and nothing is sent."""
-    facts = Facts(**{"id": "me/little-kernel", "title": "Little Kernel"} | changes)  # type: ignore[arg-type]
+    facts = Metadata(**{"id": "me/little-kernel", "title": "Little Kernel"} | changes)  # type: ignore[arg-type]
     (found,) = objections.objections(facts, script, is_local=True).values()
     assert message in found.text
 
 
 def test_a_cpu_preset_is_not_pushed_to_kaggle() -> None:
     """It is for rehearsals; on Kaggle it would run for hours on the wrong machine."""
-    told = Facts(id="me/little-kernel", title="Little Kernel")
+    told = Metadata(id="me/little-kernel", title="Little Kernel")
     assert "accelerator" in objections.objections(told, "", is_local=False)
     assert not objections.objections(told, "", is_local=True)
 
@@ -378,10 +379,10 @@ def test_each_kind_of_refusal_has_its_hint_and_leaves_nothing(
 )  # fmt: skip
 def test_a_title_that_two_rules_file_differently_is_refused_with_a_plain_one(title: str) -> None:
     """Kaggle's own rule is not published; where ours and a simple one agree, it will."""
-    facts = Facts(id=f"me/{slugify(title)}", title=title)
+    facts = Metadata(id=f"me/{slugify(title)}", title=title)
     objection = objections.objections(facts, "", is_local=True)["slug"]
     plain = objection.hint.rpartition("such as ")[2].strip("'")
-    again = Facts(id=f"me/{slugify(plain)}", title=plain)
+    again = Metadata(id=f"me/{slugify(plain)}", title=plain)
     assert not objections.objections(again, "", is_local=True)
 
 
@@ -401,7 +402,7 @@ def test_a_title_that_two_rules_file_differently_is_refused_with_a_plain_one(tit
 def test_handles_are_looked_at_before_a_session_starts(kind: str, name: str, is_fine: bool) -> None:
     """Kaggle drops a malformed one in silence."""
     sources: dict[str, Any] = {f"{kind}_sources": [name]}
-    facts = Facts(id="me/little-kernel", title="Little Kernel", **sources)
+    facts = Metadata(id="me/little-kernel", title="Little Kernel", **sources)
     assert ("source" not in objections.objections(facts, "", is_local=True)) == is_fine
 
 

@@ -58,7 +58,7 @@ def test_a_named_image_is_pushed_and_remembered(
     monkeypatch.setenv("KAGGLE_DOCKER_IMAGE", IMAGE)
     assert RunRecord("", {}).image == IMAGE
     assert said() == f"default; {run.folder.parent.name}/v1, 0 days ago, had kernel.image={IMAGE}"
-    assert "docker_image" not in metadata.build(config)
+    assert metadata.build(config).docker_image is None
 
 
 def test_a_push_waits_until_a_session_and_hours_are_free(

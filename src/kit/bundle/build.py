@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.bundle import metadata, notebook
+from kit.bundle.metadata import Metadata
 from kit.bundle.script import Bundle, bundle_project, write
 from kit.bundle.tree import collect_project
 from kit.config import PROJECT_ROOT, Config
@@ -20,11 +21,11 @@ PREPARE_MINUTES = 60.0
 
 @dataclass(frozen=True)
 class Built:
-    """A build on disk: `script` and `metadata` stand in `folder`, as Kaggle's command line wants them."""
+    """A build: `script` and kernel-metadata.json stand in `folder`, as Kaggle's command line wants them."""
 
     folder: Path
     script: Path
-    metadata: Path
+    metadata: Metadata
     bundle: Bundle
 
 

@@ -5,10 +5,9 @@ The result is what Kaggle's own command line reads. Talks to nobody.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kit import files
 from kit.config import PROJECT_ROOT, Config
@@ -24,18 +23,26 @@ PREPARE = "prepare"
 """Stands for a preset in the kernel that downloads what runs without internet attach."""
 
 
-class _Template(BaseModel):
-    """The keys of the template that hold text, or lists of texts; there may be any more."""
+class Metadata(BaseModel):
+    """What kernel-metadata.json says of a push; further keys of the template travel along."""
 
-    model_config = ConfigDict(extra="allow", strict=True)
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    id: str = ""
+    title: str = ""
+    code_file: str = ""
+    language: str = "python"
+    kernel_type: str = "script"
+    is_private: bool = True
+    enable_gpu: bool = False
+    enable_internet: bool = True
+    machine_shape: str | None = None
+    docker_image: str | None = None
+    docker_image_pinning_type: str | None = None
     competition_sources: list[str] = []
     dataset_sources: list[str] = []
     kernel_sources: list[str] = []
     model_sources: list[str] = []
-    language: str = ""
-    kernel_type: str = ""
-    docker_image: str = ""
-    docker_image_pinning_type: str = ""
 
 
 def is_preparation(config: Config) -> bool:
@@ -64,23 +71,20 @@ def slug(config: Config) -> str:
     return str(slugify(title(config)))
 
 
-def build(
-    config: Config, *, owner: str = PLACEHOLDER_OWNER, template: Path = TEMPLATE
-) -> dict[str, JsonValue]:
+def build(config: Config, *, owner: str = PLACEHOLDER_OWNER, template: Path = TEMPLATE) -> Metadata:
     """Return the metadata of one push: the template, what the settings decide, and the sources of both."""
-    kept, listed = _read(template)
-    gpu, kernel = config.kernel.accelerator != "none", config.kernel
-    slug_here = config.competition.slug
+    kept, kernel, slug_here = read(template), config.kernel, config.competition.slug
+    gpu = kernel.accelerator != "none"
     # The template may be another competition's.
-    competitions = listed.competition_sources if slug_here in listed.competition_sources else []
+    competitions = kept.competition_sources if slug_here in kept.competition_sources else []
     models = [config.model.name] if config.model.name.count("/") == 4 else []
     sources = {
-        "dataset_sources": [*kernel.dataset_sources, *listed.dataset_sources],
+        "dataset_sources": [*kernel.dataset_sources, *kept.dataset_sources],
         "competition_sources": [slug_here, *competitions],
-        "kernel_sources": [*kernel.kernel_sources, *listed.kernel_sources],
-        "model_sources": [*models, *listed.model_sources],
+        "kernel_sources": [*kernel.kernel_sources, *kept.kernel_sources],
+        "model_sources": [*models, *kept.model_sources],
     }
-    decided: dict[str, JsonValue] = {
+    decided = {
         "id": f"{owner}/{slug(config)}",
         "title": title(config),
         "code_file": CODE_FILES[kernel.form],
@@ -88,29 +92,27 @@ def build(
         "is_private": kernel.private,
         "enable_gpu": gpu,
         "enable_internet": kernel.internet,
+        "machine_shape": kernel.accelerator if gpu else None,
+        "docker_image": kernel.image if kernel.image != "default" else kept.docker_image,
     }
-    decided |= {name: list(dict.fromkeys(handles)) for name, handles in sources.items()}
-    decided |= {"docker_image": kernel.image} if kernel.image != "default" else {}
-    decided |= {"machine_shape": kernel.accelerator} if gpu else {}
-    merged: dict[str, JsonValue] = {"language": "python", **kept, **decided}
-    return merged if gpu else {name: value for name, value in merged.items() if name != "machine_shape"}
+    unique = {name: list(dict.fromkeys(handles)) for name, handles in sources.items()}
+    return kept.model_copy(update=decided | unique)
 
 
-def write(config: Config, folder: Path, *, owner: str = PLACEHOLDER_OWNER) -> Path:
-    """Write `folder`/kernel-metadata.json and return its path."""
-    path = folder / "kernel-metadata.json"
-    files.write_json(path, build(config, owner=owner))
-    return path
+def write(config: Config, folder: Path, *, owner: str = PLACEHOLDER_OWNER) -> Metadata:
+    """Write `folder`/kernel-metadata.json and return what it says."""
+    made = build(config, owner=owner)
+    files.write_json(folder / TEMPLATE.name, made.model_dump(exclude_none=True))
+    return made
 
 
-def _read(template: Path) -> tuple[dict[str, JsonValue], _Template]:
-    """Return a template as it stands, and its lists; raises InputInvalid for what Kaggle refuses."""
-    hint = f"mend it, or git checkout {template.name}"
+def read(template: Path) -> Metadata:
+    """Return what a template says; raises InputInvalid for what Kaggle refuses."""
     try:
         data = template.read_bytes()
-        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        listed = _Template.model_validate_json(text)
-        return json.loads(text), listed
+        return Metadata.model_validate_json(
+            data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        )
     except OSError as error:
         why = f" cannot be read: {error.strerror}"
     except ValidationError as error:
@@ -118,4 +120,4 @@ def _read(template: Path) -> tuple[dict[str, JsonValue], _Template]:
         why = ":" + "".join(f" {part}:" for part in first["loc"]) + f" {first['msg']}"
     except UnicodeError as error:
         why = f" is no text: {error}"
-    raise InputInvalid(f"{template}{why}", hint=hint)
+    raise InputInvalid(f"{template}{why}", hint=f"mend it, or git checkout {template.name}")

@@ -53,28 +53,20 @@ def target(python: str) -> list[str]:
     return ["--only-binary=:all:", "--python-version", python, *chosen]
 
 
-def unresolved(pins: list[str]) -> tuple[list[str], str]:
-    """Return the pins that the package index has no wheel of for Kaggle's image, and why nothing is known.
+def unresolved(pins: list[str]) -> tuple[str, str]:
+    """Return the first pin without a wheel for Kaggle's image, or why nothing is known of that.
 
-    Asks pip, which honours its own configuration; the second part is empty unless the index cannot be asked.
+    Asks pip, which honours its own configuration and stops at the first that it does not find.
     """
-    missing: list[str] = []
-    # pip stops at the first pin that it does not find.
-    while left := [pin for pin in pins if pin not in missing]:
-        try:
-            done, _ = _dry_run(left, IMAGE_PYTHON, SECONDS)
-        except subprocess.TimeoutExpired:
-            return missing, f"pip took longer than {SECONDS:.0f} s"
-        if done.returncode == 0:
-            break
-        # Without a network pip says the same of every package, after complaining about the connection.
-        is_cut_off = re.search("NewConnectionError|connection.*broken", done.stderr, re.IGNORECASE)
-        told = [line for line in done.stderr.splitlines() if _NOT_FOUND.search(line) and not is_cut_off]
-        named = [pin for pin in left if any(pin in line for line in told)]
-        if not named:
-            return missing, _last_line(done.stderr)
-        missing += named
-    return missing, ""
+    try:
+        done, _ = _dry_run(pins, IMAGE_PYTHON, SECONDS)
+    except subprocess.TimeoutExpired:
+        return "", f"pip took longer than {SECONDS:.0f} s"
+    # Without a network pip says the same of every package, after complaining about the connection.
+    is_cut_off = re.search("NewConnectionError|connection.*broken", done.stderr, re.IGNORECASE)
+    told = [line for line in done.stderr.splitlines() if _NOT_FOUND.search(line) and not is_cut_off]
+    missing = next((pin for pin in pins if any(pin in line for line in told)), "")
+    return missing, "" if missing or done.returncode == 0 else _last_line(done.stderr)
 
 
 def unmet(pins: Sequence[str], image: Mapping[str, str | None], python: str) -> list[str]:

@@ -182,9 +182,9 @@ def _answer(
 def _rows_per_second(loaded: Loaded, rows: Sequence[dict[str, str]], config: Config) -> float:
     """Measure how fast rows are scored, before training; writing costs at most as long a pass a token."""
     sample = sorted(rows, key=lambda row: len(row["text"]))[:: max(1, len(rows) // RATE_ROWS)][:RATE_ROWS]
-    predict.score(loaded, sample[:1], config)  # the first pass compiles
+    predict.score(loaded, sample[:1], config, stage="measure")  # the first pass compiles
     started = time.monotonic()
-    predict.score(loaded, sample, config)
+    predict.score(loaded, sample, config, stage="measure")
     passes = 1 + config.predict.max_new_tokens if config.predict.mode == "generate" else 1
     return len(sample) / max(time.monotonic() - started, 1e-6) / passes
 

@@ -27,7 +27,9 @@ Row = dict[str, str]
 PROGRESS_SECONDS = 10.0
 
 
-def score(loaded: Loaded, rows: Sequence[Row], config: Config) -> dict[str, list[float]]:
+def score(
+    loaded: Loaded, rows: Sequence[Row], config: Config, *, stage: str = "score"
+) -> dict[str, list[float]]:
     """Return each row's probability of every label by row id, in label order; each sums to 1.
 
     The mean over the training style and `predict.templates`. What all labels begin with goes with the
@@ -39,13 +41,14 @@ def score(loaded: Loaded, rows: Sequence[Row], config: Config) -> dict[str, list
     styles = (config.prompt.style, *config.predict.templates)
     answers_by_style = {style: tokens.answer_ids(loaded.tokenizer, config, style) for style in styles}
     longest = max(len(answer) for answers in answers_by_style.values() for answer in answers)
-    stage = _Stage("score", len(rows), len(styles), config.predict.batch_tokens, config.predict.batch_rows)
+    limits = config.predict.batch_tokens, config.predict.batch_rows
+    progress = _Stage(stage, len(rows), len(styles), *limits)
     found: dict[str, list[float]] = {}
     for window in batches.windows(rows):
         scored = []
         for style, answers in answers_by_style.items():
             questions = tokens.ask(loaded.tokenizer, window, config, reserve=longest, style=style)
-            scored.append(_score_window(loaded, *_beyond_shared(questions, answers), stage))
+            scored.append(_score_window(loaded, *_beyond_shared(questions, answers), progress))
         for row, by_style in zip(window, zip(*scored, strict=True), strict=True):
             found[row["id"]] = [math.fsum(label) / len(styles) for label in zip(*by_style, strict=True)]
     return found

@@ -38,21 +38,8 @@ class Column:
     in_test: bool  # whether test.csv has it with any value
 
     @property
-    def is_shared(self) -> bool:
-        return self.in_train and self.in_test
-
-    @property
     def is_asked(self) -> bool:
         return self.in_train and not self.in_test and self.kind != "blank"
-
-    @property
-    def is_label_set(self) -> bool:
-        return self.is_asked and 2 <= self.distinct <= MOST_LABELS and self.kind != "fraction"
-
-    @property
-    def is_named_language(self) -> bool:
-        is_word = self.kind in ("language", "word") and self.distinct <= MOST_LANGUAGES
-        return self.is_shared and is_word and bool(_LANGUAGE_NAME.search(self.name))
 
 
 @dataclass(frozen=True)
@@ -78,38 +65,37 @@ _KINDS: tuple[tuple[str, Callable[[Sequence[str]], bool]], ...] = (
 )
 """What the distinct values of a column can be, the first that fits; else words."""
 
-Rule = tuple[str, Callable[[Column, str], bool]]
-_RULES: dict[str, tuple[Rule, ...]] = {
-    "id": (
-        ("the sample submission has its values", lambda column, given: column.name == given),
-        ("its name says so", lambda column, _: column.in_test and column.name.casefold() == "id"),
-        (
-            "its name says so and hardly any value comes twice",
-            lambda column, _: column.in_test and bool(_ID_NAME.search(column.name)) and column.variety > 0.9,
-        ),
-        (
-            "no value comes twice",
-            lambda column, _: column.in_test and column.variety == 1.0 and column.kind in _ID_KINDS,
-        ),
-    ),
-    "label": (
-        ("the sample submission has it", lambda column, given: column.is_label_set and column.name == given),
-        ("test.csv lacks it, and it has few values", lambda column, _: column.is_label_set),
-    ),
-    "language": (
-        (
-            "its values are languages",
-            lambda column, _: column.is_shared and column.kind == "language" and column.distinct > 1,
-        ),
-        ("its name says so", lambda column, _: column.is_named_language),
-    ),
-    "text": (
-        ("it holds sentences", lambda column, _: column.is_shared and column.kind == "text"),
-        ("it holds words", lambda column, _: column.is_shared and column.kind == "word"),
-        ("no other is left", lambda column, _: column.is_shared and column.kind != "blank"),
-    ),
-}
-"""What tells a role, the first that fits; the second argument is the column that the sample names for it."""
+ROLES = ("id", "label", "language", "text")
+
+
+def _signs(role: str, column: Column, given: str) -> dict[str, bool]:
+    """Return what may tell that a column has a role, the surest first; the sample names `given` for it."""
+    name, kind = column.name, column.kind
+    is_shared, says_id = column.in_train and column.in_test, bool(_ID_NAME.search(name))
+    is_set = column.is_asked and 2 <= column.distinct <= MOST_LABELS and kind != "fraction"
+    is_code = kind in ("language", "word") and column.distinct <= MOST_LANGUAGES
+    hardly_twice = "its name says so and hardly any value comes twice"
+    return {
+        "id": {
+            "the sample submission has its values": name == given,
+            "its name says so": column.in_test and name.casefold() == "id",
+            hardly_twice: column.in_test and says_id and column.variety > 0.9,
+            "no value comes twice": column.in_test and column.variety == 1.0 and kind in _ID_KINDS,
+        },
+        "label": {
+            "the sample submission has it": is_set and name == given,
+            "test.csv lacks it, and it has few values": is_set,
+        },
+        "language": {
+            "its values are languages": is_shared and kind == "language" and column.distinct > 1,
+            "its name says so": is_shared and is_code and bool(_LANGUAGE_NAME.search(name)),
+        },
+        "text": {
+            "it holds sentences": is_shared and kind == "text",
+            "it holds words": is_shared and kind == "word",
+            "no other is left": is_shared and kind != "blank",
+        },
+    }[role]
 
 
 def read(path: Path, form: csv_file.Form) -> Table:
@@ -150,7 +136,7 @@ def choose(
 ) -> dict[str, Choice]:
     """Return the column of each role: what `settings` name, what the sample has `given`, what is likely."""
     chosen: dict[str, Choice] = {}
-    for role in _RULES:
+    for role in ROLES:
         taken = {column for choice in chosen.values() for column in choice.columns}
         free = [column for column in columns if column.name not in taken]
         chosen[role] = _choose(role, free, given.get(role, ""), slug, settings.get(role))
@@ -161,8 +147,9 @@ def _choose(role: str, columns: Sequence[Column], given: str, slug: str, named: 
     names = (named,) if isinstance(named, str) else tuple(named) if isinstance(named, list) else ()
     if names and {*names} <= {column.name for column in columns}:
         return Choice(names, "kit.toml names it")
-    for why, fits in _RULES[role]:
-        could_be = [column for column in columns if fits(column, given)]
+    signs = {column: _signs(role, column, given) for column in columns}
+    for why in next(iter(signs.values()), ()):
+        could_be = [column for column in columns if signs[column][why]]
         if role == "text" and len(could_be) > 1:
             *_, second, longest = sorted(could_be, key=lambda column: column.length)
             if longest.length >= CLEARLY_LONGER * second.length:

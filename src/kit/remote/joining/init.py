@@ -20,7 +20,6 @@ from kit import files
 from kit.bundle import metadata
 from kit.config import Competition, Config, spelling_key
 from kit.errors import InputInvalid
-from kit.remote import runs
 from kit.remote.joining import columns
 from kit.remote.joining.columns import Choice, Column, Table
 from kit.task import csv_file, sample
@@ -210,11 +209,12 @@ def write_settings(suggestion: Suggestion, path: Path, *, metric: str = "", kind
 
 def write_metadata(config: Config, path: Path) -> None:
     """Make kernel-metadata.json the template of this competition's full run; a push fills in the owner."""
-    kept, fresh = runs.read_json(path), metadata.build(config, template=path)
+    kept, built = metadata.read(path), metadata.build(config, template=path)
     # What a preset attaches is no source of the user's own.
-    fresh |= {name: kept.get(name, []) for name in fresh if name.endswith("_sources")}
-    fresh["competition_sources"] = [config.competition.slug]
-    fresh["code_file"] = kept.get("code_file", f"build/{config.preset}/kernel.py")
+    own = {f"{kind}_sources": getattr(kept, f"{kind}_sources") for kind in ("dataset", "kernel", "model")}
+    own |= {"competition_sources": [config.competition.slug]}
+    own["code_file"] = kept.code_file or f"build/{config.preset}/kernel.py"
+    fresh = built.model_copy(update=own).model_dump(exclude_none=True)
     files.write_whole(path, json.dumps(fresh, indent=2) + "\n")
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from kit.accelerators import ACCELERATORS
 from kit.bundle import metadata, pins
 from kit.bundle.build import Built
+from kit.bundle.metadata import Metadata
 from kit.bundle.tree import LIMIT_BYTES
 from kit.config import PROJECT_ROOT, Competition, Config
 from kit.errors import InputInvalid
 from kit.remote import runs
 from kit.remote.pushing import objections
-from kit.remote.pushing.objections import Check, Facts
+from kit.remote.pushing.objections import Check
 from kit.remote.wire.client import Client
 from kit.task import alike, competition_files, effort, rows, sample
 
@@ -21,7 +22,7 @@ FREE_BYTES = 2_000_000_000  # two adapters of an 8B model with tokenizers, besid
 FEW_ALIKE = 0.02  # the share of test rows like a training row that says nothing of the others
 
 
-def checks(client: Client, config: Config, built: Built, facts: Facts, root: Path) -> Iterator[Check]:
+def checks(client: Client, config: Config, built: Built, facts: Metadata, root: Path) -> Iterator[Check]:
     """Yield every check that asks nothing of Kaggle, except of the pins."""
     yield from _script(client, config, built, facts)
     kernel, folder = config.kernel, PROJECT_ROOT / "data" / config.competition.slug
@@ -46,7 +47,7 @@ def checks(client: Client, config: Config, built: Built, facts: Facts, root: Pat
     yield Check("disk", "pass" if is_enough else "warn", f"{free / 1e9:.1f} GB free for outputs", "df -h")
 
 
-def _script(client: Client, config: Config, built: Built, facts: Facts) -> Iterator[Check]:
+def _script(client: Client, config: Config, built: Built, facts: Metadata) -> Iterator[Check]:
     """Check what stands in the build: the name to file it under, its size, the machine it asks for."""
     text = built.bundle.text
     is_preparation = metadata.is_preparation(config)
@@ -130,7 +131,7 @@ def _requirements(client: Client) -> Check:
         return Check(name, "pass", f"{len(found)} exact pins in {where}")
     missing, unknown = pins.unresolved(found)
     if missing:
-        lacking = f"{where}: there is no wheel of {', '.join(missing)} for Python {pins.IMAGE_PYTHON}"
+        lacking = f"{where}: there is no wheel of {missing} for Python {pins.IMAGE_PYTHON}"
         return Check(name, "fail", lacking, "another version there")
     if unknown:
         return Check(name, "warn", f"{where} could not be looked up: {unknown}", "make doctor again")

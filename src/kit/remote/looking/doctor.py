@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from kit.bundle.build import Built
+from kit.bundle.metadata import Metadata
 from kit.config import Config
 from kit.remote import runs
 from kit.remote.looking import at_home
-from kit.remote.pushing import lookup, objections
-from kit.remote.pushing.objections import Check, Facts
+from kit.remote.pushing import lookup
+from kit.remote.pushing.objections import Check
 from kit.remote.wire import session
 from kit.remote.wire.client import WEB, Client
 from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused, Unsettled
@@ -17,7 +18,7 @@ from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused, 
 
 def examine(client: Client, config: Config, built: Built, *, root: Path = runs.RUNS) -> Iterator[Check]:
     """Yield the checks of a push; the whole table, whatever Kaggle answers."""
-    facts = objections.read(built.metadata)
+    facts = built.metadata
     yield from at_home.checks(client, config, built, facts, root)
     for name, look in {
         "credentials": _credentials(client),
@@ -128,7 +129,7 @@ def _competition(client: Client, config: Config) -> Iterator[Check]:
             yield Check(name, "pass", takes)
 
 
-def sources(client: Client, facts: Facts) -> Iterator[Check]:
+def sources(client: Client, facts: Metadata) -> Iterator[Check]:
     """Check that kernels and datasets to attach exist and are ready; a rehearsal's push tells at no cost."""
     user = client.user().lower()
     for ref in facts.kernel_sources:
@@ -155,7 +156,7 @@ def sources(client: Client, facts: Facts) -> Iterator[Check]:
         yield Check("source", "pass" if is_ready else "fail", text, page)
 
 
-def _unseen(config: Config, facts: Facts) -> Iterator[Check]:
+def _unseen(config: Config, facts: Metadata) -> Iterator[Check]:
     """Ask what the API does not tell."""
     if config.kernel.accelerator != "none" or config.kernel.internet:
         text = "is your phone number verified? Else no GPU and no internet"

@@ -4,12 +4,10 @@ import html
 import re
 import unicodedata
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from kit.bundle import metadata
+from kit.bundle.metadata import Metadata
 from kit.bundle.tree import LIMIT_BYTES
 from kit.errors import KitError
 
@@ -45,38 +43,14 @@ class Check:
         return f"{self.verdict}  {self.name:<12}  {self.text}{hint}"
 
 
-class Facts(BaseModel):
-    """What kernel-metadata.json says of a push."""
-
-    model_config = ConfigDict(frozen=True)
-
-    id: str
-    title: str
-    language: str = "python"
-    kernel_type: str = "script"
-    is_private: bool = True
-    enable_gpu: bool = False
-    enable_internet: bool = True
-    machine_shape: str | None = None
-    docker_image: str | None = None
-    docker_image_pinning_type: str | None = None
-    competition_sources: list[str] = []
-    dataset_sources: list[str] = []
-    kernel_sources: list[str] = []
-    model_sources: list[str] = []
-
-    @property
-    def sources(self) -> dict[str, list[str]]:
-        """What is to be attached, by kind."""
-        return {kind: getattr(self, f"{kind}_sources") for kind in SOURCES}
+def asked(facts: Metadata) -> dict[str, list[str]]:
+    """Return what is to be attached, by kind."""
+    return {kind: getattr(facts, f"{kind}_sources") for kind in SOURCES}
 
 
-def read(path: Path) -> Facts:
-    """Return the metadata of a build, which metadata.py has checked as it wrote them."""
-    return Facts.model_validate_json(path.read_text(encoding="utf-8"))
-
-
-def objections(facts: Facts, text: str, *, is_local: bool, is_preparation: bool = False) -> dict[str, Check]:
+def objections(
+    facts: Metadata, text: str, *, is_local: bool, is_preparation: bool = False
+) -> dict[str, Check]:
     """Return, by subject, what Kaggle would refuse without a reason or run wrongly; empty is good."""
     found: dict[str, Check] = {}
 
@@ -100,8 +74,8 @@ def objections(facts: Facts, text: str, *, is_local: bool, is_preparation: bool 
     if not facts.enable_gpu and not is_local and not is_preparation:
         said = "this preset runs on the CPU and is for rehearsals"
         object_to("accelerator", said, "make push PRESET=smoke")
-    for kind, names in facts.sources.items():
-        for name in names:
+    for kind in SOURCES:
+        for name in asked(facts)[kind]:
             if not re.fullmatch(SOURCES[kind][0], name):
                 said = f"{kind} {name!r} is not written as Kaggle writes one"
                 object_to("source", said, "the last parts of its address")

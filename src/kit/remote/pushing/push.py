@@ -8,17 +8,23 @@ from pathlib import Path
 
 from kit.bundle import metadata, origin
 from kit.bundle.build import Built
+from kit.bundle.metadata import Metadata
 from kit.config import Config
 from kit.remote import runs
 from kit.remote.pushing import lookup, objections
 from kit.remote.pushing.lookup import Saved
-from kit.remote.pushing.objections import SOURCES, Facts, PushRefused
+from kit.remote.pushing.objections import SOURCES, PushRefused
 from kit.remote.wire.client import Client, Tell
 from kit.remote.wire.transport import Refused, Unsettled
 
 SESSION_SPARE_SECONDS = 600  # beyond the pipeline's own time limit, to install and to save
 LONGEST_SESSION_SECONDS = 12 * 3600 - 1
 
+_SENT = {
+    *("language", "kernel_type", "is_private", "enable_gpu", "enable_internet"),
+    *("machine_shape", "docker_image", "docker_image_pinning_type"),
+}
+"""What of the metadata is sent under its own name."""
 _TITLE = "another kernel.title in kit.toml"
 _HINTS = {
     "session count|(still|already) running": "make watch for the run that is on, or make stop to end it",
@@ -42,7 +48,7 @@ def push(
     note: str = "",
 ) -> runs.Run:
     """Push a build and return its run, recorded before anything is sent; raises PushRefused."""
-    facts, text = objections.read(built.metadata), built.bundle.text
+    facts, text = built.metadata, built.bundle.text
     is_last = not metadata.is_preparation(config)  # the latest run is one with a submission to come
     owner, _, slug = facts.id.partition("/")
     source_sha256, known = lookup.by_lines(text), 0
@@ -79,13 +85,12 @@ def push(
     raise PushRefused(f"{run.name} runs, but {'; '.join(causes)}", hint=hint)
 
 
-def _save(client: Client, facts: Facts, text: str, config: Config, intent: runs.Run) -> Saved:
+def _save(client: Client, facts: Metadata, text: str, config: Config, intent: runs.Run) -> Saved:
     """Send the push until an answer settles it, and never while an earlier attempt may have arrived."""
-    asked = facts.sources
-    others = {"id", "title", *(f"{kind}_sources" for kind in asked)}
+    asked = objections.asked(facts)
     seconds = int(config.run.time_limit_minutes * 60) + SESSION_SPARE_SECONDS
     fields = {
-        **facts.model_dump(exclude=others, exclude_none=True),
+        **facts.model_dump(include=_SENT, exclude_none=True),
         **{f"{kind}_data_sources": names for kind, names in asked.items()},
         "slug": facts.id,
         "new_title": facts.title,
