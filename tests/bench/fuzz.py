@@ -14,10 +14,10 @@ import pandas
 
 from kit.review.checks.facts import Facts
 from kit.review.checks.validate import check
+from kit.task.submission import Columns
 
 FACTS = Facts(
-    id="ID",
-    label="label",
+    Columns("ID", "label"),
     labels=("Positive", "Négatif", "0", "very, good"),
     ids=[*(f"r{number}" for number in range(12)), "007", "1.0", "a,b", 'say "hi"', "é"],
 )
@@ -35,7 +35,7 @@ PIECES = (
         b"nan",
     ),
 )
-STRICTER = {"open_quote", "nul_byte", "header_repeated", "long_line", "not_csv", "utf16"}
+STRICTER = {"open_quote", "nul_byte", "long_line", "not_csv", "utf16"}
 """Errors of files that pandas reads all the same, where another reader may not; a lone CR is one too."""
 
 

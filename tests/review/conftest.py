@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from kit.review.checks.facts import Facts
+from kit.task.submission import Columns
 
 IDS = [f"r{number}" for number in range(1, 41)]
 
@@ -14,8 +15,7 @@ IDS = [f"r{number}" for number in range(1, 41)]
 @pytest.fixture(scope="session")
 def facts() -> Facts:
     return Facts(
-        id="ID",
-        label="label",
+        Columns("ID", "label"),
         labels=("Positive", "Negative"),
         ids=IDS,
         languages=["hi", "ta"] * 20,

@@ -41,7 +41,11 @@ def test_csv(tmp_path: Path) -> Path:
 def test_ids_and_languages_are_the_tests(test_csv: Path) -> None:
     """Ids keep their text and order; the label set is the competition's."""
     gathered = facts.gather(COMPETITION, test_csv)
-    assert (gathered.id, gathered.label, gathered.labels) == ("ID", "label", ("Positive", "Negative"))
+    assert (gathered.columns.id, gathered.columns.label, gathered.labels) == (
+        "ID",
+        "label",
+        ("Positive", "Negative"),
+    )
     assert (gathered.ids, gathered.languages) == (["b", "a", "1.0"], ["hi", "ta", "hi"])
     assert codes(gathered) == ["no_sample"]
 
@@ -64,25 +68,24 @@ def test_the_sample_is_known_by_its_ids(test_csv: Path, tmp_path: Path, name: st
     else:
         (tmp_path / name).write_text("row,sentiment\n" + SAMPLE_ROWS)
     gathered = facts.gather(COMPETITION, test_csv)
-    assert (gathered.id, gathered.label, codes(gathered)) == ("row", "sentiment", [])
+    assert (gathered.columns.id, gathered.columns.label, codes(gathered)) == ("row", "sentiment", [])
     named = COMPETITION.model_copy(update={"submission_id": "key", "submission_label": "mood"})
     gathered = facts.gather(named, test_csv)
-    assert (gathered.id, gathered.label) == ("key", "mood")
+    assert (gathered.columns.id, gathered.columns.label) == ("key", "mood")
 
 
 def test_the_sample_with_the_tests_ids_goes_first(test_csv: Path, tmp_path: Path) -> None:
     """Of two names the one whose ids are the test's; two that differ are asked about; a stale one is told."""
     (tmp_path / "sampleSubmission.csv").write_text("Id,Old\n7,Positive\n8,Positive\n")
-    assert (facts.gather(COMPETITION, test_csv).label, codes(facts.gather(COMPETITION, test_csv))) == (
-        "Old", ["stale_sample"],
-    )  # fmt: skip
+    stale = facts.gather(COMPETITION, test_csv)
+    assert (stale.columns.label, codes(stale)) == ("Old", ["stale_sample"])
     (tmp_path / "submission_format.csv").write_text("row,sentiment\n" + SAMPLE_ROWS)
-    assert facts.gather(COMPETITION, test_csv).label == "sentiment"
+    assert facts.gather(COMPETITION, test_csv).columns.label == "sentiment"
     (tmp_path / "sample_2.csv").write_text("row,mood\n" + SAMPLE_ROWS)
     with pytest.raises(InputInvalid, match=r"sample_2.csv \(row,mood\).*submission_label = 'mood'"):
         facts.gather(COMPETITION, test_csv)
     chosen = COMPETITION.model_copy(update={"submission_label": "sentiment"})
-    assert facts.gather(chosen, test_csv).label == "sentiment"
+    assert facts.gather(chosen, test_csv).columns.label == "sentiment"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_the_submission_is_not_its_own_sample(test_csv: Path, tmp_path: Path) ->
     path = tmp_path / "submission.csv"
     path.write_text("row,sentiment\n" + SAMPLE_ROWS)
     gathered = facts.gather(COMPETITION, test_csv, submission=path)
-    assert (gathered.label, codes(gathered)) == ("label", ["no_sample"])
+    assert (gathered.columns.label, codes(gathered)) == ("label", ["no_sample"])
 
 
 def test_a_broken_train_only_warns(test_csv: Path, tmp_path: Path) -> None:
@@ -170,7 +173,11 @@ def test_what_the_run_left_out_is_in_the_verdict(test_csv: Path, tmp_path: Path)
     asked = record.read(Run, tmp_path / "run.json")
     assert asked is not None
     gathered = facts.gather(COMPETITION, test_csv, asked=asked)
-    assert (gathered.id, gathered.label, gathered.label_first) == ("Row", "mood", True)
+    assert (gathered.columns.id, gathered.columns.label, gathered.columns.label_first) == (
+        "Row",
+        "mood",
+        True,
+    )
     said = {problem.code: problem.message for problem in gathered.notes}
     assert said["train_rows"].endswith("as the run read it: 2 left out (2 blank text)")
 

@@ -6,10 +6,11 @@ import pytest
 
 from kit.review.checks.facts import Facts
 from kit.review.checks.validate import check
+from kit.task.submission import Columns
 
-PROBABILITY = Facts("id", "y", ("0", "1"), ("p", "q"), kind="probability")
-EACH = Facts("id", "b a", ("a", "b"), ("p", "q"), kind="probabilities", probabilities=("b", "a"))
-RANKING = Facts("id", "y", ("a", "b", "c"), ("p", "q"), kind="ranking", places=2)
+PROBABILITY = Facts(Columns("id", "y"), ("0", "1"), ("p", "q"), kind="probability")
+EACH = Facts(Columns("id", "y", probabilities=("b", "a")), ("a", "b"), ("p", "q"), kind="probabilities")
+RANKING = Facts(Columns("id", "y"), ("a", "b", "c"), ("p", "q"), kind="ranking", places=2)
 
 
 @pytest.mark.parametrize(
@@ -23,8 +24,8 @@ RANKING = Facts("id", "y", ("a", "b", "c"), ("p", "q"), kind="ranking", places=2
         (PROBABILITY, "id,y\np,0.2\nr,0.7\n", {"id_missing", "id_unknown"}),
         (EACH, "id,b,a\np,0.2,0.8\nq,1.0,0\n", set()),
         (EACH, "id,b,a\np,0.2,0.8\nq,0.6,0.6\n", {"value_sum"}),
-        (EACH, "id,b,a\np,0.2,0.8\nq,0.6\n", {"value_count"}),
-        (EACH, "id,b,c\np,0.2,0.8\nq,0.6,0.4\n", {"header_renamed"}),
+        (EACH, "id,b,a\np,0.2,0.8\nq,0.6\n", {"ragged_row"}),
+        (EACH, "id,b,c\np,0.2,0.8\nq,0.6,0.4\n", {"header"}),
         (EACH, "id,b,a\np,0.2,0.8\n", {"row_count", "id_missing"}),
         (RANKING, "id,y\np,a\nq,b a\n", set()),
         (RANKING, "id,y\np,a\nq,b a c\n", {"value_count"}),

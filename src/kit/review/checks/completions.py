@@ -92,7 +92,7 @@ def check(predictions: Sequence[Prediction], counts: Reread, table: Table | None
         differing = [
             Spot(number, name, label)
             for name, label, number in zip(table.ids, table.labels, table.numbers, strict=True)
-            if label_by_id.get(name, label) != label
+            if label and label_by_id.get(name, label) != label
         ]
         predicted = label_by_id[differing[0].id or ""] if differing else ""
         words = "id {id!r} is {value!r}, in predictions.csv {predicted!r}"

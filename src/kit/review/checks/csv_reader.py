@@ -1,6 +1,6 @@
 """Read a submission that may be broken in any way, and say how it is broken as a csv.
 
-It goes on reading behind each defect, so that one pass finds them all. What ids and labels mean is for
+It goes on reading behind each defect, so that one pass finds them all. What ids and answers mean is for
 `validate` to say.
 """
 
@@ -9,41 +9,58 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from kit.review.checks.facts import Facts
 from kit.review.checks.problems import Problem, Spot, problems_of
 from kit.task import csv_file
 
-INVISIBLE = re.compile(
-    r"[\x00-\x1f\x7f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe00-\ufe0f\ufeff]"
+_INVISIBLE = re.compile(
+    r"[\x00-\x1f\x7f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]"
 )
 """Control characters and marks without width."""
-_DELIMITERS = {";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons", " ": "blanks"}
-UNDECODED = re.compile("[\udc80-\udcff]")
-"""Bytes that were not UTF-8, as surrogateescape keeps them."""
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+LONGEST = 1000
+"""Characters of an id or a label up to which another spelling is looked for."""
 LONGEST_LINE = 131_072
-"""Characters; what is longer is cut."""
+"""Characters; no submission has such a line."""
 
 
 @dataclass
 class Table:
-    """A submission as far as it could be read. `ids`, `labels` and `numbers` run in parallel."""
+    """A submission as far as it could be read; the first three run in parallel."""
 
-    places: tuple[int, int]
-    """Where the id and the label stand in a record."""
     ids: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+    """The other columns of each row, apart by blanks."""
     numbers: list[int] = field(default_factory=list)
     """The line, from 1, of each row."""
-    others: list[tuple[list[str], int]] = field(default_factory=list)
-    """Fields and line of the rows that are not as wide as the header or whose label was cut off."""
+    ragged: list[Spot] = field(default_factory=list)
+    """The rows that are not as wide as the header."""
+    labels: list[str] = field(default_factory=list)
+    """The label that each answer makes likeliest, or nothing, once the answers are checked."""
 
     @property
     def row_count(self) -> int:
         """Rows of any shape, the header not among them."""
-        return len(self.ids) + len(self.others)
+        return len(self.ids) + len(self.ragged)
+
+
+def key(text: str) -> str:
+    """Return what all spellings of an id, a label or a column share.
+
+    Blanks and quotes around it, invisible marks, case, commas of thousands, leading zeros and `.0` do not
+    count.
+    """
+    if len(text) > LONGEST:
+        return text
+    text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).strip(" \"'").casefold()
+    if _THOUSANDS.fullmatch(text):
+        text = text.replace(",", "")
+    whole, _, rest = text.partition(".")
+    return whole.lstrip("0") or "0" if whole.isdecimal() and not rest.strip("0") else text
 
 
 def read(data: bytes, facts: Facts) -> tuple[Table | None, list[Problem]]:
@@ -55,31 +72,37 @@ def read(data: bytes, facts: Facts) -> tuple[Table | None, list[Problem]]:
         return None, [Problem(code, f"not a csv but {foreign}, it begins {data[:40]!r}")]
     text, problems = _decode(data)
     lines = text.removesuffix("\n").split("\n")
-    too_long = [Spot(at, value=line) for at, line in enumerate(lines, 1) if len(line) > LONGEST_LINE]
-    if too_long:
-        lines = [line[:LONGEST_LINE] for line in lines]
-        problems += problems_of("long_line", f"more than {LONGEST_LINE:,} characters: {{value!r}}", too_long)
+    if too_long := [Spot(at, value=line) for at, line in enumerate(lines, 1) if len(line) > LONGEST_LINE]:
+        words = f"more than {LONGEST_LINE:,} characters: {{value!r}}"
+        return None, problems + problems_of("long_line", words, too_long)
     start = next((at for at, line in enumerate(lines) if line), 0)
     first = [Spot(start + 1, value=lines[start])]
-    delimiter = _delimiter(lines[start], facts)
-    header, is_clean = _split(lines[start], delimiter)
-    if not is_clean:
-        problems += problems_of("open_quote", "a quote in the header that opens or closes no field", first)
+    delimiter = "," if "," in lines[start] else max(csv_file.DELIMITERS, key=lines[start].count)
     if delimiter != ",":
-        words = "fields are separated by {name} instead of commas: {value!r}"
-        problems += problems_of("wrong_delimiter", words, first, name=_DELIMITERS[delimiter])
-    if sorted(header) != sorted((facts.id, facts.label)) and _is_row(header, facts):
+        words = "fields are separated by {delimiter!r} instead of commas: {value!r}"
+        problems += problems_of("wrong_delimiter", words, first, delimiter=delimiter)
+    header, is_clean = _split(lines[start], delimiter)
+    wanted = facts.columns.header
+    expected = ",".join(wanted)
+    if _is_row(header, facts):
         words = "the file begins with a row, {value!r}; expected {expected!r}"
-        problems += problems_of("header_missing", words, first, expected=f"{facts.id},{facts.label}")
-        table, header = Table((0, 1)), [facts.id, facts.label]
-    else:
-        places, defects = _header(header, start + 1, facts)
-        problems += defects
-        if places is None:
-            return None, problems
-        table, start = Table(places), start + 1
-    is_whole = text.endswith("\n")
-    return table, problems + _fill(table, lines, start, header, delimiter, facts, is_whole=is_whole)
+        problems += problems_of("header_missing", words, first, expected=expected)
+        header, start = wanted, start - 1
+    elif header != wanted:
+        is_other_order = sorted(header) == sorted(wanted)
+        code = "column_order" if is_other_order else "header"
+        words = "the header is {value!r}; expected {expected!r}"
+        words += ", though Kaggle takes its columns in any order" if is_other_order else ""
+        problems += problems_of(code, words, first, expected=expected)
+    if len(header) < len(wanted):
+        return None, problems
+    places = _places(header, wanted)
+    table, stray = _fill(lines, start + 1, delimiter, facts, len(header), places)
+    words = "a quote in {value!r} that opens or closes no field"
+    problems += problems_of("open_quote", words, ([] if is_clean else first) + stray)
+    return table, problems + problems_of(
+        "ragged_row", f"{{value!r}} is not {len(header)} fields", table.ragged
+    )
 
 
 def _decode(data: bytes) -> tuple[str, list[Problem]]:
@@ -92,13 +115,11 @@ def _decode(data: bytes) -> tuple[str, list[Problem]]:
         nul = [Spot(line) for line, text in enumerate(data.split(b"\n"), 1) if b"\0" in text]
         problems += problems_of("nul_byte", "a NUL byte", nul)
         data = data.replace(b"\0", b"")
+    text = data.decode("utf-8", "replace")
     try:
-        text = data.decode("utf-8")
+        data.decode("utf-8")
     except UnicodeDecodeError as error:
-        text = data.decode("utf-8", "surrogateescape")
-        odd = [
-            Spot(line, value=part) for line, part in enumerate(text.split("\n"), 1) if UNDECODED.search(part)
-        ]
+        odd = [Spot(line, value=part) for line, part in enumerate(text.split("\n"), 1) if "\ufffd" in part]
         told = {"byte": data[error.start : error.start + 1], "at": error.start}
         problems += problems_of("not_utf8", "byte {byte!r} at offset {at} is not UTF-8", odd, **told)
     if count := text.count("\r"):
@@ -107,159 +128,64 @@ def _decode(data: bytes) -> tuple[str, list[Problem]]:
     return text, problems
 
 
-def _delimiter(line: str, facts: Facts) -> str:
-    """Return what separates the fields of the first line: a comma, unless another sign gives known names."""
-    expected = {_plain(name) for name in (facts.id, facts.label, *facts.labels)}
-    for delimiter in _DELIMITERS if "," not in line else ():
-        fields = line.split(delimiter)
-        if len(fields) > 1 and expected.intersection(map(_plain, fields)):
-            return delimiter
-    return ","
-
-
-def _header(header: Sequence[str], line: int, facts: Facts) -> tuple[tuple[int, int] | None, list[Problem]]:
-    """Return where id and label stand, and what is amiss with their names and order."""
-    expected = [facts.id, facts.label]
-    problems: list[Problem] = []
-    shown = [Spot(line, value=",".join(header))]
-
-    def wrong(code: str, what: str) -> None:
-        words = "{what}; expected {expected!r}"
-        problems.extend(problems_of(code, words, shown, what=what, expected=",".join(expected)))
-
-    folded = [_plain(name) for name in header]
-    places: list[int | None] = []
-    for name in expected:
-        same = [at for at, other in enumerate(folded) if other == _plain(name)]
-        exact = [at for at in same if header[at] == name]
-        if len(same) > 1:
-            wrong("header_duplicate", f"column {name!r} is there {len(same)} times")
-        elif same and not exact:
-            other = header[same[0]]
-            code = "header_blanks" if _visible(other) == _visible(name) else "header_case"
-            wrong(code, f"column {other!r} should be {name!r}")
-        places.append(next(iter(exact or same), None))
-    spare = [at for at, name in enumerate(folded) if name not in map(_plain, expected)]
-    has_index = len(header) > 2 and 0 in spare and folded[0] in ("", "index", "unnamed:0")
-    if has_index:
-        wrong("index_column", f"the first column {header[0]!r} is an index")
-        spare.remove(0)
-    for order, name in enumerate(expected):
-        if places[order] is None and spare:
-            at = places[order] = order if order in spare else spare[0]
-            spare.remove(at)
-            wrong("header_renamed", f"column {header[at]!r} should be {name!r}")
-        elif places[order] is None:
-            wrong("column_missing", f"no column {name!r} in {shown[0].value!r}")
-    if spare:
-        names = ", ".join(repr(header[at]) for at in spare)
-        wrong("extra_column", f"{len(spare)} columns too many: {names}")
-    id_at, label_at = places
-    if id_at is None or label_at is None:
-        return None, problems
-    if (id_at > label_at) is not facts.label_first and not has_index:
-        wrong("column_order", "the columns are the other way round, which Kaggle takes too")
-    return (id_at, label_at), problems
-
-
 def _is_row(fields: Sequence[str], facts: Facts) -> bool:
-    if len(fields) != 2:
-        return False
-    is_label = _plain(fields[1]) in {_plain(label) for label in facts.labels}
-    return is_label or (fields[0] in set(facts.ids) and fields[1] != facts.label)
+    """Tell whether a first line without any of the columns' names holds an id or a label."""
+    names = set(map(key, facts.columns.header))
+    known = {*facts.ids, *facts.labels}
+    return names.isdisjoint(map(key, fields)) and not known.isdisjoint(fields)
 
 
-def _plain(name: str) -> str:
-    """Return a column's name without blanks, invisible marks, quotes and case."""
-    return _visible(name).casefold().strip("\"'")
-
-
-def _visible(name: str) -> str:
-    return "".join(INVISIBLE.sub("", name).split())
+def _places(header: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Return where each wanted column stands: under its name or a like one, else in the first column left."""
+    keys = [key(name) for name in header]
+    place_by_name: dict[str, int] = {}
+    for name in wanted:
+        if name in header or key(name) in keys:
+            place_by_name[name] = header.index(name) if name in header else keys.index(key(name))
+    left = (at for at in range(len(header)) if at not in place_by_name.values())
+    return [place_by_name[name] if name in place_by_name else next(left) for name in wanted]
 
 
 def _fill(
-    table: Table,
-    lines: Sequence[str],
-    start: int,
-    header: Sequence[str],
-    delimiter: str,
-    facts: Facts,
-    *,
-    is_whole: bool,
-) -> list[Problem]:
-    """Read the rows into the table, and return what is amiss with their form and the file's end."""
-    id_at, label_at = table.places
-    multi_line = frozenset(name for name in facts.ids if "\n" in name)
-    quoted: list[Spot] = []
-    repeated: list[Spot] = []
-    for number, fields in _records(lines, start, delimiter, multi_line, quoted):
-        if fields == header:
-            repeated.append(Spot(number, value=",".join(fields)))
-        elif len(fields) == len(header):
-            table.numbers.append(number)
-            table.ids.append(fields[id_at])
-            table.labels.append(fields[label_at])
-        elif lines[number - 1].strip():  # pandas drops a line of blanks too
-            table.others.append((fields, number))
-    cut_at = _cut_line(table, len(header), facts) if not is_whole else None
-    cut = [Spot(cut_at, value=lines[cut_at - 1])] if cut_at else []
-    ragged = [
-        Spot(number, fields[id_at] if id_at < len(fields) else None, delimiter.join(fields))
-        for fields, number in table.others
-        if number != cut_at
-    ]
-    quoted = [spot for spot in quoted if spot.line != cut_at]
-    return [
-        *problems_of("header_repeated", "the header {value!r} once more", repeated),
-        *problems_of("cut_last_line", "the file ends inside {value!r}", cut),
-        *problems_of("ragged_row", f"{{value!r}} is not {len(header)} fields", ragged),
-        *problems_of("open_quote", "a quote in {value!r} that opens or closes no field", quoted),
-    ]
+    lines: Sequence[str], start: int, delimiter: str, facts: Facts, width: int, places: Sequence[int]
+) -> tuple[Table, list[Spot]]:
+    """Return the rows from the line at `start` on, and the lines with a stray quote, read without it."""
+    id_place = facts.columns.header.index(facts.columns.id)
+    id_at, others = places[id_place], [at for order, at in enumerate(places) if order != id_place]
 
+    def table_of(records: Iterable[tuple[int, list[str]]]) -> Table:
+        table = Table()
+        for number, fields in records:
+            if len(fields) == width:
+                table.numbers.append(number)
+                table.ids.append(fields[id_at])
+                table.answers.append(" ".join([fields[at] for at in others]))
+            elif lines[number - 1].strip():  # pandas drops a line of blanks too
+                name = fields[id_at] if id_at < len(fields) else None
+                table.ragged.append(Spot(number, name, delimiter.join(fields)))
+        return table
 
-def _cut_line(table: Table, width: int, facts: Facts) -> int | None:
-    """Return the number of the last line where the file stops inside it, and set its label aside."""
-    last_other = table.others[-1][1] if table.others else 0
-    if not table.numbers or table.numbers[-1] < last_other:
-        return last_other if table.others and len(table.others[-1][0]) < width else None
-    label, number = table.labels[-1], table.numbers[-1]
-    if label in facts.labels or not any(name.startswith(label) for name in facts.labels):
-        return None
-    if label:
-        fields = [""] * width
-        fields[table.places[0]] = table.ids.pop()
-        table.others.append((fields, table.numbers.pop()))
-        table.labels.pop()
-    return number
+    try:
+        return table_of(_records(lines, start, delimiter, any("\n" in name for name in facts.ids))), []
+    except csv.Error:
+        single = [(at + 1, *_split(lines[at], delimiter)) for at in range(start, len(lines))]
+        stray = [Spot(number, value=lines[number - 1]) for number, _, is_clean in single if not is_clean]
+        return table_of((number, fields) for number, fields, _ in single), stray
 
 
 def _records(
-    lines: Sequence[str], start: int, delimiter: str, multi_line: frozenset[str], quoted: list[Spot]
+    lines: Sequence[str], start: int, delimiter: str, may_wrap: bool
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield line number and fields of each row; a line with a stray quote is noted in `quoted`, read without.
-
-    A record of several lines is one only where the test has such an id: elsewhere a quote was left open.
-    """
-    ending = "\n" if multi_line else ""
-    while start < len(lines):
-        rest = (lines[at] + ending for at in range(start, len(lines)))
-        reader = csv.reader(rest, delimiter=delimiter, strict=True)
-        used = 0
-        try:
-            for fields in reader:
-                if reader.line_num - used > 1 and multi_line.isdisjoint(fields):
-                    break
-                if fields:
-                    yield start + used + 1, fields
-                used = reader.line_num
-            else:
-                return
-        except csv.Error:
-            pass  # an open quote: the line is noted as one
-        start += used + 1
-        quoted.append(Spot(start, value=lines[start - 1]))
-        yield start, _split(lines[start - 1], delimiter)[0]
+    """Yield line and fields of each record; a stray quote, or a record over several lines, is a csv.Error."""
+    reader = csv.reader(
+        (lines[at] + "\n" for at in range(start, len(lines))), delimiter=delimiter, strict=True
+    )
+    used = 0
+    for fields in reader:
+        if reader.line_num > used + 1 and not may_wrap:
+            raise csv.Error
+        yield start + used + 1, fields
+        used = reader.line_num
 
 
 def _split(line: str, delimiter: str) -> tuple[list[str], bool]:

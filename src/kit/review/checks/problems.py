@@ -109,7 +109,4 @@ def problems_of(code: str, words: str, spots: Sequence[Spot], **also: object) ->
 
 def cut(text: str | None, most: int = 80) -> str | None:
     """Return a text that can be printed, of at most `most` characters."""
-    if text is None:
-        return None
-    printable = text[: most + 1].encode("utf-8", "backslashreplace").decode("utf-8")
-    return printable if len(printable) <= most else f"{printable[: most - 3]}..."
+    return text if text is None or len(text) <= most else f"{text[: most - 3]}..."

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kit.config import Competition
 from kit.review import record, results
-from kit.review.checks import completions, csv_reader, facts, ids, labels, values
+from kit.review.checks import answers, completions, csv_reader, facts, ids
 from kit.review.checks.csv_reader import Table
 from kit.review.checks.facts import Facts
 from kit.review.checks.problems import Problem, Verdict
@@ -64,16 +64,14 @@ def judge(path: Path, known: Facts) -> tuple[Verdict, Table | None]:
 
 def check(data: bytes, known: Facts) -> tuple[Verdict, Table | None]:
     """Return everything that is wrong with a submission's bytes, and the table that was read from them."""
-    table, problems = csv_reader.read(values.projected(data, known), known)
+    table, problems = csv_reader.read(data, known)
     problems += known.notes
     if table is None:
         return Verdict(0, problems), None
     if table.row_count != len(known.ids):
         message = f"{table.row_count} rows, but {len(known.ids)} ids to answer"
         problems.append(Problem("row_count", message, abs(table.row_count - len(known.ids))))
-    if known.kind != "label":
-        problems += values.check(table, known)
-    problems += [*ids.check(table, known), *labels.check(table, known)]
+    problems += [*ids.check(table, known), *answers.check(table, known)]
     return Verdict(table.row_count, problems), table
 
 

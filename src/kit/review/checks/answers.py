@@ -1,0 +1,147 @@
+"""Say which answers of a submission are not what is asked, and whether labels are spread as in training.
+
+Behind it the table holds each row's likeliest label, whether rows give labels, probabilities or rankings.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import math
+from collections import Counter
+from itertools import repeat
+
+from kit.review.checks.csv_reader import LONGEST, Table, key
+from kit.review.checks.facts import Facts
+from kit.review.checks.problems import Problem, Spot, problems_of
+
+_NAN = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nil", "nat", "-nan", "#na"})
+FAR = 0.01
+"""Below this two-sided probability a share is called far from training."""
+NEAR = 0.7
+"""How alike a label is, by difflib, that is named as the one that may be meant."""
+SUM_TOLERANCE = 1e-3
+"""How far from 1 a row's probabilities may add up."""
+_DEFECTS = {
+    "label_blank": "is blank",
+    "label_nan": "is a missing value's spelling",
+    "label_spelling": "is not exactly {near!r}",
+    "label_unknown": "is none of {labels}",
+    "value_number": "holds no number",
+    "value_count": "has not as many values as are asked for",
+    "value_range": "is not between 0 and 1",
+    "value_sum": "does not add up to 1",
+    "value_label": "names what is none of the labels",
+    "value_twice": "names a label twice",
+}
+
+
+def check(table: Table, facts: Facts) -> list[Problem]:
+    """Return one problem for each way in which answers are not as asked, or not spread as in training."""
+    spots: dict[str, list[Spot]] = {code: [] for code in _DEFECTS}
+    kind = {"label": _label, "ranking": _ranking}.get(facts.kind, _shares)
+    judge = functools.lru_cache(maxsize=1024)(functools.partial(kind, facts))
+    for number, name, answer in zip(table.numbers, table.ids, table.answers, strict=True):
+        code, label = judge(answer)
+        table.labels.append(label)
+        if code:
+            spots[code].append(Spot(number, name, answer))
+    either = ", ".join(map(repr, facts.labels))
+    label_by_key = {key(label): label for label in facts.labels}
+    problems: list[Problem] = []
+    for code, found in spots.items():
+        first = (
+            key(found[0].value or "")[:LONGEST]
+            if found and code in ("label_spelling", "label_unknown")
+            else ""
+        )
+        near = [label_by_key[one] for one in difflib.get_close_matches(first, label_by_key, n=1, cutoff=NEAR)]
+        # Letters that only look like those of a label show in ASCII alone.
+        form = "a" if near and near[0].isascii() else "r"
+        what = _DEFECTS["label_spelling" if near else code]
+        words = f"{code.partition('_')[0]} {{value!{form}}} of id {{id!r}} {what}"
+        problems += problems_of(code, words, found, labels=either, near="".join(near))
+    return problems + _spread(table, facts)
+
+
+def _label(facts: Facts, answer: str) -> tuple[str, str]:
+    """Return the code of what is wrong with a label, or nothing, and the label that it is."""
+    if answer in facts.labels:
+        return "", answer
+    own = key(answer)
+    meant = next((label for label in facts.labels if key(label) == own), "")
+    if own in ("", *_NAN) and not meant:
+        return "label_nan" if own else "label_blank", ""
+    return "label_spelling" if meant else "label_unknown", meant
+
+
+def _ranking(facts: Facts, answer: str) -> tuple[str, str]:
+    """Return the code of what is wrong with a ranking, or nothing, and its first label."""
+    named = answer.split()
+    rules = (
+        ("value_count", not 1 <= len(named) <= facts.places),
+        ("value_label", not {*named} <= {*facts.labels}),
+        ("value_twice", len({*named}) < len(named)),
+    )
+    return next((code for code, applies in rules if applies), ""), named[0] if named else ""
+
+
+def _shares(facts: Facts, answer: str) -> tuple[str, str]:
+    """Return the code of what is wrong with probabilities, or nothing, and the likeliest label."""
+    labels = facts.columns.probabilities or sorted(facts.labels, key="1".__eq__)
+    try:
+        shares = list(map(float, answer.split()))
+    except ValueError:
+        return "value_number", ""
+    if len(shares) != max(1, len(facts.columns.probabilities)):
+        return "value_count", ""
+    if not all(0 <= share <= 1 for share in shares):
+        return "value_range", ""
+    if len(shares) == 1:
+        shares = [1 - shares[0], shares[0]]
+    wrong = "" if abs(sum(shares) - 1) <= SUM_TOLERANCE else "value_sum"
+    return wrong, max(zip(shares, labels, strict=True), key=lambda pair: pair[0])[1]
+
+
+def _spread(table: Table, facts: Facts) -> list[Problem]:
+    """Compare the shares of labels, over all and by language, with training; a test set may differ."""
+    language_by_id = dict(zip(facts.ids, facts.languages, strict=False)) if facts.training else {}
+    spoken = (language_by_id.get(name, "") for name in table.ids) if language_by_id else repeat("")
+    counted = Counter(zip(spoken, table.labels, strict=False))
+    here = Counter({cell: count for cell, count in counted.items() if cell[1] in facts.labels})
+    problems = []
+    if len(labels := {label for _, label in here}) == 1 and here.total() > 1:
+        message = f"all {here.total()} rows have the label {labels.pop()!r}"
+        problems.append(Problem("constant_label", message, here.total()))
+    if words := _far(here, facts):
+        problems.append(Problem("label_shift", words))
+    shared = {code for code, _ in here} & {code for code, _ in facts.training} - {""}
+    far = [f"language {code!r}: {words}" for code in sorted(shared) if (words := _far(here, facts, code))]
+    if far:
+        problems.append(Problem("language_label_shift", "; also ".join(far), len(far)))
+    return problems
+
+
+def _far(here: Counter[tuple[str, str]], facts: Facts, language: str | None = None) -> str:
+    """Describe the label whose share differs most beyond chance from training's, or return nothing."""
+    mine, theirs = Counter[str](), Counter[str]()
+    for counts, by_label in ((here, mine), (facts.training, theirs)):
+        for (code, label), count in counts.items():
+            by_label[label] += count if language in (None, code) else 0
+    rows, training_rows = mine.total(), theirs.total()
+    probability, label = min(
+        (chance(mine[label], rows, theirs[label], training_rows), label) for label in facts.labels
+    )
+    told = f"{mine[label]} of {rows} rows are {label!r}, in training {theirs[label]} of {training_rows}"
+    return f"{told} (two-sided test, p = {probability:.2g})" if probability < FAR else ""
+
+
+def chance(hits: int, rows: int, other_hits: int, other_rows: int) -> float:
+    """Return the two-sided p-value of one share of hits in both samples, with Yates' correction of 1934.
+
+    It decides as Fisher's exact test does but for about one table in a hundred.
+    """
+    total, all_hits = rows + other_rows, hits + other_hits
+    gap = abs(hits * other_rows - other_hits * rows) - total / 2
+    spread = all_hits * (total - all_hits) * rows * other_rows
+    return math.erfc(gap * math.sqrt(total / (2 * spread))) if spread and gap > 0 else 1.0
