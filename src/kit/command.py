@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import errno
-import fcntl
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn, TypedDict
@@ -21,7 +20,7 @@ from typing import NoReturn, TypedDict
 from kit import progress
 from kit.environment import take_variables
 from kit.errors import KitError, NotYet
-from kit.files import PROJECT_ROOT
+from kit.files import PROJECT_ROOT, locked
 
 Arguments = argparse.Namespace
 Main = Callable[[Arguments], int | None]
@@ -158,17 +157,9 @@ def verb(
     return mark
 
 
-@contextmanager
-def alone(name: str) -> Iterator[None]:
+def alone(name: str) -> AbstractContextManager[None]:
     """Keep a second verb of this name out of this checkout while the block runs."""
-    path = PROJECT_ROOT / "build" / f".{name}-lock"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise KitError(f"another {name} works in this checkout", hint="again when it has ended") from None
-        yield
+    return locked(PROJECT_ROOT / "build" / f".{name}-lock", f"another {name} works in this checkout")
 
 
 @dataclass

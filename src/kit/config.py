@@ -17,16 +17,16 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from kit.competition import Competition as Competition
+from kit.competition import spelling_key as spelling_key
 from kit.errors import SettingInvalid
 from kit.files import PROJECT_ROOT as PROJECT_ROOT
 from kit.presets import PRESETS, Table
 from kit.settings import SWEPT
-from kit.settings import Competition as Competition
 from kit.settings import Config as Config
 from kit.settings import Lora as Lora
 from kit.settings import Prompt as Prompt
 from kit.settings import schema_names as schema_names
-from kit.settings import spelling_key as spelling_key
 
 GRID_HINT = 'make sweep GRID="train.learning_rate=1e-4,2e-4 seed=1,2"'
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,18 @@ def restore(folder: Path) -> None:
 def aside(folder: Path) -> Path:
     """Return where an earlier folder stands for the moment in which it is replaced."""
     return folder.with_name(f".{folder.name}.old")
+
+
+@contextlib.contextmanager
+def locked(path: Path, busy: str, *, waits: bool = False) -> Iterator[None]:
+    """Keep other processes out while the block runs, or wait for them; `busy` says what another one does."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise KitError(busy, hint="again when it has ended") from None
+        yield
 
 
 def write_json(path: Path, value: object) -> None:

@@ -15,11 +15,7 @@ PRESETS: dict[str, Table] = {
     # Every default of kit.config is the default of this preset.
     "t4x2": {},
     # Every training row judged by a model that has not seen it.
-    "t4x2-cv": {
-        "extends": "t4x2",
-        "evaluate": {"mode": "folds", "folds": 4},
-        "run": {"members": 1},
-    },
+    "t4x2-cv": {"extends": "t4x2", "evaluate": {"mode": "folds", "folds": 4}, "run": {"members": 1}},
     # The same code path in minutes: what a first push should be.
     "smoke": {
         "extends": "t4x2",
@@ -53,10 +49,7 @@ PRESETS: dict[str, Table] = {
     # A real instruct model of 135 M parameters: an evening's CPU or any GPU.
     "small": {
         "kernel": {"accelerator": "none"},
-        "model": {
-            "name": "kit/small/transformers/default/1",
-            "max_row_tokens": 512,
-        },
+        "model": {"name": "kit/small/transformers/default/1", "max_row_tokens": 512},
         "train": {
             "epochs": 3.0,
             "learning_rate": 1e-3,
@@ -70,9 +63,7 @@ PRESETS: dict[str, Table] = {
     # A random Llama that is made in seconds: every line of the pipeline, none of the waiting.
     "tiny": {
         "extends": "small",
-        "model": {
-            "name": "kit/tiny/transformers/default/1",
-        },
+        "model": {"name": "kit/tiny/transformers/default/1"},
         "train": {"epochs": 5.0, "learning_rate": 5e-3, "gradient_accumulation": 1},
     },
 }

@@ -5,25 +5,13 @@ Where values come from is `kit.config`'s business.
 
 from __future__ import annotations
 
-import codecs
-import difflib
 import re
-import unicodedata
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from kit.accelerators import ACCELERATORS, DEFAULT
-from kit.task.metrics import METRICS
+from kit.competition import Competition, Settings, one_of, refuse
 from kit.task.prompt import STYLES, fields
 
 LORA_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -34,144 +22,7 @@ Positive = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, le=2**31)]
 
 
-def _one_of(names: Iterable[str]) -> AfterValidator:
-    """Accept the names of a table's rows only, and name the nearest to another."""
-    known = list(names)
-
-    def check(name: str) -> str:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ValueError(f"there are {', '.join(known)}{hint}")
-        return name
-
-    return AfterValidator(check)
-
-
-PromptStyle = Annotated[str, _one_of(STYLES)]
-MetricName = Annotated[str, _one_of(METRICS)]
-
-
-class Settings(BaseModel):
-    """A frozen group of settings that refuses unknown names and wrong types."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-class Competition(Settings):
-    """What the competition asks; another competition of this kind changes only these."""
-
-    slug: str
-    """The last part of the competition's address on Kaggle."""
-    kind: Literal["csv", "code"] = "csv"
-    """What it takes: a `csv`, or `code`, a kernel version that Kaggle runs again on hidden rows."""
-    rerun_minutes: Annotated[float, Field(gt=0)] = 540.0
-    """How long that may take, by the competition's page; the API does not tell it."""
-    id: str = "id"
-    """Column of test.csv that names the row; empty where there is none and rows are numbered from 0."""
-    text: str | Annotated[tuple[str, ...], Field(min_length=1, strict=False)] = "text"
-    """Column that holds the text, or a list of several columns."""
-    label: str = "label"
-    """Column of train.csv that holds the label."""
-    language: str = ""
-    """Column that holds the sentence's language; empty where there is none."""
-    labels: Annotated[tuple[str, ...], Field(min_length=2, strict=False)]
-    """Every label, spelled as the submission must spell it."""
-    synonyms: dict[str, Annotated[tuple[str, ...], Field(strict=False)]] = {}
-    """Other words a model may answer with, by the label that they mean."""
-    metric: MetricName = "macro_f1"
-    """What the competition ranks by; `qwk` takes the labels in their order."""
-    submission: Literal["label", "probability", "probabilities", "ranking"] = "label"
-    """What a row gives: its label, the probability of the one written `1`, one of each, or the likeliest."""
-    submission_id: str = ""
-    """The submission's id column; empty takes the sample submission's, or `id` where there is none."""
-    submission_label: str = ""
-    """The submission's label column; empty takes the sample submission's, or `label` where there is none."""
-    submission_values: dict[str, str] = {}
-    """What the submission writes for a label, or calls its column, where that is another word."""
-    encoding: str = "utf-8"
-    """Encoding of train.csv and test.csv; make init finds UTF-8, UTF-16 and cp1252."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    """What separates the fields of train.csv and test.csv."""
-
-    @field_validator("encoding")
-    @classmethod
-    def _encoding_is_known(cls, name: str) -> str:
-        try:
-            return codecs.lookup(name).name
-        except LookupError:
-            raise ValueError("Python knows no such encoding") from None
-
-    @field_validator("labels")
-    @classmethod
-    def _labels_are_apart(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
-        label_by_key: dict[str, str] = {}
-        for label in labels:
-            key = spelling_key(label)
-            if not key:
-                raise ValueError("a label is blank")
-            if key in label_by_key:
-                raise ValueError(f"{label_by_key[key]!r} and {label!r} are one label; keep one of them")
-            label_by_key[key] = label
-        return labels
-
-    @field_validator("submission_values")
-    @classmethod
-    def _values_are_of_labels(cls, values: dict[str, str], info: ValidationInfo) -> dict[str, str]:
-        labels = info.data.get("labels", values)
-        if not values.keys() <= set(labels):
-            raise ValueError("not each name is a label")
-        if len({values.get(label, label) for label in labels}) < len(labels):
-            raise ValueError("two labels would be written alike")
-        return values
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """Every column of text."""
-        return (self.text,) if isinstance(self.text, str) else self.text
-
-    def word(self, label: str) -> str:
-        """Return what a model is taught to say for a label: where all are numbers, words if all have some."""
-        is_numbers = all(re.fullmatch(r"[-+]?\d+(\.\d+)?", one) for one in self.labels)
-        return self.synonyms[label][0] if is_numbers and all(map(self.synonyms.get, self.labels)) else label
-
-    @model_validator(mode="after")
-    def _submission_can_be_written(self) -> Competition:
-        written = [self.written(label) for label in self.labels]
-        if self.submission == "probability" and "1" not in written:
-            raise ValueError(
-                "competition.submission = 'probability' is of the label that is written 1, and none is; "
-                f"submission_values = {{ {self.labels[0]} = '0', {self.labels[1]} = '1' }} names it"
-            )
-        if self.submission == "ranking" and any(len(word.split()) > 1 for word in written):
-            raise ValueError("competition.submission = 'ranking' needs submission_values without blanks")
-        return self
-
-    @property
-    def places(self) -> int:
-        """How many labels a ranking names."""
-        return int(self.metric.partition("@")[2] or 3)
-
-    def written(self, label: str) -> str:
-        """Return what the submission writes for a label."""
-        return self.submission_values.get(label, label)
-
-    def spelling_of(self, text: str) -> str:
-        """Return the label that `text` is, in another case, with blanks or as a float too, or nothing."""
-        if text in self.labels:
-            return text
-        key = spelling_key(text)
-        return next((label for label in self.labels if key and spelling_key(label) == key), "")
-
-
-def spelling_key(label: str) -> str:
-    """Return what all spellings of a label share: case, blanks, `_`, Unicode form and `.0` do not count."""
-    words = re.sub(
-        r"(?<=\S)[\s_-]+(?=\S)", " ", unicodedata.normalize("NFC", label[:1000]).strip().casefold()
-    )
-    return re.sub(r"(?<=\d)\.0+$", "", words) if words[-1:] == "0" else words
+PromptStyle = Annotated[str, one_of(STYLES)]
 
 
 class Kernel(Settings):
@@ -179,7 +30,7 @@ class Kernel(Settings):
 
     title: str = Field(default="Sentiment QLoRA", min_length=5)
     """The kernel's title; its slug is made from it, with the preset's name behind it."""
-    accelerator: Annotated[str, _one_of(ACCELERATORS)] = DEFAULT
+    accelerator: Annotated[str, one_of(ACCELERATORS)] = DEFAULT
     """`NvidiaTeslaT4` is two T4 cards, `NvidiaL4` four L4; the others are one card, `none` is the CPU."""
     image: Annotated[str, Field(pattern=r"^(default|[\w./-]+@sha256:[0-9a-f]{64})$")] = "default"
     """Docker image, by its digest; where queues are long, a named one has started in seconds."""
@@ -205,9 +56,9 @@ class Data(Settings):
 
 
 def _model_name(name: str) -> str:
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+(/[\w.-]+/[\w.-]+/\d+)?", name):
-        forms = "owner/name on Hugging Face or owner/model/framework/variation/2 on Kaggle"
-        raise ValueError(f"model.name = {name!r} is not written {forms}")
+    forms = "owner/name on Hugging Face or owner/model/framework/variation/2 on Kaggle"
+    is_one = re.fullmatch(r"[\w.-]+/[\w.-]+(/[\w.-]+/[\w.-]+/\d+)?", name)
+    refuse((not is_one, f"model.name = {name!r} is not written {forms}"))
     return name
 
 
@@ -377,7 +228,7 @@ class Config(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _use_the_whole_machine(cls, values: Any) -> Any:
+    def _use_the_whole_machine(cls, values: dict[str, object]) -> dict[str, object]:
         kernel, run = values.get("kernel", {}), values.get("run", {})
         name = kernel.get("accelerator", DEFAULT) if isinstance(kernel, dict) else ""
         if name not in ACCELERATORS or not isinstance(run, dict):
@@ -386,47 +237,37 @@ class Config(Settings):
         return {**values, "run": {"cards": lent, "members": max(1, lent), **run}}
 
     @model_validator(mode="after")
-    def _cards_are_there(self) -> Config:
-        lent = ACCELERATORS[self.kernel.accelerator].cards
-        if lent and self.run.cards > lent:
-            raise ValueError(f"run.cards = {self.run.cards}, and {self.kernel.accelerator} has {lent}")
-        return self
-
-    @model_validator(mode="after")
-    def _rows_fit_bins(self) -> Config:
-        if self.train.packing and 0 < self.train.pack_tokens < self.model.max_row_tokens:
-            raise ValueError(
+    def _agrees_with_itself(self) -> Config:
+        run, prompt, templates = self.run, self.prompt, self.predict.templates
+        lent, bin_tokens = ACCELERATORS[self.kernel.accelerator].cards, self.train.pack_tokens
+        template, named, texts = prompt.template, {*fields(prompt.template)}, self.competition.texts
+        refuse(
+            (lent and run.cards > lent, f"run.cards = {run.cards}, and {self.kernel.accelerator} has {lent}"),
+            (
+                self.train.packing and 0 < bin_tokens < self.model.max_row_tokens,
                 f"model.max_row_tokens = {self.model.max_row_tokens} exceeds "
-                f"train.pack_tokens = {self.train.pack_tokens}, and packing would cut the label off"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _each_point_is_another(self) -> Config:
-        if len(set(self.run.grid)) < len(self.run.grid):
-            raise ValueError(f"run.grid = {list(self.run.grid)} holds a point twice")
-        return self
-
-    @model_validator(mode="after")
-    def _prompts_are_what_they_say(self) -> Config:
-        styles = (self.prompt.style, *self.predict.templates)
-        if len(set(styles)) < len(styles):
-            raise ValueError(
-                f"predict.templates = {list(self.predict.templates)} would count a style twice; the rows are "
-                f"scored under prompt.style = {self.prompt.style!r} anyway"
-            )
-        template, texts = self.prompt.template, {*self.competition.texts}
-        if template and {*fields(template)} - ({"language"} if self.prompt.language else set()) != texts:
-            raise ValueError(
+                f"train.pack_tokens = {bin_tokens}, and packing would cut the label off",
+            ),
+            (len({*run.grid}) < len(run.grid), f"run.grid = {list(run.grid)} holds a point twice"),
+            (
+                len({prompt.style, *templates}) <= len(templates),
+                f"predict.templates = {list(templates)} would count a style twice; the rows are "
+                f"scored under prompt.style = {prompt.style!r} anyway",
+            ),
+            (
+                template and named - ({"language"} if prompt.language else set()) != {*texts},
                 f"prompt.template has {', '.join(fields(template)) or 'no field'} in braces; "
-                f"competition.text is {', '.join(self.competition.texts)}"
-            )
-        if template and not template.rpartition("}")[2].strip():
-            raise ValueError(
-                "prompt.template must end with words that ask for the answer, as ### Winner: does"
-            )
-        if self.prompt.language and not self.competition.language:
-            raise ValueError("prompt.language = true needs competition.language, the column that holds it")
+                f"competition.text is {', '.join(texts)}",
+            ),
+            (
+                template and not template.rpartition("}")[2].strip(),
+                "prompt.template must end with words that ask for the answer, as ### Winner: does",
+            ),
+            (
+                prompt.language and not self.competition.language,
+                "prompt.language = true needs competition.language, the column that holds it",
+            ),
+        )
         return self
 
 

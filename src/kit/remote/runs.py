@@ -1,6 +1,5 @@
 """Keep one folder a pushed version, `runs/<slug>/v<N>/`, with push.json in it, and find it again."""
 
-import fcntl
 import json
 import re
 import time
@@ -15,14 +14,15 @@ from kit import environment
 from kit.bundle import origin
 from kit.config import PROJECT_ROOT
 from kit.errors import InputInvalid, KitError
+from kit.files import locked, restore, sha256_of
 from kit.files import read_json as read_json
-from kit.files import restore, sha256_of
 from kit.files import write_json as write_json
 from kit.outputs import MADE
 
 SCHEMA = 1
 RUNS = PROJECT_ROOT / "runs"
 REHEARSALS = "rehearsal"  # the folder below runs/, with a `latest` of its own, of a Kaggle on this machine
+PUSHES = "*/v*/push.json"
 INTENT = ".push"  # the folder beside a kernel's versions of a push whose answer has not come
 UNSET = "unset KIT_KAGGLE_ENDPOINT KAGGLE_API_TOKEN, then the same command"
 REQUIREMENTS = PROJECT_ROOT / "kernel" / "requirements.txt"
@@ -131,7 +131,7 @@ def find(name: str = "latest", root: Path = RUNS) -> Run:
     """Return the run that `latest`, `v3`, `<slug>/v3` or a folder names; raises InputInvalid for none."""
     is_rehearsed = root.name == REHEARSALS
     name = name.removeprefix("runs/").rstrip("/").removeprefix(f"{REHEARSALS}/" if is_rehearsed else "")
-    pushed = [path.parent for path in known_pushes(root)]
+    pushed = [path.parent for path in sorted(root.glob(PUSHES))]
     if re.fullmatch(r"v\d+", name):
         folders = [folder for folder in pushed if folder.name == name]
         latest = (root / "latest").resolve().parent
@@ -156,14 +156,9 @@ def folder_of(name: str) -> Path:
     return there[0].resolve() if there else find(name, own).folder
 
 
-def known_pushes(root: Path = RUNS) -> list[Path]:
-    """Return every push.json below `root`, sorted by path."""
-    return sorted(root.glob("*/v*/push.json"))
-
-
 def newest_first(root: Path = RUNS) -> Iterator[Run]:
     """Yield every pushed run below `root`, the one that was recorded last at the front."""
-    paths = sorted(known_pushes(root), key=lambda path: path.stat().st_mtime, reverse=True)
+    paths = sorted(root.glob(PUSHES), key=lambda path: path.stat().st_mtime, reverse=True)
     return (load(path.parent) for path in paths)
 
 
@@ -175,12 +170,8 @@ def requirements_sha256() -> str:
 @contextmanager
 def alone(folder: Path, *, waits: bool = False) -> Iterator[None]:
     """Keep other processes out of `folder`, or wait for them, and mend what a killed one left."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise KitError(f"another command is at work in {folder}", hint="wait for it") from None
+    lock = folder.with_name(f".{folder.name}.lock")
+    with locked(lock, f"another command is at work in {folder}", waits=waits):
         restore(folder)
         yield
 

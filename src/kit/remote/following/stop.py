@@ -36,8 +36,8 @@ def stop(
             tell(f"{len(pulled.files)} files that it had written are in {pulled.folder}")
             return "cancelled"
     # Deleting takes every version along.
-    pushed = [path.parent for path in runs.known_pushes(run.folder.parents[1])]
-    versions = [runs.load(folder) for folder in pushed if folder.parent == run.folder.parent]
+    pushed = runs.newest_first(run.folder.parents[1])
+    versions = [one for one in pushed if one.folder.parent == run.folder.parent]
     lost = [version.name for version in versions if not _is_saved(client, version, tell)]
     kernel = f"{run.owner}/{run.slug}"
     if lost and not discard:

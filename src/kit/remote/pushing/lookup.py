@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import NamedTuple
 
 from kit.files import sha256_of
@@ -27,14 +26,6 @@ class Newest(NamedTuple):
     version: int  # 0 where Kaggle gives no number
     source_sha256: str
     sources: dict[str, list[str]]  # what it has attached, by kind
-
-
-class Saved(NamedTuple):
-    """What is known of a version after the push: from its answer, or from looking it up."""
-
-    version: int
-    ref: str
-    dropped: dict[str, list[str]]
 
 
 def gpu_hours(client: Client) -> tuple[float, str] | None:
@@ -109,41 +100,22 @@ def has_opened(client: Client, run: runs.Run) -> bool:
     return False
 
 
-def look_up(client: Client, ref: str, intent: runs.Run, asked: dict[str, list[str]]) -> Saved | None:
-    """Return the version that a push without an answer made; raises KaggleError where nobody knows."""
-    unknown: KaggleError | None = None
-    for _ in client.clock.rounds(LOOK_SECONDS, first=2.0):
+def made(client: Client, intent: runs.Run) -> Newest | None:
+    """Return what a push without an answer made, if anything; raises KaggleError where nobody knows."""
+    ref, unknown = f"{intent.owner}/{intent.slug}", None
+    age = (datetime.now(UTC) - datetime.fromisoformat(intent.pushed_at)).total_seconds()
+    for _ in client.clock.rounds(LOOK_SECONDS - max(0.0, age), first=2.0):
         try:
             found, unknown = seen(client, ref), None
         except KaggleError as error:
             found, unknown = None, error
         if found and found.version > intent.known:
-            if found.source_sha256 != intent.source_sha256:
-                text = f"the answer was lost, and version {found.version} of {ref} holds another script"
-                raise PushRefused(text, hint="make push")
-            held = {kind: set(bare(names)) for kind, names in found.sources.items()}
-            dropped = {kind: [name for name in bare(asked[kind]) if name not in held[kind]] for kind in asked}
-            return Saved(found.version, ref.lower(), named(dropped, asked))
+            return found
     if unknown:
         text = f"the push of {ref} may have arrived, Kaggle does not say: {unknown.message}"
-        raise KaggleError(text, hint=f"{intent.url}, or make push again, which looks first")
+        hint = f"make push again, which looks first; where {intent.url} shows none, rm -r {intent.folder}"
+        raise KaggleError(text, hint=hint)
     return None
-
-
-def earlier(client: Client, folder: Path) -> tuple[runs.Run, int] | None:
-    """Return an earlier push from here whose answer was lost, and its version, if it made one."""
-    if not (folder / "push.json").is_file():
-        return None
-    intent = runs.load(folder)
-    try:
-        age = (datetime.now(UTC) - datetime.fromisoformat(intent.pushed_at)).total_seconds()
-        client.clock.sleep(min(max(0.0, LOOK_SECONDS - age), LOOK_SECONDS))
-        found = client.patiently(lambda: seen(client, f"{intent.owner}/{intent.slug}"))
-    except KaggleError as error:
-        text = f"an earlier push of {intent.slug} may have arrived, Kaggle does not say: {error.message}"
-        raise PushRefused(text, hint=f"{intent.url}; where it is not there, rm -r {folder}") from None
-    is_its = found and found.version > intent.known and found.source_sha256 == intent.source_sha256
-    return (intent, found.version) if found and is_its else None
 
 
 def by_lines(text: str) -> str:
@@ -154,8 +126,3 @@ def by_lines(text: str) -> str:
 def bare(names: Iterable[str]) -> list[str]:
     """Return sources as they are asked for, from the other ways in which Kaggle writes them."""
     return [_PREFIXES.sub("", name).lower() for name in names if name.strip()]
-
-
-def named(dropped: dict[str, list[str]], asked: dict[str, list[str]]) -> dict[str, list[str]]:
-    """Return what was dropped, without what was never asked for."""
-    return {kind: bare(names) for kind, names in dropped.items() if asked[kind] and bare(names)}

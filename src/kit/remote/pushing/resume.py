@@ -1,5 +1,6 @@
 """Settings of a run that starts from an earlier one: goes on with its training, or only asks its adapters."""
 
+import itertools
 import json
 from collections.abc import Sequence
 
@@ -52,10 +53,9 @@ def infer(run: runs.Run, overrides: Sequence[str] = (), *, dataset: str = "") ->
 def _prepared(run: runs.Run) -> list[str]:
     """Return the newest kernel that downloaded the packages of today's requirements, for attaching."""
     wanted = (metadata.PREPARE, runs.requirements_sha256())
-    pushed = [runs.load(path.parent) for path in runs.known_pushes(run.folder.parents[1])]
-    fitting = [one for one in pushed if (one.config["preset"], one.requirements_sha256) == wanted]
-    newest = max(fitting, key=lambda one: one.pushed_at, default=None)
-    return [f"{newest.owner}/{newest.slug}"] if newest else []
+    pushed = runs.newest_first(run.folder.parents[1])
+    fitting = (one for one in pushed if (one.config["preset"], one.requirements_sha256) == wanted)
+    return [f"{newest.owner}/{newest.slug}" for newest in itertools.islice(fitting, 1)]
 
 
 def _continued(run: runs.Run, how: str, overrides: Sequence[str], dataset: str) -> Config:
