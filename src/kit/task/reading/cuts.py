@@ -15,7 +15,8 @@ from kit.task.reading.vocabulary import ROLES
 _THOUGHT = re.compile(
     r"<(?P<a>/?) ?(?:\w{1,12}:)?(?:think\w{0,9}|thoughts?|reason\w{0,6}|scratch_?pad|reflect\w{0,4}|analysis"
     r"|cot|chain_of_thought|(?:inner_)?monologue|plan|deliberation|unused9(?P<u>[45])) ?>"
-    r"|\[(?P<b>/?)THINK\]|◁(?P<c>/?)think▷|<\|(?P<d>begin|end)_of_(?:thought|thinking)\|>",
+    r"|\[(?P<b>/?)THINK\]|◁(?P<c>/?)think▷|<\|(?P<d>begin|end)_of_(?:thought|thinking)\|>"
+    r"|<\|(?P<e>/?)think(?:ing)?\|>|<\|channel>\s?thought|(?P<f><channel\|>)",
     re.IGNORECASE,
 )
 _CHANNEL = re.compile(
@@ -29,7 +30,7 @@ _OPENING = re.compile(
     re.IGNORECASE,
 )
 _CLOSING = re.compile(
-    r"<\|(?!begin)[a-z_]{2,20}\|>|</s>|<eos>|<(?:start|end)_of_turn>|\[/?INST\]"
+    r"<\|(?!begin)[a-z_]{2,20}\|>|</s>|<eos>|<turn\|>|<(?:start|end)_of_turn>|\[/?INST\]"
     r"|\s###?\s?(?:input|instruction|response|user|human|system|question|assistant|review|text)\b"
     r"|^###?\s?(?:input|instruction|user|human)\b|(?<=\S)###",
     re.IGNORECASE,
@@ -48,7 +49,9 @@ _BOXED = re.compile(r"\$*\\f?boxed ?\{(?:\\(?:text|textbf|mathrm|texttt) ?\{)?([
 _TAG = re.compile(r"<(/?)([^\W\d_][\w-]{0,30})(?: [^<>\n]{0,80})?/?>")
 _CONFIDENCE = re.compile(
     r"[,;]?\s?\(?\s?\b(?:confidence|probability|certainty|score)\b(?: (?:score|level))?[*\"']{0,3}\s?"
-    r"(?:[:=]|is|of)?[*\s]{0,3}(\d{1,3}(?:\.\d{1,9})?)\s?(%?)(?![\w/.]|\s?/)\)?|\(\s?(?:~|≈)?(\d{1,3}(?:\.\d{1,9})?)\s?(%?)"
+    r"(?:[:=]|is|of)?[*\s]{0,3}(\d{1,3}(?:\.\d{1,9})?)"
+    r"\s?(%?|(?:/|out of) ?10)(?![\w/.]|\s?/)\)?"
+    r"|\(\s?(?:~|≈)?(\d{1,3}(?:\.\d{1,9})?)\s?(%?)"
     r"(?: (?:confidence|confident|probability|sure))?\s?\)",
     re.IGNORECASE,
 )
@@ -58,7 +61,7 @@ _HTML = re.compile("a|b|i|u|em|strong|p|div|span|br|code|pre|li|ul|ol|h[1-6]|htm
 def _cut_thinking(text: str) -> str | None:
     outside, depth, start = [""], 0, 0
     for tag in _THOUGHT.finditer(text):
-        closes = "/" in (tag["a"], tag["b"], tag["c"]) or tag["d"] == "end" or tag["u"] == "5"
+        closes = "/" in tag.group("a", "b", "c", "e") or tag["d"] == "end" or tag["u"] == "5" or tag["f"]
         if not closes:
             if not depth:
                 outside.append(text[start : tag.start()])
@@ -126,14 +129,15 @@ def _cut_confidence(text: str) -> str:
     def kept(found: re.Match[str]) -> str:
         number, percent = (found[1], found[2]) if found[1] else (found[3], found[4])
         value = float(number)
-        is_high = 50 < value <= 100 if percent or value > 1 else 0.5 < value < 1
+        most = 10 if percent.endswith("10") else 100 if percent or value > 1 else 1
+        is_high = most / 2 < value <= most and value != 1
         return " " if is_high else f" 0% {found[0]}"
 
     return _CONFIDENCE.sub(kept, text) if any(map(str.isdigit, text)) else text
 
 
 CUTS: tuple[Rule[Callable[[str], str | None]], ...] = (
-    Rule("thinking", "DeepSeek R1, Qwen3, Magistral, Kimi: <think>, or only its end or start", _cut_thinking),
+    Rule("thinking", "DeepSeek R1, Qwen3, Kimi, Gemma 4: <think>, or only its end or start", _cut_thinking),
     Rule("channels", "gpt-oss: the answer is in the channel `final`", _cut_channels),
     Rule("ends", "Llama, Qwen, Gemma, Phi: tokens of turns, and a prompt that is written on", _cut_ends),
     Rule("next-prompt", "base models write the next example, `Text: ...`, too", _cut_next_prompt),

@@ -5,6 +5,7 @@ RULES give the reasons for which a sentence with a label does not state it; no r
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
@@ -107,13 +108,13 @@ def sentences(text: str, vocabulary: Vocabulary) -> Iterator[Sentence]:
 
 
 def _split(tokens: Sequence[Token]) -> Iterator[tuple[list[Token], bool]]:
+    """Yield the tokens between stops, and whether one of the stops right behind them asks."""
     piece: list[Token] = []
-    for token in [*tokens, ("", "end")]:
-        if token[1] not in ("end", "ask"):
-            piece.append(token)
+    for is_stop, run in itertools.groupby([*tokens, ("", "end")], lambda token: token[1] in ("end", "ask")):
+        if not is_stop:
+            piece = list(run)
         elif piece:
-            yield piece, token[1] == "ask"
-            piece = []
+            yield piece, has(list(run), "ask")
 
 
 def _dissect(one: Sentence, vocabulary: Vocabulary) -> None:
@@ -181,9 +182,8 @@ def _runs_on(one: Sentence, _: Vocabulary) -> bool:
         last, role = before.tokens[-1]
         is_cut = len(spoken(before.tokens)) < 3 or (not role and len(last) < 4) or not is_known(before.tokens)
         return is_cut and one.strength < 2 and not is_plain(before.tokens)
-    is_open = (
-        has(before.tokens, "denies", "cross", "hedges") or before.explains or not is_known(before.tokens)
-    )
+    leads_on = has(before.tokens, "denies", "cross", "hedges") or has(before.tokens[-1:], "intense")
+    is_open = leads_on or before.explains or not is_known(before.tokens)
     return is_open and (one.is_bare or has(one.core, "boxed"))
 
 
@@ -194,8 +194,8 @@ RULES: tuple[Rule[Callable[[Sentence, Vocabulary], bool]], ...] = (
          lambda one, _: one.asks or one.tokens[0][0] in words.COMMANDS
          or (one.tokens[0][0] in words.ASKS and len(one.tokens) > 2), "hedged"),
     Rule("denial", "every language of the words: not, pas, nicht, नहीं, 不, ない, değil",
-         lambda one, _: has(one.core if has(one.tail[:1], "cause") else one.core + one.tail, "denies"),
-         "negated"),
+         lambda one, _: has(one.core if has(one.tail[:1], "cause") else one.core + one.tail, "denies")
+         or any(word in words.RETRACTS for word, _ in one.tail), "negated"),
     Rule("value", "score tables and check boxes: `Positive: 0.1`, `[ ] Positive`, `Positive ❌`",
          lambda one, _: has(one.core + one.tail[:2], "number", "odd", "cross")
          or has(one.tokens[one.at + 1 : one.at + 2], "colon"), "value"),

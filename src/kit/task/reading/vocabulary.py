@@ -60,7 +60,7 @@ TRIM = " \t\r\n*`\"'"
 MARKS = {
     mark: role
     for role, marks in {
-        "end": ".!;…।॥。；！؛۔·", "ask": "?？؟", "colon": ":=→⇒", "comma": ",،、，", "dash": "–—-",
+        "end": ".!;…।॥。；！؛۔·", "ask": "?？؟❓❔", "colon": ":=→⇒", "comma": ",،、，", "dash": "–—-",
         "open": "(", "odd": "/\\|%+&$€£^~@±≥≤≈×÷", "cross": words.CROSSES, "json": "\x02", "boxed": "\x03",
     }.items()
     for mark in marks
