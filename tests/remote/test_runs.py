@@ -6,6 +6,8 @@ import pytest
 from recorded_run import record
 
 from kit.errors import InputInvalid
+from kit.files import write_json
+from kit.outputs import DRY_RUN, MADE
 from kit.remote import runs
 from kit.remote.runs import Run
 
@@ -55,8 +57,8 @@ def test_a_requests_version_is_pinned_by_its_label(root: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("v9", "There is none"),
-        ("c/v1", "there is a/v1, a/v3, b/v3.*make push"),
+        ("v9", "there is a/v1, a/v3, b/v3.*make runs"),
+        ("c/v1", "there is a/v1, a/v3, b/v3.*make runs"),
         ("nonsense", "no run 'nonsense'"),
         ("v3", "There is a/v3, b/v3"),
         ("latest", "there is a/v1, a/v3, b/v3"),
@@ -67,3 +69,17 @@ def test_an_unknown_run_names_those_there_are(root: Path, name: str, message: st
     (root / "latest").unlink()
     with pytest.raises(InputInvalid, match=message):
         runs.find(name, root)
+
+
+def test_what_was_made_at_home_is_named_too(root: Path) -> None:
+    """A blend for every verb, a dry run for those that read one; of many runs only the newest."""
+    for name, mark in (("blend-a", MADE), ("dry-run/tiny-1", DRY_RUN)):
+        write_json(root / name / mark, {})
+    with pytest.raises(InputInvalid, match=r"a/v1, a/v3, b/v3, runs/blend-a \(try: make runs"):
+        runs.find("dry-run/nope", root)
+    with pytest.raises(InputInvalid, match="dry-run/tiny-1"):
+        runs.find("dry-run/nope", root, dry=True)
+    for version in range(20):
+        write_json(root / "many" / f"v{version}" / "push.json", {})
+    with pytest.raises(InputInvalid, match="and 12 older"):
+        runs.find("nope", root)

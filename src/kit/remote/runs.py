@@ -17,13 +17,14 @@ from kit.errors import InputInvalid, KitError
 from kit.files import locked, restore, sha256_of
 from kit.files import read_json as read_json
 from kit.files import write_json as write_json
-from kit.outputs import MADE
+from kit.outputs import DRY_RUN, MADE
 
 SCHEMA = 1
 RUNS = PROJECT_ROOT / "runs"
 REHEARSALS = "rehearsal"  # the folder below runs/, with a `latest` of its own, of a Kaggle on this machine
 PUSHES = "*/v*/push.json"
 INTENT = ".push"  # the folder beside a kernel's versions of a push whose answer has not come
+MOST_NAMED = 12  # of the runs that there are, where one is not
 UNSET = "unset KIT_KAGGLE_ENDPOINT KAGGLE_API_TOKEN, then the same command"
 REQUIREMENTS = PROJECT_ROOT / "kernel" / "requirements.txt"
 
@@ -127,8 +128,11 @@ def load(folder: Path) -> Run:
         raise InputInvalid(f"{path} cannot be read: {error!r}", hint=hint) from None
 
 
-def find(name: str = "latest", root: Path = RUNS) -> Run:
-    """Return the run that `latest`, `v3`, `<slug>/v3` or a folder names; raises InputInvalid for none."""
+def find(name: str = "latest", root: Path = RUNS, *, dry: bool = False) -> Run:
+    """Return the run that `latest`, `v3`, `<slug>/v3` or a folder names.
+
+    Raises InputInvalid for none, and names those that there are, dry runs too where they are `dry`.
+    """
     is_rehearsed = root.name == REHEARSALS
     name = name.removeprefix("runs/").rstrip("/").removeprefix(f"{REHEARSALS}/" if is_rehearsed else "")
     pushed = [path.parent for path in sorted(root.glob(PUSHES))]
@@ -136,15 +140,18 @@ def find(name: str = "latest", root: Path = RUNS) -> Run:
         folders = [folder for folder in pushed if folder.name == name]
         latest = (root / "latest").resolve().parent
         chosen = [folder for folder in folders if folder.parent == latest] or folders
-        if len(chosen) != 1:
+        if len(chosen) > 1:
             raise InputInvalid(f"which {name}? There is {_named(chosen)}", hint=f"RUN=<slug>/{name}")
-        return load(chosen[0])
+        name = str(chosen[0]) if chosen else name
     folder = (root / name).resolve()  # an absolute name is itself
     restore(folder)
     if not folder.is_dir():
         other = root.parent if is_rehearsed else root / REHEARSALS
         there = UNSET if is_rehearsed else f"RUN={REHEARSALS}/{name}"
-        hint = there if (other / name).is_dir() else "make push"
+        pushed += [path.parent for path in root.glob(f"*/{MADE}")]
+        at_home = root.parent if is_rehearsed else root
+        pushed += [path.parent for path in at_home.glob(f"dry-run/*/{DRY_RUN}") if dry]
+        hint = there if (other / name).is_dir() else "make runs" if pushed else "make push"
         raise InputInvalid(f"no run {name!r} in {root}; there is {_named(pushed)}", hint=hint)
     return load(folder)
 
@@ -153,7 +160,7 @@ def folder_of(name: str) -> Path:
     """Return the folder of any run, a dry run or a blend too, a rehearsal first where one is asked."""
     own, short = home(is_local=environment.kaggle_endpoint() is not None), name.removeprefix("runs/")
     there = [folder for folder in (own / short, RUNS / short, Path(name)) if folder.is_dir()]
-    return there[0].resolve() if there else find(name, own).folder
+    return there[0].resolve() if there else find(name, own, dry=True).folder
 
 
 def newest_first(root: Path = RUNS) -> Iterator[Run]:
@@ -177,4 +184,6 @@ def alone(folder: Path, *, waits: bool = False) -> Iterator[None]:
 
 
 def _named(folders: list[Path]) -> str:
-    return ", ".join(f"{folder.parent.name}/{folder.name}" for folder in folders) or "none"
+    newest = sorted(folders, key=lambda folder: folder.stat().st_mtime, reverse=True)[:MOST_NAMED]
+    named = ", ".join(f"{folder.parent.name}/{folder.name}" for folder in sorted(newest)) or "none"
+    return f"{named} and {len(folders) - MOST_NAMED} older" if len(folders) > MOST_NAMED else named
