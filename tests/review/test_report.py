@@ -247,7 +247,7 @@ def test_the_page_needs_nothing_but_itself(whole: Page) -> None:
 
 
 def test_every_id_is_there_once_and_every_reference_leads_somewhere(whole: Page) -> None:
-    """Five drawings on one page do not share their clips and markers."""
+    """Four drawings on one page do not share their clips and markers."""
     ids = Counter(str(attributes["id"]) for _, attributes in whole.elements if "id" in attributes)
     assert set(ids.values()) == {1}
     values = [str(value) for _, attributes in whole.elements for value in attributes.values()]
@@ -261,7 +261,7 @@ def test_every_id_is_there_once_and_every_reference_leads_somewhere(whole: Page)
 def test_charts_keep_their_text_and_take_the_colours_of_the_page(whole: Page) -> None:
     """No colour of a drawing is fixed, and its words can be read, searched and copied."""
     drawn = re.findall(r"<svg.*?</svg>", whole.source, flags=re.DOTALL)
-    assert len(drawn) == 5
+    assert len(drawn) == 4
     for drawing in drawn:
         assert not re.search(r"#[0-9a-fA-F]{6}", drawing)
         assert "var(--" in drawing

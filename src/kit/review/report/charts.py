@@ -10,7 +10,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal
 
 from kit.review.record import Bin, Step
 from kit.task import intervals
@@ -18,7 +18,6 @@ from kit.task import intervals
 if TYPE_CHECKING:
     from markupsafe import Markup
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from matplotlib.typing import LineStyleType
 
 WIDTH, HEIGHT = 440, 250
@@ -42,15 +41,6 @@ PAINT = {
 """A stand-in colour for each CSS variable of the page; nothing else is drawn in these."""
 
 
-class Span(NamedTuple):
-    """One stage of one lane of the time line; seconds since the kernel began."""
-
-    lane: int
-    stage: str
-    start: float
-    end: float
-
-
 def by_step(figure: Literal["loss", "learning_rate"], history: Sequence[Sequence[Step]]) -> Markup:
     """Draw a figure of each member, one list of steps a member; what is not a number leaves a gap."""
     lines = [[getattr(one, figure) for one in steps] for steps in history]
@@ -58,7 +48,10 @@ def by_step(figure: Literal["loss", "learning_rate"], history: Sequence[Sequence
 
     def paint(axes: Axes) -> None:
         for member, (steps, line) in enumerate(zip(history, lines, strict=True)):
-            _line(axes, member, [one.step for one in steps], line)
+            colour, dash = PAINT[f"series-{member % SERIES + 1}"], DASHES[member // SERIES]
+            marker = "o" if len(line) < 12 else ""
+            x, y = thin([one.step for one in steps]), thin(line)
+            axes.plot(x, y, color=colour, linestyle=dash, marker=marker, clip_on=False)
         if figure == "loss" and values and 0 < min(values) < max(values) / WIDE:
             axes.set(yscale="log", title="logarithmic")
 
@@ -107,53 +100,32 @@ def probabilities(kinds: Sequence[Sequence[float]], labels: int) -> Markup:
     return _chart("probabilities", "How sure the model was of its answers", paint, shares="xy", **words)
 
 
-def time_line(lanes: Sequence[str], spans: Sequence[Span]) -> Markup:
-    """Draw the stages of each lane."""
-    longest = max([span.end for span in spans], default=1.0) or 1.0
-    unit, divisor = ("minutes", 60.0) if longest > 180 else ("seconds", 1.0)
-
-    def paint(figure: Figure) -> None:
-        axes = figure.add_subplot()
-        for lane, stage, start, end in spans:
-            colour, width = PAINT[f"stage-{STAGES.index(stage) + 1}"], (end - start) / divisor
-            axes.barh(
-                lane, width, 0.62, start / divisor, color=colour, edgecolor=PAINT["paper"], linewidth=0.8
-            )
-        axes.set_yticks(range(len(lanes)), lanes)
-        axes.set(ylim=(len(lanes) - 0.4, -0.6), xlabel=f"{unit} since the kernel began")
-        axes.grid(visible=False)
-
-    return _draw("time-line", "Stages of the run over time", paint, 70 + 30 * len(lanes))
-
-
 def thin(values: Sequence[float | None]) -> list[float]:
     """Return the means of equal stretches, POINTS at the most; a stretch with a gap in it is NaN, a gap."""
     import numpy
 
-    parts = numpy.array_split(numpy.array(values, dtype=float), min(len(values), POINTS))
-    return [float(part.mean()) for part in parts]
-
-
-def _line(axes: Axes, member: int, x: Sequence[float | None], y: Sequence[float | None]) -> None:
-    if x:
-        axes.plot(
-            thin(x),
-            thin(y),
-            color=PAINT[f"series-{member % SERIES + 1}"],
-            linestyle=DASHES[member // SERIES % len(DASHES)],
-            marker="o" if len(x) < 12 else "",
-            clip_on=False,
-        )
+    parts = numpy.array_split(numpy.array(values, dtype=float), min(len(values), POINTS) or 1)
+    return [float(part.mean()) for part in parts if len(part)]
 
 
 def _chart(
     name: str, spoken: str, paint: Callable[[Axes], None], *, shares: str = "", **settings: object
 ) -> Markup:
-    """Draw one pair of axes; `shares` names those that show percents, `settings` go to Axes.set."""
+    """Return what `paint` draws as an `<svg>` element; `spoken` is read out in its place.
 
-    def whole(figure: Figure) -> None:
-        from matplotlib.ticker import MaxNLocator, PercentFormatter
+    `name` keeps the ids of two charts on one page apart, `shares` names the axes that show percents,
+    `settings` go to Axes.set.
+    """
+    import matplotlib
+    from markupsafe import Markup
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+    style = matplotlib.rc_params_from_file(
+        Path(__file__).with_name("page.mplstyle"), use_default_template=False
+    )
+    with matplotlib.rc_context({**style, "svg.hashsalt": name}):
+        figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72, layout="constrained")
         axes = figure.add_subplot()
         paint(axes)
         if axes.get_yscale() == "linear":
@@ -164,25 +136,6 @@ def _chart(
         axes.yaxis.set_major_formatter("{x:g}")
         for axis in shares:
             getattr(axes, f"{axis}axis").set_major_formatter(PercentFormatter(1))
-
-    return _draw(name, spoken, whole, HEIGHT)
-
-
-def _draw(name: str, title: str, paint: Callable[[Figure], None], height: int) -> Markup:
-    """Return what `paint` draws as an `<svg>` element; `title` is read out in its place.
-
-    `name` keeps the ids of two charts on one page apart.
-    """
-    import matplotlib
-    from markupsafe import Markup
-    from matplotlib.figure import Figure
-
-    style = matplotlib.rc_params_from_file(
-        Path(__file__).with_name("page.mplstyle"), use_default_template=False
-    )
-    with matplotlib.rc_context({**style, "svg.hashsalt": name}):
-        figure = Figure(figsize=(WIDTH / 72, height / 72), dpi=72, layout="constrained")
-        paint(figure)
         drawn = io.StringIO()
         figure.savefig(drawn, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     variables = {colour: f"var(--{name})" for name, colour in PAINT.items()}
@@ -190,6 +143,6 @@ def _draw(name: str, title: str, paint: Callable[[Figure], None], height: int) -
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", drawn.getvalue(), flags=re.DOTALL)
     text = re.sub(r' id="[\w.]+_\d+"', "", text)
     text = re.sub(r"#[0-9a-f]{6}\b", lambda found: variables[found[0]], text)
-    head = f'<svg class="drawn" role="img" aria-label="{title}" viewBox="0 0 {WIDTH} {height}">'
+    head = f'<svg class="drawn" role="img" aria-label="{spoken}" viewBox="0 0 {WIDTH} {HEIGHT}">'
     text = re.sub("^.*?<svg[^>]*>", head, text, count=1, flags=re.DOTALL)
     return Markup(text)  # noqa: S704 - drawn from numbers alone

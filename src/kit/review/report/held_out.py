@@ -17,6 +17,8 @@ from kit.task import languages, metrics
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+OURS = "this run"
+"""How the run is called beside the baselines."""
 GROUP_ROWS = 12
 """Fewest rows of a group of lengths."""
 GROUPS = 7
@@ -45,7 +47,7 @@ def by_language(run: Results) -> list[tuple[str, Judged]]:
 
 def ranked(run: Results, rivals: Mapping[str, Judged]) -> list[tuple[str, Judged]]:
     """Return name and figures of this run and its rivals, the best first."""
-    all_of_them = {"this run": run.held_out or Judged(), **rivals}
+    all_of_them = {OURS: run.held_out or Judged(), **rivals}
     return sorted(all_of_them.items(), key=lambda one: metrics.order(one[1].figures, run.competition.metric))
 
 
@@ -93,16 +95,13 @@ def by_length(run: Results, text_by_id: Mapping[str, str]) -> list[Group]:
 def grouped(measured: DataFrame) -> list[Group]:
     """Return groups of rows with a `length` and whether they are `wrong`; one length stays in one group.
 
-    Nothing where there are too few rows for a single group.
+    Nothing where there are too few rows, or lengths, for a group.
     """
-    import numpy
+    from pandas import qcut
 
-    count = min(GROUPS, len(measured) // GROUP_ROWS)
-    if not count:
+    if not (count := min(GROUPS, len(measured) // GROUP_ROWS)) or measured["length"].nunique() == 1:
         return []
-    lengths = measured["length"]
-    edges = lengths.quantile(numpy.arange(1, count) / count, interpolation="higher")
-    groups = measured.groupby(numpy.searchsorted(edges, lengths, side="right"))
+    groups = measured.groupby(qcut(measured["length"], count, duplicates="drop"), observed=True)
     told = groups.agg({"length": ["min", "max"], "wrong": ["size", "sum"]})
     return [(low, high, rows, errors) for low, high, rows, errors in told.to_numpy().tolist()]
 
@@ -138,7 +137,7 @@ def remarks(run: Results, baselines: Mapping[str, Judged], worded: tuple[float, 
     if run.held_out is None:
         return []
     said = [
-        _against_baselines(run.competition.metric, run.held_out, baselines),
+        _against_baselines(run.held_out, ranked(run, baselines), run.competition.metric),
         _against_leaderboard(run, run.held_out, worded),
         _weakest(run.held_out, by_language(run)),
         *_sureness(*chosen(run)[:2]),
@@ -146,20 +145,16 @@ def remarks(run: Results, baselines: Mapping[str, Judged], worded: tuple[float, 
     return [sentence for sentence in said if sentence]
 
 
-def _against_baselines(metric: str, judged: Judged, baselines: Mapping[str, Judged]) -> str:
-    rivals = {name: one.figures for name, one in baselines.items() if metric in one.figures}
+def _against_baselines(judged: Judged, ranked: Sequence[tuple[str, Judged]], metric: str) -> str:
+    rivals = [(name, one.figures[metric]) for name, one in ranked if name != OURS and metric in one.figures]
     if not rivals or metric not in judged.intervals:
         return ""
-    best = min(rivals, key=lambda name: metrics.order(rivals[name], metric))
-    sign = 1 if metrics.METRICS[metric].higher_is_better else -1
-    value = sign * rivals[best][metric]
-    low, high = sorted(sign * end for end in judged.intervals[metric])
-    told = f"{metrics.METRICS[metric].title} of the best, {best}, is {rivals[best][metric]:.3f}"
-    if low > value:
-        return f"Its whole interval is better than every baseline; {told}."
-    if high < value:
-        return f"Its whole interval is worse than a baseline; {told}."
-    return f"{judged.rows:,} rows cannot tell it from the baselines; {told}, inside its interval."
+    (best, value), (low, high) = rivals[0], judged.intervals[metric]
+    told = f"{metrics.METRICS[metric].title} of the best, {best}, is {value:.3f}"
+    if low <= value <= high:
+        return f"{judged.rows:,} rows cannot tell it from the baselines; {told}, inside its interval."
+    is_better = (low > value) is metrics.METRICS[metric].higher_is_better
+    return f"Its whole interval is {'better than every' if is_better else 'worse than a'} baseline; {told}."
 
 
 def wording(oof: DataFrame, train: DataFrame, test: Sequence[str]) -> tuple[float, float]:
@@ -196,40 +191,34 @@ def _against_leaderboard(run: Results, judged: Judged, worded: tuple[float, floa
             f"{told}, outside its interval: look whether test rows differ from training rows, or repeat them."
         )
     more, kind = ("more", "easier") if worded[0] > worded[1] else ("less", "harder")
-    parts = (
-        f"{worded[0]:.0%} of their pieces of {PIECE} characters stand there, {worded[1]:.0%} of the others’"
-    )
-    return (
-        f"{told}: test rows are worded {more} like training rows than held-out rows are, so {kind}: {parts}."
-    )
+    told += f": test rows are worded {more} like training rows than held-out rows are, so {kind}"
+    here, there = (f"{share:.0%}" for share in worded)
+    return f"{told}: {here} of their pieces of {PIECE} characters stand there, {there} of the others’."
 
 
 def _weakest(judged: Judged, spoken: Sequence[tuple[str, Judged]]) -> str:
     if len(spoken) < 2:
         return ""
+    overall = judged.figures.get("accuracy", 0.0)
     told = [
-        (f"{languages.name(code) or code} ({one.figures['accuracy']:.0%} of {one.rows})", one)
+        f"{languages.name(code) or code} ({one.figures['accuracy']:.0%} of {one.rows})"
         for code, one in spoken
     ]
-    overall = judged.figures.get("accuracy", 0.0)
-    weak = [words for words, one in told if one.intervals.get("accuracy", (0.0, 1.0))[1] < overall]
-    if weak:
+    ends = [one.intervals.get("accuracy", (0.0, 1.0))[1] for _, one in spoken]
+    if weak := [words for words, end in zip(told, ends, strict=True) if end < overall]:
         return f"Weak languages, their whole interval below the accuracy over all: {', '.join(weak[:4])}."
-    return (
-        f"No language stands out as weak: {told[0][0]} is lowest, but its interval reaches the mean of all."
-    )
+    return f"No language stands out as weak: {told[0]} is lowest, but its interval reaches the mean of all."
 
 
 def _sureness(right: Sequence[float], wrong: Sequence[float]) -> list[str]:
-    rows = len(right) + len(wrong)
-    if not rows:
-        return []
-    mean, accuracy = (sum(right) + sum(wrong)) / rows, len(right) / rows
     said = []
-    if abs(mean - accuracy) > MISJUDGED:
-        how = "surer" if mean > accuracy else "less sure"
-        said.append(f"It is {how} than it is right: {mean:.0%} sure on average, {accuracy:.0%} right.")
+    if rows := len(right) + len(wrong):
+        mean, accuracy = (sum(right) + sum(wrong)) / rows, len(right) / rows
+        if abs(mean - accuracy) > MISJUDGED:
+            how = "surer" if mean > accuracy else "less sure"
+            said.append(f"It is {how} than it is right: {mean:.0%} sure on average, {accuracy:.0%} right.")
     if sure := sum(share >= SURE for share in wrong):
-        told = f"{sure:,} of {len(wrong):,} mistakes were made with a probability of {SURE:.0%} or more."
-        said.append(told)
+        said.append(
+            f"{sure:,} of {len(wrong):,} mistakes were made with a probability of {SURE:.0%} or more."
+        )
     return said

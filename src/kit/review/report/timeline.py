@@ -14,15 +14,22 @@ from kit.config import Config, schema_names
 from kit.outputs import MADE
 from kit.review import record
 from kit.review.record import Member, Origin, Step
-from kit.review.report.charts import STAGES, Span
+from kit.review.report.charts import STAGES
 from kit.review.results import Results
 from kit.task.parse import Unparsed, parse
 
-LANE_STAGES = 60
-"""Stages of one lane that are drawn singly; of more, each stage is drawn as one."""
-LANES = 16
+MEMBERS = 60
+"""Members that the page shows; of more, as a long sweep has, the rest is in run.json."""
 VALUE_LIMIT = 160
 """Characters of a setting that the page shows."""
+
+
+class Span(NamedTuple):
+    """One stage of one lane of the time line; seconds since the kernel began."""
+
+    stage: str
+    start: float
+    end: float
 
 
 class Answers(NamedTuple):
@@ -35,7 +42,7 @@ class Answers(NamedTuple):
     has_text: bool
 
 
-def histories(run: Results, most: int) -> tuple[list[tuple[list[Step], Member]], int]:
+def histories(run: Results) -> tuple[list[tuple[list[Step], Member]], int]:
     """Return steps and record of the first members, in the order of run.json, and how many there are."""
     members = {member.name: member for member in run.run.members}
     logged: dict[str, list[object]] = {}
@@ -44,30 +51,24 @@ def histories(run: Results, most: int) -> tuple[list[tuple[list[Step], Member]],
             logged.setdefault(str(event["member"]), []).append(event)
     names = list(dict.fromkeys([*members, *run.history, *logged]))
     shown = []
-    for name in names[:most]:
+    for name in names[:MEMBERS]:
         told = _steps(run.history.get(name)) or _steps(logged.get(name))
         steps = [one for one in told if one.step is not None]
         shown.append((steps, members.get(name, Member(name=name))))
     return shown, len(names)
 
 
-def spans(run: Results) -> tuple[list[str], list[Span]]:
-    """Return the lanes of the time line and the stages on them.
+def spans(run: Results) -> tuple[dict[str, list[Span]], float]:
+    """Return the stages of each lane of the time line, and when the last of them ended.
 
     run.json keeps durations, so stages follow one another, as they run on one card.
     """
-    by_slot: dict[int, list[Mapping[str, float]]] = {}
-    for member in run.run.members:
-        by_slot.setdefault(member.slot, []).append(member.timings)
-    slots = sorted(by_slot)[:LANES]
-    laid = _laid(0, STAGES[:2], 0.0, [run.run.timings])
-    begun = laid[-1].end if laid else 0.0
-    for lane, slot in enumerate(slots, start=1):
-        timings = by_slot[slot]
-        if len(timings) * len(STAGES[2:]) > LANE_STAGES:
-            timings = [{stage: sum(one.get(stage, 0.0) for one in timings) for stage in STAGES}]
-        laid += _laid(lane, STAGES[2:], begun, timings)
-    return ["kernel", *(lane_name(run, slot) for slot in slots)], laid
+    lanes = {"kernel": _laid(STAGES[:2], 0.0, run.run.timings)}
+    begun = lanes["kernel"][-1].end if lanes["kernel"] else 0.0
+    for member in sorted(run.run.members[:MEMBERS], key=lambda one: one.slot):
+        lane = lanes.setdefault(lane_name(run, member.slot), [])
+        lane += _laid(STAGES[2:], lane[-1].end if lane else begun, member.timings)
+    return lanes, max((span.end for lane in lanes.values() for span in lane), default=0.0)
 
 
 def lane_name(run: Results, slot: int) -> str:
@@ -127,14 +128,12 @@ def _steps(told: object) -> list[Step]:
     ]
 
 
-def _laid(lane: int, stages: Sequence[str], at: float, timings: Sequence[Mapping[str, float]]) -> list[Span]:
-    """Return the stages of one lane, one behind the other from `at` on."""
+def _laid(stages: Sequence[str], at: float, timings: Mapping[str, float]) -> list[Span]:
+    """Return the stages one behind the other from `at` on."""
     laid = []
-    for one in timings:
-        for stage in stages:
-            seconds = max(0.0, one.get(stage, 0.0))
-            if seconds:
-                laid.append(Span(lane, stage, at, at + seconds))
+    for stage in stages:
+        if (seconds := timings.get(stage, 0.0)) > 0:
+            laid.append(Span(stage, at, at + seconds))
             at += seconds
     return laid
 
