@@ -128,7 +128,7 @@ def test_every_chart_has_its_place(opened: Opened) -> None:
 def test_the_words_of_every_chart_can_be_read(opened: Opened) -> None:
     """Large enough, apart from one another, inside the window and with contrast, light and dark."""
     charts = opened.page.evaluate(TEXTS_OF_CHARTS)
-    assert len(charts) == 5
+    assert len(charts) == 4
     for chart in charts:
         name, texts = chart["chart"], chart["texts"]
         assert len(texts) >= 6, name

@@ -480,14 +480,6 @@ def test_groups_of_lengths_hold_every_row_once(rows: list[tuple[int, bool]]) -> 
     assert len(groups) <= held_out.GROUPS
 
 
-@pytest.mark.parametrize("steps", [1, 2, 239, 240, 241, 100_000])
-def test_a_long_history_is_averaged_down(steps: int) -> None:
-    """A line has a bounded number of points, whose mean is that of the whole."""
-    values = charts.thin(range(steps))
-    assert len(values) <= charts.POINTS
-    assert min(values) == values[0] <= values[-1] == max(values)
-
-
 def test_the_verb_prints_the_path_of_the_page(folder: Path, data: Path) -> None:
     """For a folder that is no pushed run as well."""
     command = [sys.executable, str(PROJECT_ROOT / "scripts" / "report.py"), "--run", str(folder)]

@@ -112,7 +112,10 @@ def test_labels_that_could_be_mixed_up_are_refused(changes: dict[str, object], m
     [
         ({"b": "Positive", "NA": "Negative"}, "1 test ids have no label, the first is 'a,1'"),
         ({**LABELS, "c": "Positive"}, "1 labels are for ids outside the test, the first is 'c'"),
-        ({**LABELS, "b": "positive"}, "label 'positive' of id 'b' is not one of 'Positive', 'Negative'"),
+        (
+            {**LABELS, "b": "positive"},
+            "1 labels are not one of 'Positive', 'Negative', the first is 'positive' of id 'b'",
+        ),
     ],
 )
 def test_refusals_leave_the_old_file(

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,7 +123,7 @@ def _read(config: Config, folder: Path, record: RunRecord) -> tuple[DataFrame, D
     record.submission = brought.columns
     for name, left in (("train", brought.train_left), ("test", brought.test_left)):
         if left:
-            record.left[name] = left.as_json()
+            record.left[name] = asdict(left)
             events.emit("left", file=f"{name}.csv", rows=str(left), first=left.first)
     record.train_sha256, record.test_sha256 = (
         files.sha256_of(folder / name) for name in ("train.csv", "test.csv")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 PRESET = "blend"
-_WEIGHT = TypeAdapter(Annotated[float, Field(ge=0, allow_inf_nan=False)])
+_WEIGHTS = TypeAdapter(list[Annotated[float, Field(ge=0, allow_inf_nan=False)]])
 VOTE = "vote"
 """Source of a row for which every run read its answer out of a text: the share of the weights behind it."""
 
@@ -30,13 +30,14 @@ def normalised(weights: Sequence[str], runs: int) -> tuple[float, ...]:
     if not weights:
         return (1 / runs,) * runs
     example = 'make blend RUNS="v1 v2" WEIGHTS="0.6 0.4"'
-    if len(weights) != runs:
+    if weights and len(weights) != runs:
         raise KitError(f"{len(weights)} weights for {runs} runs", hint=example)
     try:
-        values = [_WEIGHT.validate_python(text) for text in weights]
+        values = _WEIGHTS.validate_python(weights or [1] * runs)
     except ValidationError as error:
-        text = error.errors()[0]["input"]
-        raise KitError(f"weight {text!r} is no number from 0 up", hint=example) from None
+        raise KitError(
+            f"weight {error.errors()[0]['input']!r} is no number from 0 up", hint=example
+        ) from None
     if not any(values):
         raise KitError("every weight is 0", hint=example)
     return tuple(value / sum(values) for value in values)
@@ -67,7 +68,7 @@ def blend(runs: Sequence[Results], weights: Sequence[float]) -> Made:
         name=_name(runs, weights),
         competition=runs[0].competition,
         config={"preset": PRESET, **{name: first.config[name] for name in kept if name in first.config}},
-        predictions=_mean(_aligned(runs), weights, labels, "label"),
+        predictions=_mean(_answers(runs), weights, labels, "label"),
         oof=oof,
         held_out=judged,
         test_sha256=first.test_sha256,
@@ -85,13 +86,12 @@ def blend(runs: Sequence[Results], weights: Sequence[float]) -> Made:
 def _name(runs: Sequence[Results], weights: Sequence[float]) -> str:
     """Return the folder below runs/: `blend-` with the runs, and the weights where they are not equal."""
     slugs = {run.folder.parent.name if run.push else "" for run in runs}
-    if len(slugs) == 1 and "" not in slugs:
-        parts = [*slugs, "+".join(run.folder.name for run in runs)]
-    else:
-        parts = ["+".join(run.name.replace("/", "-") for run in runs)]
+    is_one = len(slugs) == 1 and "" not in slugs
+    names = [run.folder.name if is_one else run.name.replace("/", "-") for run in runs]
+    parts = [PRESET, *(slugs if is_one else ()), "+".join(names)]
     if len(set(weights)) > 1:
         parts.append("+".join(f"{weight:.3g}" for weight in weights))
-    return "-".join([PRESET, *parts])
+    return "-".join(parts)
 
 
 def show(blended: Made, runs: Sequence[Results], weights: Sequence[float]) -> None:
@@ -111,21 +111,20 @@ def show(blended: Made, runs: Sequence[Results], weights: Sequence[float]) -> No
     tables.warn_of_few(out, len(blended.oof))
 
 
-def _aligned(runs: Sequence[Results]) -> list[DataFrame]:
+def _answers(runs: Sequence[Results]) -> list[DataFrame]:
     """Return each run's predictions in the order of the first's. Raises InputInvalid where ids differ."""
-    found = []
     for run in runs:
         if run.predictions is None:
             raise InputInvalid(f"{run.folder / 'predictions.csv'} is missing", hint="make pull")
-        found.append(run.predictions.set_index("id", drop=False))
-    for run, table in zip(runs, found, strict=True):
-        if alone := sorted(set(table.index) ^ set(found[0].index)):
+    ids = [set(run.predictions["id"]) for run in runs if run.predictions is not None]
+    for run, own in zip(runs, ids, strict=True):
+        if alone := sorted(own ^ ids[0]):
             first = ", ".join(map(repr, alone[:3]))
-            words = (
+            what = (
                 f"{len(alone)} ids are answered by {runs[0].name} or {run.name} alone, the first are {first}"
             )
-            raise InputInvalid(words, hint="runs that answered the same test.csv")
-    return [table.loc[found[0]["id"]].reset_index(drop=True) for table in found]
+            raise InputInvalid(what, hint="runs that answered the same test.csv")
+    return results.joined([run.predictions for run in runs])
 
 
 def _mean(

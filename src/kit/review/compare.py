@@ -44,19 +44,18 @@ class Compared(NamedTuple):
 
 def compare(first: Results, second: Results) -> Compared:
     """Return what differs between the answers of two runs. Raises InputInvalid as `shared_held_out` does."""
-    from pandas import DataFrame
-
     one, other = results.shared_held_out([first, second])
-    changed, both = DataFrame({"id": []}), DataFrame({"one": [], "other": []})
-    differences: dict[str, Difference] = {}
-    if len(one):
-        changed = one[["id", "language", "label"]].assign(first=one["predicted"], second=other["predicted"])
-        changed = changed[changed["first"] != changed["second"]].reset_index(drop=True)
-        differences = paired(one, other, first.competition.labels, first.competition.metric)
-    if first.predictions is not None and second.predictions is not None:
-        both = first.predictions.merge(second.predictions, on="id")[["label_x", "label_y"]]
-        both.columns = ["one", "other"]
-    return Compared(len(one), differences, changed, len(both), int((both["one"] != both["other"]).sum()))
+    labels, metric = first.competition.labels, first.competition.metric
+    changed = one[["id", "language", "label"]].assign(first=one["predicted"], second=other["predicted"])
+    changed = changed[changed["first"] != changed["second"]].reset_index(drop=True)
+    here, there = results.joined([first.predictions, second.predictions])
+    return Compared(
+        rows=len(one),
+        differences=paired(one, other, labels, metric) if len(one) else {},
+        changed=changed,
+        test_rows=len(here),
+        test_changed=int((here["label"] != there["label"]).sum()),
+    )
 
 
 def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...], metric: str) -> dict[str, Difference]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from kit import progress
 from kit.errors import InputInvalid
 from kit.outputs import DRY_RUN, LOG_NAME
 from kit.review import record, results, tables
@@ -147,14 +146,7 @@ def _gpu_minutes(run: Run, log: Path) -> float:
     """
     if not run.cards:
         return 0.0
-    seconds = sum(run.timings.values())
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, log.stat().st_size - TAIL))
-            lines = file.read().decode("utf-8", errors="replace").split("\n")
-    except OSError:
-        lines = []
-    for event in map(progress.event, lines):
-        if event and event["event"] == "end" and (ended := Step.model_validate(event).seconds) is not None:
-            seconds = ended + run.timings.get("install", 0.0)
+    ended = [event for event in record.events(log, TAIL) if event["event"] == "end"]
+    told = Step.model_validate(ended[-1]).seconds if ended else None
+    seconds = sum(run.timings.values()) if told is None else told + run.timings.get("install", 0.0)
     return round(seconds / 60, 1)

@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from kit import progress
 from kit.config import Competition
 from kit.errors import InputInvalid
 from kit.outputs import DRY_RUN, SCHEMA
@@ -22,7 +23,8 @@ from kit.task.submission import Columns
 LARGEST = 10**15
 """Beyond it nothing that a run measures lies, seconds and bytes included; an axis could not hold it."""
 Number = Annotated[float, Field(strict=True, ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 
 
 class Record(BaseModel):
@@ -113,8 +115,8 @@ class Bin(Record):
     """One bin of the reliability diagram."""
 
     rows: Count = 0
-    confidence: Number | None = None
-    accuracy: Number | None = None
+    confidence: Share | None = None
+    accuracy: Share | None = None
 
 
 class Judged(Record):
@@ -240,6 +242,19 @@ def table_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[st
             what = f"{len(fields)} fields under a header of {len(header)}"
             raise InputInvalid(f"{path}:{line}: {what}", hint="make pull")
         yield line, dict(zip(header, fields, strict=True))
+
+
+def events(path: Path, last: int = LARGEST) -> list[Mapping[str, object]]:
+    """Return the event lines of a log's `last` bytes, in their order; none where no log was kept."""
+    if not path.exists():
+        return []
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - last))
+            lines = file.read().decode("utf-8", errors="replace").split("\n")
+    except OSError as error:
+        raise InputInvalid(f"{path} cannot be read: {error.strerror}", hint="make pull") from None
+    return [event for line in lines if (event := progress.event(line)) is not None]
 
 
 def flat(values: Mapping[str, object], prefix: str = "") -> dict[str, object]:

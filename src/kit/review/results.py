@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kit import files, progress
+from kit import files
 from kit.config import Competition
 from kit.errors import InputInvalid
 from kit.outputs import LOG_NAME
@@ -68,12 +68,7 @@ class Results:
     @cached_property
     def events(self) -> list[Mapping[str, object]]:
         """The event lines of the log, in their order; none where no log was kept."""
-        path = self.folder / LOG_NAME
-        try:
-            lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.exists() else []
-        except OSError as error:
-            raise InputInvalid(f"{path} cannot be read: {error.strerror}", hint="make pull") from None
-        return [event for line in lines if (event := progress.event(line)) is not None]
+        return record.events(self.folder / LOG_NAME)
 
 
 def read(folder: Path, *, whole: bool = True) -> Results:
@@ -110,34 +105,36 @@ def votes(table: DataFrame, labels: Sequence[str]) -> numpy.ndarray:
     return values
 
 
-def shared_held_out(runs: Sequence[Results]) -> list[DataFrame]:
-    """Return each run's `oof` on the rows that all of them held out, in the order of the first run.
-
-    The tables are empty where no row is shared, and where a run kept none. Raises InputInvalid where the runs
-    have other labels or name another truth for a row.
-    """
+def joined(tables: Sequence[DataFrame | None]) -> list[DataFrame]:
+    """Return the tables on the ids that all of them have, in the order of the first; none without a table."""
     from pandas import DataFrame
 
-    first, labels = runs[0], runs[0].competition.labels
+    there = [table.set_index("id", drop=False) for table in tables if table is not None]
+    if len(there) < len(tables):
+        return [DataFrame({name: [] for name in OOF}) for _ in tables]
+    shared = set.intersection(*(set(table.index) for table in there))
+    ids = [name for name in there[0].index if name in shared]
+    return [table.loc[ids].reset_index(drop=True) for table in there]
+
+
+def shared_held_out(runs: Sequence[Results]) -> list[DataFrame]:
+    """Return each run's `oof` on the rows that all of them held out, as `joined` does.
+
+    Raises InputInvalid where the runs have other labels or name another truth for a row.
+    """
+    first = runs[0]
     for other in runs[1:]:
-        if set(own := other.competition.labels) != set(labels):
+        if set(own := other.competition.labels) != set(labels := first.competition.labels):
             words = f"{first.name} has the labels {labels!r}, {other.name} {own!r}"
             raise InputInvalid(words, hint="runs of one competition")
-    tables = [one.oof for one in runs if one.oof is not None]
-    if len(tables) < len(runs):
-        return [DataFrame({"id": []}) for _ in runs]
-    shared = set.intersection(*(set(table["id"]) for table in tables))
-    ids = [name for name in tables[0]["id"] if name in shared]
-    aligned = [table.set_index("id", drop=False).loc[ids].reset_index(drop=True) for table in tables]
+    aligned = joined([run.oof for run in runs])
     for run, table in zip(runs, aligned, strict=True):
         differing = (table["label"] != aligned[0]["label"]).to_numpy()
         if differing.any():
             row = int(differing.argmax())
-            here, there = aligned[0]["label"][row], table["label"][row]
-            raise InputInvalid(
-                f"the truth of row {ids[row]!r} is {here!r} in {first.name} and {there!r} in {run.name}",
-                hint="runs of one train.csv",
-            )
+            name, here, there = table["id"][row], aligned[0]["label"][row], table["label"][row]
+            what = f"the truth of row {name!r} is {here!r} in {first.name} and {there!r} in {run.name}"
+            raise InputInvalid(what, hint="runs of one train.csv")
     return aligned
 
 

@@ -206,17 +206,16 @@ def _reliability(
 def _by_language(
     columns: numpy.ndarray, labels: Sequence[str], language: Sequence[str]
 ) -> dict[str, dict[str, object]]:
+    from pandas import Series
+
     if len(language) != len(columns):
         raise ValueError(f"{len(columns)} rows and {len(language)} languages")
-    positions: dict[str, list[int]] = {}
-    for position, code in enumerate(language):
-        positions.setdefault(code, []).append(position)
     by_code: dict[str, dict[str, object]] = {}
-    for code, rows in sorted(positions.items()):
+    for code, rows in Series(language).groupby(list(language)).indices.items():
         told = _scalars(columns[rows], labels)
         bounds = intervals.share_interval(round(told["accuracy"] * len(rows)), len(rows))
-        by_code[code] = {"rows": len(rows), "intervals": {"accuracy": bounds}}
-        by_code[code] |= {name: told[name] for name in LANGUAGE_FIGURES if name in told}
+        figures_of = {name: told[name] for name in LANGUAGE_FIGURES if name in told}
+        by_code[str(code)] = {"rows": len(rows), "intervals": {"accuracy": bounds}, **figures_of}
     return by_code
 
 

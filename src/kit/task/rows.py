@@ -7,9 +7,9 @@ left out. Both are counted by reason.
 from __future__ import annotations
 
 import random
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,10 +45,6 @@ class Left:
         ]
         return ", ".join(parts) or "every row is taken"
 
-    def as_json(self) -> dict[str, object]:
-        """Return what run.json holds."""
-        return asdict(self)
-
 
 def read(path: Path, competition: Competition, *, labelled: bool) -> tuple[DataFrame, Left]:
     """Return columns id, text, then language and label where they apply: all text, in file order, RangeIndex.
@@ -71,30 +67,27 @@ def scan(path: Path, competition: Competition, *, labelled: bool, text: bool = T
     count = len(next(iter(columns.values()), ()))
     if not count:
         raise InputInvalid(f"{path}: a header and no rows", hint="make data")
-    marks = dict.fromkeys(uneven, "another number of fields")
     if "id" not in columns:
         columns = {"id": [str(number) for number in range(count)], **columns}
     if "text" not in columns and text:
         columns = {"id": columns["id"], "text": _joined(columns, competition.texts), **columns}
     if labelled:
         columns["id"] = [name if name.strip() else f"row {at}" for at, name in enumerate(columns["id"])]
-    _mark(columns, competition, marks)
+    meant = {label: competition.spelling_of(label) for label in set(columns.get("label", ()))}
+    marks = _marks(columns, meant, uneven)
     out = {at for at, why in marks.items() if (labelled and why != RESPELLED) or why == "doubled id"}
-    counted = [
-        Counter(marks[at] for at in sorted(marks) if (at in out) is dropped) for dropped in (True, False)
-    ]
-    first = {
-        why: f"line {sheet.line_of(at)}: {_short([values[at] for values in columns.values()])}"
-        for why, at in {marks[at]: at for at in sorted(marks, reverse=True)}.items()
-    }
-    if labelled:
-        for at in [at for at, why in marks.items() if why == RESPELLED]:
-            columns["label"][at] = competition.spelling_of(columns["label"][at])
-    left = Left(dict(counted[0]), dict(counted[1]), first)
+    left = Left()
+    for at, why in sorted(marks.items()):
+        counts = left.out if at in out else left.odd
+        counts[why] = counts.get(why, 0) + 1
+        if why not in left.first:
+            values = repr(",".join(own[at][:80] for own in columns.values()))
+            left.first[why] = f"line {sheet.line_of(at)}: {values[:80]}"
     if len(out) == count:
-        raise InputInvalid(
-            f"{path}: no row is of use, {left}; {' '.join(first.values())}", hint="mend kit.toml"
-        )
+        what = f"{path}: no row is of use, {left}; {' '.join(left.first.values())}"
+        raise InputInvalid(what, hint="mend kit.toml")
+    if labelled:
+        columns["label"] = [meant[label] or label for label in columns["label"]]
     if out:
         kept = [at for at in range(count) if at not in out]
         columns = {name: [values[at] for at in kept] for name, values in columns.items()}
@@ -132,30 +125,19 @@ def _joined(columns: Columns, names: Sequence[str]) -> list[str]:
     ]
 
 
-def _mark(columns: Columns, competition: Competition, marks: dict[int, str]) -> None:
-    """Note by its position why a row is not like the others, the weightiest reason alone."""
-    labels = columns.get("label", [])
-    meant = {label: competition.spelling_of(label) for label in set(labels)}
-    strange = {label for label, own in meant.items() if not own or own != label}
-    for at, label in enumerate(labels) if strange else ():
-        if not meant[label]:
-            marks.setdefault(at, "unknown label" if label.strip() else "no label")
-    for at, text in enumerate(columns.get("text", ())):
-        if not text.strip():
-            marks.setdefault(at, "blank text")
-    seen: set[str] = set()
-    for at, name in enumerate(columns["id"]) if len(set(columns["id"])) < len(columns["id"]) else ():
-        if name in seen:
-            marks.setdefault(at, "doubled id")
-        seen.add(name)
-    for at, label in enumerate(labels) if strange else ():
-        if label in strange:
-            marks.setdefault(at, RESPELLED)
-
-
-def _short(fields: Sequence[str]) -> str:
-    text = repr(",".join(field[:80] for field in fields))
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _marks(columns: Columns, meant: Mapping[str, str], uneven: Sequence[int]) -> dict[int, str]:
+    """Return by its position why a row is not like the others, the weightiest reason alone."""
+    ids, labels = list(enumerate(columns["id"])), list(enumerate(columns.get("label", ())))
+    first = {name: at for at, name in reversed(ids)}
+    places_by_reason = {
+        "another number of fields": uneven,
+        "no label": [at for at, label in labels if not label.strip()],
+        "unknown label": [at for at, label in labels if not meant[label]],
+        "blank text": [at for at, text in enumerate(columns.get("text", ())) if not text.strip()],
+        "doubled id": [at for at, name in ids if first[name] != at] if len(first) < len(ids) else [],
+        RESPELLED: [at for at, label in labels if meant[label] != label],
+    }
+    return {at: why for why, places in reversed(places_by_reason.items()) for at in places}
 
 
 def sample(frame: DataFrame, count: int, seed: int) -> DataFrame:

@@ -91,14 +91,15 @@ def fields(predictions: DataFrame, competition: Competition, header: Columns) ->
 
 
 def _check(path: Path, ids: Sequence[str], label_by_id: Mapping[str, str], competition: Competition) -> None:
-    known = set(ids)
-    without = [name for name in ids if name not in label_by_id]
-    extra = [name for name in label_by_id if name not in known]
-    wrong = [(name, label) for name, label in label_by_id.items() if label not in competition.labels]
-    if without:
-        raise KitError(f"{path}: {len(without)} test ids have no label, the first is {without[0]!r}")
-    if extra:
-        raise KitError(f"{path}: {len(extra)} labels are for ids outside the test, the first is {extra[0]!r}")
-    if wrong:
-        allowed = ", ".join(map(repr, competition.labels))
-        raise KitError(f"{path}: label {wrong[0][1]!r} of id {wrong[0][0]!r} is not one of {allowed}")
+    known, labels = set(ids), competition.labels
+    allowed = ", ".join(map(repr, labels))
+    odd = {
+        "test ids have no label": [repr(name) for name in ids if name not in label_by_id],
+        "labels are for ids outside the test": [repr(name) for name in label_by_id if name not in known],
+        f"labels are not one of {allowed}": [
+            f"{label!r} of id {name!r}" for name, label in label_by_id.items() if label not in labels
+        ],
+    }
+    for what, found in odd.items():
+        if found:
+            raise KitError(f"{path}: {len(found)} {what}, the first is {found[0]}")

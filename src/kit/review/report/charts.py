@@ -24,8 +24,6 @@ WIDTH, HEIGHT = 440, 250
 """Pixels; a phone shows a chart at nearly this width, so text keeps its size everywhere."""
 SERIES = 6
 """How many lines the page's palette tells apart."""
-POINTS = 240
-"""Most points of one line; a longer history is averaged down to it."""
 WIDE = 20.0
 """Ratio of the highest to the lowest loss beyond which its axis is logarithmic."""
 DASHES: tuple[LineStyleType, ...] = ("solid", (0, (4, 2)), (0, (1, 1.5)))
@@ -47,10 +45,12 @@ def by_step(figure: Literal["loss", "learning_rate"], history: Sequence[Sequence
     values = [value for line in lines for value in line if value is not None]
 
     def paint(axes: Axes) -> None:
+        import numpy
+
         for member, (steps, line) in enumerate(zip(history, lines, strict=True)):
             colour, dash = PAINT[f"series-{member % SERIES + 1}"], DASHES[member // SERIES]
+            x, y = numpy.array([[one.step for one in steps], line], dtype=float)
             marker = "o" if len(line) < 12 else ""
-            x, y = thin([one.step for one in steps]), thin(line)
             axes.plot(x, y, color=colour, linestyle=dash, marker=marker, clip_on=False)
         if figure == "loss" and values and 0 < min(values) < max(values) / WIDE:
             axes.set(yscale="log", title="logarithmic")
@@ -62,18 +62,17 @@ def by_step(figure: Literal["loss", "learning_rate"], history: Sequence[Sequence
 def reliability(bins: Sequence[Bin], labels: int) -> Markup:
     """Draw how often the model was right against how sure it was; a bar is the 95 % interval of its rows."""
     told = [
-        (one.confidence, one.accuracy or 0.0, one.rows)
+        (one.confidence, one.accuracy, intervals.share_interval(round(one.accuracy * one.rows), one.rows))
         for one in bins
-        if one.rows > 0 and one.confidence and 0 < one.confidence <= 1 and 0 <= (one.accuracy or 0) <= 1
+        if one.confidence and one.accuracy is not None
     ]
-    lowest = min([1 / labels, *(sure for sure, _, _ in told)])
+    sures, rights = [sure for sure, _, _ in told], [right for _, right, _ in told]
+    lowest = min([1 / labels, *sures])
 
     def paint(axes: Axes) -> None:
         axes.plot([lowest, 1], [lowest, 1], color=PAINT["muted"], linestyle=(0, (4, 3)), clip_on=False)
-        for sure, right, rows in told:
-            bar = intervals.share_interval(round(right * rows), rows)
+        for sure, _, bar in told:
             axes.plot([sure, sure], bar, color=PAINT["right"], clip_on=False)
-        sures, rights = [sure for sure, _, _ in told], [right for _, right, _ in told]
         axes.plot(sures, rights, color=PAINT["right"], marker="o", clip_on=False)
 
     title = "How often the model was right, by how sure it was"
@@ -98,14 +97,6 @@ def probabilities(kinds: Sequence[Sequence[float]], labels: int) -> Markup:
 
     words = {"xlabel": "probability of the chosen label", "title": "share of each kind"}
     return _chart("probabilities", "How sure the model was of its answers", paint, shares="xy", **words)
-
-
-def thin(values: Sequence[float | None]) -> list[float]:
-    """Return the means of equal stretches, POINTS at the most; a stretch with a gap in it is NaN, a gap."""
-    import numpy
-
-    parts = numpy.array_split(numpy.array(values, dtype=float), min(len(values), POINTS) or 1)
-    return [float(part.mean()) for part in parts if len(part)]
 
 
 def _chart(
