@@ -7,13 +7,13 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 from loop_project import KERNEL, MODEL, SLUG, Project
+from waiting import wait_for
 
 from kit.remote.pulling import published
 from local_kaggle import faults
@@ -307,7 +307,7 @@ def test_ctrl_c_leaves_the_run_going(project: Project, kaggle: Server, environme
         while "begun" not in process.stdout.readline():
             pass
         os.kill(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=100)
     assert process.returncode == 130
     assert re.search(rf"{KERNEL}/v\d+ is left before its end", err)
     assert "Traceback" not in err
@@ -361,9 +361,7 @@ def test_a_run_is_stopped_and_its_outputs_come_home(
     kaggle.faults.arm(faults.run_instead(script))
     assert project.run("push", "--preset", "tiny", **environment).status == 0
     version = kaggle.state.kernels[0].versions[-1]
-    deadline = time.monotonic() + 60
-    while "session" not in json.dumps(kaggle.state.log(version)) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    assert wait_for(lambda: "session" in json.dumps(kaggle.state.log(version)))
     said = project.run("stop", **environment)
     table.append(("running", "stop", said.error, str(said.status), ", ".join(_left(project))))
     assert said.status == 0, said
@@ -379,11 +377,9 @@ def test_a_killed_pull_goes_on(project: Project, kaggle: Server, environment: Va
     kaggle.faults.arm(Fault("signed", 99, skip=1, delay_seconds=30.0))
     kaggle.requests.clear()
     with project.start("pull", **environment) as process:
-        deadline = time.monotonic() + 60
-        while kaggle.requests.count("signed") < 2 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert wait_for(lambda: kaggle.requests.count("signed") >= 2)
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=100)
     assert _left(project) == BARE
     kaggle.faults.clear()
     said = project.run("pull", **environment)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from loop_project import ROOT, SLUG, Project
+from waiting import wait_for
 
 from kit.bundle.script import bundle_project, write
 from kit.config import resolve
@@ -58,13 +59,6 @@ def left(folder: Path, victim: str) -> list[str]:
     """Return what outlives a victim; verbs that wait for their server to come back are no orphans."""
     verbs = ("rehearse.py", "all.py") if victim == "local_kaggle" else ()
     return [name for name in processes(str(folder)).values() if not any(verb in name for verb in verbs)]
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 100) -> object:
-    deadline = time.monotonic() + seconds
-    while not (met := condition()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return met
 
 
 def rehearsal(folder: Path, competition: Path) -> tuple[subprocess.Popen[str], str]:

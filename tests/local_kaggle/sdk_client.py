@@ -43,7 +43,7 @@ def ask(method: Callable[[KaggleObject], KaggleObject], **fields: object) -> Kag
     return method(request)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Poll until the condition holds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -10,11 +10,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from kit import config as settings
 from kit.config import Config
@@ -234,9 +234,7 @@ def test_a_killed_sweep_is_resumed_and_repeats_no_point(root: Path, tmp_path: Pa
     )
     try:
         done = killed / "members" / "point-1-seed-2" / "answers.json"
-        deadline = time.monotonic() + 120
-        while not done.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        assert wait_for(done.exists, 200)
     finally:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait(20)

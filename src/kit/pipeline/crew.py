@@ -28,6 +28,17 @@ LOAD_TOGETHER_BYTES = 24 * 2**30
 """Weights that processes may read at the same time: a kernel has 31 GB of memory."""
 
 
+def members_lost(members: list[str], left: list[str], has_begun: bool, error: KitError) -> list[str]:
+    """Return those of the `members` of a process that its end costs; `left` have no answers.
+
+    They go in turn: the first one that is left is lost where it has begun, and all of them where none began,
+    since loading failed. Those for which a process has no time left after others are skipped, not lost.
+    """
+    if has_begun:
+        return left[:1]
+    return [] if error.message == schedule.TIME_LIMIT and left != members else left
+
+
 @dataclass
 class Crew:
     """The members of a run, what they are given, and what came of them."""
@@ -152,8 +163,8 @@ class Crew:
 
         def go_on(slot: int, error: KitError) -> bool:
             left = [name for name in slots[slot] if name in self.waiting()]
-            # They go in turn and a member that begins has a folder; where none began, loading failed.
-            lost = left[:1] if left and (self.kept / left[0]).exists() else left
+            has_begun = bool(left) and (self.kept / left[0]).exists()
+            lost = members_lost(slots[slot], left, has_begun, error)
             for name in lost:
                 self.fail(name, error)
             return len(lost) < len(left)
