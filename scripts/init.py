@@ -10,7 +10,7 @@ from kit.errors import InputInvalid, KitError
 @verb("competition")
 def main(arguments: Arguments) -> None:
     address = arguments.competition
-    match = re.fullmatch(r"(?:.*kaggle\.com/)?(?:(?:competitions|c)/)?([a-z0-9-]+)(?:/.*)?", address)
+    match = re.fullmatch(r"(?:.*kaggle\.com/)?(?:(?:competitions|c)/)?([A-Za-z0-9-]+)(?:[/?#].*)?", address)
     if match is None:
         raise InputInvalid(f"{address!r} names no competition", hint="make init COMPETITION=<slug>")
     slug = match[1]

@@ -47,15 +47,16 @@ class Settings(BaseModel):
 
 def _codec(name: str) -> str:
     try:
+        "a".encode(name)  # rot13 and hex are codecs too, but none of text
         return codecs.lookup(name).name
-    except LookupError:
+    except (LookupError, ValueError):
         raise ValueError("Python knows no such encoding") from None
 
 
 class Competition(Settings):
     """What the competition asks; another competition of this kind changes only these."""
 
-    slug: str
+    slug: Annotated[str, Field(pattern="^[A-Za-z0-9-]+$")]
     """The last part of the competition's address on Kaggle."""
     kind: Literal["csv", "code"] = "csv"
     """What it takes: a `csv`, or `code`, a kernel version that Kaggle runs again on hidden rows."""
@@ -85,7 +86,7 @@ class Competition(Settings):
     """What the submission writes for a label, or calls its column, where that is another word."""
     encoding: Annotated[str, AfterValidator(_codec)] = "utf-8"
     """Encoding of train.csv and test.csv; make init finds UTF-8, UTF-16 and cp1252."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    delimiter: Annotated[str, Field(pattern=r'^[^"\r\n]$')] = ","
     """What separates the fields of train.csv and test.csv."""
 
     @property
@@ -139,8 +140,10 @@ class Competition(Settings):
 
 
 def spelling_key(label: str) -> str:
-    """Return what all spellings of a label share: case, blanks, `_`, Unicode form and `.0` do not count."""
-    words = re.sub(
-        r"(?<=\S)[\s_-]+(?=\S)", " ", unicodedata.normalize("NFC", label[:1000]).strip().casefold()
-    )
+    """Return what all spellings of a label share: case, blanks, `_`, Unicode form and `.0` do not count.
+
+    Nor do marks that nobody sees: the parser, too, reads a label without them and in that form.
+    """
+    seen = "".join(letter for letter in label[:1000] if unicodedata.category(letter) != "Cf")
+    words = re.sub(r"(?<=\S)[\s_-]+(?=\S)", " ", unicodedata.normalize("NFKC", seen).strip().casefold())
     return re.sub(r"(?<=\d)\.0+$", "", words) if words[-1:] == "0" else words

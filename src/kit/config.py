@@ -193,6 +193,8 @@ _IN_PLAIN_WORDS = {
     "a valid dictionary": "a table",
     "a valid integer": "a whole number",
     "a valid boolean": "true or false",
+    "match pattern '^[A-Za-z0-9-]+$'": "be letters, digits and dashes, as in its address",
+    "match pattern '^[^\"\\r\\n]$'": "be one character, no quote and no line end",
 }
 """Pydantic's names of kinds of values, as a person knows them."""
 
@@ -204,12 +206,13 @@ def _first_problem(error: ValidationError) -> str:
         return f"no setting {name!r}{_nearest(name, schema_names())}"
     if problem["type"] == "missing":
         return f"{name!r} is not set"
+    given = f"{name} = {reprlib.repr(problem['input'])}: "
     if problem["type"] == "value_error":
-        return str(problem["ctx"]["error"])
+        return f"{given if name in schema_names() else ''}{problem['ctx']['error']}"
     wanted = problem["msg"].rpartition(" should ")[2]
     for words, plain in _IN_PLAIN_WORDS.items():
         wanted = wanted.replace(words, plain)
-    return f"{name} = {reprlib.repr(problem['input'])}: it should {wanted}"
+    return f"{given}it should {wanted}"
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:

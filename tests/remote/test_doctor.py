@@ -285,8 +285,13 @@ def test_the_files_are_read_as_the_kernel_does(competition_folder: Path, config:
     said = at_home.files(competition_folder, config.competition)
     assert said == Check("data", "pass", "6 training and 4 test rows, header ID,label")
     assert at_home.files(competition_folder / "none", config.competition).verdict == "warn"
+    said = at_home.files(competition_folder, config.competition.model_copy(update={"text": "ID"}))
+    assert (said.verdict, said.text[:30]) == ("warn", "ID holds 6 texts in 6 rows, su")
+    rows = "ID,sentence,label\n" + "".join(f"{n},x,Positive\nz{n},y,Negative\n" for n in range(4))
     for name, text, verdict, words in (
         ("train.csv", "ID,sentence,label\n1,x,Positive\n2,,Negative\n3,y,Negative\n", "warn", "1 blank text"),
+        ("train.csv", "ID,sentence,label\n1,x,Positive\n1,y,Negative\n", "fail", "1 left out (1 doubled id)"),
+        ("train.csv", rows, "warn", "sentence holds 2 texts in 8 rows"),
         ("sample_submission.csv", "ID,label\nt0,1\nt1,1\nt2,0\nt3,0\n", "fail", "holds '1', '0'"),
         ("train.csv", "ID,sentence,label\n1,x,Positive\n", "fail", "holds '1', '0'"),
         ("test.csv", "<html>", "fail", "not a csv but an HTML"),

@@ -68,7 +68,7 @@ def test_the_sample_competition_is_read_as_kit_toml_has_it() -> None:
             rows("label,text,id,locale", "1,some words,{n},en", "0,other,{n}x,de", "1,more,{n}y,en", times=3),
             rows("text,id,locale", "some words,{n},de", times=3),
             "",
-            ("id", "text", "label", "locale", ("1", "0")),
+            ("id", "text", "label", "locale", ("0", "1")),
         ),
         (
             rows("key,tweet,iso,target", "{n},hello,hi,A", "1{n},hullo,ta,B", times=4),
@@ -103,6 +103,11 @@ def test_columns_and_labels_are_found(
         ("id,text,label\n1,x,A\n2,y,A\n", "id,text\n1,x\n", "column 'label'.* has 1 values"),
         (rows("id,text,label", "{n},x,{n}", times=60), "id,text\n1,x\n", "'label'.* has 60 values"),
         ("id,label\n1,A\n2,B\n", "id\n1\n", "no column is left for the text"),
+        (
+            rows("id,Text,label", "{n},a {n},A", "x{n},b {n},B", times=60),
+            "id,TEXT\n1,x\n",
+            "'Text' is only in train.csv; 'TEXT' is only in test.csv",
+        ),
         ("id,text,label\n1,x,yes\n2,y,Yes\n", "id,text\n1,x\n", "column 'label' has one label, 'Yes'"),
         ("id,text,grade\n1,x,0.25\n2,y,0.75\n", "id,text\n1,x\n", "fractions such as '0.25'"),
         (
@@ -167,6 +172,10 @@ CASES: list[tuple[str, str, str, str, tuple[str, str, str, str], tuple[str, ...]
         "id,label\n5,1\n", ("id", "text", "label", ""), ("Bad", "Good"), "submission_values = {",
     ),
     (
+        "a probability by its label's name", "id,text,label\n1,a b,ham\n2,c d,spam\n", "id,text\n5,e f\n",
+        "id,Spam\n5,0.5\n", ("id", "text", "label", ""), ("ham", "spam"), "a row of it is probability",
+    ),
+    (
         "one long text", f"id,title,text,label\n1,a b,{'long ' * 30},A\n2,c d,{'so ' * 30},B\n",
         f"id,title,text\n3,a b,{'text ' * 30}\n", "", ("id", "text", "label", ""), ("A", "B"), "'title'",
     ),
@@ -200,7 +209,10 @@ def test_what_is_odd_is_named(
     found = init.suggest(write, "s")
     assert settings_of(found) == (*names, labels)
     assert any(note in line for line in found.notes), found.notes
-    assert config.Competition(slug="s", labels=labels)
+    told = {
+        name: found.settings[name] for name in ("submission", "submission_values") if name in found.settings
+    }
+    assert config.Competition(slug="s", labels=labels, **told)
 
 
 def test_a_sample_of_several_answers_is_refused(write: Path) -> None:
@@ -232,6 +244,16 @@ def test_the_form_of_the_files_is_written_down(write: Path, tmp_path: Path) -> N
     (write / "test.csv").write_bytes("id,text\n3,ol\u00e9\n".encode("utf-16"))
     with pytest.raises(InputInvalid, match=r"differ in their encoding: train\.csv 'cp1252', test\.csv 'utf"):
         init.suggest(write, "s")
+
+
+def test_the_sample_is_read_in_the_encoding_that_kit_toml_names(write: Path) -> None:
+    """As train and test are; the user's order of labels stays as well."""
+    texts = {"train": "id,text,\u043a\n1,\u0434,\u044f\n2,\u0430,\u044e\n", "test": "id,text\n3,\u0434\n"}
+    for name, text in (texts | {"sample_submission": "id,\u043a\n3,\u044f\n"}).items():
+        (write / f"{name}.csv").write_bytes(text.encode("cp1251"))
+    found = init.suggest(write, "s", {"encoding": "cp1251", "labels": ["\u044f", "\u044e"]})
+    assert found.settings["labels"] == ("\u044f", "\u044e")
+    assert found.choices["label"].why == "the sample submission has it"
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,7 +100,10 @@ def read(path: Path, ids: Sequence[str], competition: Competition) -> Sample | N
     The id column is the one that holds the test's ids, else the one of that name, else the first.
     """
     try:
-        sheet = csv_file.read(path, csv_file.form_of(csv_file.read_bytes(path)[: 1 << 20]))
+        form = csv_file.form_of(csv_file.read_bytes(path)[: 1 << 20])
+        if form.encoding == "cp1252" and competition.encoding != "utf-8":  # a guess, and the user knows
+            form = replace(form, encoding=competition.encoding)
+        sheet = csv_file.read(path, form)
         by_name, _ = sheet.columns(csv_file.names(sheet.header))
     except InputInvalid:
         return None
@@ -144,7 +147,11 @@ def asks(sample: Sample, labels: Sequence[str], metric: str = "") -> tuple[str, 
     strange = [value for value in values if value not in labels]
     is_soft = metric in ("auc", "log_loss") and len(labels) == 2 and _kind(values) != "words"
     if is_soft or (strange and _kind(strange) == "fractions" != _kind(labels)):
-        return "probability", {}
+        is_own = [spelling_key(label) == spelling_key(sample.label) for label in labels]
+        is_named = len(labels) == 2 and any(is_own)  # the column is called after the label that it is of
+        return "probability", {
+            label: "01"[own] for label, own in zip(labels, is_own, strict=True) if is_named
+        }
     return "label", {}
 
 

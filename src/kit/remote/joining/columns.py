@@ -166,7 +166,9 @@ def _choose(role: str, columns: Sequence[Column], given: str, slug: str, named: 
         if could_be:
             return Choice((could_be[0].name,), why)
     if role == "text":
-        raise InputInvalid("no column is left for the text", hint=PAGE)
+        lone = [column for column in columns if column.in_train != column.in_test]
+        told = (f"{column.name!r} is only in {'train' if column.in_train else 'test'}.csv" for column in lone)
+        raise InputInvalid("; ".join(("no column is left for the text", *told)), hint=PAGE)
     if role == "label":
         raise _no_label(columns)
     return Choice((), "no column looks like one")

@@ -63,7 +63,7 @@ def suggest(folder: Path, slug: str, settings: Settings | None = None) -> Sugges
     form = _form(folder, settings)
     train, test = columns.read(folder / "train.csv", form), columns.read(folder / "test.csv", form)
     looked = columns.look(train, test)
-    sample_id, given = _sample(folder, test, looked, settings)
+    sample_id, given = _sample(folder, test, looked, {**settings, "encoding": form.encoding})
     choices = columns.choose(looked, slug, settings, {"id": sample_id, "label": given.label if given else ""})
     names = {role: choice.column for role, choice in choices.items()}
     texts = choices["text"].columns
@@ -76,6 +76,8 @@ def suggest(folder: Path, slug: str, settings: Settings | None = None) -> Sugges
         hint = "a competition that asks for labels; or submission_label, where the sample misleads"
         text = f"{given} wants {len(given.header) - 1} answers a row, which are not the labels"
         raise InputInvalid(text, hint=hint)
+    if {*settings.get("labels", ())} == {*labels}:
+        labels = tuple(settings["labels"])  # in the user's order
     if len(labels) < 2:
         raise InputInvalid(f"column {names['label']!r} has one label, {labels[0]!r}", hint=columns.PAGE)
     shown: Settings = {"slug": slug, **names, "labels": labels, "submission": asked or "label"}
@@ -110,7 +112,7 @@ def _form(folder: Path, settings: Settings) -> Form:
 
 def _sample(folder: Path, test: Table, looked: list[Column], settings: Settings) -> tuple[str, Sample | None]:
     """Return the column of test.csv that holds the ids of a sample submission, and that sample."""
-    header = {name: settings.get(name, "") for name in ("submission_id", "submission_label")}
+    header = {name: settings.get(name, "") for name in ("submission_id", "submission_label", "encoding")}
     asked = Competition(slug="x", labels=("a", "b"), id="", **header)
     stale = None
     for column in looked:
@@ -125,7 +127,7 @@ def _sample(folder: Path, test: Table, looked: list[Column], settings: Settings)
 
 
 def _labels(counts: Counter[str], given: Sample | None) -> tuple[tuple[str, ...], list[str]]:
-    """Return one spelling of each label, the most frequent label first, and what was taken together."""
+    """Return one spelling of each label, numbers in order or the most frequent first, and what is one."""
     spellings: dict[str, list[str]] = {}
     for label, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         spellings.setdefault(spelling_key(label), []).append(label)
@@ -141,6 +143,8 @@ def _labels(counts: Counter[str], given: Sample | None) -> tuple[tuple[str, ...]
         if own != [labels[key]]
     ]
     order = sorted(labels, key=lambda key: (-sum(counts[own] for own in spellings[key]), labels[key]))
+    with suppress(ValueError):
+        order.sort(key=lambda key: float(labels[key]))
     return tuple(labels[key] for key in order), notes
 
 

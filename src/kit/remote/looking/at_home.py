@@ -76,7 +76,13 @@ def files(folder: Path, competition: Competition) -> Check:
     if objection := found.sample and sample.disagreement(found.sample, competition):
         return Check("data", "warn" if objection[0] == "sample_unknown" else "fail", *objection[1:])
     if lacking := set(competition.labels) - set(found.train["label"]):
-        return Check("data", "fail", f"train.csv has no row of label {min(lacking)!r}", "labels in kit.toml")
+        text = f"train.csv has no row of label {min(lacking)!r}"
+        text += f"; {found.train_left}" if found.train_left else ""
+        return Check("data", "fail", text, "id, label and labels in kit.toml")
+    texts, column = found.train["text"].tolist(), " and ".join(competition.texts)
+    if competition.id in competition.texts or 2 * len({*texts}) < len(texts):
+        text = f"{column} holds {len({*texts}):,} texts in {len(texts):,} rows, such as {texts[0][:80]!r}"
+        return Check("data", "warn", text, "text in kit.toml; make init shows every column")
     text = f"{len(found.train):,} training and {len(found.test):,} test rows"
     text += f", header {','.join(found.columns.header)}"
     if found.sample is None:

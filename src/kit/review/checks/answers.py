@@ -89,8 +89,8 @@ def _ranking(facts: Facts, answer: str) -> tuple[str, str]:
 def _shares(facts: Facts, answer: str) -> tuple[str, str]:
     """Return the code of what is wrong with probabilities, or nothing, and the likeliest label."""
     labels = facts.columns.probabilities or sorted(facts.labels, key="1".__eq__)
-    try:
-        shares = list(map(float, answer.split()))
+    try:  # Kaggle reads no other digits, and no 0_1
+        shares = list(map(float, answer.split() if answer.isascii() and "_" not in answer else ["?"]))
     except ValueError:
         return "value_number", ""
     if len(shares) != max(1, len(facts.columns.probabilities)):
