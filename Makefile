@@ -175,7 +175,7 @@ test: .venv/.home .venv/.train .venv/.dev ## run every test
 
 .PHONY: test-fast
 test-fast: .venv/.home .venv/.dev ## run the tests that need no torch
-	@$(PY) -m pytest -q -m 'not slow and not train and not loop'
+	@$(PY) -m pytest -q -m 'not slow and not train and not loop' $(if $(SMALL),tests/task)
 
 .PHONY: test-pythons
 test-pythons: .venv/.home ## run the fast tests on the other supported Pythons of this machine
