@@ -29,6 +29,8 @@ TOKENS = {
     "a GitLab token": r"\bglpat-[0-9A-Za-z_-]{20,}",
     "a Google key": r"AIza[0-9A-Za-z_-]{35}|GOCSPX-[0-9A-Za-z_-]{24,}",
     "an OpenAI key": r"\bsk-[0-9A-Za-z_-]{32,}",
+    "a token of another service": r"(?<![0-9A-Za-z])(?:r8_|gsk_|pplx-|xai-|dop_v1_|shpat_|ntn_|lin_api_|figd_"
+    r"|hvs\.|pcsk_|rpa_|lsv2_pt_|wandb_v1_|ya29\.|1//0|AGE-SECRET-KEY-1|\d{9,10}:AA|dapi(?=[0-9a-f]{32}))[0-9A-Za-z_.-]{24,}",
 }
 """How tokens look that are known by their beginnings."""
 _TOKEN = re.compile("|".join(TOKENS.values()))

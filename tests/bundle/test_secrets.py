@@ -85,6 +85,14 @@ KINDS: dict[str, str | bytes] = {
     "comment": f"# kaggle: somebody {KEY}",
     "glued": f"my{TOKEN}z",
     "added": f"t = '{TOKEN[:5]}' + '{TOKEN[5:]}'",
+    "on two lines": f"t = '{TOKEN[:9]}\\\n{TOKEN[9:]}'",
+    "curl": f"curl -u somebody:{KEY} https://api.host",
+    "pair": f"auth=('somebody', '{KEY}')",
+    "called a key": f"COHERE_API_KEY: str = '{letters(6)}1a{letters(30)}'",
+    "called a password": f"db:\n  password: {letters(6)}1a{letters(12)}\n",
+    "S3": f"secret_access_key={letters(6)}1a{letters(32)}",
+    "Groq": f"gsk_{letters(52)}",
+    "Telegram": f"{letters(9, '123456789')}:AA{letters(33)}",
     "side by side": f"t = ('{TOKEN[:15]}'\n  '{TOKEN[15:]}')",
     "filled in": f"t = f\"{TOKEN[:5]}{{'{TOKEN[5:]}'}}\"",
     "joined": f"t = ''.join(['{TOKEN[:5]}', '{TOKEN[5:]}'])",
@@ -144,7 +152,7 @@ KINDS: dict[str, str | bytes] = {
 }  # fmt: skip
 """Beyond the finding's 45 kinds: values made for this run, in files whose names say nothing."""
 LINES = {"assigned": 2, "two lines": 2, "coding line": 2, "shell": 3, "yaml": 3, "Hugging Face": 4}
-LINES |= {"GitHub": 2, "Latin-1": 2}
+LINES |= {"called a password": 2, "GitHub": 2, "Latin-1": 2}
 VALUES = (KEY, KEY.upper(), HEX40, TOKEN, TOKEN[5:], FACE, SHORT_FACE, HUB, BASE)
 
 

@@ -48,11 +48,14 @@ _NAMES_ALLOWED = ("*.example", "*.sample", "*.template", "*.pub")
 _HEX_KEY = "[0-9a-f]{32}(?![0-9a-f])"
 _RULES = {
     **TOKENS,
-    "a Kaggle key": rf"""(?i)(?:key\\?["']?\s*[:=]\s*\\?["']?|kaggle[^\n]{{0,40}}?\b){_HEX_KEY}""",
+    "a Kaggle key": r"""(?i)(?:key\\?["']?\s*[:=]\s*\\?["']?|"""
+    rf"""(?:kaggle|auth|login|-u )[^\n]{{0,40}}?\b){_HEX_KEY}""",
     "a Kaggle key in a table": rf"(?i)^[^\n]*\bkey\b[^\n]*\n[^\n]*\b{_HEX_KEY}",
     "a bare key": rf"\A\s*(?:[\w.-]+:)?{_HEX_KEY}\s*\Z",
     "a Weights & Biases key": r"(?i)wandb[^\n]{0,40}?\b[0-9a-f]{40}\b",
     "an AWS secret": r"""(?i)aws_?secret[^\n=:]{0,30}[=:]\s*["']?[0-9a-z/+]{40}(?![0-9a-z/+])""",
+    "a value called a secret": r"""(?i)(?:api_?key|(?:api|access|auth)_?token|secret(?:_access)?(?:_?key)?"""
+    r"""|passw(?:or)?d)\\?["']?\s*(?::\s*\w+\s*)?[:=]\s*\\?["']?(?=[a-z]*\d)(?=[\d-]*[a-z])[0-9a-z/+!-]{16,}+(?![\w(.\[])""",
     "a login of a registry": r'"auth"\s*:\s*"[A-Za-z0-9+/]{8,}={0,2}"',
     "a password in an address": r"""://([^\s/:@"'(){}<>|\\\[\]]+):(?!(?:\1|pass(?:word|wd)?)@)[^\s/:@"'(){}<>|\\\[\]]{3,}@\w""",
     # The marker alone, as in code that looks for keys, is no secret.
@@ -162,6 +165,7 @@ def _views(text: str) -> Iterator[str]:
     yield re.sub(r"""["']\s*(?:\\\s*)?[+,]?\s*[rbfRBF]?["']|\{["']|["']\}""", "", text)
     for _ in range(_DEEPEST):
         plain = re.sub(r"\\u00([0-9a-f]{2})|\\x([0-9a-f]{2})", _letter, text, flags=re.IGNORECASE)
+        plain = plain.replace("\\\n", "")
         plain = html.unescape(urllib.parse.unquote(re.sub(r"""\\(["'/\\])""", r"\1", plain)))
         if plain == text:
             return
