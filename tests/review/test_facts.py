@@ -38,7 +38,7 @@ def test_csv(tmp_path: Path) -> Path:
     return path
 
 
-def test_ids_and_languages_are_the_tests(test_csv: Path) -> None:
+def test_ids_are_the_tests(test_csv: Path) -> None:
     """Ids keep their text and order; the label set is the competition's."""
     gathered = facts.gather(COMPETITION, test_csv)
     assert (gathered.columns.id, gathered.columns.label, gathered.labels) == (
@@ -46,14 +46,8 @@ def test_ids_and_languages_are_the_tests(test_csv: Path) -> None:
         "label",
         ("Positive", "Negative"),
     )
-    assert (gathered.ids, gathered.languages) == (["b", "a", "1.0"], ["hi", "ta", "hi"])
+    assert gathered.ids == ["b", "a", "1.0"]
     assert codes(gathered) == ["no_sample"]
-
-
-def test_a_test_without_languages_will_do(test_csv: Path) -> None:
-    """A language column that the test lacks, or that the settings do not name, is left out."""
-    test_csv.write_text("ID,sentence\nb,x\n")
-    assert facts.gather(COMPETITION, test_csv).languages == []
 
 
 SAMPLE_ROWS = "a,Positive\nb,Negative\n1.0,Positive\n"
@@ -94,8 +88,8 @@ def test_the_sample_with_the_tests_ids_goes_first(test_csv: Path, tmp_path: Path
         ("Positive Negative Positive", []),
         ("  ", []),
         ("1 0 1", ["sample_values"]),
-        ("0.5 0.5 0.5", ["sample_probability"]),
-        ("positive negative positive", ["sample_spelling"]),
+        ("0.5 0.5 0.5", ["sample_kind"]),
+        ("positive negative positive", ["sample_values"]),
         ("good bad good", ["sample_values"]),
         ("Positive Neutral Negative", ["sample_unknown"]),
     ],
@@ -118,7 +112,7 @@ def test_a_label_may_be_written_as_another_word(test_csv: Path, tmp_path: Path) 
     written = COMPETITION.model_copy(update={"submission_values": {"Positive": "1", "Negative": "0"}})
     gathered = facts.gather(written, test_csv)
     assert (gathered.labels, codes(gathered)) == (("1", "0"), [])
-    assert gathered.training == {("hi", "1"): 1}
+    assert gathered.training == {"1": 1}
 
 
 def test_the_submission_is_not_its_own_sample(test_csv: Path, tmp_path: Path) -> None:
@@ -137,12 +131,12 @@ def test_a_broken_train_only_warns(test_csv: Path, tmp_path: Path) -> None:
     assert set(codes(gathered)) <= WARNINGS
 
 
-def test_training_rows_are_counted_by_language_and_label(test_csv: Path, tmp_path: Path) -> None:
-    """train.csv gives a count for each language and label."""
+def test_training_rows_are_counted_by_label(test_csv: Path, tmp_path: Path) -> None:
+    """train.csv gives a count for each label."""
     train = tmp_path / "train.csv"
     train.write_text("ID,sentence,label,language\n1,x,Positive,hi\n2,x,Positive,hi\n3,x,Negative,ta\n")
     gathered = facts.gather(COMPETITION, test_csv)
-    assert gathered.training == {("hi", "Positive"): 2, ("ta", "Negative"): 1}
+    assert gathered.training == {"Positive": 2, "Negative": 1}
 
 
 def test_the_run_says_which_rows_were_asked_for(test_csv: Path, tmp_path: Path) -> None:
@@ -152,7 +146,7 @@ def test_the_run_says_which_rows_were_asked_for(test_csv: Path, tmp_path: Path) 
     asked = record.read(Run, tmp_path / "run.json")
     assert asked is not None
     gathered = facts.gather(COMPETITION, test_csv, asked=asked)
-    assert (gathered.ids, gathered.languages) == (["b", "1.0"], ["hi", "hi"])
+    assert gathered.ids == ["b", "1.0"]
     assert ("partial_run", 1) in [(problem.code, problem.count) for problem in gathered.notes]
     test_csv.write_text(TEST + "c,x,hi\n")
     with pytest.raises(

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kit.task.alike import alike
+from kit.task.folds import alike
 
 
 @pytest.mark.parametrize(

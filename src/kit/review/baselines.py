@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy
+
 from kit import files
+from kit.config import Config
 from kit.errors import InputInvalid
 from kit.review import results
 from kit.review.made import Made
@@ -17,10 +20,7 @@ from kit.review.record import Judged
 from kit.task import rows, sample, submission
 
 if TYPE_CHECKING:
-    import numpy
     from pandas import DataFrame
-
-    from kit.config import Config
 
 NGRAMS = "character n-grams"
 MAJORITY = "majority class"
@@ -34,8 +34,6 @@ def held_out_baselines(train: DataFrame, oof: DataFrame) -> dict[str, Judged]:
     shares of the labels as probabilities. Raises InputInvalid where `oof` has rows that `train` has not, or
     nothing is left to learn from.
     """
-    import numpy
-
     columns = [str(name) for name in oof.columns]
     labels = [name.removeprefix("probability_") for name in columns if name.startswith("probability_")]
     if foreign := set(oof["id"]).difference(train["id"]):
@@ -58,8 +56,6 @@ def held_out_baselines(train: DataFrame, oof: DataFrame) -> dict[str, Judged]:
 
 def answers(train: DataFrame, asked: DataFrame, labels: Sequence[str], name: str) -> numpy.ndarray:
     """Return the probabilities, rows x labels, that a baseline gives after learning from `train`."""
-    import numpy
-
     counts = train["label"].value_counts()
     if name == MAJORITY or len(counts) == 1:  # of one label there is nothing to regress on
         return numpy.tile([counts.get(label, 0) / len(train) for label in labels], (len(asked), 1))

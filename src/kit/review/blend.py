@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
+import numpy
 from pydantic import Field, TypeAdapter, ValidationError
 
 from kit.errors import InputInvalid, KitError
@@ -131,8 +132,6 @@ def _mean(
     answers: Sequence[DataFrame], weights: Sequence[float], labels: Sequence[str], answer: str
 ) -> DataFrame:
     """Return the first table with the mean probabilities, and their likeliest label in column `answer`."""
-    import numpy
-
     mean = numpy.average([results.votes(table, labels) for table in answers], axis=0, weights=weights)
     scored = numpy.any([table["source"].isin(results.SCORED) for table in answers], axis=0)
     table = answers[0].copy()

@@ -9,6 +9,9 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy
+from rich.table import Table
+
 from kit.review import results, tables
 from kit.review.record import Judged
 from kit.review.results import Results
@@ -16,7 +19,6 @@ from kit.task import intervals, metrics, sums
 
 if TYPE_CHECKING:
     from pandas import DataFrame
-    from rich.table import Table
 
 EXAMPLES = 20
 
@@ -27,8 +29,7 @@ class Difference(NamedTuple):
     first: float
     second: float
     interval: list[float]
-    better_share: float
-    """Share of the resamples in which the second run is strictly better."""
+    better_share: float  # share of the resamples in which the second run is strictly better
 
 
 class Compared(NamedTuple):
@@ -64,8 +65,6 @@ def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...], metric: st
     Both runs are scored on the same resamples, so what makes a row hard for both cancels out. Figures of
     probabilities are there where both runs have probabilities.
     """
-    import numpy
-
     shares = [results.probabilities(table, labels) for table in (one, other)]
     has_shares = all(share is not None for share in shares)
     sides = [

@@ -20,10 +20,8 @@ REHEARSALS = "rehearsal"
 MARKS = ("run.json", "push.json", DRY_RUN)
 """A folder with one of them is a run's; what lies inside it is the run's own."""
 NOT_PULLED = "not pulled"
-WIDE = 120
-"""Columns from which a terminal shows where a run came from as well."""
-TAIL = 65_536
-"""Bytes at the end of a log in which its last event is looked for."""
+WIDE = 120  # columns from which a terminal shows where a run came from as well
+TAIL = 65_536  # bytes at the end of a log in which its last event is looked for
 
 
 @dataclass(frozen=True)
@@ -32,20 +30,17 @@ class Line:
 
     run: str
     competition: str
-    state: str
-    """How it ended, in a word."""
+    state: str  # how it ended, in a word
     preset: object
     metric: str
     held_out: Mapping[str, float]
-    rows: int
-    """Held-out ones."""
+    rows: int  # held-out ones
     public_score: float | None
     gpu_minutes: float
     note: str
     commit: str
     dirty: bool
-    time: str
-    """When its newest record was written."""
+    time: str  # when its newest record was written
 
 
 def scan(root: Path, *, rehearsals: bool = False) -> tuple[list[Line], list[str]]:

@@ -71,8 +71,7 @@ class Run(Record):
     bundle_hash: str = ""
     config: dict[str, object] = {}
     cards: tuple[dict[str, object], ...] = ()
-    precision: dict[str, str] = {}
-    """The number format, `dtype`, and the `reason` for it."""
+    precision: dict[str, str] = {}  # the number format, `dtype`, and the `reason` for it
     loader: str = ""
     timings: dict[str, Number] = {}
     train_rows: dict[str, Number] = {}
@@ -82,16 +81,12 @@ class Run(Record):
     notes: tuple[str, ...] = ()
     answered_by: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
-    failed: dict[str, str] = {}
-    """Why a member is missing, by its name."""
-    left: dict[str, Left] = {}
-    """Rows of a file that were left out, by the file's name."""
+    failed: dict[str, str] = {}  # why a member is missing, by its name
+    left: dict[str, Left] = {}  # rows of a file that were left out, by the file's name
     members: tuple[Member, ...] = ()
     test_sha256: str = ""
-    test_ids: tuple[str, ...] | None = None
-    """The rows that were asked for; None for all."""
-    submission: Columns | None = None
-    """The header of the submission."""
+    test_ids: tuple[str, ...] | None = None  # the rows that were asked for; None for all
+    submission: Columns | None = None  # the header of the submission
 
     @field_validator("test_sha256", mode="before")
     @classmethod

@@ -29,8 +29,7 @@ OOF = ("id", "language", "fold", "label", "predicted", "source")
 ANSWERS = ("label", "predicted")
 SCORED = ("score", "")
 """Sources of a row's probabilities that are the model's own; other rows hold certain votes."""
-FEW_ROWS = 30
-"""Held-out rows below which a figure, or a difference of two, says little."""
+FEW_ROWS = 30  # held-out rows below which a figure, or a difference of two, says little
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,7 @@ class Results:
     run: Run
     held_out: Judged | None
     """The figures on rows that the models had not seen, or None where the run judged itself on none."""
-    history: Mapping[str, object]
-    """What metrics.json holds of each member's steps."""
+    history: Mapping[str, object]  # what metrics.json holds of each member's steps
     push: Push | None
     submission: Submission
 

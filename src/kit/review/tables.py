@@ -8,34 +8,28 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from kit.review import results
 from kit.review.record import Judged
 from kit.task import metrics
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-
 WIDTH_OF_A_FILE = 140
 SWEEP = "sweep.csv"
-JOINERS = "\u200c\u200d"
-"""Invisible signs that Indian scripts and Urdu are written with."""
+JOINERS = "\u200c\u200d"  # invisible signs that Indian scripts and Urdu are written with
 
 
 def console() -> Console:
     """Return a console of the terminal's width, or of a fixed one where the output goes to a file."""
-    from rich.console import Console
-
     return Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE, highlight=False)
 
 
 def table(title: str, *columns: str, words: int = 1) -> Table:
     """Return an empty table whose first `words` columns hold text that may wrap, and the others figures."""
-    from rich import box
-    from rich.table import Table
-
     made = Table(title=title or None, box=box.SIMPLE, title_justify="left", caption_justify="left")
     for number, column in enumerate(columns):
         if number < words:
@@ -66,8 +60,6 @@ def figure(value: float | None, bounds: Sequence[float] | None = None, *, signed
 
 def sentence(text: object, most: int = 60) -> str:
     """Return foreign text as one short line without markup, control or direction characters."""
-    from rich.markup import escape
-
     signs = (sign if sign.isprintable() or sign in JOINERS else " " for sign in str(text))
     words = " ".join("".join(signs).split())
     return escape(words if len(words) <= most else f"{words[: most - 1]}…")

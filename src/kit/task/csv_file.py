@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 
 UTF8_BOM = codecs.BOM_UTF8
 DELIMITERS = (",", ";", "\t", "|")
-CHUNK = 500
-"""Records that are turned from rows into columns at once; more would wake the garbage collector."""
-LOOKED_AT = 200
-"""Records by which a delimiter is chosen."""
+CHUNK = 500  # records that are turned from rows into columns at once; more would wake the garbage collector
 _FOREIGN_STARTS = {
     b"\x1f\x8b": "a gzip file",
     b"PK\x03\x04": "a zip archive or an Excel workbook",
@@ -85,18 +82,7 @@ def form_of(data: bytes) -> Form:
         encoding = "cp1252"
         text = data.decode(encoding, "replace")
     line = next((line for line in io.StringIO(text) if line.strip()), "")
-    there = [delimiter for delimiter in DELIMITERS if delimiter in line]
-    return Form(encoding, max(there, key=lambda one: _evenness(text, one)) if there else ",")
-
-
-def _evenness(text: str, delimiter: str) -> tuple[float, int]:
-    """Return the share of the first records that are as wide as the header, and that width."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        widths = [len(fields) for fields in itertools.islice(reader, LOOKED_AT) if fields]
-    except csv.Error:
-        return 0.0, 0
-    return widths.count(widths[0]) / len(widths), widths[0]
+    return Form(encoding, max(DELIMITERS, key=line.count))
 
 
 def read_bytes(path: Path) -> bytes:

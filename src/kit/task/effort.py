@@ -8,32 +8,24 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from kit import files
 from kit.config import PROJECT_ROOT, Config
 
-TILE = 128
-"""A bin that is chosen is a multiple of this; matrix kernels work in such tiles."""
-BIN = 2048
-"""Length of a chosen bin where memory allows, and the measure of gradient_accumulation."""
+TILE = 128  # a bin that is chosen is a multiple of this; matrix kernels work in such tiles
+BIN = 2048  # length of a chosen bin where memory allows, and the measure of gradient_accumulation
 MOST_BINS = 4
 """Bins of 2,048, or rows where they are not packed, that a step has at most where the kit chooses."""
 ENOUGH_STEPS = 100
 """Optimizer steps that a fine-tuning should have; fewer leave the learning rate's schedule no room."""
-WARMUP = 0.1
-"""Most of the steps that may pass until the peak learning rate."""
+WARMUP = 0.1  # most of the steps that may pass until the peak learning rate
 
-T4_FLOPS = 13.5e12
-"""What a T4 gives in fp16, measured on the reference's own run."""
-LLAMA_8B = 32 * 4096**2
-"""Layers x width² of the model that the costs below were counted for."""
-TRAIN_FLOP, SCORE_FLOP = 30.3e9, 13.96e9
-"""A token's cost in training without checkpointing, and in scoring."""
-TWO_CARDS = 1.6
-"""What two cards gain on one member, measured."""
-BEGIN_SECONDS = 170
-"""Install, download, import, load and the first passes, which compile."""
+T4_FLOPS = 13.5e12  # what a T4 gives in fp16, measured on the reference's own run
+LLAMA_8B = 32 * 4096**2  # layers x width² of the model that the costs below were counted for
+TRAIN_FLOP, SCORE_FLOP = 30.3e9, 13.96e9  # a token's cost in training without checkpointing, and in scoring
+TWO_CARDS = 1.6  # what two cards gain on one member, measured
+BEGIN_SECONDS = 170  # install, download, import, load and the first passes, which compile
 
 
 @dataclass(frozen=True)
@@ -44,8 +36,7 @@ class Effort:
     bins: int
     steps: int
     warmup_steps: int
-    tokens: int
-    """Over all epochs."""
+    tokens: int  # over all epochs
     minutes: float
     told_by: str = ""
     """The run whose pace the minutes go by; without one they are a forecast from a T4's arithmetic."""
@@ -97,23 +88,19 @@ def of_run(
     lengths = [estimate_tokens(text) for text in train]
     fit = lengths[: round(len(lengths) * kept[config.evaluate.mode])]
     asked = sum(map(estimate_tokens, test)) + sum(lengths) - sum(fit)
-    found = plan(config, len(fit), sum(fit), max(lengths, default=1), asked, flops=flops)
-    return replace(found, told_by=told_by)
+    return plan(config, len(fit), sum(fit), max(lengths, default=1), asked, flops, told_by)
 
 
 def plan(
-    config: Config, rows: int, tokens: int, longest: int, asked: int, *, flops: float = T4_FLOPS
+    config: Config, rows: int, tokens: int, longest: int, asked: int, flops: float = T4_FLOPS, by: str = ""
 ) -> Effort:
     """Return what it comes to that each member learns from `rows` and answers rows of `asked` tokens.
 
     As if memory left bins of 2,048 tokens; shorter ones come to a few steps more.
     """
     train, step = config.train, step_size(config, rows, tokens)
-    bins = (
-        (train.pack_tokens or max(shortest_bin(longest), min(BIN, step) // TILE * TILE))
-        if train.packing
-        else 1
-    )
+    bins = train.pack_tokens or max(shortest_bin(longest), min(BIN, step) // TILE * TILE)
+    bins = bins if train.packing else 1
     count = math.ceil(tokens / bins) if train.packing else rows
     passes = math.ceil(count / max(1, round(step / bins)))
     steps = train.max_steps or math.ceil(train.epochs * passes)
@@ -124,7 +111,7 @@ def plan(
     scale = _size(config)
     work = learned * TRAIN_FLOP + asked * (1 + len(config.predict.templates)) * SCORE_FLOP
     minutes = (BEGIN_SECONDS + turns * scale * work / flops) / 60
-    return Effort(rows, count, steps, warmup_steps(config, steps), learned, minutes)
+    return Effort(rows, count, steps, warmup_steps(config, steps), learned, minutes, by)
 
 
 def _size(config: Config) -> float:

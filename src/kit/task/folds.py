@@ -1,11 +1,14 @@
 """Deal labelled rows out to folds, even over labels and languages, nearly alike sentences together if asked.
 
-Chooses rows; trains and reads nothing.
+It also finds test rows that are nearly like a training row. Chooses rows; trains and reads nothing.
 """
 
 from __future__ import annotations
 
 import random
+import re
+import unicodedata
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -15,10 +18,10 @@ from kit.errors import InputInvalid
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-ALIKE = 0.8
-"""Cosine of two sentences' character n-grams from which on one is a near-duplicate of the other."""
-CHUNK = 2_000
-"""Rows compared with all others at once."""
+ALIKE = 0.8  # cosine of two sentences' character n-grams from which on one is a near-duplicate of the other
+CHUNK = 2_000  # rows compared with all others at once
+DIFFERENT = 0.2
+"""The largest share of its letters, in one stretch, by which a text may differ from another like it."""
 
 
 def folds(frame: DataFrame, count: int, seed: int, *, group_duplicates: bool = False) -> list[int]:
@@ -70,3 +73,37 @@ def near_duplicates(texts: Sequence[str]) -> list[int]:
     alike = vstack([vectors[start : start + CHUNK] @ vectors.T >= ALIKE for start in starts])
     groups: list[int] = connected_components(alike, directed=False)[1].tolist()
     return groups
+
+
+def alike(texts: Sequence[str], known: Sequence[str]) -> dict[int, int]:
+    """Return the positions of the texts that one of `known` is like, and of that one; case and signs aside.
+
+    Compares neighbours in the order of the alphabet, read from the front and from the back.
+    """
+    folded, others = [[_folded(text) for text in each] for each in (texts, known)]
+    found: dict[int, int] = {}
+    for turn in (1, -1):
+        order = sorted(range(len(others)), key=lambda at: others[at][::turn])
+        sorted_others = [others[at][::turn] for at in order]
+        for at, text in enumerate(folded):
+            place = bisect(sorted_others, text[::turn])
+            for near in order[max(0, place - 1) : place + 1]:
+                if at not in found and _difference(text, others[near]) <= DIFFERENT:
+                    found[at] = near
+    return found
+
+
+def _folded(text: str) -> str:
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+
+
+def _difference(text: str, other: str) -> float:
+    shorter, longer = sorted((len(text), len(other)))
+    same = _begins(text, other) + _begins(text[::-1], other[::-1])
+    return 1 - min(same, shorter) / longer if longer else 1.0
+
+
+def _begins(text: str, other: str) -> int:
+    """Return how many letters two texts share at their beginning."""
+    pairs = enumerate(zip(text, other, strict=False))
+    return next((at for at, (one, two) in pairs if one != two), min(len(text), len(other)))

@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 RESAMPLES = 1_000
 MOST_UNITS = 10_000
 """Rows are drawn singly up to this many, and in random blocks beyond, so that time does not grow on."""
-TAIL = 0.025
-"""Share of the resamples beyond each end of a 95 % interval."""
-Z = 1.959964
-"""The normal quantile of the same two tails."""
+TAIL = 0.025  # share of the resamples beyond each end of a 95 % interval
+Z = 1.959964  # the normal quantile of the same two tails
 
 
 def resample(values: numpy.ndarray, *, resamples: int = RESAMPLES, seed: int = 0) -> numpy.ndarray:

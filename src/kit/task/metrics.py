@@ -31,8 +31,7 @@ class Metric:
     """What hosts call it, as `metric_named` reads it: its words without fill words."""
     higher_is_better: bool = True
     needs_probabilities: bool = False
-    is_proportion: bool = False
-    """Whether it counts rows, so that Wilson's interval holds."""
+    is_proportion: bool = False  # whether it counts rows, so that Wilson's interval holds
 
 
 def _ranked(k: int) -> Metric:

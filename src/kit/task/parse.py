@@ -17,10 +17,8 @@ from kit.task.reading.cuts import CUTS
 from kit.task.reading.sentences import MARKERS, Reason, Sentence, has, is_known, is_plain, sentences
 from kit.task.reading.vocabulary import TRIM, Vocabulary, compose, cut_off, fold, vocabulary_of
 
-LONGEST = 100_000
-"""Characters; more is no answer to a question for a label, and takes long to read."""
-SHORT = 5
-"""Words of a sentence that, beside an answer, can take it back: `No, that is not it`."""
+LONGEST = 100_000  # characters; more is no answer to a question for a label, and takes long to read
+SHORT = 5  # words of a sentence that, beside an answer, can take it back: `No, that is not it`
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 

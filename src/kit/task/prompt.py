@@ -16,10 +16,8 @@ from kit.errors import KitError
 if TYPE_CHECKING:
     from kit.config import Competition, Prompt
 
-_TEXT = "\0"
-"""Where a text goes."""
-Turn = tuple[str, str]
-"""What stands before and behind a question that is a turn of a chat."""
+_TEXT = "\0"  # where a text goes
+Turn = tuple[str, str]  # what stands before and behind a question that is a turn of a chat
 
 
 @dataclass(frozen=True)
@@ -28,10 +26,8 @@ class Style:
 
     field: str = "{heading}: " + _TEXT + "\n\n"
     end: str = ""
-    instructs: bool = True
-    """Whether an instruction line stands above."""
-    turn: Turn | None = ("", "")
-    """None asks the tokenizer's chat template."""
+    instructs: bool = True  # whether an instruction line stands above
+    turn: Turn | None = ("", "")  # none asks the tokenizer's chat template
 
 
 STYLES = {
@@ -57,8 +53,7 @@ class Form:
     literals: tuple[str, ...]
     names: tuple[str, ...]
     turn: Turn
-    prefix: str
-    """Stands between prompt and answer; a space here belongs to the answer's first token."""
+    prefix: str  # stands between prompt and answer; a space here belongs to the answer's first token
 
     @functools.cached_property
     def _imitations(self) -> re.Pattern[str]:

@@ -31,13 +31,10 @@ class Sample:
 
     path: Path
     header: tuple[str, ...]
-    id_at: int
-    """Place of the column that holds the test ids."""
+    id_at: int  # place of the column that holds the test ids
     ids: Sequence[str]
-    values: tuple[str, ...]
-    """The distinct values of the first other column, at most a thousand."""
-    is_stale: bool
-    """Whether its ids are not those of test.csv."""
+    values: tuple[str, ...]  # the distinct values of the first other column, at most a thousand
+    is_stale: bool  # whether its ids are not those of test.csv
 
     @property
     def id(self) -> str:
@@ -71,7 +68,10 @@ def find(
     size = test.stat().st_size
     paths = [path for path in sorted(test.parent.iterdir()) if path.is_file() and path != besides]
     paths = [path for path in paths if could_be(path.name, path.stat().st_size, size)]
-    found = [one for path in paths if (one := read(path, ids, competition)) and _is_likely(one)]
+    found = [one for path in paths if (one := read(path, ids, competition))]
+    found = [
+        one for one in found if NAMED.search(one.path.name) or (len(one.header) == 2 and not one.is_stale)
+    ]
     own_id, own_label = competition.submission_id, competition.submission_label
     rules: tuple[Callable[[Sample], bool], ...] = (
         lambda one: not one.is_stale,
@@ -87,11 +87,6 @@ def find(
             hint=f"submission_id = {found[0].id!r} and submission_label = {found[0].label!r} in kit.toml",
         )
     return found[0] if found else None
-
-
-def _is_likely(one: Sample) -> bool:
-    """Tell whether the name says so, or two columns of which one holds the test's ids."""
-    return bool(NAMED.search(one.path.name)) or (len(one.header) == 2 and not one.is_stale)
 
 
 def read(path: Path, ids: Sequence[str], competition: Competition) -> Sample | None:
@@ -163,26 +158,23 @@ def disagreement(sample: Sample, competition: Competition) -> tuple[str, str, st
     example = f"submission_label = {sample.label!r} if those are only examples"
     asked, _ = asks(sample, written, competition.metric)
     if asked != competition.submission:
-        code = "sample_probability" if asked else "sample_columns"
-        what = f"{sample} asks for {asked or 'several columns'}, a run writes {competition.submission}"
         mend = (
             f"submission = {asked!r}, or {example}, in kit.toml"
             if asked
             else "the competition's evaluation page"
         )
-        return code, what, mend
+        what = f"{sample} asks for {asked or 'several columns'}, a run writes {competition.submission}"
+        return "sample_kind", what, mend
     strange = [value for value in sample.values if value.strip() and value not in written]
     if not strange or asked != "label":
         return None
-    near = next((own for own in written if spelling_key(own) == spelling_key(strange[0])), "")
-    where = f"{sample.path.name} holds {', '.join(map(repr, strange[:3]))}"
-    other = f"submission_values = {{ {competition.labels[0]!r} = {strange[0]!r}, … }}"
-    if near:
-        return "sample_spelling", f"{where}; the label is {near!r}", other
-    if _kind(strange) != _kind(written) or len(strange) == len(sample.values):
-        hint = f"{other}, or {example}, in kit.toml, [competition]"
-        return "sample_values", f"{where}; the labels are {', '.join(map(repr, written[:5]))}", hint
-    return "sample_unknown", f"{where}, which is none of the labels", "labels in kit.toml"
+    labels, held = (", ".join(map(repr, values[:5])) for values in (written, strange))
+    what = f"{sample.path.name} holds {held}; the labels are {labels}"
+    is_spelling = spelling_key(strange[0]) in map(spelling_key, written)
+    if is_spelling or _kind(strange) != _kind(written) or len(strange) == len(sample.values):
+        other = f"submission_values = {{ {competition.labels[0]!r} = {strange[0]!r}, … }}"
+        return "sample_values", what, f"{other}, or {example}, in kit.toml, [competition]"
+    return "sample_unknown", what, "labels in kit.toml"
 
 
 def _kind(values: Iterable[str]) -> str:

@@ -26,8 +26,7 @@ class Columns:
     id: str
     label: str
     label_first: bool = False
-    probabilities: Sequence[str] = ()
-    """Where each label has a column of its own, their names in order."""
+    probabilities: Sequence[str] = ()  # where each label has a column of its own, their names in order
 
     @property
     def header(self) -> list[str]:

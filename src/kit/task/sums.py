@@ -12,14 +12,11 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import ArrayLike
 
-PROBABILITY_FLOOR = 1e-15
-"""A certain and wrong answer costs -log of this instead of infinity."""
+PROBABILITY_FLOOR = 1e-15  # a certain and wrong answer costs -log of this instead of infinity
 BINS = 10
 """Equal-width bins of confidence for the calibration error, as in Naeini et al. 2015 (AAAI)."""
-PLACES = 9
-"""Places of a ranking that count at most."""
-ROUNDING = 1e-6
-"""How far beyond 0 and 1 a probability may lie: float32 softmax, or six decimals in a file."""
+PLACES = 9  # places of a ranking that count at most
+ROUNDING = 1e-6  # how far beyond 0 and 1 a probability may lie: float32 softmax, or six decimals in a file
 
 
 class Sums:

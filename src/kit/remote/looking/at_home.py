@@ -16,7 +16,7 @@ from kit.remote import runs
 from kit.remote.pushing import objections
 from kit.remote.pushing.objections import Check
 from kit.remote.wire.client import Client
-from kit.task import alike, competition_files, effort, rows, sample
+from kit.task import competition_files, effort, folds, rows, sample
 
 FREE_BYTES = 2_000_000_000  # two adapters of an 8B model with tokenizers, beside an older run
 FEW_ALIKE = 0.02  # the share of test rows like a training row that says nothing of the others
@@ -99,7 +99,7 @@ def training(config: Config, folder: Path, root: Path) -> Iterator[Check]:
     except InputInvalid:
         return  # the check of the data says why
     train, test = brought.train, brought.test
-    near = alike.alike(test["text"].tolist(), train["text"].tolist())
+    near = folds.alike(test["text"].tolist(), train["text"].tolist())
     text = f"{len(near):,} of {len(test):,} test rows are like a training row, but for a fifth of its letters"
     for at in list(near)[:1]:
         text += f": {test['id'][at]!r} like {train['id'][near[at]]!r}"

@@ -9,19 +9,15 @@ import difflib
 import functools
 import math
 from collections import Counter
-from itertools import repeat
 
 from kit.review.checks.csv_reader import LONGEST, Table, key
 from kit.review.checks.facts import Facts
 from kit.review.checks.problems import Problem, Spot, problems_of
 
 _NAN = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nil", "nat", "-nan", "#na"})
-FAR = 0.01
-"""Below this two-sided probability a share is called far from training."""
-NEAR = 0.7
-"""How alike a label is, by difflib, that is named as the one that may be meant."""
-SUM_TOLERANCE = 1e-3
-"""How far from 1 a row's probabilities may add up."""
+FAR = 0.01  # below this two-sided probability a share is called far from training
+NEAR = 0.7  # how alike a label is, by difflib, that is named as the one that may be meant
+SUM_TOLERANCE = 1e-3  # how far from 1 a row's probabilities may add up
 _DEFECTS = {
     "label_blank": "is blank",
     "label_nan": "is a missing value's spelling",
@@ -104,36 +100,19 @@ def _shares(facts: Facts, answer: str) -> tuple[str, str]:
 
 
 def _spread(table: Table, facts: Facts) -> list[Problem]:
-    """Compare the shares of labels, over all and by language, with training; a test set may differ."""
-    language_by_id = dict(zip(facts.ids, facts.languages, strict=False)) if facts.training else {}
-    spoken = (language_by_id.get(name, "") for name in table.ids) if language_by_id else repeat("")
-    counted = Counter(zip(spoken, table.labels, strict=False))
-    here = Counter({cell: count for cell, count in counted.items() if cell[1] in facts.labels})
+    """Compare the shares of the labels with those in training; a test set may differ."""
+    here = Counter(label for label in table.labels if label in facts.labels)
+    rows, training_rows = here.total(), facts.training.total()
     problems = []
-    if len(labels := {label for _, label in here}) == 1 and here.total() > 1:
-        message = f"all {here.total()} rows have the label {labels.pop()!r}"
-        problems.append(Problem("constant_label", message, here.total()))
-    if words := _far(here, facts):
-        problems.append(Problem("label_shift", words))
-    shared = {code for code, _ in here} & {code for code, _ in facts.training} - {""}
-    far = [f"language {code!r}: {words}" for code in sorted(shared) if (words := _far(here, facts, code))]
-    if far:
-        problems.append(Problem("language_label_shift", "; also ".join(far), len(far)))
-    return problems
-
-
-def _far(here: Counter[tuple[str, str]], facts: Facts, language: str | None = None) -> str:
-    """Describe the label whose share differs most beyond chance from training's, or return nothing."""
-    mine, theirs = Counter[str](), Counter[str]()
-    for counts, by_label in ((here, mine), (facts.training, theirs)):
-        for (code, label), count in counts.items():
-            by_label[label] += count if language in (None, code) else 0
-    rows, training_rows = mine.total(), theirs.total()
+    if len(here) == 1 and rows > 1:
+        problems.append(Problem("constant_label", f"all {rows} rows have the label {min(here)!r}", rows))
     probability, label = min(
-        (chance(mine[label], rows, theirs[label], training_rows), label) for label in facts.labels
+        (chance(here[label], rows, facts.training[label], training_rows), label) for label in facts.labels
     )
-    told = f"{mine[label]} of {rows} rows are {label!r}, in training {theirs[label]} of {training_rows}"
-    return f"{told} (two-sided test, p = {probability:.2g})" if probability < FAR else ""
+    if probability < FAR:
+        trained = f"in training {facts.training[label]} of {training_rows} (two-sided p = {probability:.2g})"
+        problems.append(Problem("label_shift", f"{here[label]} of {rows} rows are {label!r}, {trained}"))
+    return problems
 
 
 def chance(hits: int, rows: int, other_hits: int, other_rows: int) -> float:

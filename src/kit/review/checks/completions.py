@@ -28,8 +28,7 @@ class Prediction:
     label: str
     source: str
     completion: str
-    today: str = ""
-    """What today's parser reads, or why it reads nothing, where that is not the label."""
+    today: str = ""  # what today's parser reads, or why it reads nothing, where that is not the label
 
 
 @dataclass(frozen=True)
@@ -39,8 +38,7 @@ class Reread:
     rows: int
     completions: int
     parsed: int
-    unparsed: dict[str, int]
-    """Completions by the reason of their refusal."""
+    unparsed: dict[str, int]  # completions by the reason of their refusal
     disagreements: int
     examples: list[Prediction]
 

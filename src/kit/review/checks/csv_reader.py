@@ -22,10 +22,8 @@ _INVISIBLE = re.compile(
 )
 """Control characters and marks without width."""
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-LONGEST = 1000
-"""Characters of an id or a label up to which another spelling is looked for."""
-LONGEST_LINE = 131_072
-"""Characters; no submission has such a line."""
+LONGEST = 1000  # characters of an id or a label up to which another spelling is looked for
+LONGEST_LINE = 131_072  # characters; no submission has such a line
 
 
 @dataclass
@@ -33,12 +31,9 @@ class Table:
     """A submission as far as it could be read; the first three run in parallel."""
 
     ids: list[str] = field(default_factory=list)
-    answers: list[str] = field(default_factory=list)
-    """The other columns of each row, apart by blanks."""
-    numbers: list[int] = field(default_factory=list)
-    """The line, from 1, of each row."""
-    ragged: list[Spot] = field(default_factory=list)
-    """The rows that are not as wide as the header."""
+    answers: list[str] = field(default_factory=list)  # the other columns of each row, apart by blanks
+    numbers: list[int] = field(default_factory=list)  # the line, from 1, of each row
+    ragged: list[Spot] = field(default_factory=list)  # the rows that are not as wide as the header
     labels: list[str] = field(default_factory=list)
     """The label that each answer makes likeliest, or nothing, once the answers are checked."""
 

@@ -24,20 +24,12 @@ class Facts:
     """What a good submission holds. Ids are exact text, in the order of test.csv."""
 
     columns: Columns
-    labels: tuple[str, ...]
-    """Every label as the submission must spell it."""
-    ids: Sequence[str]
-    """The test ids that must be answered."""
-    languages: Sequence[str] = ()
-    """Language of each of those, or empty."""
-    kind: str = "label"
-    """What a row gives, as `competition.submission` has it."""
-    places: int = 1
-    """How many labels a ranking may name."""
-    training: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Training rows by language and label; empty where train.csv is not at hand."""
-    notes: Sequence[Problem] = ()
-    """What the files beside the submission give reason to say."""
+    labels: tuple[str, ...]  # every label as the submission must spell it
+    ids: Sequence[str]  # the test ids that must be answered
+    kind: str = "label"  # what a row gives, as `competition.submission` has it
+    places: int = 1  # how many labels a ranking may name
+    training: Counter[str] = field(default_factory=Counter)  # rows of train.csv, if at hand, by label
+    notes: Sequence[Problem] = ()  # what the files beside the submission give reason to say
 
 
 def gather(
@@ -74,19 +66,17 @@ def gather(
     if given and (objection := sample.disagreement(given, competition)):
         code, words, hint = objection
         said.append((code, f"{words} (try: {hint})"))
-    training, languages = Counter[tuple[str, str]](), own.get("language", [])
+    training = Counter[str]()
     try:
         if (train := test.with_name("train.csv")).is_file():
             learned, _ = rows.scan(train, competition, labelled=True, text=False)
-            spoken = learned.get("language", [""] * len(learned["label"]))
-            training = Counter(zip(spoken, map(competition.written, learned["label"]), strict=True))
+            training.update(map(competition.written, learned["label"]))
     except InputInvalid as error:
         said.append(("train_unread", f"the label counts were not compared: {error}"))
     return Facts(
         columns=asked.submission if given is None and asked.submission else columns(competition, given),
         labels=tuple(map(competition.written, competition.labels)),
         ids=[ids[at] for at in kept],
-        languages=[languages[at] for at in kept] if languages else [],
         kind=competition.submission,
         places=competition.places,
         training=training,

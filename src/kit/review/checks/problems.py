@@ -13,17 +13,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from kit.review.checks.completions import Reread
 
-EXAMPLES = 5
-"""Spots that a problem shows; its count says how many there are."""
-MESSAGE = 320
-"""Most characters of a message; a value in it has at most 80."""
+EXAMPLES = 5  # spots that a problem shows; its count says how many there are
+MESSAGE = 320  # most characters of a message; a value in it has at most 80
 
 WARNINGS = frozenset(
     {
         *("bom", "crlf", "order", "column_order", "partial_run"),
         *("no_sample", "stale_sample", "sample_unknown", "train_unread", "train_rows", "test_rows"),
-        *("constant_label", "label_shift", "language_label_shift"),
-        *("predictions_differ", "parser_differs"),
+        *("constant_label", "label_shift", "predictions_differ", "parser_differs"),
     }
 )
 """Codes that leave a submission valid; every other code is an error."""
@@ -58,8 +55,7 @@ class Verdict:
 
     rows: int
     problems: Sequence[Problem]
-    path: Path | None = None
-    """The file that was judged."""
+    path: Path | None = None  # the file that was judged
     completions: Reread | None = None
     """What today's parser reads in predictions.csv, where that was looked at."""
 

@@ -17,8 +17,7 @@ from kit.review.checks.facts import Facts
 from kit.review.checks.problems import Problem, Verdict
 from kit.review.record import Run
 
-Places = Callable[[str], Sequence[Path]]
-"""Gives the folders that may hold a competition's files, by its slug."""
+Places = Callable[[str], Sequence[Path]]  # gives the folders that may hold a competition's files, by its slug
 
 
 def validate(

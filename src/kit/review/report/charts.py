@@ -10,26 +10,26 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import matplotlib
+import numpy
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.typing import LineStyleType
 
 from kit.review.record import Bin, Step
 from kit.task import intervals
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-    from matplotlib.axes import Axes
-    from matplotlib.typing import LineStyleType
-
 WIDTH, HEIGHT = 440, 250
 """Pixels; a phone shows a chart at nearly this width, so text keeps its size everywhere."""
-SERIES = 6
-"""How many lines the page's palette tells apart."""
-WIDE = 20.0
-"""Ratio of the highest to the lowest loss beyond which its axis is logarithmic."""
+SERIES = 6  # how many lines the page's palette tells apart
+WIDE = 20.0  # ratio of the highest to the lowest loss beyond which its axis is logarithmic
 DASHES: tuple[LineStyleType, ...] = ("solid", (0, (4, 2)), (0, (1, 1.5)))
 """A second and third round through the colours."""
-DRAWN = SERIES * len(DASHES)
-"""Members whose lines can be told apart; further ones are not drawn."""
+DRAWN = SERIES * len(DASHES)  # members whose lines can be told apart; further ones are not drawn
 STAGES = ("install", "download", "import", "load", "train", "predict")
 _NAMES = ("ink", "muted", "rule", "paper", "right", "wrong", *(f"stage-{n}" for n in range(1, 7)))
 PAINT = {
@@ -45,8 +45,6 @@ def by_step(figure: Literal["loss", "learning_rate"], history: Sequence[Sequence
     values = [value for line in lines for value in line if value is not None]
 
     def paint(axes: Axes) -> None:
-        import numpy
-
         for member, (steps, line) in enumerate(zip(history, lines, strict=True)):
             colour, dash = PAINT[f"series-{member % SERIES + 1}"], DASHES[member // SERIES]
             x, y = numpy.array([[one.step for one in steps], line], dtype=float)
@@ -84,8 +82,6 @@ def probabilities(kinds: Sequence[Sequence[float]], labels: int) -> Markup:
     """Draw how sure the model was of its right, its wrong and its test answers, each as shares of its own."""
 
     def paint(axes: Axes) -> None:
-        import numpy
-
         edges = numpy.linspace(1 / labels, 1, 11)
         for values, colour in zip(kinds, ("right", "wrong", "ink"), strict=True):
             if values:
@@ -107,11 +103,6 @@ def _chart(
     `name` keeps the ids of two charts on one page apart, `shares` names the axes that show percents,
     `settings` go to Axes.set.
     """
-    import matplotlib
-    from markupsafe import Markup
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
-
     style = matplotlib.rc_params_from_file(
         Path(__file__).with_name("page.mplstyle"), use_default_template=False
     )

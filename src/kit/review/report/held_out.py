@@ -17,20 +17,15 @@ from kit.task import languages, metrics
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-OURS = "this run"
-"""How the run is called beside the baselines."""
-GROUP_ROWS = 12
-"""Fewest rows of a group of lengths."""
+OURS = "this run"  # how the run is called beside the baselines
+GROUP_ROWS = 12  # fewest rows of a group of lengths
 GROUPS = 7
-SURE = 0.9
-"""A wrong answer with this probability is called a confident mistake."""
+SURE = 0.9  # a wrong answer with this probability is called a confident mistake
 PIECE, NEARER = 6, 1.2
 """Characters of a piece of text; ratio of two shares of such pieces from which the kind of rows explains."""
-MISJUDGED = 0.03
-"""Gap between mean probability and accuracy that is worth a remark."""
+MISJUDGED = 0.03  # gap between mean probability and accuracy that is worth a remark
 SHOWN_ROWS = 30
-TEXT_LIMIT = 600
-"""Characters of a sentence that the page shows."""
+TEXT_LIMIT = 600  # characters of a sentence that the page shows
 COMPLETION_LIMIT = 200
 
 
@@ -83,13 +78,11 @@ def chosen(run: Results) -> tuple[list[float], list[float], list[float]]:
 
 def by_length(run: Results, text_by_id: Mapping[str, str]) -> list[Group]:
     """Return groups of about equal size, the short sentences first."""
-    from pandas import DataFrame
-
     if run.oof is None:
         return []
     lengths = run.oof["id"].map({name: len(text) for name, text in text_by_id.items()})
-    wrong = run.oof["label"] != run.oof["predicted"]
-    return grouped(DataFrame({"length": lengths, "wrong": wrong}).dropna().astype(int))
+    measured = run.oof.assign(length=lengths, wrong=run.oof["label"] != run.oof["predicted"])
+    return grouped(measured[["length", "wrong"]].dropna().astype(int))
 
 
 def grouped(measured: DataFrame) -> list[Group]:

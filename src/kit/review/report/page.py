@@ -10,6 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
 from kit import files
 from kit.errors import InputInvalid
 from kit.review import baselines, results
@@ -26,10 +28,8 @@ class Beside(NamedTuple):
 
     missing: str = ""
     text_by_id: Mapping[str, str] = MappingProxyType({})
-    rivals: Mapping[str, Judged] = MappingProxyType({})
-    """The figures of the baselines."""
-    worded: tuple[float, float] | None = None
-    """What `held_out.wording` gives."""
+    rivals: Mapping[str, Judged] = MappingProxyType({})  # the figures of the baselines
+    worded: tuple[float, float] | None = None  # what `held_out.wording` gives
 
 
 def write(folder: Path, places: Callable[[str], Sequence[Path]]) -> Path:
@@ -38,8 +38,6 @@ def write(folder: Path, places: Callable[[str], Sequence[Path]]) -> Path:
     `places` gives the folders that may hold a competition's files, by its slug; the one whose test.csv the
     run answered does. Raises InputInvalid where the folder holds no run.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     run = results.read(folder, whole=False)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),

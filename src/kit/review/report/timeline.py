@@ -18,10 +18,8 @@ from kit.review.report.charts import STAGES
 from kit.review.results import Results
 from kit.task.parse import Unparsed, parse
 
-MEMBERS = 60
-"""Members that the page shows; of more, as a long sweep has, the rest is in run.json."""
-VALUE_LIMIT = 160
-"""Characters of a setting that the page shows."""
+MEMBERS = 60  # members that the page shows; of more, as a long sweep has, the rest is in run.json
+VALUE_LIMIT = 160  # characters of a setting that the page shows
 
 
 class Span(NamedTuple):

@@ -88,11 +88,6 @@ def _cut_ends(text: str) -> str:
     return text[start : closing.start() if closing else None]
 
 
-def _cut_next_prompt(text: str) -> str:
-    found = _NEXT_PROMPT.search(text)
-    return text[: found.start()] if found else text
-
-
 def _unfold_json(text: str) -> str:
     start = min((at for at in map(text.find, "{[") if at >= 0), default=-1)
     if start < 0 or not _PAIR.search(text, start):
@@ -140,7 +135,8 @@ CUTS: tuple[Rule[Callable[[str], str | None]], ...] = (
     Rule("thinking", "DeepSeek R1, Qwen3, Kimi, Gemma 4: <think>, or only its end or start", _cut_thinking),
     Rule("channels", "gpt-oss: the answer is in the channel `final`", _cut_channels),
     Rule("ends", "Llama, Qwen, Gemma, Phi: tokens of turns, and a prompt that is written on", _cut_ends),
-    Rule("next-prompt", "base models write the next example, `Text: ...`, too", _cut_next_prompt),
+    Rule("next-prompt", "base models write the next example, `Text: ...`, too",
+         lambda text: _NEXT_PROMPT.split(text, maxsplit=1)[0]),
     Rule("json", "asked for JSON, a model gives keys and values: each becomes a line", _unfold_json),
     Rule("boxed", "Qwen, DeepSeek: `\\boxed{Negative}`", _unbox),
     Rule("tags", "prompts of Claude's kind, `<answer>Negative</answer>`, and HTML", _unfold_tags),

@@ -18,8 +18,7 @@ Action = TypeVar("Action")
 MARKERS = ("topic", "verdict", "final")
 PLAIN = frozenset({"plain", "intense", "label", "colon", "comma", "dash", "open", "json", "boxed", *MARKERS})
 _SILENT = frozenset({*MARKS.values(), "number"})
-OPENERS = ("cause", "aims", "open", "dash", "comma")
-"""What may open a reason behind a label."""
+OPENERS = ("cause", "aims", "open", "dash", "comma")  # what may open a reason behind a label
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,7 @@ class Rule(Generic[Action]):
     name: str
     why: str
     apply: Action
-    reason: Reason = "unfamiliar"
-    """Of a rule that says whether a text is left unread."""
+    reason: Reason = "unfamiliar"  # of a rule that says whether a text is left unread
 
 
 @dataclass(slots=True)
@@ -39,15 +37,12 @@ class Sentence:
 
     tokens: list[Token]
     line: int
-    is_alone: bool
-    """Whether it is all of its line."""
+    is_alone: bool  # whether it is all of its line
     asks: bool
     explains: bool
-    before: Sentence | None
-    """The sentence before it, where that is on the same line or ends without a stop."""
+    before: Sentence | None  # the sentence before it, where that is on the same line or ends without a stop
     labels: frozenset[str] = frozenset()
-    at: int = 0
-    """Place of the first label among the tokens."""
+    at: int = 0  # place of the first label among the tokens
     aside: list[Token] = field(default_factory=list)
     core: list[Token] = field(default_factory=list)
     tail: list[Token] = field(default_factory=list)

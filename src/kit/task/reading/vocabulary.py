@@ -21,8 +21,7 @@ Token = tuple[str, str]
 class Vocabulary:
     """The words of one label set, folded as the text is."""
 
-    label_by_answer: Mapping[str, str]
-    """Whole completions that need no reading."""
+    label_by_answer: Mapping[str, str]  # whole completions that need no reading
     labels_by_word: Mapping[str, frozenset[str]]
     labels_by_beginning: Mapping[str, frozenset[str]]
     """First letters of label words, three or more: what a completion cut short ends in."""
@@ -31,10 +30,8 @@ class Vocabulary:
     token: re.Pattern[str]
     lengths_by_letter: Mapping[str, Sequence[int]]
     """Lengths of the known words by their first letter, the longest first, for scripts without spaces."""
-    is_nested: bool
-    """One label holds another, as Very Positive does: then no intensifier is plain."""
-    has_negative: bool
-    """A label is a number below 0: then `- 1` is one too, and no bullet."""
+    is_nested: bool  # one label holds another, as Very Positive does: then no intensifier is plain
+    has_negative: bool  # a label is a number below 0: then `- 1` is one too, and no bullet
 
 
 # Python's \w leaves out the vowel signs of Indic and Arabic scripts, which would cut words in two.

@@ -26,7 +26,5 @@ RETRACTS, EXPLAINS, ASKS, COMMANDS, NUMBERED, SUBJECTS, DETERMINERS, DANGLES = (
 BY_KIND["known"] += [*RETRACTS, *EXPLAINS, *BY_KIND["aspects"]]
 VAGUE = {*BY_KIND["denies"], "other", "same", "both", "all", "any"}
 """Labels that are also common words: read only alone or behind a mark."""
-HANGUL_ENDINGS = ("입니다", "임", "이다", "이에요", "예요")
-"""Endings that make a sentence of a Korean noun."""
-CROSSES = "✗✘✕✖☒❌❎☐□◯○⚪⬜🔲🚫⛔👎🙅🤥☆≠¬⊘⊗"
-"""Marks that cross a label out, or an empty box in front of it."""
+HANGUL_ENDINGS = ("입니다", "임", "이다", "이에요", "예요")  # endings that make a sentence of a Korean noun
+CROSSES = "✗✘✕✖☒❌❎☐□◯○⚪⬜🔲🚫⛔👎🙅🤥☆≠¬⊘⊗"  # marks that cross a label out, or an empty box in front of it
