@@ -473,7 +473,9 @@ def test_a_thousand_held_out_rows_stay_small_and_quick(tmp_path: Path) -> None:
 @given(st.lists(st.tuples(st.integers(0, 80), st.booleans()), max_size=150))
 def test_groups_of_lengths_hold_every_row_once(rows: list[tuple[int, bool]]) -> None:
     """Sentences of one length stay together, so no two groups overlap."""
-    groups = held_out.grouped(pandas.DataFrame(rows, columns=["length", "wrong"], dtype=int))
+    told = [(str(at), "P", "N" if wrong else "P") for at, (_, wrong) in enumerate(rows)]
+    oof = pandas.DataFrame(told, columns=["id", "label", "predicted"])
+    groups = held_out.by_length(oof, {str(at): "x" * length for at, (length, _) in enumerate(rows)})
     assert sum(count for _, _, count, _ in groups) == (len(rows) if groups else 0)
     assert sum(errors for *_, errors in groups) == (sum(wrong for _, wrong in rows) if groups else 0)
     assert all(before[1] < after[0] for before, after in itertools.pairwise(groups))

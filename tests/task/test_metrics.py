@@ -16,7 +16,7 @@ from sklearn.calibration import calibration_curve
 
 from kit import config
 from kit.errors import SettingInvalid
-from kit.task import intervals, metrics
+from kit.task import metrics, sums
 from kit.task.metrics import METRICS, evaluate
 from kit.task.sums import BINS
 
@@ -236,8 +236,8 @@ def test_rows_that_are_all_right_have_no_interval_of_no_width() -> None:
 def test_blocks_of_rows_give_the_interval_of_rows() -> None:
     """Beyond MOST_UNITS rows are drawn in blocks, and a mean keeps its spread within 5 percent."""
     generator = np.random.default_rng(3)
-    values = generator.exponential(size=(10 * intervals.MOST_UNITS, 1))
-    means = intervals.resample(values)[:, 0] / len(values)
+    values = generator.exponential(size=(10 * sums.MOST_UNITS, 1))
+    means = sums.resample(values)[:, 0] / len(values)
     spread = values.std() / math.sqrt(len(values))
     assert means.std() == pytest.approx(spread, rel=0.05)
     assert means.mean() == pytest.approx(values.mean(), abs=spread / 5)
@@ -247,7 +247,7 @@ def test_blocks_of_rows_give_the_interval_of_rows() -> None:
 def test_a_share_of_few_rows_has_wilsons_interval(hits: int, rows: int) -> None:
     """It is SciPy's, and wider than nothing where every row is right."""
     expected = scipy.stats.binomtest(hits, rows).proportion_ci(method="wilson")
-    low, high = intervals.share_interval(hits, rows)
+    low, high = sums.share_interval(hits, rows)
     assert [low, high] == pytest.approx([expected.low, expected.high], abs=1e-6)
     assert high > low
 

@@ -72,10 +72,7 @@ def answers(train: DataFrame, asked: DataFrame, labels: Sequence[str], name: str
 
 
 def make(config: Config, data: Path, name: str) -> Made:
-    """Return a baseline as a run: the rows of a default run held out, then every test row answered.
-
-    Raises InputInvalid where train.csv or test.csv is missing or malformed.
-    """
+    """Return a baseline as a run: a default run's held-out rows and every test row. Raises InputInvalid."""
     competition = config.competition
     labels = competition.labels
     train, _ = rows.read(data / "train.csv", competition, labelled=True)

@@ -15,7 +15,7 @@ from rich.table import Table
 from kit.review import results, tables
 from kit.review.record import Judged
 from kit.review.results import Results
-from kit.task import intervals, metrics, sums
+from kit.task import metrics, sums
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -74,7 +74,7 @@ def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...], metric: st
         for table, share in zip((one, other), shares, strict=True)
     ]
     width = sides[0].shape[1]
-    drawn = intervals.resample(numpy.hstack(sides))
+    drawn = sums.resample(numpy.hstack(sides))
     estimates = [metrics.figures(side.sum(axis=0), labels) for side in sides]
     resampled = [metrics.figures(part, labels) for part in (drawn[:, :width], drawn[:, width:])]
     found = {}
@@ -83,7 +83,7 @@ def paired(one: DataFrame, other: DataFrame, labels: tuple[str, ...], metric: st
             gaps = resampled[1][name] - resampled[0][name]
             better = gaps > 0 if metrics.METRICS[name].higher_is_better else gaps < 0
             first, second = (float(side[name]) for side in estimates)
-            found[name] = Difference(first, second, intervals.interval(gaps), float(better.mean()))
+            found[name] = Difference(first, second, sums.interval(gaps), float(better.mean()))
     return found
 
 

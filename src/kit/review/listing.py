@@ -134,11 +134,7 @@ def _show_one(slug: str, lines: list[Line]) -> None:
 
 
 def _gpu_minutes(run: Run, log: Path) -> float:
-    """Return the minutes of GPU quota: the wall time of the session, once for any number of cards.
-
-    From the `end` event in the log's last bytes and the install before it, else the sum of the stages; 0 on a
-    CPU.
-    """
+    """Return the minutes of GPU quota, once for any number of cards: by the log's end, else all stages."""
     if not run.cards:
         return 0.0
     ended = [event for event in record.events(log, TAIL) if event["event"] == "end"]

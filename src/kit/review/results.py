@@ -34,10 +34,7 @@ FEW_ROWS = 30  # held-out rows below which a figure, or a difference of two, say
 
 @dataclass(frozen=True)
 class Results:
-    """What a run's folder says; its tables and its log are read where they are asked for.
-
-    Asking raises InputInvalid where a csv is not what a run writes.
-    """
+    """What a run's folder says; csvs and log are read where they are asked for, or InputInvalid is raised."""
 
     folder: Path
     competition: Competition
@@ -70,10 +67,7 @@ class Results:
 
 
 def read(folder: Path, *, whole: bool = True) -> Results:
-    """Return the record of the run in `folder`; without `whole` metrics.json may be missing.
-
-    Raises InputInvalid where a file is missing, damaged or of an unknown schema.
-    """
+    """Return the record of a run; without `whole` metrics.json may be missing. Raises InputInvalid."""
     folder = folder.resolve()
     run = record.read(Run, folder / "run.json", needed=True) or Run()
     competition = record.read_competition(folder / "run.json", run.config)

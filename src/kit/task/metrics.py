@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kit.task import intervals, sums
+from kit.task import sums
 from kit.task.sums import Sums
 
 if TYPE_CHECKING:
@@ -165,10 +165,10 @@ def evaluate(
     if language is not None:
         result["per_language"] = _by_language(columns, labels, language)
     result["intervals"] = {}
-    for name, values in figures(intervals.resample(columns), labels).items():
-        low, high = intervals.interval(values)
+    for name, values in figures(sums.resample(columns), labels).items():
+        low, high = sums.interval(values)
         if METRICS[name].is_proportion:
-            low, high = intervals.share_interval(round(result[name] * len(truth)), len(truth))
+            low, high = sums.share_interval(round(result[name] * len(truth)), len(truth))
         if name in result and high > low:
             result["intervals"][name] = [low, high]
     return result
@@ -212,7 +212,7 @@ def _by_language(
     by_code: dict[str, dict[str, object]] = {}
     for code, rows in Series(language).groupby(list(language)).indices.items():
         told = _scalars(columns[rows], labels)
-        bounds = intervals.share_interval(round(told["accuracy"] * len(rows)), len(rows))
+        bounds = sums.share_interval(round(told["accuracy"] * len(rows)), len(rows))
         figures_of = {name: told[name] for name in LANGUAGE_FIGURES if name in told}
         by_code[str(code)] = {"rows": len(rows), "intervals": {"accuracy": bounds}, **figures_of}
     return by_code

@@ -6,6 +6,7 @@ left out. Both are counted by reason.
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -140,10 +141,7 @@ def _marks(columns: Columns, meant: Mapping[str, str], uneven: Sequence[int]) ->
 
 
 def sample(frame: DataFrame, count: int, seed: int) -> DataFrame:
-    """Return `count` rows in file order, as even over labels and languages as the rows allow.
-
-    A count of 0, or of at least every row, returns the frame unchanged.
-    """
+    """Return `count` rows, all for 0, in file order, as even over labels and languages as the rows allow."""
     if count <= 0 or count >= len(frame):
         return frame
     generator = random.Random(seed)  # noqa: S311 - a reproducible draw, not a secret
@@ -161,11 +159,8 @@ def sample(frame: DataFrame, count: int, seed: int) -> DataFrame:
         for shift in range(len(labels))
         for index, language in enumerate(languages)
     ]
-    chosen: list[int] = []
-    while len(chosen) < count:
-        for group in order:
-            if groups.get(group) and len(chosen) < count:
-                chosen.append(groups[group].pop())
+    turns = itertools.zip_longest(*(reversed(groups.get(group, [])) for group in order))
+    chosen = [at for turn in turns for at in turn if at is not None][:count]
     return frame.iloc[sorted(chosen)].reset_index(drop=True)
 
 

@@ -120,10 +120,7 @@ def read(path: Path, ids: Sequence[str], competition: Competition) -> Sample | N
 
 
 def asks(sample: Sample, labels: Sequence[str], metric: str = "") -> tuple[str, dict[str, str]]:
-    """Return the kind of submission, as `competition.submission` has it, and each label's own column, if any.
-
-    Nothing where there are several columns that are not the labels'.
-    """
+    """Return the kind of submission and each label's own column; no kind for columns that are no label's."""
     others = [name for at, name in enumerate(sample.header) if at != sample.id_at]
     if len(others) > 1:
         ends = {name: f" {spelling_key(name)}" for name in others}

@@ -116,10 +116,7 @@ def _spread(table: Table, facts: Facts) -> list[Problem]:
 
 
 def chance(hits: int, rows: int, other_hits: int, other_rows: int) -> float:
-    """Return the two-sided p-value of one share of hits in both samples, with Yates' correction of 1934.
-
-    It decides as Fisher's exact test does but for about one table in a hundred.
-    """
+    """Return the two-sided p of one share of hits in both samples, by Yates (1934): nearly Fisher's test."""
     total, all_hits = rows + other_rows, hits + other_hits
     gap = abs(hits * other_rows - other_hits * rows) - total / 2
     spread = all_hits * (total - all_hits) * rows * other_rows

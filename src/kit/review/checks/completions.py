@@ -53,10 +53,7 @@ def read(path: Path) -> list[Prediction]:
 def reparse(
     predictions: Sequence[Prediction], labels: Sequence[str], synonyms: Mapping[str, Sequence[str]]
 ) -> Reread:
-    """Return counts of completions, parsed ones and reasons, the disagreements, and examples of both.
-
-    A run that only scored wrote no completions; then there is nothing to parse.
-    """
+    """Return what today's parser makes of the completions; a run that only scored wrote none."""
     has_text = any(one.completion or one.source == "parse" for one in predictions)
     reasons = Counter[str]()
     differing, unread = [], []

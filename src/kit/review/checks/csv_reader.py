@@ -44,11 +44,7 @@ class Table:
 
 
 def key(text: str) -> str:
-    """Return what all spellings of an id, a label or a column share.
-
-    Blanks and quotes around it, invisible marks, case, commas of thousands, leading zeros and `.0` do not
-    count.
-    """
+    """Return what all spellings share: no case, blanks, quotes, unseen marks, nor `1,000`, `01`, `1.0`."""
     if len(text) > LONGEST:
         return text
     text = _INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).strip(" \"'").casefold()

@@ -91,10 +91,7 @@ def _applying(parts: Iterable[tuple[str, object]]) -> dict[str, object]:
 
 
 def problems_of(code: str, words: str, spots: Sequence[Spot], **also: object) -> list[Problem]:
-    """Return one problem that describes the first spot and counts the rest; nothing for no spots.
-
-    `words` is a format for the `id` and the `value` of that spot, and for `also`.
-    """
+    """Return one problem of all spots in `words`, a format for the first one's id and value, and `also`."""
     if not spots:
         return []
     shown = tuple(Spot(one.line, cut(one.id), cut(one.value)) for one in spots[:EXAMPLES])

@@ -21,7 +21,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from matplotlib.typing import LineStyleType
 
 from kit.review.record import Bin, Step
-from kit.task import intervals
+from kit.task import sums
 
 WIDTH, HEIGHT = 440, 250
 """Pixels; a phone shows a chart at nearly this width, so text keeps its size everywhere."""
@@ -60,7 +60,7 @@ def by_step(figure: Literal["loss", "learning_rate"], history: Sequence[Sequence
 def reliability(bins: Sequence[Bin], labels: int) -> Markup:
     """Draw how often the model was right against how sure it was; a bar is the 95 % interval of its rows."""
     told = [
-        (one.confidence, one.accuracy, intervals.share_interval(round(one.accuracy * one.rows), one.rows))
+        (one.confidence, one.accuracy, sums.share_interval(round(one.accuracy * one.rows), one.rows))
         for one in bins
         if one.confidence and one.accuracy is not None
     ]

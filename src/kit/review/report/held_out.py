@@ -76,22 +76,15 @@ def chosen(run: Results) -> tuple[list[float], list[float], list[float]]:
     return sides[0], sides[1], sides[2]
 
 
-def by_length(run: Results, text_by_id: Mapping[str, str]) -> list[Group]:
-    """Return groups of about equal size, the short sentences first."""
-    if run.oof is None:
-        return []
-    lengths = run.oof["id"].map({name: len(text) for name, text in text_by_id.items()})
-    measured = run.oof.assign(length=lengths, wrong=run.oof["label"] != run.oof["predicted"])
-    return grouped(measured[["length", "wrong"]].dropna().astype(int))
-
-
-def grouped(measured: DataFrame) -> list[Group]:
-    """Return groups of rows with a `length` and whether they are `wrong`; one length stays in one group.
-
-    Nothing where there are too few rows, or lengths, for a group.
-    """
+def by_length(oof: DataFrame | None, text_by_id: Mapping[str, str]) -> list[Group]:
+    """Return groups of about equal size, the short sentences first; one length stays in one group."""
     from pandas import qcut
 
+    if oof is None:
+        return []
+    lengths = oof["id"].map({name: len(text) for name, text in text_by_id.items()})
+    measured = oof.assign(length=lengths, wrong=oof["label"] != oof["predicted"])
+    measured = measured[["length", "wrong"]].dropna().astype(int)
     if not (count := min(GROUPS, len(measured) // GROUP_ROWS)) or measured["length"].nunique() == 1:
         return []
     groups = measured.groupby(qcut(measured["length"], count, duplicates="drop"), observed=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -18,7 +17,7 @@ from kit.review import baselines, results
 from kit.review.record import Judged
 from kit.review.report import charts, held_out, timeline
 from kit.review.results import Results
-from kit.task import intervals, languages, metrics, rows
+from kit.task import languages, metrics, rows, sums
 
 NAME = "report.html"
 
@@ -27,17 +26,13 @@ class Beside(NamedTuple):
     """What the competition's files add to a run, or why they add nothing."""
 
     missing: str = ""
-    text_by_id: Mapping[str, str] = MappingProxyType({})
-    rivals: Mapping[str, Judged] = MappingProxyType({})  # the figures of the baselines
+    text_by_id: Mapping[str, str] = {}
+    rivals: Mapping[str, Judged] = {}  # the figures of the baselines
     worded: tuple[float, float] | None = None  # what `held_out.wording` gives
 
 
 def write(folder: Path, places: Callable[[str], Sequence[Path]]) -> Path:
-    """Write the page of the run in `folder` and return its path.
-
-    `places` gives the folders that may hold a competition's files, by its slug; the one whose test.csv the
-    run answered does. Raises InputInvalid where the folder holds no run.
-    """
+    """Write the page of a run; `places` gives the folders that may hold its files. Raises InputInvalid."""
     run = results.read(folder, whole=False)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -52,9 +47,9 @@ def write(folder: Path, places: Callable[[str], Sequence[Path]]) -> Path:
         beside=beside,
         charts=charts,
         held_out=held_out,
-        intervals=intervals,
         languages=languages,
         metrics=metrics,
+        sums=sums,
         timeline=timeline,
     )
     path = run.folder / NAME

@@ -92,16 +92,6 @@ def answers(run: Results) -> list[Answers]:
     return told
 
 
-def label_shares(run: Results) -> list[tuple[str, list[float | None]]]:
-    """Return each label's share of held-out truth, held-out and test answers; None without such rows."""
-    sides = ((run.oof, "label"), (run.oof, "predicted"), (run.predictions, "label"))
-    counts = [table if table is None else table[name].value_counts(normalize=True) for table, name in sides]
-    return [
-        (label, [None if shares is None else shares.get(label, 0.0) for shares in counts])
-        for label in run.competition.labels
-    ]
-
-
 def differences(run: Results) -> list[tuple[str, str, str, str]]:
     """Return name, value, default and meaning of each setting that is not the kit's default."""
     defaults = Config(preset="", competition=run.competition).model_dump(mode="json")
