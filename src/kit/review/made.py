@@ -39,10 +39,7 @@ class Made:
 
 
 def write(made: Made, root: Path) -> Path:
-    """Write the folder below `root`, in the place of an earlier one in one step; return it.
-
-    Raises KitError or OSError where the disk refuses; an earlier folder is then as it was.
-    """
+    """Write the folder below `root` in one step; if the disk refuses, with an error, an earlier one stays."""
     folder, staged = root / made.name, root / f".{made.name}.part"
     table, ids = made.predictions, made.predictions["id"].tolist()
     header = made.columns and vars(made.columns)

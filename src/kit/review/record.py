@@ -193,10 +193,7 @@ R = TypeVar("R", bound=Record)
 
 
 def read(kind: type[R], path: Path, *, needed: bool = False) -> R | None:
-    """Return what a run's file says, None where there is none.
-
-    Raises InputInvalid where it is damaged, or `needed` and missing.
-    """
+    """Return what a run's file says, or None; raises InputInvalid if damaged, or `needed` and missing."""
     try:
         value = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):

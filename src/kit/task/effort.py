@@ -94,10 +94,7 @@ def of_run(
 def plan(
     config: Config, rows: int, tokens: int, longest: int, asked: int, flops: float = T4_FLOPS, by: str = ""
 ) -> Effort:
-    """Return what it comes to that each member learns from `rows` and answers rows of `asked` tokens.
-
-    As if memory left bins of 2,048 tokens; shorter ones come to a few steps more.
-    """
+    """Return what learning from `rows` and answering `asked` tokens comes to, in bins of 2,048 at most."""
     train, step = config.train, step_size(config, rows, tokens)
     bins = train.pack_tokens or max(shortest_bin(longest), min(BIN, step) // TILE * TILE)
     bins = bins if train.packing else 1

@@ -57,10 +57,7 @@ def histories(run: Results) -> tuple[list[tuple[list[Step], Member]], int]:
 
 
 def spans(run: Results) -> tuple[dict[str, list[Span]], float]:
-    """Return the stages of each lane of the time line, and when the last of them ended.
-
-    run.json keeps durations, so stages follow one another, as they run on one card.
-    """
+    """Return the stages of each lane, one behind another as run.json has them, and the last end."""
     lanes = {"kernel": _laid(STAGES[:2], 0.0, run.run.timings)}
     begun = lanes["kernel"][-1].end if lanes["kernel"] else 0.0
     for member in sorted(run.run.members[:MEMBERS], key=lambda one: one.slot):
