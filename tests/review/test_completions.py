@@ -5,9 +5,6 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-import pytest
-
-from kit.errors import InputInvalid
 from kit.review.checks import completions
 from kit.review.checks.facts import Facts
 from kit.review.checks.problems import WARNINGS
@@ -88,16 +85,3 @@ def test_warnings_of_the_predictions(tmp_path: Path, facts: Facts, rows: list[st
         "predictions_differ": "line 2: id 'r1' is 'Positive', in predictions.csv 'Negative'",
     }
     assert {problem.code for problem in problems} <= WARNINGS
-
-
-@pytest.mark.parametrize(
-    ("header", "row", "message"),
-    [
-        (["id", "label"], ["r1", "Positive"], "no column 'completion'"),
-        (HEADER, ["r1", "hi"], "p.csv:2: 2 fields under a header of 7"),
-    ],
-)
-def test_a_malformed_file_is_refused(tmp_path: Path, header: list[str], row: list[str], message: str) -> None:
-    """A column that is missing and a ragged row are named with their line."""
-    with pytest.raises(InputInvalid, match=message):
-        completions.read(written(tmp_path / "p.csv", [row], header))

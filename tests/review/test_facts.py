@@ -190,21 +190,6 @@ def test_a_record_of_other_rows_is_refused(test_csv: Path, asked: Run) -> None:
         facts.gather(COMPETITION, test_csv, asked=asked)
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "is empty"),
-        ("ID,sentence\n", "no rows"),
-        ("id,sentence\nx,y\n", "no column 'ID'; .* did you mean 'id'"),
-    ],
-)
-def test_a_malformed_test_is_refused(test_csv: Path, text: str, message: str) -> None:
-    """A test file that cannot be relied on is named with its defect."""
-    test_csv.write_text(text)
-    with pytest.raises(InputInvalid, match=message):
-        facts.gather(COMPETITION, test_csv)
-
-
 def test_a_hash_that_is_none_matches_no_test(test_csv: Path) -> None:
     """A damaged run.json is no leave to check the submission against another test."""
     with pytest.raises(InputInvalid, match=r"run\.json has 1"):

@@ -150,32 +150,6 @@ def test_a_run_that_failed_says_so(tmp_path: Path) -> None:
     assert results.read(folder, whole=False).held_out is None
 
 
-def test_a_parsed_text_has_no_probability(tmp_path: Path) -> None:
-    """One of them is enough: its certain vote would drown the log loss of every other row."""
-    held_out = [*answers([0.9], "P"), *answers([1.0], "N", start=1, source="parse")]
-    run = results.read(write(tmp_path / "run", held_out=held_out))
-    assert run.oof is not None
-    assert results.probabilities(run.oof, run.competition.labels) is None
-    assert results.votes(run.oof, run.competition.labels).tolist() == [[0.9, 0.1], [1.0, 0.0]]
-
-
-def test_shared_rows_are_joined_by_id(tmp_path: Path) -> None:
-    """In the order of the first run, whatever the order of the others."""
-    first = results.read(write(tmp_path / "a", held_out=answers([0.1, 0.2, 0.3], "PNP")))
-    other = results.read(write(tmp_path / "b", held_out=answers([0.6, 0.7, 0.8], "NPP", start=1)[::-1]))
-    one, two = results.shared_held_out([first, other])
-    assert one["id"].tolist() == two["id"].tolist() == ["r1", "r2"]
-    assert one["probability_Positive"].tolist() == [0.2, 0.3]
-    assert two["probability_Positive"].tolist() == [0.6, 0.7]
-
-
-def test_a_run_without_held_out_rows_shares_none(tmp_path: Path) -> None:
-    """The tables are empty, one for each run."""
-    first = results.read(write(tmp_path / "a", held_out=answers([0.1], "P")))
-    other = results.read(write(tmp_path / "b"))
-    assert [len(table) for table in results.shared_held_out([first, other])] == [0, 0]
-
-
 def test_runs_of_other_data_are_not_joined(tmp_path: Path) -> None:
     """Another truth for the same id, and other labels, are refused by name."""
     first = results.read(write(tmp_path / "a", held_out=answers([0.1, 0.1], "PP")))

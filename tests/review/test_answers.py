@@ -1,9 +1,13 @@
-"""Probabilities and rankings are held to range, sum, count and set, and to the test's ids."""
+"""Probabilities and rankings are held to range, sum, count and set; shares of labels to training's."""
 
 from __future__ import annotations
 
-import pytest
+import random
 
+import pytest
+from scipy.stats import fisher_exact
+
+from kit.review.checks.answers import FAR, chance
 from kit.review.checks.facts import Facts
 from kit.review.checks.validate import check
 from kit.task.submission import Columns
@@ -45,3 +49,18 @@ def test_each_row_gives_what_is_asked(facts: Facts, text: str, codes: set[str]) 
         assert set(table.labels) == set(facts.labels[:2])
     elif len(codes) == 1 and "value" in codes.pop()[:5]:
         assert verdict.errors[0].message.startswith("line 3: ")
+
+
+def test_shares_are_told_apart_as_by_fishers_exact_test() -> None:
+    """Of two thousand tables, ninety-nine in a hundred; a million rows are no trouble."""
+    draw = random.Random(3)
+    tables = [
+        (draw.randint(0, rows), rows, draw.randint(0, other), other)
+        for rows, other in ((draw.randint(1, 90), draw.randint(1, 900)) for _ in range(2000))
+    ]
+    exact = [fisher_exact([[a, n - a], [b, m - b]]).pvalue < FAR for a, n, b, m in tables]
+    same = sum((chance(*table) < FAR) == far for table, far in zip(tables, exact, strict=True))
+    assert same > 0.98 * len(tables)
+    assert min(sum(exact), len(exact) - sum(exact)) > 300
+    assert chance(600_000, 1_000_000, 500_000, 1_000_000) == 0.0
+    assert chance(500_000, 1_000_000, 500_000, 1_000_000) == 1.0
