@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kit.task import sums
 from kit.task.sums import Sums
@@ -144,7 +144,7 @@ def evaluate(
     *,
     probability: ArrayLike | None = None,
     language: Sequence[str] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return rows, every figure of METRICS, majority_accuracy, confusion and intervals, ready for JSON.
 
     `confusion` has a row for each true and a column for each predicted label, in the order of `labels`.
@@ -157,20 +157,20 @@ def evaluate(
     columns = sums.tally(truth, predicted, labels, probability=probability)
     true, guessed = (numpy.array(sums.positions(side, labels)) for side in (truth, predicted))
     cells = numpy.bincount(true * len(labels) + guessed, minlength=len(labels) ** 2)
-    result: dict[str, Any] = {"rows": len(truth), **_scalars(columns, labels)}
+    scalars, bounds = _scalars(columns, labels), {}
+    for name, values in figures(sums.resample(columns), labels).items():
+        low, high = sums.interval(values)
+        if METRICS[name].is_proportion:
+            low, high = sums.share_interval(round(scalars[name] * len(truth)), len(truth))
+        if name in scalars and high > low:
+            bounds[name] = [low, high]
+    result: dict[str, object] = {"rows": len(truth), **scalars, "intervals": bounds}
     result["confusion"] = cells.reshape(len(labels), len(labels)).tolist()
     result["majority_accuracy"] = max(Counter(truth).values()) / len(truth)
     if probability is not None:
         result["reliability"] = _reliability(true, guessed, sums.checked(probability, len(truth), labels))
     if language is not None:
         result["per_language"] = _by_language(columns, labels, language)
-    result["intervals"] = {}
-    for name, values in figures(sums.resample(columns), labels).items():
-        low, high = sums.interval(values)
-        if METRICS[name].is_proportion:
-            low, high = sums.share_interval(round(result[name] * len(truth)), len(truth))
-        if name in result and high > low:
-            result["intervals"][name] = [low, high]
     return result
 
 
