@@ -11,7 +11,7 @@ import pytest
 
 from kit import config
 from kit.presets import PRESETS
-from kit.remote.refusals import KNOWN
+from kit.remote.submit import KNOWN
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

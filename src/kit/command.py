@@ -1,10 +1,4 @@
-"""Parse what a verb is given and run its main function as a shell expects: one line for the user's errors.
-
-Make hands its variables over in the environment: no shell reads a value, and a flag of the same name wins.
-What a verb does with its options is its script's business.
-"""
-
-from __future__ import annotations
+"""Parse what a verb is given and run its main function as a shell expects: one line for the user's errors."""
 
 import argparse
 import errno
@@ -33,12 +27,6 @@ REFUSALS = (
 DONE, FAILED, USAGE, NOT_YET, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit statuses of every verb; docs/agents.md says what each means."""
 _RUN_HELP = "latest, v3, or a folder below runs/"
-
-
-def _words(text: str) -> list[str]:
-    from kit.config import words
-
-    return words(text)
 
 
 def _seconds(text: str) -> float:
@@ -78,25 +66,14 @@ _OPTIONS: dict[str, Option] = {
     "grid": {"metavar": "'NAME=A,B …'", "help": "settings with their values by commas"},
     "timeout": {"type": _seconds, "metavar": "SECONDS", "help": "leave or stop a run after this"},
     "competition": {"metavar": "SLUG", "help": "the last part of its address"},
-    "kind": {
-        "metavar": "code",
-        "help": "rehearse a code competition: adapters, infer, a rerun on hidden rows",
-    },
+    "kind": {"metavar": "code", "help": "rehearse a code competition, with a rerun on hidden rows"},
     "when": {"type": _free, "metavar": "free", "help": "wait for a free session and GPU hours"},
     "message": {"metavar": "WORDS", "help": "words to find the submission by"},
     "note": {"metavar": "WORDS", "help": "why this run is made"},
     "resume": {"metavar": "RUN", "help": "go on with an earlier run, with its settings"},
-    "from": {
-        "dest": "answer_from",
-        "metavar": "RUN",
-        "help": "only answer, with the adapters of an earlier run",
-    },
+    "from": {"dest": "answer_from", "metavar": "RUN", "help": "only answer, with the adapters of that run"},
     "dataset": {"metavar": "OWNER/SLUG", "help": "where that run's output was uploaded"},
-    "data": {
-        "type": Path,
-        "metavar": "DIR",
-        "help": "folder with train.csv and test.csv, instead of the usual one",
-    },
+    "data": {"type": Path, "metavar": "DIR", "help": "folder with train.csv and test.csv"},
     "yes": {"action": "store_true", "help": "do not ask"},
     "again": {"action": "store_true", "help": "ask Kaggle anew for what is already here"},
     "discard": {"action": "store_true", "help": "delete outputs that could not be saved, too"},
@@ -132,9 +109,13 @@ def options(description: str | None, *names: str, **defaults: object) -> argpars
     for name in names:
         option = _OPTIONS[name]
         default = defaults.get(name, _DEFAULTS.get(name, ""))
-        if text := given[name.upper()].strip():
-            default = _words(text) if isinstance(default, list) else text
-        made.add_argument(name if name == "runs" else f"--{name}", default=default, **option)
+        text = given[name.upper()].strip()
+        if text and isinstance(default, list):
+            from kit.config import words
+
+            default = words(text)
+        flag = name if name == "runs" else f"--{name}"
+        made.add_argument(flag, default=default if isinstance(default, list) else text or default, **option)
     return made
 
 

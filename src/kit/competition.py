@@ -1,7 +1,4 @@
-"""What a competition asks, as settings: its columns, labels, metric and the form of a submission.
-
-Also what all settings have in common: they are frozen and refuse what they do not know.
-"""
+"""What a competition asks, as settings: its columns, labels, metric and the form of a submission."""
 
 from __future__ import annotations
 

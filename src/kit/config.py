@@ -1,9 +1,4 @@
-"""Resolve settings at home, from a preset, kit.toml and overrides, into the config that travels with a run.
-
-It reads no environment (kit.environment does), and nothing at import.
-"""
-
-from __future__ import annotations
+"""Resolve settings at home, from a preset, kit.toml and overrides, into the config of a run."""
 
 import ast
 import contextlib
@@ -67,9 +62,8 @@ def point(config: Config, text: str) -> Config:
     for setting in overrides:
         name = setting.partition("=")[0]
         if not name.startswith(SWEPT):
-            raise SettingInvalid(
-                f"a sweep cannot vary {name!r}, only {', '.join(SWEPT)}", hint="one run for each value"
-            )
+            text = f"a sweep cannot vary {name!r}, only {', '.join(SWEPT)}"
+            raise SettingInvalid(text, hint="one run for each value")
     return override(config, ["run.grid=[]", *overrides])
 
 
@@ -138,28 +132,25 @@ def _read_toml(path: Path) -> Table:
 def _layers(preset: str, presets: Mapping[str, Table]) -> list[Table]:
     """Return the tables that `preset` stands on, the furthest first."""
     layers: list[Table] = []
-    name: str | None = preset
-    seen: list[str] = []
-    while name is not None:
+    name, seen = preset, [preset]
+    while name:
         if name not in presets:
             raise SettingInvalid(f"no preset {name!r}{_nearest(name, presets)}", hint="make help")
+        layers.insert(0, {key: value for key, value in presets[name].items() if key != "extends"})
+        name = presets[name].get("extends", "")
         if name in seen:
             raise SettingInvalid(f"preset {name!r} extends itself: {' -> '.join([*seen, name])}")
         seen.append(name)
-        table = dict(presets[name])
-        name = table.pop("extends", None)
-        layers.insert(0, table)
     return layers
 
 
 def _merge(lower: Mapping[str, object], upper: Mapping[str, object]) -> Table:
-    merged = dict(lower)
-    for name, value in upper.items():
-        below = merged.get(name)
-        if isinstance(value, Mapping) and isinstance(below, Mapping):
-            value = _merge(below, value)
-        merged[name] = value
-    return merged
+    both = {name: (lower.get(name), value) for name, value in upper.items()}
+    merged = {
+        name: _merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+        for name, (below, value) in both.items()
+    }
+    return {**lower, **merged}
 
 
 def _parse_override(override: str) -> Table:
@@ -170,12 +161,10 @@ def _parse_override(override: str) -> Table:
     known = schema_names()
     if name not in known and not name.startswith("competition.synonyms."):
         raise SettingInvalid(f"no setting {name!r}{_nearest(name, known)}", hint="make settings")
-    nested: Table = {}
     *sections, last = name.split(".")
-    inner = nested
-    for section in sections:
-        inner = inner.setdefault(section, {})
-    inner[last] = _value(text)
+    nested: Table = {last: _value(text)}
+    for section in reversed(sections):
+        nested = {section: nested}
     return nested
 
 
@@ -217,7 +206,6 @@ def _first_problem(error: ValidationError) -> str:
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
     last = {full.rsplit(".", 1)[-1]: full for full in known}
-    found = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [
-        last[short] for short in difflib.get_close_matches(name.rsplit(".", 1)[-1], last, n=1, cutoff=0.6)
-    ]
-    return f"; did you mean {found[0]!r}?" if found else f"; there are {', '.join(known)}"
+    short = difflib.get_close_matches(name.rsplit(".", 1)[-1], last, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6) or [last[one] for one in short]
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"

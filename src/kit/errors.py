@@ -3,8 +3,6 @@
 Anything else that is raised is a programming error and keeps its traceback.
 """
 
-from __future__ import annotations
-
 
 class KitError(Exception):
     """Say what happened and where (`message`), and what to run next (`hint`)."""

@@ -1,7 +1,5 @@
 """Write files whole or not at all: a reader never sees half of one, and a full disk leaves none behind."""
 
-from __future__ import annotations
-
 import contextlib
 import ctypes
 import fcntl
@@ -15,8 +13,7 @@ from typing import Any
 
 from kit.errors import KitError
 
-_HERE, _EXCHANGE = -100, 2
-"""AT_FDCWD and RENAME_EXCHANGE of linux/fs.h."""
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of linux/fs.h
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 """The repository at home; inside the bundle, the folder that it was unpacked to."""

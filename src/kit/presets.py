@@ -1,15 +1,8 @@
-"""The presets that ship with the kit: what each one changes of the defaults in `kit.config`.
-
-Plain data, one table per preset; `extends` names the preset it starts from. A user's own presets live
-in kit.toml in the same form.
-"""
-
-from __future__ import annotations
+"""The presets that ship with the kit: what each one changes of the defaults in `kit.config`."""
 
 from typing import Any
 
-Table = dict[str, Any]
-"""Settings by name, some of them tables again, as TOML has them."""
+Table = dict[str, Any]  # settings by name, some of them tables again, as TOML has them
 
 PRESETS: dict[str, Table] = {
     # Every default of kit.config is the default of this preset.

@@ -1,7 +1,4 @@
-"""Every setting of the kit: typed, frozen, with its default and its meaning.
-
-Where values come from is `kit.config`'s business.
-"""
+"""Every setting of the kit: typed, frozen, with its default and its meaning."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bundle"))
 
-from bundle_probes import plant
+from probe_package import plant
 
 from kit.bundle.script import bundle, write
 from kit.bundle.tree import collect

@@ -15,9 +15,9 @@ from pathlib import Path
 from unittest import mock
 
 import pytest
-from bundle_probes import plant
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from probe_package import plant
 
 from kit.bundle import script
 from kit.bundle.script import READABLE_BYTES, Bundle, bundle, bundle_project

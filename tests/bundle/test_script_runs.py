@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from bundle_probes import PACKAGE, PROBES, plant
+from bundle_probes import PROBES
+from probe_package import PACKAGE, plant
 
 from kit.bundle.script import bundle, write
 from kit.bundle.tree import collect

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bundle_probes import plant
+from probe_package import plant
 from test_script_runs import bundled, run
 
 pytestmark = [

@@ -17,7 +17,7 @@ from kit.bundle import build, metadata
 from kit.bundle.build import Built
 from kit.bundle.script import Bundle
 from kit.config import PROJECT_ROOT
-from kit.remote.looking import doctor
+from kit.remote import doctor
 from kit.remote.pushing import objections
 from kit.remote.wire import client
 

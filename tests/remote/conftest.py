@@ -158,3 +158,13 @@ def only(monkeypatch: pytest.MonkeyPatch) -> LeaveOnly:
         return folder
 
     return leave
+
+
+@pytest.fixture
+def send(client: Client, config: Config, make_built: MakeBuilt, runs_root: Path) -> MakeRun:
+    """Push a script, with changes to its metadata."""
+
+    def run(script: str = "print('hello')", **changes: Any) -> Run:
+        return pushing.push(client, make_built(config, script, **changes), config, root=runs_root, note="why")
+
+    return run

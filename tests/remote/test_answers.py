@@ -22,8 +22,8 @@ from makers import MakeClient
 
 import kit.remote
 from kit.errors import KitError
-from kit.remote.wire import answers
 from kit.remote.wire import client as clients
+from kit.remote.wire import transport
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import Refused, Unauthorized, Unsettled
 
@@ -203,7 +203,7 @@ def raw() -> Iterator[Callable[..., str]]:
         server.shutdown(socket.SHUT_RDWR)
 
 
-BOMB = gzip.compress(b" " * (answers.ANSWER_BYTES + (1 << 20)))
+BOMB = gzip.compress(b" " * (transport.ANSWER_BYTES + (1 << 20)))
 
 
 @pytest.mark.parametrize(

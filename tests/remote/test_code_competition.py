@@ -16,8 +16,8 @@ from kit.config import Config
 from kit.errors import NotYet
 from kit.remote import runs, submit
 from kit.remote.pulling import pull
-from kit.remote.refusals import SubmissionRefused
 from kit.remote.runs import Run
+from kit.remote.submit import SubmissionRefused
 from kit.remote.wire.client import Client
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault

@@ -17,8 +17,7 @@ from kit.bundle import pins
 from kit.bundle.metadata import Metadata
 from kit.config import Config
 from kit.fetch.inputs import SAMPLE, SAMPLE_SLUG
-from kit.remote import runs
-from kit.remote.looking import at_home, doctor
+from kit.remote import doctor, runs
 from kit.remote.pushing.objections import Check
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
@@ -60,7 +59,7 @@ def test_a_fit_push_passes_every_check(examine: Examine) -> None:
     }
     assert checks["credentials"].text == "tester, by KAGGLE_USERNAME and KAGGLE_KEY"
     assert checks["quota"].text.startswith("30.0 of 30 GPU hours left, renewed on Sat ")
-    assert "this run: 690 min (its time limit)" in checks["quota"].text
+    assert "this run: 690 min at most" in checks["quota"].text
     assert all("\n" not in str(check) for check in checks.values())
 
 
@@ -222,19 +221,10 @@ def test_rows_that_stand_in_both_files_are_named(config: Config, tmp_path: Path)
     """With their share and one example; what is learned there says little of other rows."""
     (tmp_path / "train.csv").write_text("ID,sentence,label\n1,It works well.,Positive\n2,bad,Negative\n")
     (tmp_path / "test.csv").write_text("ID,sentence\n8,It works WELL\n7,nothing alike\n")
-    (found,) = at_home.training(config, tmp_path, tmp_path)
+    (found,) = doctor.training(config, tmp_path, tmp_path)
     assert (found.name, found.verdict) == ("duplicates", "warn")
     assert found.text.startswith("1 of 2 test rows")
     assert found.text.endswith("'8' like '1'")
-
-
-def test_the_expected_time_is_that_of_an_earlier_run(gpu_config: Config, runs_root: Path) -> None:
-    """Once a preset has run, its own timings are the best guess."""
-    run = Run(runs_root, "me", "little-kernel-t4x2", 3, "https://x", "0", {"preset": "t4x2"})
-    folder = record(runs_root, run).folder
-    told = {"ended": "complete", "config": {"preset": "t4x2"}, "timings": {"install": 60.0, "train": 1200.0}}
-    runs.write_json(folder / "run.json", told)
-    assert doctor.expected_minutes(gpu_config, runs_root) == (21.0, "as little-kernel-t4x2/v3 did")
 
 
 def test_little_disk_is_a_warning(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,10 +238,10 @@ def test_little_disk_is_a_warning(examine: Examine, monkeypatch: pytest.MonkeyPa
 def test_the_plan_of_a_training_is_one_line(tmp_path: Path, limit: float, verdict: str) -> None:
     """Rows, bins, steps and minutes, from the data at home; more than the time limit is a warning."""
     chosen = [f"competition.slug={SAMPLE_SLUG}", f"run.time_limit_minutes={limit}"]
-    _, check = at_home.training(settings.resolve("t4x2", chosen), SAMPLE, tmp_path)
+    _, check = doctor.training(settings.resolve("t4x2", chosen), SAMPLE, tmp_path)
     assert (check.name, check.verdict) == ("plan", verdict)
     assert re.match(r"\d+ rows in \d+ bins, \d+ steps .* min on two T4, a forecast", check.text)
-    assert [check.name for check in at_home.training(settings.resolve("tiny", chosen), SAMPLE, tmp_path)] == [
+    assert [check.name for check in doctor.training(settings.resolve("tiny", chosen), SAMPLE, tmp_path)] == [
         "duplicates"
     ]
 
@@ -261,7 +251,7 @@ def test_the_plan_goes_by_the_pace_of_a_smoke_run(tmp_path: Path) -> None:
     config = settings.resolve("t4x2", [f"competition.slug={SAMPLE_SLUG}"])
 
     def minutes() -> float:
-        _, check = at_home.training(config, SAMPLE, tmp_path)
+        _, check = doctor.training(config, SAMPLE, tmp_path)
         return float(re.findall(r"about (\d+) min", check.text)[0])
 
     foretold = minutes()
@@ -273,7 +263,7 @@ def test_the_plan_goes_by_the_pace_of_a_smoke_run(tmp_path: Path) -> None:
     runs.write_json(folder / "run.json", {"config": smoke, "members": members})
     begin = effort.BEGIN_SECONDS / 60
     assert minutes() - begin == pytest.approx(2 * (foretold - begin), abs=1.5)
-    assert "at the pace of little-kernel-smoke/v2" in list(at_home.training(config, SAMPLE, tmp_path))[1].text
+    assert "at the pace of little-kernel-smoke/v2" in list(doctor.training(config, SAMPLE, tmp_path))[1].text
     runs.write_json(
         folder / "run.json", {"config": {**smoke, "model": {"name": "other"}}, "members": members}
     )
@@ -282,10 +272,10 @@ def test_the_plan_goes_by_the_pace_of_a_smoke_run(tmp_path: Path) -> None:
 
 def test_the_files_are_read_as_the_kernel_does(competition_folder: Path, config: Config) -> None:
     """One verdict: nothing there, rows left out, a sample that wants other values, a broken file."""
-    said = at_home.files(competition_folder, config.competition)
+    said = doctor.files(competition_folder, config.competition)
     assert said == Check("data", "pass", "6 training and 4 test rows, header ID,label")
-    assert at_home.files(competition_folder / "none", config.competition).verdict == "warn"
-    said = at_home.files(competition_folder, config.competition.model_copy(update={"text": "ID"}))
+    assert doctor.files(competition_folder / "none", config.competition).verdict == "warn"
+    said = doctor.files(competition_folder, config.competition.model_copy(update={"text": "ID"}))
     assert (said.verdict, said.text[:30]) == ("warn", "ID holds 6 texts in 6 rows, su")
     rows = "ID,sentence,label\n" + "".join(f"{n},x,Positive\nz{n},y,Negative\n" for n in range(4))
     for name, text, verdict, words in (
@@ -297,6 +287,6 @@ def test_the_files_are_read_as_the_kernel_does(competition_folder: Path, config:
         ("test.csv", "<html>", "fail", "not a csv but an HTML"),
     ):
         (competition_folder / name).write_text(text)
-        said = at_home.files(competition_folder, config.competition)
+        said = doctor.files(competition_folder, config.competition)
         assert said.verdict == verdict
         assert words in said.text

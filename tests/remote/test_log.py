@@ -18,7 +18,7 @@ from kit import progress
 from kit.remote.following import watch
 from kit.remote.following.screen import RunFailed, Screen, last_words
 from kit.remote.runs import Run
-from kit.remote.wire import log
+from kit.remote.wire import session
 from kit.remote.wire.session import Status
 
 ODD_LINES = [
@@ -47,7 +47,7 @@ def _follow(body: bytes, piece: int) -> tuple[watch._Log, bool]:
     )
     client: Any = SimpleNamespace(explained=lambda _: nullcontext())
     seen = watch._Log(lambda *_: None, lambda *_: None)
-    return seen, seen._take(log.live(client, answer), lambda: False)
+    return seen, seen._take(session.live(client, answer), lambda: False)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_stored_log_of_any_shape_is_text(entries: Any) -> None:
         str(entries),
         json.dumps([{"data": entries, "stream_name": entries}]),
     ):
-        log.text(stored).encode()
+        session.whole(stored).encode()
 
 
 @pytest.mark.parametrize("is_terminal", [True, False])

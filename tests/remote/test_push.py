@@ -8,39 +8,17 @@ from typing import Any
 
 import pytest
 from kaggle_fixtures import SLUG, USER
-from makers import Files, MakeBuilt, MakeRun
-from slugify import slugify
+from makers import Files, MakeRun
+from pushed_versions import KERNEL, versions
 
-from kit.bundle.metadata import Metadata
-from kit.config import Config
 from kit.errors import KitError
 from kit.remote import runs
-from kit.remote.pushing import lookup, objections
-from kit.remote.pushing import push as pushing
+from kit.remote.pushing import lookup
 from kit.remote.pushing.objections import PushRefused
-from kit.remote.runs import Run
 from kit.remote.wire.client import Client
-from kit.remote.wire.transport import KaggleError, Unsettled
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server
-from local_kaggle.state import Version
-
-KERNEL = "little-kernel-tiny"
-
-
-@pytest.fixture
-def send(client: Client, config: Config, make_built: MakeBuilt, runs_root: Path) -> MakeRun:
-    """Push a script, with changes to its metadata."""
-
-    def run(script: str = "print('hello')", **changes: Any) -> Run:
-        return pushing.push(client, make_built(config, script, **changes), config, root=runs_root, note="why")
-
-    return run
-
-
-def versions(kaggle: Server) -> list[Version]:
-    return [version for kernel in kaggle.state.kernels for version in kernel.versions]
 
 
 def test_a_push_writes_its_record_at_once(
@@ -132,131 +110,6 @@ def test_a_source_that_is_dropped_in_silence_is_an_error(
         send(**sources)
     run = runs.find(f"{KERNEL}/v1", runs_root)
     assert run.name in caught.value.hint, "what runs needlessly can be stopped by its name"
-
-
-@pytest.mark.parametrize(
-    ("script", "changes", "message"),
-    [
-        ("#" * (1 << 20) + "\n", {}, "the script has 1,048,577 bytes"),
-        ("", {"title": "Other Title"}, "would be filed as 'other-title'"),
-        ("", {"title": "Ha", "id": "tester/ha"}, "would be filed as"),
-        ("", {"id": "your-username/little-kernel"}, "names no owner"),
-    ],
-)
-def test_what_kaggle_would_refuse_without_a_reason_is_refused_here(
-    script: str, changes: dict[str, str], message: str
-) -> None:
-    """A check fails, and nothing is sent."""
-    facts = Metadata(**{"id": "me/little-kernel", "title": "Little Kernel"} | changes)  # type: ignore[arg-type]
-    (found,) = objections.objections(facts, script, is_local=True).values()
-    assert message in found.text
-
-
-def test_a_cpu_preset_is_not_pushed_to_kaggle() -> None:
-    """It is for rehearsals; on Kaggle it would run for hours on the wrong machine."""
-    told = Metadata(id="me/little-kernel", title="Little Kernel")
-    assert "accelerator" in objections.objections(told, "", is_local=False)
-    assert not objections.objections(told, "", is_local=True)
-
-
-@pytest.mark.parametrize(
-    ("fault", "sent"),
-    [
-        (NAMED["lose-answer"], 1),
-        (Fault("SaveKernel", drop="before"), 2),
-        (faults.status("SaveKernel", 500), 2),
-        (faults.status("SaveKernel", 429, retry_after_seconds=3), 2),
-        (faults.html("SaveKernel"), 2),
-        (faults.status("SaveKernel", 401), 2),
-    ],
-    ids=["lost answer", "lost request", "500", "429", "page", "401"],
-)
-@pytest.mark.parametrize("is_pushed_before", [False, True])
-def test_one_push_makes_one_version_whatever_happens_to_its_answer(
-    kaggle: Server, send: MakeRun, fault: Fault, sent: int, is_pushed_before: bool
-) -> None:
-    """A push without an answer is looked up before it is sent again, even if the same script ran before."""
-    if is_pushed_before:
-        send()
-    kaggle.requests.clear()
-    kaggle.faults.arm(fault)
-    pushed = send()
-    assert len(versions(kaggle)) == pushed.version == 1 + is_pushed_before
-    assert kaggle.requests.count("SaveKernel") == sent
-
-
-def test_a_lost_push_is_not_mistaken_for_somebody_elses(kaggle: Server, send: MakeRun) -> None:
-    """A newer version with another script is no answer to this push."""
-    kaggle.faults.arm(
-        Fault("SaveKernel", drop="after", edit_request=lambda asked: asked | {"text": "print('other')"})
-    )
-    with pytest.raises(PushRefused, match="version 1 of tester/little-kernel-tiny holds another script"):
-        send()
-    assert len(versions(kaggle)) == 1
-
-
-def test_a_push_that_never_arrives_gives_up(kaggle: Server, send: MakeRun) -> None:
-    """The attempts are bounded and leave no record."""
-    kaggle.faults.arm(Fault("SaveKernel", 99, drop="before"))
-    with pytest.raises(Unsettled, match="broke the connection"):
-        send()
-    assert versions(kaggle) == []
-
-
-@pytest.mark.parametrize(
-    "refusal",
-    [
-        faults.status("GetKernel", 403, times=99),
-        faults.status("GetKernel", 500, times=99),
-        Fault("GetKernel", 99, drop="before"),
-    ],
-    ids=["403", "500", "reset"],
-)
-def test_a_lost_answer_and_no_sight_of_the_kernel_never_make_two_versions(
-    kaggle: Server, send: MakeRun, files: Files, refusal: Fault
-) -> None:
-    """The intent stays on disk, and the next push finds what the first one made."""
-    kaggle.faults.arm(NAMED["lose-answer"])
-    kaggle.faults.arm(replace(refusal, skip=1))
-    with pytest.raises(KaggleError, match="may have arrived, Kaggle does not say"):
-        send()
-    assert files() == [f"{KERNEL}/.push/push.json"]
-    kaggle.faults.clear()
-    assert send().version == 1
-    assert len(versions(kaggle)) == 1
-    assert files() == [f"{KERNEL}/v1/push.json"]
-
-
-def test_another_script_is_pushed_beside_the_one_whose_answer_was_lost(
-    kaggle: Server, send: MakeRun, files: Files
-) -> None:
-    """Both versions have their record."""
-    kaggle.faults.arm(NAMED["lose-answer"])
-    kaggle.faults.arm(faults.status("GetKernel", 500, times=99))
-    with pytest.raises(KaggleError):
-        send()
-    kaggle.faults.clear()
-    assert send("print('other')").version == 2
-    assert files() == [f"{KERNEL}/v1/push.json", f"{KERNEL}/v2/push.json"]
-
-
-def test_an_earlier_push_that_cannot_be_seen_keeps_the_next_one_back(kaggle: Server, send: MakeRun) -> None:
-    """Nothing is sent while Kaggle does not say what the first one made."""
-    kaggle.faults.arm(NAMED["lose-answer"])
-    kaggle.faults.arm(faults.status("GetKernel", 500, times=99))
-    for _ in range(2):
-        with pytest.raises(KitError, match="may have arrived"):
-            send()
-    assert kaggle.requests.count("SaveKernel") == 1
-
-
-@pytest.mark.parametrize("code", [403, 500])
-def test_a_kernel_that_cannot_be_seen_before_a_push_is_no_hindrance(
-    kaggle: Server, send: MakeRun, code: int
-) -> None:
-    """An empty shell answers so, and so does Kaggle on a bad day."""
-    kaggle.faults.arm(faults.status("GetKernel", code, times=99))
-    assert send().version == 1
 
 
 def _dead_link(root: Path) -> None:
@@ -370,40 +223,6 @@ def test_each_kind_of_refusal_has_its_hint_and_leaves_nothing(
         send()
     assert hint in caught.value.hint
     assert files() == []
-
-
-@pytest.mark.parametrize(
-    "title",
-    ["\u8bc4\u8bba Kernel tiny", "\u041e\u0442\u0437\u044b\u0432 tiny", "1,000 Words tiny", "A &amp; B tiny",
-     "Stra\u00dfe tiny", "Words \U0001f600 tiny", "Caf\u00e9 Words tiny"],
-)  # fmt: skip
-def test_a_title_that_two_rules_file_differently_is_refused_with_a_plain_one(title: str) -> None:
-    """Kaggle's own rule is not published; where ours and a simple one agree, it will."""
-    facts = Metadata(id=f"me/{slugify(title)}", title=title)
-    objection = objections.objections(facts, "", is_local=True)["slug"]
-    plain = objection.hint.rpartition("such as ")[2].strip("'")
-    again = Metadata(id=f"me/{slugify(plain)}", title=plain)
-    assert not objections.objections(again, "", is_local=True)
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "is_fine"),
-    [
-        ("dataset", "me/rows", True),
-        ("dataset", "rows", False),
-        ("dataset", "me/rows/2", False),
-        ("kernel", "me/x y", False),
-        ("model", "meta/llama/transformers/8b/2", True),
-        ("model", "meta/llama/8b", False),
-        ("model", "meta/llama/transformers/8b/newest", False),
-        ("competition", "c/little", False),
-    ],
-)
-def test_handles_are_looked_at_before_a_session_starts(kind: str, name: str, is_fine: bool) -> None:
-    """Kaggle drops a malformed one in silence."""
-    sources: dict[str, Any] = {f"{kind}_sources": [name]}
-    facts = Metadata(id="me/little-kernel", title="Little Kernel", **sources)
-    assert ("source" not in objections.objections(facts, "", is_local=True)) == is_fine
 
 
 @pytest.mark.parametrize(

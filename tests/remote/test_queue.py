@@ -11,9 +11,8 @@ from kit import config as settings
 from kit.bundle import metadata
 from kit.config import Config
 from kit.pipeline.record import RunRecord
-from kit.remote import runs, workflow
+from kit.remote import doctor, runs, workflow
 from kit.remote.following import watch
-from kit.remote.looking import doctor
 from kit.remote.pushing import lookup, push
 from kit.remote.pushing.objections import PushRefused
 from kit.remote.runs import Run

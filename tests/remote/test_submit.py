@@ -11,8 +11,8 @@ from makers import MakeClient, MakeRun
 
 from kit.errors import InputInvalid, KitError, NotYet
 from kit.remote import runs, submit
-from kit.remote.refusals import SubmissionRefused
 from kit.remote.runs import Run
+from kit.remote.submit import SubmissionRefused
 from kit.remote.wire import transfer
 from kit.remote.wire.client import Client
 from local_kaggle import faults

@@ -1,9 +1,4 @@
-"""Build what a push uploads: the script or notebook and its metadata, in a folder of the preset's own.
-
-Needs no credentials and talks to nobody.
-"""
-
-from __future__ import annotations
+"""Build what a push uploads: the script or notebook and its metadata, in a folder of the preset's own."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +10,7 @@ from kit.bundle.tree import collect_project
 from kit.config import PROJECT_ROOT, Config
 
 PREPARE_ENTRY = "kernel/prepare.py"
-PREPARE_MINUTES = 60.0
-"""Some 6 GB are downloaded, in minutes."""
+PREPARE_MINUTES = 60.0  # some 6 GB are downloaded, in minutes
 
 
 @dataclass(frozen=True)
@@ -31,13 +25,8 @@ class Built:
 
 def preparation(config: Config) -> Config:
     """Return the settings of the kernel that downloads what runs of `config` without internet attach."""
-    told = {
-        "accelerator": "none",
-        "form": "script",
-        "internet": True,
-        "dataset_sources": (),
-        "kernel_sources": (),
-    }
+    told: dict[str, object] = {"accelerator": "none", "form": "script", "internet": True}
+    told |= {"dataset_sources": (), "kernel_sources": ()}
     kernel = config.kernel.model_copy(update=told)
     run = config.run.model_copy(update={"time_limit_minutes": PREPARE_MINUTES})
     return config.model_copy(update={"preset": metadata.PREPARE, "kernel": kernel, "run": run})

@@ -1,9 +1,4 @@
-"""Write the kernel-metadata.json of a build: the project's template with what the settings decide filled in.
-
-The result is what Kaggle's own command line reads. Talks to nobody.
-"""
-
-from __future__ import annotations
+"""Write the kernel-metadata.json of a build: the project's template with what the settings decide."""
 
 from pathlib import Path
 
@@ -15,12 +10,9 @@ from kit.errors import InputInvalid, SettingInvalid
 
 PLACEHOLDER_OWNER = "your-username"
 TEMPLATE = PROJECT_ROOT / "kernel-metadata.json"
-LONGEST_TITLE = 50
-"""Kaggle refuses longer kernel titles."""
-CODE_FILES = {"script": "kernel.py", "notebook": "kernel.ipynb"}
-"""What a build is called, by its form."""
-PREPARE = "prepare"
-"""Stands for a preset in the kernel that downloads what runs without internet attach."""
+LONGEST_TITLE = 50  # Kaggle refuses longer kernel titles
+CODE_FILES = {"script": "kernel.py", "notebook": "kernel.ipynb"}  # what a build is called, by its form
+PREPARE = "prepare"  # stands for a preset in the kernel that downloads what runs without internet attach
 
 
 class Metadata(BaseModel):

@@ -4,8 +4,6 @@ Settings, then each source as it stands, in reading order, then the run and what
 sources to a fresh private folder, so that the working folder holds the outputs alone.
 """
 
-from __future__ import annotations
-
 import ast
 import json
 from collections.abc import Mapping
@@ -107,9 +105,11 @@ def _written(tree: Tree, told: Mapping[str, object], title: str) -> str:
     say("## The settings\n\nEvery value that decides the run, and the hash of each file.")
     do(f"%%writefile {{ROOT}}/bundle.json\n{json.dumps(told, indent=1)}")
     say("## The sources")
-    for path in _reading_order(tree):
+    # The entry last; before it by depth and name, so that what others stand on comes first.
+    for path in sorted(tree.files, key=lambda path: (path == tree.entry, path.count("/"), path)):
         if text := tree.files[path].decode("utf-8"):
-            say(f"### {path}\n\n{_first_sentence(path, text)}")
+            said = (ast.get_docstring(ast.parse(text)) or "") if path.endswith(".py") else ""
+            say(f"### {path}\n\n{said.partition(chr(10) * 2)[0]}")
             do(f"%%writefile {{ROOT}}/{path}\n{text.removesuffix(chr(10))}")
     say("## The run")
     do(_RUN.format(source_root=tree.source_root, entry=tree.entry))
@@ -120,15 +120,3 @@ def _written(tree: Tree, told: Mapping[str, object], title: str) -> str:
     made = v4.new_notebook(cells=cells, metadata=metadata)
     # Kaggle takes sources as strings, where nbformat would write lists of lines.
     return str(nbformat.writes(made, split_lines=False)) + "\n"
-
-
-def _reading_order(tree: Tree) -> list[str]:
-    """The entry last; before it by depth and name, so that what others stand on comes first."""
-    others = sorted(set(tree.files) - {tree.entry}, key=lambda path: (path.count("/"), path))
-    return [*others, tree.entry]
-
-
-def _first_sentence(path: str, text: str) -> str:
-    if not path.endswith(".py"):
-        return ""
-    return (ast.get_docstring(ast.parse(text)) or "").partition("\n\n")[0]

@@ -1,9 +1,4 @@
-"""Keep beside a run's record the script that ran, and how the checkout differed from its commit.
-
-A difference that is too large or holds a credential is not kept, which is said.
-"""
-
-from __future__ import annotations
+"""Keep beside a run's record the script that ran, and how the checkout differed from its commit."""
 
 import subprocess
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Check at home that the kernel's pins fit Kaggle's image. It installs nothing."""
 
-from __future__ import annotations
-
 import itertools
 import re
 import subprocess
@@ -19,8 +17,7 @@ IMAGE_PYTHONS = ("3.12", IMAGE_PYTHON)
 """Of the images that a kernel may meet; each has a list kernel/image-<python>.txt."""
 KEPT = frozenset({"torch", "torchvision", "triton"})
 """Packages of the image that nothing may replace: they are built for its CUDA."""
-NEWEST_GLIBC = 35
-"""Of the image's Ubuntu 22.04: wheels for manylinux_2_35 and older install."""
+NEWEST_GLIBC = 35  # of the image's Ubuntu 22.04: wheels for manylinux_2_35 and older install
 SECONDS, RESOLVE_SECONDS = 120.0, 600.0
 _PIN = re.compile(r"([\w.-]+==[^\s;*,]+)\s*(;.*)?")
 _NOT_FOUND = re.compile("No matching distribution|Could not find a version")

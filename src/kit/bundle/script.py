@@ -1,9 +1,4 @@
-"""Write a tree of files as one script that behaves like the tree: readable, small, the same bytes every time.
-
-It does not choose the files (tree.py does) and does not know how the script unpacks itself (loader.py does).
-"""
-
-from __future__ import annotations
+"""Write a tree of files as one script that behaves like the tree: readable, small, always the same bytes."""
 
 import base64
 import json
@@ -17,8 +12,7 @@ from kit.bundle import loader, secrets
 from kit.bundle.tree import LIMIT_BYTES, Tree, collect_project, too_large
 from kit.files import PROJECT_ROOT, sha256_of, write_whole
 
-READABLE_BYTES = 900 * 1024
-"""A script above this is compressed as a whole."""
+READABLE_BYTES = 900 * 1024  # a script above this is compressed as a whole
 
 # What is not plain text, and what a viewer may take for a line end or drop.
 _FRAGILE = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ufeff]")

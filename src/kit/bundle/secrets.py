@@ -31,16 +31,8 @@ if TYPE_CHECKING:
     from detect_secrets.plugins.base import BasePlugin
 
 NAMES = (
-    *(
-        "kaggle.json",
-        "kaggle ([0-9]*).json",
-        "access_token",
-        "credentials",
-        "credentials.json",
-        ".env*",
-        "*.env",
-    ),
-    *(".netrc", "_netrc", ".pypirc", ".git-credentials", ".htpasswd", "rclone.conf", "secrets.toml"),
+    *("kaggle.json", "kaggle ([0-9]*).json", "access_token", "credentials", "credentials.json", ".env*"),
+    *("*.env", ".netrc", "_netrc", ".pypirc", ".git-credentials", ".htpasswd", "rclone.conf", "secrets.toml"),
     *("secrets.json", "cookies.txt", "cookies.sqlite", "*.ppk", "*.p12", "*.pfx", "*.jks", "*.kdbx", "*.key"),
     *("id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
 )
@@ -82,10 +74,8 @@ _CODED: dict[str, Callable[[str], bytes]] = {
     r"\b(?:[0-9A-Fa-f]{2}){20,}\b": bytes.fromhex,
 }
 """How words are found that hold bytes in letters, and how they are read."""
-_MOST_BYTES = 8 * 1024 * 1024
-"""Of what one packed file unpacks to."""
-_DEEPEST = 4
-"""Levels of packing and coding that are looked through."""
+_MOST_BYTES = 8 * 1024 * 1024  # of what one packed file unpacks to
+_DEEPEST = 4  # levels of packing and coding that are looked through
 
 
 def refuse(files: Mapping[str, bytes], allow: Sequence[str] = ()) -> None:
@@ -164,17 +154,13 @@ def _views(text: str) -> Iterator[str]:
     yield text
     yield re.sub(r"""["']\s*(?:\\\s*)?[+,]?\s*[rbfRBF]?["']|\{["']|["']\}""", "", text)
     for _ in range(_DEEPEST):
-        plain = re.sub(r"\\u00([0-9a-f]{2})|\\x([0-9a-f]{2})", _letter, text, flags=re.IGNORECASE)
+        plain = re.sub(r"(?i)\\(?:u00|x)([0-9a-f]{2})", lambda code: chr(int(code[1], 16)), text)
         plain = plain.replace("\\\n", "")
         plain = html.unescape(urllib.parse.unquote(re.sub(r"""\\(["'/\\])""", r"\1", plain)))
         if plain == text:
             return
         yield plain
         text = plain
-
-
-def _letter(escape: re.Match[str]) -> str:
-    return chr(int(escape[1] or escape[2], 16))
 
 
 def _decoded(text: str) -> Iterator[tuple[str, bytes]]:
@@ -185,12 +171,10 @@ def _decoded(text: str) -> Iterator[tuple[str, bytes]]:
                 inner = decode("".join(word.split()))
             except ValueError:
                 continue
-            if inner.startswith((*_PACKED, b"PK\x03\x04")) or (inner.isascii() and _is_text(inner)):
+            plain = inner.translate(None, b"\t\r\n")
+            is_text = plain.isascii() and plain.decode("ascii").isprintable()
+            if is_text or inner.startswith((*_PACKED, b"PK\x03\x04")):
                 yield word, inner
-
-
-def _is_text(data: bytes) -> bool:
-    return data.translate(None, b"\t\r\n").decode("ascii").isprintable()
 
 
 def _line(text: str, value: str) -> int:

@@ -3,8 +3,6 @@
 It does not write the bundle. Names are relative to the closest folder that holds both source and entry.
 """
 
-from __future__ import annotations
-
 import fnmatch
 import os
 import subprocess
@@ -17,8 +15,7 @@ from pathlib import Path
 from kit.bundle import secrets
 from kit.errors import InputInvalid
 
-LIMIT_BYTES = 1024 * 1024
-"""Kaggle answers a larger script with a bare 400."""
+LIMIT_BYTES = 1024 * 1024  # Kaggle answers a larger script with a bare 400
 
 _NEVER = (
     *(".git", ".hg", ".svn", "__pycache__", "*.py[co]", "*.egg-info", ".venv", ".tox", ".nox"),
@@ -75,10 +72,8 @@ def too_large(size: int, sizes: Mapping[str, int]) -> InputInvalid:
     """Return the refusal that names the five largest files; `sizes` are bytes by path."""
     largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:5]
     named = ", ".join(f"{path!r} {count:,}" for path, count in largest)
-    return InputInvalid(
-        f"{size:,} bytes, and Kaggle takes a script of {LIMIT_BYTES:,}; the largest files: {named}",
-        hint="attach data as a Kaggle dataset, or let git ignore it",
-    )
+    text = f"{size:,} bytes, and Kaggle takes a script of {LIMIT_BYTES:,}; the largest files: {named}"
+    return InputInvalid(text, hint="attach data as a Kaggle dataset, or let git ignore it")
 
 
 def collect_project(project: Path, entry: str | None = None) -> Tree:
@@ -96,9 +91,8 @@ def _chosen(top: Path, include: Sequence[str]) -> Iterator[Path]:
         elif path.is_file():
             yield path
         else:
-            raise InputInvalid(
-                f"{name!r}: no such file or folder", hint="mend [tool.kit.bundle] in pyproject.toml"
-            )
+            hint = "mend [tool.kit.bundle] in pyproject.toml"
+            raise InputInvalid(f"{name!r}: no such file or folder", hint=hint)
 
 
 def _listing(folder: Path) -> list[Path]:
@@ -125,19 +119,15 @@ def _git_listing(folder: Path) -> list[str]:
     """Return the files below `folder` that git tracks or would track; none outside a checkout."""
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return []
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
-        listed = subprocess.run(
-            command, cwd=folder, env=environment, check=True, capture_output=True, timeout=60
-        ).stdout
+        ended = subprocess.run(command, cwd=folder, env=bare, check=True, capture_output=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
         why = getattr(error, "stderr", None) or str(error).encode()
-        raise InputInvalid(
-            f"{str(folder)!r}: git cannot say what it ignores: {why.decode(errors='replace').strip()}",
-            hint=f"git -C {folder} status",
-        ) from error
-    return sorted({os.fsdecode(name) for name in listed.split(b"\0") if name})
+        text = f"{str(folder)!r}: git cannot say what it ignores: {why.decode(errors='replace').strip()}"
+        raise InputInvalid(text, hint=f"git -C {folder} status") from error
+    return sorted({os.fsdecode(name) for name in ended.stdout.split(b"\0") if name})
 
 
 def _name(path: Path, top: Path) -> str:
@@ -150,9 +140,8 @@ def _name(path: Path, top: Path) -> str:
 def _read(path: Path, top: Path) -> bytes:
     target = Path(os.path.realpath(path))
     if path.is_symlink() and not target.is_relative_to(os.path.realpath(top)):
-        raise InputInvalid(
-            f"{_name(path, top)!r}: a link that leads out of the tree", hint="copy the file there"
-        )
+        text = f"{_name(path, top)!r}: a link that leads out of the tree"
+        raise InputInvalid(text, hint="copy the file there")
     if not target.is_file():
         raise InputInvalid(f"{_name(path, top)!r}: not a file, nor a link to one", hint="remove it")
     try:
@@ -170,6 +159,5 @@ def _refuse_syntax_errors(tree: Tree) -> None:
                     compile(data, path, "exec", dont_inherit=True)
                 except (SyntaxError, ValueError) as error:
                     line = getattr(error, "lineno", None) or 1
-                    raise InputInvalid(
-                        f"{path}:{line}: {getattr(error, 'msg', error)}", hint="mend it"
-                    ) from None
+                    text = f"{path}:{line}: {getattr(error, 'msg', error)}"
+                    raise InputInvalid(text, hint="mend it") from None

@@ -9,11 +9,10 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kit.errors import InputInvalid, NotYet
+from kit.errors import InputInvalid, KitError, NotYet
 from kit.files import read_json, sha256_of, write_json
 from kit.remote import runs
 from kit.remote.pulling.published import LATE_SECONDS
-from kit.remote.refusals import SubmissionRefused, explained
 from kit.remote.runs import Run
 from kit.remote.wire import session, transfer
 from kit.remote.wire.client import Client, Tell
@@ -24,6 +23,38 @@ TELL_SECONDS = 600.0
 LOOK_SECONDS = 15.0  # how long to look for a submission whose answer was lost
 LAG_SECONDS = 180.0  # how long a submission may stay unseen in Kaggle's list
 NAME, RECORD = "submission.csv", "submission.json"
+_INFER, _REHEARSE = "make adapters RUN={run}, then make infer FROM={run}", "make rehearse KIND=code"
+KNOWN = {
+    "only accepts submissions from notebooks": ("", f'competition.kind = "code" in kit.toml, then {_INFER}'),
+    "does not accept submissions from notebooks": ("", 'competition.kind = "csv" in kit.toml'),
+    "still running": ("", "make watch RUN={run}, then make submit RUN={run}"),
+    "did not complete": ("", "make pull RUN={run}, whose log says why"),
+    "internet": ("", _INFER),
+    "accelerator": ("", "make settings, which names those that kernel.accelerator may be"),
+    "must be attached": ("", "the competition in kernel-metadata.json, then make infer again"),
+    "file was not found": ("the version holds no submission.csv", "make pull RUN={run} FORCE=1"),
+    "must be called": ("", "submission.csv in the working folder, which make infer writes"),
+    "daily submission allowance": ("", "tomorrow, after 00:00 UTC"),
+    "accept this competition's rules": ("", "{web}/competitions/{slug}/rules"),
+    "kernelsessions.get": ("Kaggle shows no such version to this account", "make doctor, and {url}"),
+    "submission csv not found": ("the rerun left no submission.csv in its working folder", _REHEARSE),
+    "threw exception": (
+        "the script failed on the hidden rows, which are others and more, offline",
+        _REHEARSE,
+    ),
+    "exceeded allowed compute": ("memory or disk ran out", "SET=predict.batch_tokens=8192 with make infer"),
+    "timeout": (
+        "the rerun took longer than the host allows; there may be many more hidden rows",
+        "competition.rerun_minutes as the host says, fewer members or templates, then make infer",
+    ),
+    "scoring error": ("only the ids of the hidden test.csv count, never a fixed number of rows", _REHEARSE),
+    "format error": ("it is no submission, or still empty", f"make validate RUN={{run}}, or {_REHEARSE}"),
+}
+"""By words of Kaggle's text: what it means where that does not say it, and the next command."""
+
+
+class SubmissionRefused(KitError):
+    """Kaggle did not take the submission, or could not score it."""
 
 
 class Submission(BaseModel):
@@ -70,7 +101,7 @@ def submit(
         made = _made(client, run, body, message, tell)
     except Refused as refused:
         hint = f"{client.web}/competitions/{competition['slug']}/submissions"
-        raise explained(refused.message, run, client.web, hint=hint) from None
+        raise _explained(refused.message, run, client.web, hint=hint) from None
     seconds = SCORE_SECONDS
     if run.is_code:
         seconds += 60 * competition["rerun_minutes"]
@@ -80,7 +111,7 @@ def submit(
     if made.status == "ERROR":
         before = f"Kaggle cannot score {run.name if run.is_code else path}: "
         hint = f"make validate RUN={run.name}"
-        raise explained(made.error or "no reason given", run, client.web, hint=hint, before=before)
+        raise _explained(made.error or "no reason given", run, client.web, hint=hint, before=before)
     return made
 
 
@@ -208,3 +239,11 @@ def _verdict(client: Client, made: Submission, deadline_seconds: float, tell: Te
     text = f"submission {made.ref} is still without a score after {client.clock.now() - started:.0f} s"
     page = f"{client.web}/competitions/{slug}/submissions"
     raise NotYet(text, hint=f"make submit again, which only looks, or {page}")
+
+
+def _explained(said: str, run: Run, web: str, *, hint: str, before: str = "") -> SubmissionRefused:
+    """Return a refusal in Kaggle's words with what is known of it; `hint` is for what is not."""
+    known = next((known for words, known in KNOWN.items() if words in said.lower()), ("", hint))
+    places = {"run": run.name, "url": run.url, "web": web, "slug": run.config["competition"]["slug"]}
+    meaning, command = (text.format(**places) for text in known)
+    return SubmissionRefused(f"{before}{said}{f': {meaning}' if meaning else ''}", hint=command)

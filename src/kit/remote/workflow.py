@@ -7,10 +7,9 @@ from kit import progress
 from kit.bundle import build, metadata
 from kit.config import Config
 from kit.errors import InputInvalid, KitError
-from kit.remote import runs
+from kit.remote import doctor, runs
 from kit.remote.following import watch
 from kit.remote.following.screen import RunFailed, Screen
-from kit.remote.looking import doctor
 from kit.remote.pulling import pull
 from kit.remote.pushing import push
 from kit.remote.pushing.objections import Check, PushRefused

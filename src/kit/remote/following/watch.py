@@ -9,7 +9,7 @@ from kit.errors import NotYet
 from kit.remote.following.screen import RunFailed
 from kit.remote.pulling.published import LATE_SECONDS
 from kit.remote.runs import Run
-from kit.remote.wire import log, session
+from kit.remote.wire import session
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import LinkStale, Refused, Unsettled
 
@@ -108,7 +108,7 @@ class _Log:
         wait = {"wait_for_logs_url_seconds": QUEUE_SECONDS}
         try:
             with closing(client.stream("GetKernelSessionLogsStream", **wait, **run.pinned)) as answer:
-                return self._take(log.live(client, answer), lambda: client.clock.now() > until)
+                return self._take(session.live(client, answer), lambda: client.clock.now() > until)
         except (Unsettled, Refused):
             # Not there yet, cut, or not served at all: the status says whether to come back.
             return False
@@ -120,7 +120,7 @@ class _Log:
                 break
             with suppress(Refused, Unsettled):
                 listed = session.outputs(client, run)
-                self._take(log.stored(listed.log), lambda: False)
+                self._take(session.stored(listed.log), lambda: False)
                 if listed.has_log:
                     break
             if is_over and self.said_end:
@@ -128,10 +128,10 @@ class _Log:
         for line in self._joined.end():
             self._show("stdout", line)
 
-    def _take(self, chunks: Iterable[log.Chunk | None], is_late: Callable[[], bool]) -> bool:
+    def _take(self, chunks: Iterable[session.Chunk | None], is_late: Callable[[], bool]) -> bool:
         """Show the lines that these chunks complete; True if they went on to the end of the log."""
         skip = self._characters.copy()
-        for chunk in log.paired(chunks):
+        for chunk in session.paired(chunks):
             if chunk is None:
                 return True
             stream = chunk.stream

@@ -12,7 +12,7 @@ from kit.errors import InputInvalid, KitError
 from kit.files import sha256_of, write_whole
 from kit.outputs import DRY_RUN, LOG_NAME, MADE, MANIFEST, Output, read_manifest
 from kit.remote import runs
-from kit.remote.wire import log, session, transfer
+from kit.remote.wire import session, transfer
 from kit.remote.wire.client import Client, Tell
 from kit.remote.wire.session import RECORD, Status
 from kit.remote.wire.transport import LinkStale, Refused, Unsettled
@@ -69,7 +69,7 @@ def _look(client: Client, run: runs.Run, status: Status, folder: Path) -> Publis
     if RECORD in listed.links:
         _check_owner(run, (folder / RECORD).read_bytes())
     lacking = [] if listed.has_log else [LOG_NAME]
-    events = map(progress.event, log.text(listed.log).splitlines())
+    events = map(progress.event, session.whole(listed.log).splitlines())
     if manifest is not None:
         lacking += sorted(manifest.keys() - listed.links.keys())
     elif MANIFEST in listed.links or status.has_succeeded or any(e and e["event"] == "end" for e in events):

@@ -14,7 +14,7 @@ from kit.outputs import LOG_NAME, Output
 from kit.remote import runs
 from kit.remote.pulling import published
 from kit.remote.pulling.published import Published, PullRefused
-from kit.remote.wire import log, session, transfer
+from kit.remote.wire import session, transfer
 from kit.remote.wire.client import Client, Tell
 from kit.remote.wire.transport import LinkStale, Refused, Unsettled
 
@@ -123,7 +123,7 @@ def _bring(client: Client, run: runs.Run, stage: Path, *, again: bool, tell: Tel
         if not path.is_dir() and path.relative_to(stage).as_posix() not in pulled.files:
             path.unlink()
     write_json(stage / "pull.json", pulled.model_dump(mode="json", by_alias=True))
-    write_whole(stage / LOG_NAME, log.text(found.log).encode("utf-8", "replace"))
+    write_whole(stage / LOG_NAME, session.whole(found.log).encode("utf-8", "replace"))
     _keep_ours(run.folder, stage)
     replace_folder(stage, run.folder)
     return pulled

@@ -15,10 +15,16 @@ from typing import TypeVar
 import requests
 
 from kit import environment
-from kit.remote.wire import answers, credentials, transport
-from kit.remote.wire.answers import Untyped
+from kit.remote.wire import credentials, transport
 from kit.remote.wire.credentials import Credentials
-from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused, Unauthorized, Unsettled
+from kit.remote.wire.transport import (
+    CredentialsInvalid,
+    KaggleError,
+    Refused,
+    Unauthorized,
+    Unsettled,
+    Untyped,
+)
 
 ATTEMPTS = 6
 LONGEST_PAUSE_SECONDS = 120.0  # bound of every pause, also of what a Retry-After header asks for
@@ -33,6 +39,7 @@ _SERVICES = (
 )
 Fields = dict[str, Untyped]  # what a method is asked for, by the SDK's names
 Result = TypeVar("Result")
+Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 Tell = Callable[[str], None]  # says one line to whoever looks
 
 
@@ -73,7 +80,6 @@ class Client:
         self._credentials: Credentials | None = None
         self._tell = tell
         self._user = ""
-        self._rejected: set[tuple[str, str]] = set()
         self._known_until = -1.0
         self._session = transport.session(local=self.is_local, read_seconds=read_seconds)
         self._links = transport.session(local=self.is_local, read_seconds=read_seconds)
@@ -95,10 +101,9 @@ class Client:
 
     def user(self) -> str:
         """Return whose credentials these are; a token's owner is asked for once."""
-        while not self._user:
-            self._user = self.credentials.user or self.patiently(self._introspect)
-            if not self._user and not self._change_credentials():
-                raise self._rejection()
+        self._user = self._user or self.credentials.user
+        if not self._user:
+            self.patiently(self._settle)
         return self._user
 
     def call(self, method: str, *, needs: str = "", patient: bool = True, **fields: object) -> Untyped:
@@ -156,23 +161,27 @@ class Client:
         return attempt()
 
     def _send(self, method: str, fields: Fields) -> requests.Response:
-        """Return the unread response, after one change of credentials where Kaggle rejects or denies."""
+        """Return the unread response, once more with other credentials where Kaggle rejects or denies."""
         try:
             return self._post(method, fields)
         except Unauthorized:
-            self._change_credentials()
+            self._settle()
         except Refused as refused:
-            if refused.status != 403 or not types(method)[0].startswith("kernels") or self._is_known():
+            is_denied = refused.status == 403 and types(method)[0].startswith("kernels")
+            if not is_denied or self.clock.now() <= self._known_until:
                 raise
-            if not self._change_credentials():
-                raise self._rejection() from None
+            before = self.credentials
+            with suppress(Unsettled):  # where even that gets no answer, Kaggle may well know who asks
+                self._settle()
+            if self.credentials == before:
+                raise
         try:
             return self._post(method, fields)
         except Unauthorized:
-            raise self._rejection() from None
+            raise credentials.rejected(self.credentials.origin) from None
 
-    def _post(self, method: str, fields: Fields, *, anonymous: bool = False) -> requests.Response:
-        sign = (lambda unsigned: unsigned) if anonymous else self._current().sign
+    def _post(self, method: str, fields: Fields, *, sign: Sign | None = None) -> requests.Response:
+        sign = sign or self._current().sign
         service, kind, _ = types(method)
         names = {field.field_name: field.json_name for field in kind._fields}
         request = kind.from_dict({names[name]: value for name, value in fields.items()})
@@ -186,11 +195,11 @@ class Client:
             raise KaggleError(f"Kaggle sends {method} on to another address", hint="make doctor")
         try:
             with self.explained(method):
-                payload = answers.json_of(answers.body(response))
-            code, word, reason = answers.refusal(payload) or (0, "", "")
-            answer = answers.typed(types(method)[2], payload) if code < 400 else None
-        except answers.UNREADABLE as error:
-            cause = answers.plain(f"{error}")[:100]
+                payload = transport.json_of(transport.body(response))
+            code, word, reason = transport.error_in(payload) or (0, "", "")
+            answer = transport.typed(types(method)[2], payload) if code < 400 else None
+        except transport.UNREADABLE as error:
+            cause = transport.plain(f"{error}")[:100]
             raise Unsettled(f"Kaggle's answer to {method} cannot be read: {cause}") from None
         if code >= 400:
             raise transport.refused(code, word, reason, method)
@@ -198,28 +207,31 @@ class Client:
             raise Unsettled(f"Kaggle's answer to {method} lacks {needs!r}")
         return answer
 
-    def _introspect(self) -> str:
-        """Return whose token this is, empty where Kaggle does not know it."""
-        fields = {"token": self._current().token}
+    def _settle(self) -> None:
+        """Take the first credentials that Kaggle knows, of the same origin once their owner is known."""
+        for offered in credentials.candidates(local=self.is_local):
+            if self._user and offered.origin != self.credentials.origin:
+                continue
+            owner = self._owner(offered)
+            if not owner and offered.renewal:
+                offered = self._renewed(offered)
+                owner = self._owner(offered)
+            if owner:
+                self._credentials, self._user = offered, self._user or owner
+                self._known_until = self.clock.now() + PROOF_SECONDS
+                return
+        raise credentials.rejected(self.credentials.origin)
+
+    def _owner(self, asker: Credentials) -> str:
+        """Return whose credentials these are, empty where Kaggle does not know them."""
         with suppress(Unauthorized, Refused):
-            answer = self._object("IntrospectToken", self._post("IntrospectToken", fields))
+            if not asker.token:
+                self._post("GetAcceleratorQuotaStatistics", {}, sign=asker.sign).close()
+                return asker.user
+            told = self._post("IntrospectToken", {"token": asker.token}, sign=asker.sign)
+            answer = self._object("IntrospectToken", told)
             return str(answer.username) if answer.active else ""
         return ""
-
-    def _is_known(self) -> bool:
-        """Tell whether Kaggle knows who asks; where even that gets no answer, it may well do."""
-        if self.clock.now() > self._known_until:
-            try:
-                if not self.credentials.token:
-                    self._post("GetAcceleratorQuotaStatistics", {}).close()
-                elif not self._introspect():
-                    return False
-            except (Unauthorized, Refused):
-                return False
-            except Unsettled:
-                return True
-            self._known_until = self.clock.now() + PROOF_SECONDS
-        return True
 
     def _current(self) -> Credentials:
         """Return the credentials, renewed where they soon end."""
@@ -227,23 +239,11 @@ class Client:
             self._credentials = self._renewed(self.credentials)
         return self.credentials
 
-    def _change_credentials(self) -> bool:
-        """Take the first credentials that are not rejected, of the same origin once their owner is known."""
-        self._rejected.add((self.credentials.key, self.credentials.token))
-        for offered in credentials.candidates(local=self.is_local):
-            if not self._user or offered.origin == self.credentials.origin:
-                is_stale = offered.renewal and (offered.key, offered.token) in self._rejected
-                candidate = self._renewed(offered) if is_stale else offered
-                if (candidate.key, candidate.token) not in self._rejected:
-                    self._credentials = candidate
-                    return True
-        return False
-
     def _renewed(self, login: Credentials) -> Credentials:
         """Return a log-in through the browser with another token; its file stays as it is."""
         fields = {"refresh_token": login.renewal, "api_version": "API_VERSION_V1"}
         try:
-            response = self._post("GenerateAccessToken", fields, anonymous=True)
+            response = self._post("GenerateAccessToken", fields, sign=lambda unsigned: unsigned)
             answer = self._object("GenerateAccessToken", response, needs="token")
         except (Unauthorized, Refused):
             text = "the log-in through the browser has expired"
@@ -251,9 +251,6 @@ class Client:
         token = credentials.clean(answer.token, "the token that Kaggle gives")
         lasts = max(answer.expires_in, 2 * EARLY_SECONDS)
         return replace(login, token=token, expires_at=self.clock.wall() + lasts)
-
-    def _rejection(self) -> CredentialsInvalid:
-        return credentials.invalid(f"Kaggle rejects the credentials of {self.credentials.origin}")
 
 
 def connect(*, known: bool = True) -> Client:
@@ -274,7 +271,7 @@ def connect(*, known: bool = True) -> Client:
 
 
 def types(method: str) -> tuple[str, Untyped, Untyped]:
-    """Return the service of a method, and the SDK's types of what it is asked and what it answers."""
+    """Return the service of a method, and the SDK's types of what it is asked and what it transport."""
     for service in _SERVICES:
         package, name = service.split(".")
         snake = re.sub("(?<=[a-z])(?=[A-Z])", "_", name).lower()

@@ -144,5 +144,10 @@ def invalid(text: str) -> CredentialsInvalid:
     return CredentialsInvalid(text, hint=f"a new one from {TOKEN_PAGE}")
 
 
+def rejected(origin: str) -> CredentialsInvalid:
+    """Return the refusal of credentials that Kaggle does not know."""
+    return invalid(f"Kaggle rejects the credentials of {origin}")
+
+
 def _shown(path: Path) -> str:
     return f"~/{path.relative_to(Path.home())}" if path.is_relative_to(Path.home()) else str(path)

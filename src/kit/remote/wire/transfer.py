@@ -13,7 +13,7 @@ import requests
 from kit.errors import KitError
 from kit.files import sha256_of
 from kit.outputs import Output
-from kit.remote.wire import answers
+from kit.remote.wire import transport
 from kit.remote.wire.client import Client, Fields, Tell
 from kit.remote.wire.transport import KaggleError, LinkStale, Refused, Unsettled
 
@@ -33,7 +33,7 @@ def read(client: Client, url: str, what: str) -> bytes:
         answer = client.link("GET", url, headers={"Accept-Encoding": "identity"})
         try:
             with client.explained(what):
-                body = answers.body(answer)
+                body = transport.body(answer)
         except ValueError as error:
             raise Unsettled(f"{what} cannot be read: {error}") from None
         if is_page(body):

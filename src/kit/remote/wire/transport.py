@@ -1,10 +1,13 @@
-"""Give every HTTP request its limits and turn what goes wrong into errors that a person can act on."""
+"""Give every HTTP request its limits, and turn what comes into typed objects or errors to act on."""
 
+import json
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import requests
@@ -12,9 +15,13 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from kit.errors import KitError
-from kit.remote.wire import answers
-from kit.remote.wire.answers import Untyped
 
+Untyped: TypeAlias = Any  # a JSON value, or a type or an object of the SDK, which declares none
+ANSWER_BYTES = 64 << 20  # more than any log that Kaggle keeps; a packed body counts as it unpacks
+ERROR_BYTES = 1 << 16
+ANSWER_SECONDS = 300.0  # longest time that one answer may take to arrive, however steadily it drips
+UNREADABLE = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What parsing raises on hostile input; any other exception is a programming error."""
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 60.0  # longest silence within one answer; Kaggle cuts idle log streams after three minutes
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -137,11 +144,11 @@ class _Adapter(HTTPAdapter):
 def _refusal(response: requests.Response) -> Exception:
     data, kind, reason = b"", "", ""
     with suppress(ValueError, requests.RequestException, urllib3.exceptions.HTTPError):
-        data = answers.body(response, answers.ERROR_BYTES)
+        data = body(response, ERROR_BYTES)
     try:
-        _, kind, reason = answers.refusal(answers.json_of(data)) or (0, "", "")
-    except answers.UNREADABLE:
-        text = answers.plain(data.decode("utf-8", "replace"))
+        _, kind, reason = error_in(json_of(data)) or (0, "", "")
+    except UNREADABLE:
+        text = plain(data.decode("utf-8", "replace"))
         reason = "" if text.startswith("<") else text
     method = _API_METHOD.search(response.request.url or "")
     error = refused(response.status_code, kind, reason, method[1] if method else None)
@@ -170,3 +177,76 @@ def _trouble(error: Exception, what: str, host: str) -> KaggleError:
             return Unreachable(f"{host}: {cause}{where}", hint=hint)
     passing = next((cause for word, cause in _PASSING.items() if word in text), "broke the connection")
     return Unsettled(f"{host} {passing}{where}")
+
+
+def body(response: requests.Response, limit: int = ANSWER_BYTES) -> bytes:
+    """Read and close a response; raises ValueError for a body over `limit` or one that takes too long."""
+    parts: list[bytes] = []
+    size, started = 0, time.monotonic()
+    with closing(response):
+        while part := response.raw.read1(1 << 16, decode_content=True):
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                raise ValueError(f"it has over {limit:,} bytes")
+            if time.monotonic() - started > ANSWER_SECONDS:
+                raise ValueError(f"it is still coming after {ANSWER_SECONDS:.0f} s")
+    return b"".join(parts)
+
+
+def json_of(data: bytes) -> Untyped:
+    """Return the JSON value in a body; raises one of UNREADABLE. A bad byte or half a surrogate becomes ?."""
+    return json.loads(data.decode("utf-8-sig", "replace"))
+
+
+def typed(kind: Untyped, payload: object) -> Untyped:
+    """Return an object of the SDK's type `kind` with what an answer says; raises one of UNREADABLE."""
+    if not isinstance(payload, dict):
+        raise TypeError(f"{type(payload).__name__} where an object is due")
+    answer = kind()
+    for field in kind._fields:
+        value = payload.get(field.json_name)
+        if value is None:
+            continue
+        if type(field.default_value) is not list:
+            value = _read(field.field_type, field.serializer, value)
+        elif isinstance(value, list):
+            value = [_read(field.field_type, None, item) for item in value if item is not None]
+        else:
+            raise TypeError(f"{field.json_name} is no list")
+        setattr(answer, field.private_field_name, value)
+    return answer
+
+
+def error_in(payload: object) -> tuple[int, str, str] | None:
+    """Return code, kind and message of an error body, flat or in an envelope; None for anything else."""
+    if not isinstance(payload, dict):
+        return None
+    envelope = payload.get("error")
+    error = envelope if isinstance(envelope, dict) else payload
+    words = (error.get("status"), error.get("message") or envelope)
+    kind, message = (word if isinstance(word, str) else "" for word in words)
+    code = error["code"] if type(error.get("code")) is int else 0
+    return (code, kind, plain(message)) if error is envelope or message or code >= 400 else None
+
+
+def plain(text: str) -> str:
+    """Return text of a server as one line without control characters, none of its words left out."""
+    shown = "".join(character if character.isprintable() else " " for character in text)
+    return re.sub(r"\s+", " ", shown).strip()
+
+
+def _read(kind: Untyped, serializer: Untyped, value: object) -> object:
+    if hasattr(kind, "_fields"):
+        return typed(kind, value)
+    if kind is float and type(value) is int:
+        return float(value)
+    if kind in (str, int, bool, float, dict):
+        if type(value) is not kind:
+            raise TypeError(f"{type(value).__name__} where {kind.__name__} is due")
+        return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    found: object = None
+    with suppress(KeyError):
+        found = serializer.from_dict_value(kind, value)
+    # A state that the SDK does not know keeps its name; it is none of those that end a wait.
+    return found if isinstance(found, kind) else SimpleNamespace(name=plain(str(value)))
