@@ -41,10 +41,13 @@ def test_a_submission_is_scored_and_recorded(
 
 
 def test_the_same_file_is_not_submitted_twice(kaggle: Server, client: Client, pulled: Run) -> None:
-    """A second submit looks the first one up; another file is another submission."""
+    """A second submit looks the first one up, record or not; another file is another submission."""
     first = submit.submit(client, pulled)
-    again = submit.submit(client, pulled)
-    assert (again.ref, again.public_score, again.earlier) == (first.ref, first.public_score, True)
+    for damage in (None, "{", "[]"):
+        if damage:
+            (pulled.folder / submit.RECORD).write_text(damage)
+        again = submit.submit(client, pulled)
+        assert (again.ref, again.public_score, again.earlier) == (first.ref, first.public_score, True)
     assert len(kaggle.state.submissions) == 1
     path = pulled.folder / "submission.csv"
     path.write_text(path.read_text().replace("t0,Positive", "t0,Negative"))
@@ -104,7 +107,7 @@ def test_a_submission_without_an_answer_is_not_made_again_before_a_look(
     """The first command leaves its intent; the next one waits until the list has had its time."""
     kaggle.faults.arm(fault)
     if not is_listed:
-        kaggle.faults.arm(faults.status("ListSubmissions", 403, times=7))
+        kaggle.faults.arm(faults.status("ListSubmissions", 403, times=8))
     if not is_listed or fault is not LOST["answer"]:
         with pytest.raises(SubmissionRefused, match="may have been made"):
             submit.submit(client, pulled)

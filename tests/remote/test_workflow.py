@@ -108,6 +108,13 @@ def test_a_rehearsal_that_is_left_is_not_said_to_go_on(
     assert "goes on" not in said
 
 
+def test_a_rehearsal_whose_kaggle_is_gone_is_not_waited_for(client: Client, config: Config) -> None:
+    """Another server on this machine knows nothing of it."""
+    run = replace(workflow.look_and_push(client, config), url="http://127.0.0.1:1/code/me/x")
+    with pytest.raises(InputInvalid, match="rehearsed by a Kaggle on this machine that is gone"):
+        workflow.watch_to_end(client, run, 1)
+
+
 def test_what_was_made_at_home_is_only_submitted(client: Client) -> None:
     """A baseline or a blend has no version to watch; the next command is named."""
     folder = runs.RUNS / "rehearsal" / "baseline-x"

@@ -145,7 +145,8 @@ def test_runs_that_cannot_be_blended_are_refused(tmp_path: Path) -> None:
     ("weights", "message"),
     [
         (["1"], "1 weights for 2 runs"),
-        (["1", "x"], "weight 'x' is no number from 0 up"),
+        (["1", "x"], "weight 'x' is no number from 0 to 1e9"),
+        (["1e308", "1e308"], "weight '1e308' is no number"),
         (["1", "-1"], "weight '-1' is no number"),
         (["1", "nan"], "weight 'nan' is no number"),
         (["inf", "1"], "weight 'inf' is no number"),

@@ -123,7 +123,8 @@ def _made(client: Client, run: Run, body: bytes, message: str, tell: Tell) -> Su
     with suppress(ValidationError):
         begun = Submission.model_validate(read_json(run.folder / RECORD))
     # Another file is another submission, and one that Kaggle could not score may be sent again.
-    if begun and (begun.sha256 != sha256 or (begun.status == "ERROR" and not run.is_code)):
+    has_failed = bool(begun and begun.status == "ERROR" and not run.is_code)
+    if begun and (begun.sha256 != sha256 or has_failed):
         begun = None
     ref = (begun.ref or _search(client, begun, tell)) if begun else 0
     if not begun or not ref:
@@ -133,7 +134,8 @@ def _made(client: Client, run: Run, body: bytes, message: str, tell: Tell) -> Su
         slug = run.config["competition"]["slug"]
         begun = Submission(competition=slug, sha256=sha256, message=words, submitted_at=now)
         _require_whole(client, run, body)
-        ref = _look_up(client, begun) if run.is_code else 0  # by another checkout
+        with suppress(*() if run.is_code else (KaggleError,)):
+            ref = 0 if has_failed else _look_up(client, begun)  # by another checkout, or the record is lost
     is_earlier = ref > 0
     if not ref:
         left = client.call("GetSubmissionLimits", competition_name=begun.competition)

@@ -85,6 +85,9 @@ def next_step(run: runs.Run) -> str:
 
 def watch_to_end(client: Client, run: runs.Run, deadline_seconds: float) -> Status:
     """Show the run to its end; what a failed one died of is printed, and it is pulled, before RunFailed."""
+    if client.is_local and not run.url.startswith(client.web):
+        text = f"{run.name} was rehearsed by a Kaggle on this machine that is gone"
+        raise InputInvalid(text, hint=f"make report RUN={run.name}, or make push")
     leaves = "ends the rehearsal" if run.is_rehearsal else "leaves it running"
     print(f"watching {run.name}: {run.url} (Ctrl-C {leaves})", flush=True)
     failed: RunFailed | None = None

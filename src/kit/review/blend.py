@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 PRESET = "blend"
-_WEIGHTS = TypeAdapter(list[Annotated[float, Field(ge=0, allow_inf_nan=False)]])
+_WEIGHTS = TypeAdapter(list[Annotated[float, Field(ge=0, le=1e9)]])
 VOTE = "vote"
 """Source of a row for which every run read its answer out of a text: the share of the weights behind it."""
 
@@ -31,14 +31,13 @@ def normalised(weights: Sequence[str], runs: int) -> tuple[float, ...]:
     if not weights:
         return (1 / runs,) * runs
     example = 'make blend RUNS="v1 v2" WEIGHTS="0.6 0.4"'
-    if weights and len(weights) != runs:
+    if len(weights) != runs:
         raise KitError(f"{len(weights)} weights for {runs} runs", hint=example)
     try:
-        values = _WEIGHTS.validate_python(weights or [1] * runs)
+        values = _WEIGHTS.validate_python(weights)
     except ValidationError as error:
-        raise KitError(
-            f"weight {error.errors()[0]['input']!r} is no number from 0 up", hint=example
-        ) from None
+        odd = error.errors()[0]["input"]
+        raise KitError(f"weight {odd!r} is no number from 0 to 1e9", hint=example) from None
     if not any(values):
         raise KitError("every weight is 0", hint=example)
     return tuple(value / sum(values) for value in values)
