@@ -122,8 +122,7 @@ def _decode(data: bytes) -> tuple[str, list[Problem]]:
 def _is_row(fields: Sequence[str], facts: Facts) -> bool:
     """Tell whether a first line without any of the columns' names holds an id or a label."""
     names = set(map(key, facts.columns.header))
-    known = {*facts.ids, *facts.labels}
-    return names.isdisjoint(map(key, fields)) and not known.isdisjoint(fields)
+    return names.isdisjoint(map(key, fields)) and not {*facts.ids, *facts.labels}.isdisjoint(fields)
 
 
 def _places(header: Sequence[str], wanted: Sequence[str]) -> list[int]:
