@@ -30,16 +30,6 @@ class Span(NamedTuple):
     end: float
 
 
-class Answers(NamedTuple):
-    """How the labels of some rows came about. In generate mode a scored row's text held no clear label."""
-
-    kind: str
-    scored: int
-    parsed: int
-    refused: Mapping[str, int]
-    has_text: bool
-
-
 def histories(run: Results) -> tuple[list[tuple[list[Step], Member]], int]:
     """Return steps and record of the first members, in the order of run.json, and how many there are."""
     members = {member.name: member for member in run.run.members}
@@ -72,20 +62,17 @@ def lane_name(run: Results, slot: int) -> str:
     return f"{kind} {slot}" if ranks == 1 else f"{kind}s 0–{ranks - 1}"
 
 
-def answers(run: Results) -> list[Answers]:
-    """Return how the labels of held-out and of test rows came about, and why texts were refused."""
+def answers(run: Results) -> list[tuple[str, int, int, Counter[str]]]:
+    """Return which rows, how many of them were scored and how many read, and why texts were refused."""
     told = []
-    has_text = run.run.settings.get("predict.mode") == "generate"
     for kind, table in (("held-out rows", run.oof), ("test rows", run.predictions)):
         if table is not None:
-            scored = table[table["source"] == "score"]
-            refused = Counter[str]()
-            for text in scored["completion"] if has_text else ():
+            scored, refused = table[table["source"] == "score"], Counter[str]()
+            for text in scored["completion"] if run.run.settings.get("predict.mode") == "generate" else ():
                 outcome = parse(text, run.competition.labels, run.competition.synonyms)
                 # An average over members may be scored although the text kept here reads well.
                 refused[outcome.reason if isinstance(outcome, Unparsed) else "another member's"] += 1
-            parsed = len(table) - len(scored)
-            told.append(Answers(kind, len(scored), parsed, dict(refused.most_common()), has_text))
+            told.append((kind, len(scored), len(table) - len(scored), refused))
     return told
 
 
