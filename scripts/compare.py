@@ -17,10 +17,7 @@ def main(arguments: Arguments) -> None:
     differences = {name: one._asdict() for name, one in compared.differences.items()}
     tell(runs=arguments.runs, rows=compared.rows, differences=differences, test_rows=compared.test_rows)
     tell(held_out_changed=len(compared.changed), test_changed=compared.test_changed)
-    data = results.data_folder(first.run.test_sha256, inputs.places(first.competition.slug))
-    rivals, text_by_id = {}, {}
-    if data is not None and compared.rows:
-        train = results.training_rows(first, data)
-        rivals = baselines.held_out_baselines(train, results.shared_held_out([first, second])[0])
-        text_by_id = dict(zip(train["id"], train["text"], strict=True))
-    compare.show(first, second, compared, baselines=rivals, text_by_id=text_by_id)
+    beside = baselines.Beside()
+    if compared.rows:
+        beside = baselines.beside(first, results.shared_held_out([first, second])[0], inputs.places)
+    compare.show(first, second, compared, baselines=beside.rivals, text_by_id=beside.text_by_id)

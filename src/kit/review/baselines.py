@@ -5,9 +5,9 @@ On the rows that a run held out, or as runs of their own that answer the test ro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy
 
@@ -17,6 +17,7 @@ from kit.errors import InputInvalid
 from kit.review import results
 from kit.review.made import Made
 from kit.review.record import Judged
+from kit.review.results import Results
 from kit.task import rows, sample, submission
 
 if TYPE_CHECKING:
@@ -24,6 +25,34 @@ if TYPE_CHECKING:
 
 NGRAMS = "character n-grams"
 MAJORITY = "majority class"
+
+
+class Beside(NamedTuple):
+    """What the competition's files add to a run, or why they add nothing."""
+
+    missing: str = ""
+    text_by_id: Mapping[str, str] = {}
+    rivals: Mapping[str, Judged] = {}  # the figures of the baselines
+    files: tuple[DataFrame, DataFrame] | None = None  # training rows and test rows
+
+
+def beside(run: Results, oof: DataFrame, places: Callable[[str], Sequence[Path]]) -> Beside:
+    """Return what the files of a run's competition, in one of the `places` by its slug, say of `oof`."""
+    data = results.data_folder(run.run.test_sha256, places(run.competition.slug))
+    if data is None or not (data / "train.csv").is_file():
+        return Beside("The train.csv of this run is not at hand; make data brings it.")
+    import sklearn.linear_model  # noqa: F401 - only a library that is loaded can be limited
+    from threadpoolctl import threadpool_limits
+
+    try:
+        train = results.training_rows(run, data)
+        test, _ = rows.read(data / "test.csv", run.competition, labelled=False)
+        # OpenBLAS's threads wait by spinning, which took four times as long on a busy machine.
+        with threadpool_limits(limits=1, user_api="blas"):
+            rivals = held_out_baselines(train, oof)
+    except InputInvalid as error:
+        return Beside(f"{error.message}.")
+    return Beside("", dict(zip(train["id"], train["text"], strict=True)), rivals, (train, test))
 
 
 def held_out_baselines(train: DataFrame, oof: DataFrame) -> dict[str, Judged]:

@@ -143,13 +143,13 @@ def _against_baselines(judged: Judged, ranked: Sequence[tuple[str, Judged]], met
     return f"Its whole interval is {'better than every' if is_better else 'worse than a'} baseline; {told}."
 
 
-def wording(oof: DataFrame, train: DataFrame, test: Sequence[str]) -> tuple[float, float]:
+def wording(oof: DataFrame, train: DataFrame, test: DataFrame) -> tuple[float, float]:
     """Return the mean share of the pieces of test texts, and of a fold, that other training texts have."""
     held = train["id"].isin(oof.loc[oof["fold"] == oof["fold"].iloc[0], "id"])
     learned = {piece for text in train.loc[~held, "text"] for piece in _pieces(text)}
     shares = [
         [len(own & learned) / len(own) for text in texts if (own := _pieces(text))]
-        for texts in (test, train.loc[held, "text"])
+        for texts in (test["text"], train.loc[held, "text"])
     ]
     near, far = (sum(side) / len(side) if side else 0.0 for side in shares)
     return near, far
