@@ -77,10 +77,9 @@ def grid(text: str) -> list[str]:
         name, equals, listed = part.partition("=")
         values = words(listed, ",")
         read = [_value(value) for value in values]
-        if not equals or not all(values) or any(value in read[:at] for at, value in enumerate(read)):
-            raise SettingInvalid(f"{part!r} is not name=value,value, each value once", hint=GRID_HINT)
-        if name in choices:
-            raise SettingInvalid(f"the grid names {name!r} twice", hint=GRID_HINT)
+        is_doubled = name in choices or any(value in read[:at] for at, value in enumerate(read))
+        if not equals or not all(values) or is_doubled:
+            raise SettingInvalid(f"{part!r} is not name=value,value, each once", hint=GRID_HINT)
         choices[name] = [f"{name}={value}" for value in values]
     if not choices:
         raise SettingInvalid("the grid is empty", hint=GRID_HINT)

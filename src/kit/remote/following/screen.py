@@ -11,7 +11,7 @@ from kit.errors import KitError
 from kit.remote.runs import Run
 from kit.remote.wire.session import Status
 
-# What fills the bar of an event, and what it is full at.
+# What counts up in an event, and how far.
 _COUNTS = {"step": ("step", "steps"), "score": ("rows", "of"), "generate": ("rows", "of")}
 UPDATE_SECONDS = {True: 0.2, False: 30.0}  # of a line without an end, on a terminal and elsewhere
 _RANK = re.compile(r"\[(rank ?\d+|card ?\d+)\]:? ?")  # torchrun's and the kit's own marks of a process
