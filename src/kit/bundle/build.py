@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.bundle import metadata, notebook
+from kit.bundle import metadata
 from kit.bundle.metadata import Metadata
-from kit.bundle.script import Bundle, bundle_project, write
+from kit.bundle.script import Bundle, bundle, write
 from kit.bundle.tree import collect_project
 from kit.config import PROJECT_ROOT, Config
 
@@ -36,11 +36,8 @@ def build(config: Config, *, owner: str = metadata.PLACEHOLDER_OWNER) -> Built:
     """Bundle the sources with `config` into build/<preset>/ and return what was written."""
     folder = PROJECT_ROOT / "build" / config.preset
     entry = PREPARE_ENTRY if metadata.is_preparation(config) else None
-    settings = config.model_dump(mode="json")
-    if config.kernel.form == "notebook":
-        made = notebook.notebook(collect_project(PROJECT_ROOT, entry), settings, metadata.title(config))
-    else:
-        made = bundle_project(settings, entry=entry)
+    title = metadata.title(config) if config.kernel.form == "notebook" else ""
+    made = bundle(collect_project(PROJECT_ROOT, entry), config.model_dump(mode="json"), title=title)
     script = folder / metadata.CODE_FILES[config.kernel.form]
     write(made, script)
     return Built(folder, script, metadata.write(config, folder, owner=owner), made)

@@ -8,10 +8,7 @@ import ast
 import json
 from collections.abc import Mapping
 
-from kit.bundle import loader, secrets
-from kit.bundle.script import Bundle
-from kit.bundle.tree import LIMIT_BYTES, Tree, too_large
-from kit.files import sha256_of
+from kit.bundle.tree import Tree
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 """Kaggle refuses a notebook that names no kernel."""
@@ -65,21 +62,8 @@ if judged := told.get("held_out"):
 _PREVIEW = 'display(pandas.read_csv("submission.csv", dtype=str, keep_default_na=False).head(10))'
 
 
-def notebook(tree: Tree, config: Mapping[str, object], title: str) -> Bundle:
-    """Write `tree` as a notebook with `config` (JSON values) in its settings cell; the same bytes every time.
-
-    Raises InputInvalid above LIMIT_BYTES, and for a file that is no text.
-    """
-    settings = json.dumps(config, sort_keys=True, indent=1, allow_nan=False)
-    secrets.refuse({"the settings": settings.encode()}, tree.allow)
-    told = loader.manifest(dict(tree.files), tree.entry, tree.source_root, json.loads(settings))
-    text = _written(tree, told, title)
-    if (size := len(text.encode())) > LIMIT_BYTES:
-        raise too_large(size, {path: len(data) for path, data in tree.files.items()})
-    return Bundle(text, sha256_of(text), str(told["bundle_hash"]), tuple(tree.files), compressed=False)
-
-
-def _written(tree: Tree, told: Mapping[str, object], title: str) -> str:
+def written(tree: Tree, told: Mapping[str, object], title: str) -> str:
+    """Return `tree` as a notebook with its manifest `told` in a cell; the same text every time."""
     import nbformat
 
     v4 = nbformat.v4

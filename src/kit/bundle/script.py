@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from kit.bundle import loader, secrets
+from kit.bundle import loader, notebook, secrets
 from kit.bundle.tree import LIMIT_BYTES, Tree, collect_project, too_large
 from kit.files import PROJECT_ROOT, sha256_of, write_whole
 
@@ -35,21 +35,22 @@ class Bundle:
     compressed: bool
 
 
-def bundle(tree: Tree, config: Mapping[str, object] | None = None) -> Bundle:
-    """Write `tree` as one script, with `config` (JSON values) in the manifest that the script unpacks.
+def bundle(tree: Tree, config: Mapping[str, object] | None = None, *, title: str = "") -> Bundle:
+    """Write `tree` as one script, under a `title` as a notebook, with `config` (JSON values) in its manifest.
 
     Raises InputInvalid above LIMIT_BYTES.
     """
     settings = json.dumps(config, sort_keys=True, indent=1, allow_nan=False)
     secrets.refuse({"the settings": settings.encode()}, tree.allow)
     sizes = {path: len(data) for path, data in tree.files.items()}
-    text = _script(tree, settings, compressed=False)
-    packed = _script(tree, settings, compressed=True) if len(text.encode()) > READABLE_BYTES else text
+    told = loader.manifest(dict(tree.files), tree.entry, tree.source_root, json.loads(settings))
+    text = notebook.written(tree, told, title) if title else _script(tree, settings, compressed=False)
+    is_long = not title and len(text.encode()) > READABLE_BYTES
+    packed = _script(tree, settings, compressed=True) if is_long else text
     compressed = len(packed.encode()) < len(text.encode())
     text = packed if compressed else text
     if (size := len(text.encode())) > LIMIT_BYTES:
         raise too_large(size, sizes)
-    told = loader.manifest(dict(tree.files), tree.entry, tree.source_root, json.loads(settings))
     return Bundle(text, sha256_of(text), str(told["bundle_hash"]), tuple(sizes), compressed)
 
 
