@@ -37,6 +37,8 @@ class SetupFailed(Exception):
 
 
 def main() -> int:
+    if os.environ.get("KIT_JSON"):  # there stdout is for the verb's one object
+        sys.stdout = sys.stderr
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("group", nargs="+", choices=GROUPS)
     groups: list[str] = parser.parse_args().group

@@ -111,7 +111,7 @@ class Project:
     def start(self, verb: str, *options: str, **environment: str) -> subprocess.Popen[str]:
         """Start a script."""
         return subprocess.Popen(
-            [sys.executable, str(self.root / "scripts" / f"{verb}.py"), *options],
+            [sys.executable, str(self.root / "scripts" / f"{verb.replace('-', '_')}.py"), *options],
             env=environment,
             cwd=self.root,
             text=True,

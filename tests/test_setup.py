@@ -144,6 +144,16 @@ def test_the_next_verb_mends_it(name: str, whole: Path) -> None:
     assert (_set_up(whole).stdout, _set_up(whole).returncode) == ("", 0)
 
 
+def test_for_programs_it_speaks_on_stderr(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under JSON=1 stdout holds the verb's one object and nothing else."""
+    shutil.rmtree(whole)
+    shutil.copytree(whole.with_name("kept"), whole, symlinks=True)
+    (whole / "requirements.lock").write_text("kit-toy==1.0\n")
+    monkeypatch.setenv("KIT_JSON", "1")
+    said = _set_up(whole)
+    assert (said.stdout, "installing home" in said.stderr) == ("", True)
+
+
 def test_groups_stand_and_fall_together(whole: Path) -> None:
     """A later group may move a package of an earlier one; a .venv that is made again has both."""
     shutil.rmtree(whole)

@@ -56,6 +56,7 @@ def test_the_loop_of_the_page_runs_as_it_stands(project: Project, kaggle: Server
         ("pull", {"RUN": "v99"}, 1, "v99"),
         ("validate", {"RUN": "v99"}, 2, "v99"),
         ("runs", {}, 0, ""),
+        ("dry-run", {"PRESET": "nonsense"}, 1, "nonsense"),
         ("doctor", {"PRESET": "nonsense"}, 1, "nonsense"),
     ],
 )
