@@ -11,7 +11,7 @@ from made_run import Answer, answers, dump, write
 from kit import files
 from kit.errors import InputInvalid
 from kit.fetch.inputs import CORPUS, SAMPLE
-from kit.review import results
+from kit.review import record, results
 
 TEST = [Answer("NA", 0.9), Answer("007", 0.2, language="")]
 
@@ -35,7 +35,7 @@ def test_every_file_of_a_run_is_read(tmp_path: Path) -> None:
     assert list(run.predictions) == ["id", "language", "label", "source", *shares, "completion"]
     assert list(run.oof) == ["id", "language", "fold", "label", "predicted", "source", *shares, "completion"]
     assert run.oof.iloc[0].tolist() == ["b", "hi", "1", "Negative", "Positive", "score", 0.75, 0.25, ""]
-    assert [event["event"] for event in run.events] == ["start", "end"]
+    assert [event["event"] for event in record.events(folder / "kernel.log")] == ["start", "end"]
     assert run.submission.public_score == 0.5
     assert run.run.timings == {"train": 1.0}
 
@@ -44,7 +44,7 @@ def test_what_a_run_may_lack_is_empty(tmp_path: Path) -> None:
     """A dry run has no push.json and no log, and a run that held nothing out no oof.csv."""
     run = results.read(write(tmp_path / "dry-run-tiny"))
     assert (run.name, run.predictions, run.oof) == ("dry-run-tiny", None, None)
-    assert (run.push, run.submission.public_score, run.events) == (None, None, [])
+    assert (run.push, run.submission.public_score) == (None, None)
 
 
 def test_an_older_table_lacks_columns(tmp_path: Path) -> None:

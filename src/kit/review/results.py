@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from kit import files
 from kit.config import Competition
 from kit.errors import InputInvalid
-from kit.outputs import LOG_NAME
 from kit.review import record
 from kit.review.record import Figures, Judged, Push, Run, Submission
 from kit.task import metrics, rows
@@ -59,11 +58,6 @@ class Results:
     def oof(self) -> DataFrame | None:
         """The held-out rows: as `predictions`, but `label` is the truth, beside `predicted` and `fold`."""
         return _read_table(self.folder / "oof.csv", self.competition.labels, OOF)
-
-    @cached_property
-    def events(self) -> list[Mapping[str, object]]:
-        """The event lines of the log, in their order; none where no log was kept."""
-        return record.events(self.folder / LOG_NAME)
 
 
 def read(folder: Path, *, whole: bool = True) -> Results:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from kit.config import Config, schema_names
-from kit.outputs import MADE
+from kit.outputs import LOG_NAME, MADE
 from kit.review import record
 from kit.review.record import Member, Origin, Step
 from kit.review.report.charts import STAGES
@@ -34,7 +34,7 @@ def histories(run: Results) -> tuple[list[tuple[list[Step], Member]], int]:
     """Return steps and record of the first members, in the order of run.json, and how many there are."""
     members = {member.name: member for member in run.run.members}
     logged: dict[str, list[object]] = {}
-    for event in run.events:
+    for event in record.events(run.folder / LOG_NAME):
         if event["event"] == "step" and "member" in event:
             logged.setdefault(str(event["member"]), []).append(event)
     names = list(dict.fromkeys([*members, *run.history, *logged]))
