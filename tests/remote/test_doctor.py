@@ -221,7 +221,7 @@ def test_rows_that_stand_in_both_files_are_named(config: Config, tmp_path: Path)
     """With their share and one example; what is learned there says little of other rows."""
     (tmp_path / "train.csv").write_text("ID,sentence,label\n1,It works well.,Positive\n2,bad,Negative\n")
     (tmp_path / "test.csv").write_text("ID,sentence\n8,It works WELL\n7,nothing alike\n")
-    (found,) = doctor.training(config, tmp_path, tmp_path)
+    *_, found = doctor.data(config, tmp_path, tmp_path)
     assert (found.name, found.verdict) == ("duplicates", "warn")
     assert found.text.startswith("1 of 2 test rows")
     assert found.text.endswith("'8' like '1'")
@@ -238,12 +238,11 @@ def test_little_disk_is_a_warning(examine: Examine, monkeypatch: pytest.MonkeyPa
 def test_the_plan_of_a_training_is_one_line(tmp_path: Path, limit: float, verdict: str) -> None:
     """Rows, bins, steps and minutes, from the data at home; more than the time limit is a warning."""
     chosen = [f"competition.slug={SAMPLE_SLUG}", f"run.time_limit_minutes={limit}"]
-    _, check = doctor.training(settings.resolve("t4x2", chosen), SAMPLE, tmp_path)
+    *_, check = doctor.data(settings.resolve("t4x2", chosen), SAMPLE, tmp_path)
     assert (check.name, check.verdict) == ("plan", verdict)
     assert re.match(r"\d+ rows in \d+ bins, \d+ steps .* min on two T4, a forecast", check.text)
-    assert [check.name for check in doctor.training(settings.resolve("tiny", chosen), SAMPLE, tmp_path)] == [
-        "duplicates"
-    ]
+    looked = doctor.data(settings.resolve("tiny", chosen), SAMPLE, tmp_path)
+    assert [check.name for check in looked] == ["data", "duplicates"]
 
 
 def test_the_plan_goes_by_the_pace_of_a_smoke_run(tmp_path: Path) -> None:
@@ -251,7 +250,7 @@ def test_the_plan_goes_by_the_pace_of_a_smoke_run(tmp_path: Path) -> None:
     config = settings.resolve("t4x2", [f"competition.slug={SAMPLE_SLUG}"])
 
     def minutes() -> float:
-        _, check = doctor.training(config, SAMPLE, tmp_path)
+        *_, check = doctor.data(config, SAMPLE, tmp_path)
         return float(re.findall(r"about (\d+) min", check.text)[0])
 
     foretold = minutes()
@@ -263,7 +262,7 @@ def test_the_plan_goes_by_the_pace_of_a_smoke_run(tmp_path: Path) -> None:
     runs.write_json(folder / "run.json", {"config": smoke, "members": members})
     begin = effort.BEGIN_SECONDS / 60
     assert minutes() - begin == pytest.approx(2 * (foretold - begin), abs=1.5)
-    assert "at the pace of little-kernel-smoke/v2" in list(doctor.training(config, SAMPLE, tmp_path))[1].text
+    assert "at the pace of little-kernel-smoke/v2" in list(doctor.data(config, SAMPLE, tmp_path))[-1].text
     runs.write_json(
         folder / "run.json", {"config": {**smoke, "model": {"name": "other"}}, "members": members}
     )
@@ -272,10 +271,14 @@ def test_the_plan_goes_by_the_pace_of_a_smoke_run(tmp_path: Path) -> None:
 
 def test_the_files_are_read_as_the_kernel_does(competition_folder: Path, config: Config) -> None:
     """One verdict: nothing there, rows left out, a sample that wants other values, a broken file."""
-    said = doctor.files(competition_folder, config.competition)
-    assert said == Check("data", "pass", "6 training and 4 test rows, header ID,label")
-    assert doctor.files(competition_folder / "none", config.competition).verdict == "warn"
-    said = doctor.files(competition_folder, config.competition.model_copy(update={"text": "ID"}))
+
+    def look(folder: Path = competition_folder, text: str = "sentence") -> Check:
+        competition = config.competition.model_copy(update={"text": text})
+        return next(doctor.data(config.model_copy(update={"competition": competition}), folder, folder))
+
+    assert look() == Check("data", "pass", "6 training and 4 test rows, header ID,label")
+    assert look(competition_folder / "none").verdict == "warn"
+    said = look(text="ID")
     assert (said.verdict, said.text[:30]) == ("warn", "ID holds 6 texts in 6 rows, su")
     rows = "ID,sentence,label\n" + "".join(f"{n},x,Positive\nz{n},y,Negative\n" for n in range(4))
     for name, text, verdict, words in (
@@ -287,6 +290,6 @@ def test_the_files_are_read_as_the_kernel_does(competition_folder: Path, config:
         ("test.csv", "<html>", "fail", "not a csv but an HTML"),
     ):
         (competition_folder / name).write_text(text)
-        said = doctor.files(competition_folder, config.competition)
+        said = look()
         assert said.verdict == verdict
         assert words in said.text

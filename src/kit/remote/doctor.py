@@ -19,6 +19,7 @@ from kit.remote.wire import session
 from kit.remote.wire.client import WEB, Client
 from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused, Unsettled
 from kit.task import competition_files, effort, folds, rows, sample
+from kit.task.competition_files import CompetitionFiles
 
 FREE_BYTES = 2_000_000_000  # two adapters of an 8B model with tokenizers, beside an older run
 FEW_ALIKE = 0.02  # the share of test rows like a training row that says nothing of the others
@@ -63,8 +64,7 @@ def _at_home(client: Client, config: Config, built: Built, root: Path) -> Iterat
         text = f"packages are to come from {attached or 'nothing that is attached, nor the internet'}"
         yield Check("offline", "pass" if attached else "fail", text, "make prepare")
     if folder.is_dir() or not client.is_local:  # a rehearsal may have them elsewhere
-        yield files(folder, config.competition)
-    yield from training(config, folder, root)
+        yield from data(config, folder, root)
     yield _requirements(client)
     image = kernel.image
     for run in runs.newest_first(root):  # the last run that tells
@@ -96,14 +96,21 @@ def _script(client: Client, config: Config, built: Built) -> Iterator[Check]:
     yield from found.values()
 
 
-def files(folder: Path, competition: Competition) -> Check:
-    """Read the competition's files at home as the kernel will."""
+def data(config: Config, folder: Path, root: Path) -> Iterator[Check]:
+    """Read the competition's files at home as the kernel will, and say what training on them comes to."""
     if not (folder / "train.csv").is_file():
-        return Check("data", "warn", f"{folder} holds no train.csv to tell what a run reads", "make data")
+        yield Check("data", "warn", f"{folder} holds no train.csv to tell what a run reads", "make data")
+        return
     try:
-        found = competition_files.read(folder, competition)
+        found = competition_files.read(folder, config.competition)
     except InputInvalid as error:
-        return Check("data", "fail", error.message, error.hint)
+        yield Check("data", "fail", error.message, error.hint)
+        return
+    yield _files(found, config.competition)
+    yield from _training(config, found, root)
+
+
+def _files(found: CompetitionFiles, competition: Competition) -> Check:
     if objection := found.sample and sample.disagreement(found.sample, competition):
         return Check("data", "warn" if objection[0] == "sample_unknown" else "fail", *objection[1:])
     if lacking := set(competition.labels) - set(found.train["label"]):
@@ -123,13 +130,9 @@ def files(folder: Path, competition: Competition) -> Check:
     return Check("data", "warn" if found.train_left.out else "pass", text)
 
 
-def training(config: Config, folder: Path, root: Path) -> Iterator[Check]:
-    """Say how like the rows at home are to each other, and what training comes to, by estimated tokens."""
-    try:
-        brought = competition_files.read(folder, config.competition)
-    except InputInvalid:
-        return  # the check of the data says why
-    train, test = brought.train, brought.test
+def _training(config: Config, found: CompetitionFiles, root: Path) -> Iterator[Check]:
+    """Say how like the rows are to each other, and what training comes to, by estimated tokens."""
+    train, test = found.train, found.test
     near = folds.alike(test["text"].tolist(), train["text"].tolist())
     text = f"{len(near):,} of {len(test):,} test rows are like a training row, but for a fifth of its letters"
     for at in list(near)[:1]:
