@@ -183,7 +183,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     if _answer.wanted:
         sys.stdout.flush()
         why = {"message": error.message, "hint": error.hint} if error else None
-        told = {**_answer.facts, "verb": Path(sys.argv[0]).stem.replace("_", "-"), "status": status, "error": why}
+        name = Path(sys.argv[0]).stem.replace("_", "-")
+        told = {**_answer.facts, "verb": name, "status": status, "error": why}
         with os.fdopen(stdout, "w", encoding="utf-8") as stream:
             stream.write(json.dumps(told, default=str) + "\n")
     elif error:
