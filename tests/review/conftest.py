@@ -1,12 +1,10 @@
-"""A good submission of 40 rows, and the facts that it is checked against."""
+"""A good submission of 40 rows in two languages, and the facts that it is checked against."""
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
-from kit.review.checks.facts import Facts
+from kit.review.checks.facts import Facts, by_language
 from kit.task.submission import Columns
 
 IDS = [f"r{number}" for number in range(1, 41)]
@@ -18,7 +16,10 @@ def facts() -> Facts:
         Columns("ID", "label"),
         labels=("Positive", "Negative"),
         ids=IDS,
-        training=Counter(Positive=100, Negative=100),
+        languages=dict(zip(IDS, ["hi", "ta"] * 20, strict=True)),
+        training=by_language(
+            (code, label) for code in ("hi", "ta") for label in ("Positive", "Negative") * 50
+        ),
     )
 
 

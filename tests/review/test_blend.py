@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from pathlib import Path
 
 import made_run
@@ -191,7 +190,7 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
     assert json.loads((folder / "run.json").read_text())["test_ids"] == ["r0", "r1"]
     assert again.run.test_sha256 == "f" * 64
     assert "blend of slug/v2 (0.6), slug/v3 (0.4)" in _text(page.write(folder, lambda _: []))
-    facts = Facts(Columns("ID", "label"), again.competition.labels, ["r0", "r1"], training=Counter())
+    facts = Facts(Columns("ID", "label"), again.competition.labels, ["r0", "r1"], training={})
     assert validate.judge(folder / "submission.csv", facts)[0].valid
     deeper = blend_of([again, runs[0]])
     assert deeper.held_out is not None

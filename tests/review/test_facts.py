@@ -46,7 +46,7 @@ def test_ids_are_the_tests(test_csv: Path) -> None:
         "label",
         ("Positive", "Negative"),
     )
-    assert gathered.ids == ["b", "a", "1.0"]
+    assert gathered.languages == {"b": "hi", "a": "ta", "1.0": "hi"}
     assert codes(gathered) == ["no_sample"]
 
 
@@ -108,11 +108,12 @@ def test_the_samples_values_are_compared_with_the_labels(
 def test_a_label_may_be_written_as_another_word(test_csv: Path, tmp_path: Path) -> None:
     """submission_values maps what training says to what the sample wants, in the counts of training too."""
     (tmp_path / "sample_submission.csv").write_text("ID,label\na,0\nb,0\n1.0,0\n")
-    (tmp_path / "train.csv").write_text("ID,sentence,label\n1,x,Positive\n2,x,Positive\n3,x,Negative\n")
+    train = "ID,sentence,label,language\n1,x,Positive,hi\n2,x,Positive,hi\n3,x,Negative,ta\n"
+    (tmp_path / "train.csv").write_text(train)
     written = COMPETITION.model_copy(update={"submission_values": {"Positive": "1", "Negative": "0"}})
     gathered = facts.gather(written, test_csv)
     assert (gathered.labels, codes(gathered)) == (("1", "0"), [])
-    assert gathered.training == {"1": 2, "0": 1}
+    assert gathered.training == {"": {"1": 2, "0": 1}, "hi": {"1": 2}, "ta": {"0": 1}}
 
 
 def test_the_submission_is_not_its_own_sample(test_csv: Path, tmp_path: Path) -> None:

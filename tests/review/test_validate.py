@@ -126,8 +126,11 @@ MUTATIONS: list[tuple[str, set[str], Callable[[Lines], bytes]]] = [
     ("crlf", {"crlf"}, lambda lines: joined(lines).replace(b"\n", b"\r\n")),
     ("cr", {"crlf"}, lambda lines: joined(lines).replace(b"\n", b"\r")),
     ("backwards", {"order"}, lambda lines: joined([lines[0], *lines[:0:-1]])),
-    ("one label", {"constant_label", "label_shift"}, lambda lines: joined(
+    ("one label", {"constant_label", "label_shift", "language_label_shift"}, lambda lines: joined(
         [row.replace("Negative", "Positive") for row in lines]
+    )),
+    ("one label for each language", {"language_label_shift"}, lambda lines: joined(
+        [lines[0], *(f"r{at},{'Positive' if at % 2 else 'Negative'}" for at in range(1, 41))]
     )),
 ]  # fmt: skip
 

@@ -60,7 +60,7 @@ def read(path: Path, competition: Competition, *, labelled: bool) -> tuple[DataF
 
 
 def scan(path: Path, competition: Competition, *, labelled: bool, text: bool = True) -> tuple[Columns, Left]:
-    """Return what `read` does as lists, without pandas; without `text`, ids and labels alone."""
+    """Return what `read` does as lists, without pandas; without `text`, no sentences."""
     sheet = csv_file.read(path, csv_file.Form(competition.encoding, competition.delimiter))
     wanted = _wanted(competition, csv_file.names(sheet.header), labelled=labelled, text=text)
     by_column, uneven = sheet.columns(wanted.values())
@@ -96,17 +96,18 @@ def scan(path: Path, competition: Competition, *, labelled: bool, text: bool = T
 
 
 def _wanted(competition: Competition, header: Sequence[str], *, labelled: bool, text: bool) -> dict[str, str]:
-    """Return the columns to read by role; a training id need not be there."""
+    """Return the columns to read by role: no training id and, without texts, no language must be there."""
     column_by_role = {
         "id": competition.id,
         **(_text_roles(competition.texts) if text or not competition.id else {}),
-        "language": competition.language if text else "",
+        "language": competition.language,
         "label": competition.label if labelled else "",
     }
+    optional = {"id" if labelled else "", "" if text else "language"}
     return {
         role: column
         for role, column in column_by_role.items()
-        if column and (column in header or role != "id" or not labelled)
+        if column and (column in header or role not in optional)
     }
 
 

@@ -9,9 +9,10 @@ import difflib
 import functools
 import math
 from collections import Counter
+from itertools import repeat
 
 from kit.review.checks.csv_reader import LONGEST, Table, key
-from kit.review.checks.facts import Facts
+from kit.review.checks.facts import Facts, by_language
 from kit.review.checks.problems import Problem, Spot, problems_of
 
 _NAN = frozenset({"nan", "na", "n/a", "#n/a", "<na>", "null", "none", "nil", "nat", "-nan", "#na"})
@@ -100,19 +101,30 @@ def _shares(facts: Facts, answer: str) -> tuple[str, str]:
 
 
 def _spread(table: Table, facts: Facts) -> list[Problem]:
-    """Compare the shares of the labels with those in training; a test set may differ."""
-    here = Counter(label for label in table.labels if label in facts.labels)
-    rows, training_rows = here.total(), facts.training.total()
-    problems = []
-    if len(here) == 1 and rows > 1:
-        problems.append(Problem("constant_label", f"all {rows} rows have the label {min(here)!r}", rows))
-    probability, label = min(
-        (chance(here[label], rows, facts.training[label], training_rows), label) for label in facts.labels
-    )
-    if probability < FAR:
-        trained = f"in training {facts.training[label]} of {training_rows} (two-sided p = {probability:.2g})"
-        problems.append(Problem("label_shift", f"{here[label]} of {rows} rows are {label!r}, {trained}"))
+    """Compare the shares of labels, over all and by language, with training; a test set may differ."""
+    spoken = map(facts.languages.get, table.ids, repeat(""))
+    answers = zip(spoken, table.labels, strict=False)
+    here = by_language(answer for answer in answers if answer[1] in facts.labels)
+    problems, rows = [], here[""].total()
+    if len(here[""]) == 1 and rows > 1:
+        problems.append(Problem("constant_label", f"all {rows} rows have the label {min(here[''])!r}", rows))
+    shared = sorted(here.keys() & facts.training.keys())
+    far = {code: words for code in shared if (words := _far(here[code], facts.training[code]))}
+    if "" in far:
+        problems.append(Problem("label_shift", far.pop("")))
+    if far:
+        words = "; also ".join(f"language {code!r}: {one}" for code, one in far.items())
+        problems.append(Problem("language_label_shift", words, len(far)))
     return problems
+
+
+def _far(here: Counter[str], trained: Counter[str]) -> str:
+    """Describe the label whose share differs most beyond chance from training's, or return nothing."""
+    rows, of = here.total(), trained.total()
+    chances = [(chance(here[label], rows, trained[label], of), label) for label in {*here, *trained}]
+    probability, label = min(chances, default=(1.0, ""))
+    told = f"{here[label]} of {rows} rows are {label!r}, in training {trained[label]} of {of}"
+    return f"{told} (two-sided p = {probability:.2g})" if probability < FAR else ""
 
 
 def chance(hits: int, rows: int, other_hits: int, other_rows: int) -> float:

@@ -6,7 +6,7 @@ It reads the competition's files and a run's run.json, and judges nothing in the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,7 +28,9 @@ class Facts:
     ids: Sequence[str]  # the test ids that must be answered
     kind: str = "label"  # what a row gives, as `competition.submission` has it
     places: int = 1  # how many labels a ranking may name
-    training: Counter[str] = field(default_factory=Counter)  # rows of train.csv, if at hand, by label
+    languages: Mapping[str, str] = field(default_factory=dict)  # by id, where the competition names them
+    training: Mapping[str, Counter[str]] = field(default_factory=dict)
+    """Labels of train.csv, if at hand, as `by_language` counts them."""
     notes: Sequence[Problem] = ()  # what the files beside the submission give reason to say
 
 
@@ -66,11 +68,12 @@ def gather(
     if given and (objection := sample.disagreement(given, competition)):
         code, words, hint = objection
         said.append((code, f"{words} (try: {hint})"))
-    training = Counter[str]()
+    training, languages = by_language(()), own.get("language", ())
     try:
         if (train := test.with_name("train.csv")).is_file():
             learned, _ = rows.scan(train, competition, labelled=True, text=False)
-            training.update(map(competition.written, learned["label"]))
+            spoken = learned.get("language", [""] * len(learned["label"]))
+            training = by_language(zip(spoken, map(competition.written, learned["label"]), strict=True))
     except InputInvalid as error:
         said.append(("train_unread", f"the label counts were not compared: {error}"))
     return Facts(
@@ -79,9 +82,19 @@ def gather(
         ids=[ids[at] for at in kept],
         kind=competition.submission,
         places=competition.places,
+        languages=dict(zip(own["id"], languages, strict=False)),
         training=training,
         notes=[*notes, *(Problem(*one) for one in said)],
     )
+
+
+def by_language(answers: Iterable[tuple[str, str]]) -> dict[str, Counter[str]]:
+    """Count the labels of pairs of language and label: of all under "", and of each language."""
+    counts: dict[str, Counter[str]] = {"": Counter()}
+    for (code, label), count in Counter(answers).items():
+        for group in {"", code}:
+            counts.setdefault(group, Counter())[label] += count
+    return counts
 
 
 def _kept(test: Path, ids: Sequence[str], asked: Run) -> Sequence[int]:

@@ -20,7 +20,8 @@ WARNINGS = frozenset(
     {
         *("bom", "crlf", "order", "column_order", "partial_run"),
         *("no_sample", "stale_sample", "sample_unknown", "train_unread", "train_rows", "test_rows"),
-        *("constant_label", "label_shift", "predictions_differ", "parser_differs"),
+        *("constant_label", "label_shift", "language_label_shift"),
+        *("predictions_differ", "parser_differs"),
     }
 )
 """Codes that leave a submission valid; every other code is an error."""
