@@ -98,6 +98,19 @@ def test_one_label_alone_teaches_nothing() -> None:
     assert found[baselines.NGRAMS].confusion == ((0, 0), (1, 0))
 
 
+def test_rows_without_ids_are_answered_under_those_of_the_sample(tmp_path: Path) -> None:
+    """As a run in a kernel answers them."""
+    settings = resolve("t4x2", ["competition.id="])
+    for name, kept in (("train", ["sentence", "language", "label"]), ("test", ["sentence", "language"])):
+        table = pandas.read_csv(SAMPLE / f"{name}.csv", dtype=str)
+        table[kept].to_csv(tmp_path / f"{name}.csv", index=False)
+    answers = pandas.DataFrame({"row": [f"q{at}" for at in range(len(table))], "label": "Positive"})
+    answers.to_csv(tmp_path / "sample_submission.csv", index=False)
+    folder = made.write(baselines.make(settings, tmp_path, baselines.MAJORITY), tmp_path)
+    assert (folder / "submission.csv").read_text().startswith("row,label\nq0,")
+    assert validate(folder, lambda _: [tmp_path], settings.competition).valid
+
+
 def test_a_baseline_is_a_run_of_its_own(tmp_path: Path) -> None:
     """Valid, read and found like any other, its held-out rows those of a default run."""
     settings = resolve("t4x2")

@@ -18,7 +18,7 @@ from kit.review import results
 from kit.review.made import Made
 from kit.review.record import Judged
 from kit.review.results import Results
-from kit.task import rows, sample, submission
+from kit.task import competition_files, rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -104,12 +104,11 @@ def make(config: Config, data: Path, name: str) -> Made:
     """Return a baseline as a run: a default run's held-out rows and every test row. Raises InputInvalid."""
     competition = config.competition
     labels = competition.labels
-    train, _ = rows.read(data / "train.csv", competition, labelled=True)
-    test, _ = rows.read(data / "test.csv", competition, labelled=False)
+    brought = competition_files.read(data, competition)
+    train, test = brought.train, brought.test
     fit, held = rows.split(train, config.evaluate.holdout, config.evaluate.seed)
     oof = _table(held, answers(fit, held, labels, name), labels, "predicted")
     settings = config.model_dump(mode="json", include={"seed", "competition", "evaluate"})
-    given = sample.find(data / "test.csv", test["id"].tolist(), competition)
     return Made(
         name=f"baseline-{competition.slug}" + ("-majority" if name == MAJORITY else ""),
         competition=competition,
@@ -118,7 +117,7 @@ def make(config: Config, data: Path, name: str) -> Made:
         oof=oof,
         held_out=results.judge(oof, labels),
         test_sha256=files.sha256_of(data / "test.csv"),
-        columns=submission.columns(competition, given),
+        columns=brought.columns,
     )
 
 
