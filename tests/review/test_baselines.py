@@ -108,6 +108,10 @@ def test_rows_without_ids_are_answered_under_those_of_the_sample(tmp_path: Path)
     answers.to_csv(tmp_path / "sample_submission.csv", index=False)
     folder = made.write(baselines.make(settings, tmp_path, baselines.MAJORITY), tmp_path)
     assert (folder / "submission.csv").read_text().startswith("row,label\nq0,")
+    none = baselines.make(
+        resolve("t4x2", ["competition.id=", "evaluate.mode=none"]), tmp_path, baselines.NGRAMS
+    )
+    assert (len(none.oof), none.held_out, len(none.predictions)) == (0, None, len(table))
     assert validate(folder, lambda _: [tmp_path], settings.competition).valid
 
 

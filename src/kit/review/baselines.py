@@ -86,6 +86,8 @@ def held_out_baselines(train: DataFrame, oof: DataFrame) -> dict[str, Judged]:
 def answers(train: DataFrame, asked: DataFrame, labels: Sequence[str], name: str) -> numpy.ndarray:
     """Return the probabilities, rows x labels, that a baseline gives after learning from `train`."""
     counts = train["label"].value_counts()
+    if asked.empty:
+        return numpy.zeros((0, len(labels)))
     if name == MAJORITY or len(counts) == 1:  # of one label there is nothing to regress on
         return numpy.tile([counts.get(label, 0) / len(train) for label in labels], (len(asked), 1))
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -106,7 +108,10 @@ def make(config: Config, data: Path, name: str) -> Made:
     labels = competition.labels
     brought = competition_files.read(data, competition)
     train, test = brought.train, brought.test
-    fit, held = rows.split(train, config.evaluate.holdout, config.evaluate.seed)
+    asks = config.evaluate.mode != "none"
+    fit, held = (
+        rows.split(train, config.evaluate.holdout, config.evaluate.seed) if asks else (train, train[:0])
+    )
     oof = _table(held, answers(fit, held, labels, name), labels, "predicted")
     settings = config.model_dump(mode="json", include={"seed", "competition", "evaluate"})
     return Made(
@@ -115,7 +120,7 @@ def make(config: Config, data: Path, name: str) -> Made:
         config={"preset": "baseline", **settings},
         predictions=_table(test, answers(train, test, labels, name), labels, "label"),
         oof=oof,
-        held_out=results.judge(oof, labels),
+        held_out=results.judge(oof, labels) if len(oof) else None,
         test_sha256=files.sha256_of(data / "test.csv"),
         columns=brought.columns,
     )
