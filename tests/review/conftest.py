@@ -7,6 +7,7 @@ import pytest
 from kit.review.checks.facts import Facts, by_language
 from kit.task.submission import Columns
 
+LABELS = ("Positive", "Negative")
 IDS = [f"r{number}" for number in range(1, 41)]
 
 
@@ -14,12 +15,10 @@ IDS = [f"r{number}" for number in range(1, 41)]
 def facts() -> Facts:
     return Facts(
         Columns("ID", "label"),
-        labels=("Positive", "Negative"),
+        labels=LABELS,
         ids=IDS,
         languages=dict(zip(IDS, ["hi", "ta"] * 20, strict=True)),
-        training=by_language(
-            (code, label) for code in ("hi", "ta") for label in ("Positive", "Negative") * 50
-        ),
+        training=by_language([(code, label) for code in ("hi", "ta") for label in LABELS * 50], LABELS),
     )
 
 

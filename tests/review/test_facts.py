@@ -46,7 +46,7 @@ def test_ids_are_the_tests(test_csv: Path) -> None:
         "label",
         ("Positive", "Negative"),
     )
-    assert gathered.languages == {"b": "hi", "a": "ta", "1.0": "hi"}
+    assert gathered.ids == ["b", "a", "1.0"]
     assert codes(gathered) == ["no_sample"]
 
 
@@ -114,6 +114,7 @@ def test_a_label_may_be_written_as_another_word(test_csv: Path, tmp_path: Path) 
     gathered = facts.gather(written, test_csv)
     assert (gathered.labels, codes(gathered)) == (("1", "0"), [])
     assert gathered.training == {"": {"1": 2, "0": 1}, "hi": {"1": 2}, "ta": {"0": 1}}
+    assert gathered.languages == {"b": "hi", "a": "ta", "1.0": "hi"}
 
 
 def test_the_submission_is_not_its_own_sample(test_csv: Path, tmp_path: Path) -> None:

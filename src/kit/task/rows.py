@@ -128,14 +128,15 @@ def _joined(columns: Columns, names: Sequence[str]) -> list[str]:
 
 def _marks(columns: Columns, meant: Mapping[str, str], uneven: Sequence[int]) -> dict[int, str]:
     """Return by its position why a row is not like the others, the weightiest reason alone."""
-    ids, labels = list(enumerate(columns["id"])), list(enumerate(columns.get("label", ())))
-    first = {name: at for at, name in reversed(ids)}
+    labels, ids = list(enumerate(columns.get("label", ()))), columns["id"]
+    named = list(enumerate(ids)) if len(set(ids)) < len(ids) else []
+    first = {name: at for at, name in reversed(named)}
     places_by_reason = {
         "another number of fields": uneven,
         "no label": [at for at, label in labels if not label.strip()],
         "unknown label": [at for at, label in labels if not meant[label]],
         "blank text": [at for at, text in enumerate(columns.get("text", ())) if not text.strip()],
-        "doubled id": [at for at, name in ids if first[name] != at] if len(first) < len(ids) else [],
+        "doubled id": [at for at, name in named if first[name] != at],
         RESPELLED: [at for at, label in labels if meant[label] != label],
     }
     return {at: why for why, places in reversed(places_by_reason.items()) for at in places}

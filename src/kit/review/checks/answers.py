@@ -6,7 +6,6 @@ Behind it the table holds each row's likeliest label, whether rows give labels, 
 from __future__ import annotations
 
 import difflib
-import functools
 import math
 from collections import Counter
 from itertools import repeat
@@ -37,12 +36,12 @@ def check(table: Table, facts: Facts) -> list[Problem]:
     """Return one problem for each way in which answers are not as asked, or not spread as in training."""
     spots: dict[str, list[Spot]] = {code: [] for code in _DEFECTS}
     kind = {"label": _label, "ranking": _ranking}.get(facts.kind, _shares)
-    judge = functools.lru_cache(maxsize=1024)(functools.partial(kind, facts))
-    for number, name, answer in zip(table.numbers, table.ids, table.answers, strict=True):
-        code, label = judge(answer)
-        table.labels.append(label)
-        if code:
-            spots[code].append(Spot(number, name, answer))
+    judged = {answer: kind(facts, answer) for answer in set(table.answers)}
+    table.labels = [judged[answer][1] for answer in table.answers]
+    wrong = {answer: code for answer, (code, _) in judged.items() if code}
+    for number, name, answer in zip(table.numbers, table.ids, table.answers, strict=True) if wrong else ():
+        if answer in wrong:
+            spots[wrong[answer]].append(Spot(number, name, answer))
     either = ", ".join(map(repr, facts.labels))
     label_by_key = {key(label): label for label in facts.labels}
     problems: list[Problem] = []
@@ -103,8 +102,7 @@ def _shares(facts: Facts, answer: str) -> tuple[str, str]:
 def _spread(table: Table, facts: Facts) -> list[Problem]:
     """Compare the shares of labels, over all and by language, with training; a test set may differ."""
     spoken = map(facts.languages.get, table.ids, repeat(""))
-    answers = zip(spoken, table.labels, strict=False)
-    here = by_language(answer for answer in answers if answer[1] in facts.labels)
+    here = by_language(zip(spoken, table.labels, strict=False), facts.labels)
     problems, rows = [], here[""].total()
     if len(here[""]) == 1 and rows > 1:
         problems.append(Problem("constant_label", f"all {rows} rows have the label {min(here[''])!r}", rows))

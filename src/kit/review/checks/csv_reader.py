@@ -12,6 +12,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import itemgetter
 
 from kit.review.checks.facts import Facts
 from kit.review.checks.problems import Problem, Spot, problems_of
@@ -142,6 +144,8 @@ def _fill(
     """Return the rows from the line at `start` on, and the lines with a stray quote, read without it."""
     id_place = facts.columns.header.index(facts.columns.id)
     id_at, others = places[id_place], [at for order, at in enumerate(places) if order != id_place]
+    answer = itemgetter(*others)
+    answer_of = answer if len(others) == 1 else lambda fields: " ".join(answer(fields))
 
     def table_of(records: Iterable[tuple[int, list[str]]]) -> Table:
         table = Table()
@@ -149,7 +153,7 @@ def _fill(
             if len(fields) == width:
                 table.numbers.append(number)
                 table.ids.append(fields[id_at])
-                table.answers.append(" ".join([fields[at] for at in others]))
+                table.answers.append(answer_of(fields))
             elif lines[number - 1].strip():  # pandas drops a line of blanks too
                 name = fields[id_at] if id_at < len(fields) else None
                 table.ragged.append(Spot(number, name, delimiter.join(fields)))
@@ -167,9 +171,8 @@ def _records(
     lines: Sequence[str], start: int, delimiter: str, may_wrap: bool
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield line and fields of each record; a stray quote, or a record over several lines, is a csv.Error."""
-    reader = csv.reader(
-        (lines[at] + "\n" for at in range(start, len(lines))), delimiter=delimiter, strict=True
-    )
+    rows = (line + "\n" for line in islice(lines, start, None))
+    reader = csv.reader(rows, delimiter=delimiter, strict=True)
     used = 0
     for fields in reader:
         if reader.line_num > used + 1 and not may_wrap:

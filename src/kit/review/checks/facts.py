@@ -6,7 +6,7 @@ It reads the competition's files and a run's run.json, and judges nothing in the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,31 +68,33 @@ def gather(
     if given and (objection := sample.disagreement(given, competition)):
         code, words, hint = objection
         said.append((code, f"{words} (try: {hint})"))
-    training, languages = by_language(()), own.get("language", ())
+    written = tuple(map(competition.written, competition.labels))
+    training, languages = by_language((), ()), own.get("language", ())
     try:
         if (train := test.with_name("train.csv")).is_file():
             learned, _ = rows.scan(train, competition, labelled=True, text=False)
             spoken = learned.get("language", [""] * len(learned["label"]))
-            training = by_language(zip(spoken, map(competition.written, learned["label"]), strict=True))
+            answers = zip(spoken, map(competition.written, learned["label"]), strict=True)
+            training = by_language(answers, written)
     except InputInvalid as error:
         said.append(("train_unread", f"the label counts were not compared: {error}"))
     return Facts(
         columns=asked.submission if given is None and asked.submission else columns(competition, given),
-        labels=tuple(map(competition.written, competition.labels)),
+        labels=written,
         ids=[ids[at] for at in kept],
         kind=competition.submission,
         places=competition.places,
-        languages=dict(zip(own["id"], languages, strict=False)),
+        languages=dict(zip(own["id"], languages, strict=False)) if len(training) > 1 else {},
         training=training,
         notes=[*notes, *(Problem(*one) for one in said)],
     )
 
 
-def by_language(answers: Iterable[tuple[str, str]]) -> dict[str, Counter[str]]:
-    """Count the labels of pairs of language and label: of all under "", and of each language."""
+def by_language(answers: Iterable[tuple[str, str]], labels: Container[str]) -> dict[str, Counter[str]]:
+    """Count the `labels` in pairs of language and label: of all rows under "", and of each language."""
     counts: dict[str, Counter[str]] = {"": Counter()}
     for (code, label), count in Counter(answers).items():
-        for group in {"", code}:
+        for group in {"", code} if label in labels else ():
             counts.setdefault(group, Counter())[label] += count
     return counts
 
