@@ -8,7 +8,6 @@ import pytest
 from toy_wheels import make_wheel
 
 from kit.bundle import pins
-from kit.errors import KitError
 from kit.remote import runs
 
 
@@ -42,6 +41,16 @@ def test_a_pin_without_a_wheel_for_the_image_is_found(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    assert pins.unmet(["good==1.0"], {}, "3.13") == []
-    with pytest.raises(KitError, match="No matching distribution found for narrow"):
-        pins.unmet(["good==1.0", "narrow==1.0"], {}, "3.13")
+    assert pins.unresolved(["good==1.0"]) == ("", "")
+    assert pins.unresolved(["good==1.0", "absent==3"]) == ("absent==3", "")
+    assert pins.unresolved(["good==1.0", "narrow==1.0", "absent==3"]) == ("narrow==1.0", "")
+
+
+def test_an_index_that_cannot_be_asked_is_no_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network nothing is known of the pins."""
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    missing, why = pins.unresolved(["anything==1.0"])
+    assert missing == ""
+    assert why

@@ -82,6 +82,7 @@ def test_the_image_s_own_torch_is_never_pinned() -> None:
 
 
 def test_a_pin_without_a_wheel_is_named(index: Path) -> None:
-    """In pip's own words."""
+    """By doctor as a pin, by the check in pip's own words."""
+    assert pins.unresolved(["kit-image==1.0", "kit-other==2.0"]) == ("kit-other==2.0", "")
     with pytest.raises(KitError, match=r"No matching distribution found for kit-other==2\.0"):
         pins.unmet(["kit-other==2.0"], IMAGE, "3.12")

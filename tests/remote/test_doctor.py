@@ -13,6 +13,7 @@ from makers import Examine, MakeBuilt, MakeClient, MakeRun
 from recorded_run import record
 
 from kit import config as settings
+from kit.bundle import pins
 from kit.bundle.metadata import Metadata
 from kit.config import Config
 from kit.fetch.inputs import SAMPLE, SAMPLE_SLUG
@@ -182,6 +183,7 @@ def test_what_the_api_cannot_see_is_asked(
 ) -> None:
     """A verified phone and an accepted licence have pages of their own; a rehearsal needs neither."""
     monkeypatch.setattr(Client, "is_local", False)
+    monkeypatch.setattr(pins, "unresolved", lambda _: ("", ""))
     built = make_built(gpu_config, **GPU, model_sources=["meta/llama/transformers/8b/2"])
     asked = {
         c.name: c.hint

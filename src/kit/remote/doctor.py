@@ -65,7 +65,7 @@ def _at_home(client: Client, config: Config, built: Built, root: Path) -> Iterat
         yield Check("offline", "pass" if attached else "fail", text, "make prepare")
     if folder.is_dir() or not client.is_local:  # a rehearsal may have them elsewhere
         yield from data(config, folder, root)
-    yield _requirements()
+    yield _requirements(client)
     image = kernel.image
     for run in runs.newest_first(root):  # the last run that tells
         told = runs.read_json(run.folder / "push.json") | runs.read_json(run.folder / "run.json")
@@ -162,12 +162,20 @@ def _pace(config: Config, root: Path) -> tuple[float, str]:
     return effort.T4_FLOPS, ""
 
 
-def _requirements() -> Check:
+def _requirements(client: Client) -> Check:
     name, where = "requirements", f"{runs.REQUIREMENTS.parent.name}/{runs.REQUIREMENTS.name}"
     found, loose = pins.read(runs.REQUIREMENTS)
     if loose:
         return Check(name, "fail", f"{where} pins no exact version in {loose[0]!r}", "name==version")
-    return Check(name, "pass", f"{len(found)} exact pins in {where}; make requirements-check tries them")
+    if client.is_local:
+        return Check(name, "pass", f"{len(found)} exact pins in {where}")
+    missing, unknown = pins.unresolved(found)
+    if missing:
+        lacking = f"{where}: there is no wheel of {missing} for Python {pins.IMAGE_PYTHON}"
+        return Check(name, "fail", lacking, "another version there")
+    if unknown:
+        return Check(name, "warn", f"{where} could not be looked up: {unknown}", "make doctor again")
+    return Check(name, "pass", f"{len(found)} pins have a wheel for Python {pins.IMAGE_PYTHON}")
 
 
 def _credentials(client: Client) -> Iterator[Check]:
