@@ -22,7 +22,12 @@ export KIT_JSON = $(value JSON)
 export KIT_YES = $(value YES)
 export KIT_AGAIN = $(value FORCE)
 export KIT_DISCARD = $(value DISCARD)
-unexport PRESET SET FORM RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION KIND WHEN MESSAGE NOTE RESUME FROM DATASET JSON YES FORCE DISCARD
+VARIABLES := PRESET SET FORM RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION KIND WHEN MESSAGE NOTE RESUME FROM DATASET JSON YES FORCE DISCARD
+unexport $(VARIABLES)
+# What was typed behind the verb: a name that nobody reads is refused here, one that the verb does not take by its script.
+TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
+$(foreach name,$(filter-out $(VARIABLES) PYTHON PY SMALL SHELL,$(TYPED)),$(error there is no variable $(name); make help lists them))
+export KIT_TYPED = $(if $(word 2,$(MAKECMDGOALS)),,$(TYPED))
 
 .PHONY: help
 help: ## list the verbs and the variables

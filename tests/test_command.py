@@ -20,20 +20,23 @@ from kit.files import PROJECT_ROOT
 TYPED = ["it's", "costs $5 and $(shell touch x)", "a'; touch X; echo 'b", "`touch X`", '"q" \\ #', "ünï\ttab"]
 
 
+def _bare() -> dict[str, str]:
+    """Return the environment without what a make around this test put there."""
+    mine = os.environ.items()
+    return {name: value for name, value in mine if not name.startswith(("MAKE", "MFLAGS", "KIT_"))}
+
+
 @pytest.mark.parametrize("typed", TYPED)
 def test_make_hands_a_variable_over_as_it_was_typed(typed: str, tmp_path: Path) -> None:
     """Quotes, dollars and commands in a value are letters."""
     tell = tmp_path / "tell"
     tell.write_text(f"#!{sys.executable}\nimport json, os\nprint(json.dumps(dict(os.environ)))\n")
     tell.chmod(0o755)
-    bare = {
-        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "KIT_"))
-    }
     for verb, variable in (("submit", "MESSAGE"), ("settings", "SET"), ("sweep", "GRID"), ("push", "NOTE")):
         command = ["make", "-f", PROJECT_ROOT / "Makefile", "-o", ".venv/.home", "-o", ".venv/.train", verb]
         shown = subprocess.run(
             [*command, f"{variable}={typed}", f"PY={tell}"],
-            cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=60, check=True,
+            cwd=tmp_path, env=_bare(), capture_output=True, text=True, timeout=60, check=True,
         )  # fmt: skip
         assert json.loads(shown.stdout)[f"KIT_{variable}"] == typed
     assert [path.name for path in tmp_path.iterdir()] == ["tell"]
@@ -81,6 +84,23 @@ def test_a_flag_wins_over_a_variable_which_is_gone_for_children(monkeypatch: pyt
     assert (found.preset, found.timeout, bool(found.yes)) == ("tiny", 5.0, True)
     assert found.set == ["seed=1", "kernel.title='a b'", "seed=2"]
     assert not [name for name in os.environ if name.removeprefix("KIT_") in given]
+
+
+@pytest.mark.parametrize(
+    ("goals", "status", "words"),
+    [
+        ("settings run=v3", 2, "there is no variable run"),
+        ("report RUNS=v3", 2, "this verb takes no RUNS (try: it takes RUN; make help)"),
+        ("all WHEN=free", 2, "takes no WHEN"),
+        ("settings PRESET=tiny FORM=notebook JSON=1", 0, ""),
+        ("help settings PRESET=tiny RUN=v3", 0, ""),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_refused(goals: str, status: int, words: str) -> None:
+    """A run or a submission of another than was meant costs more; several verbs share their variables."""
+    command = ["make", "-s", "-C", str(PROJECT_ROOT), "-o", ".venv/.home", *goals.split()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=_bare())
+    assert (done.returncode, words in done.stderr) == (status, True), done.stderr
 
 
 def test_wrong_usage_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

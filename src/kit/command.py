@@ -91,6 +91,12 @@ _DEFAULTS: dict[str, object] = {
 """Of those that are not empty text; a list takes a variable's words one by one."""
 
 
+_VARIABLES = {"again": "FORCE"}
+"""Variables of another name than their option."""
+_ANYWHERE = ("JSON", "YES", "PYTHON", "PY", "SMALL", "SHELL")
+"""Variables that a program may give every verb, and those of make itself."""
+
+
 class Usage(KitError):
     """A verb was given what it does not take."""
 
@@ -105,7 +111,11 @@ class Parser(argparse.ArgumentParser):
 def options(description: str | None, *names: str, **defaults: object) -> argparse.ArgumentParser:
     """Return a parser with these options, under the defaults that a make variable or the caller gives."""
     made = Parser(description=description, allow_abbrev=False)
-    given = take_variables(name.upper() for name in _OPTIONS)
+    given = take_variables(name.upper() for name in (*_OPTIONS, "typed"))
+    taken = [_VARIABLES.get(name, name.upper()) for name in names if name != "data"]
+    if strange := {*given["TYPED"].split()} - {*taken, *_ANYWHERE, *(["FORM"] if "set" in names else [])}:
+        takes = ", ".join(taken) or "no variable"
+        raise Usage(f"this verb takes no {min(strange)}", hint=f"it takes {takes}; make help")
     for name in names:
         option = _OPTIONS[name]
         default = defaults.get(name, _DEFAULTS.get(name, ""))
