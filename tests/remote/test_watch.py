@@ -270,14 +270,14 @@ def test_a_plain_screen_shows_a_count_a_tenth_at_a_time(capsys: pytest.CaptureFi
     assert lines[-1] == "step 195/195  loss 0.5000  member 43"
 
 
-def test_a_terminal_shows_on_its_last_line_what_counts_up(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every step replaces it, every tenth and every other line goes above, markup untouched."""
-    told = {"event": "step", "member": 42, "steps": 70, "loss": 0.25, "tokens_per_second": 1234.5}
+def test_a_terminal_gets_a_bar_for_each_member(capsys: pytest.CaptureFixture[str]) -> None:
+    """Events that count move a bar; everything else is printed above, markup untouched."""
+    told = {"event": "step", "step": 70, "steps": 70, "loss": 0.25, "tokens_per_second": 1234.5}
     with Screen(is_terminal=True) as screen:
-        for step in (1, 2, 70):
-            screen.on_line("stdout", json.dumps(told | {"step": step}))
+        for member in (42, 43):
+            screen.on_line("stdout", json.dumps(told | {"member": member, "memory_bytes": 7920000000}))
         screen.on_line("stdout", "[rank0]: plain [bold]line[/bold]")
-    *_, second, last, plain, end = capsys.readouterr().out.split("\r\x1b[K")
-    assert second == "step 2/70  loss 0.2500  member 42  1,234 tokens/s"
-    assert last == "step 70/70  loss 0.2500  member 42  1,234 tokens/s\n"
-    assert (plain, end) == ("[rank0]: plain [bold]line[/bold]\n", "")
+    shown = capsys.readouterr().out
+    assert "[rank0]: plain [bold]line[/bold]" in shown
+    for member in (42, 43):
+        assert f"step 70/70  loss 0.2500  member {member}  1,234 tokens/s  7.9 GB" in shown

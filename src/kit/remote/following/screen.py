@@ -1,18 +1,20 @@
-"""Show a run's log line by line, without noise, and what a failed run died of."""
+"""Show a run's log, bars on a terminal and lines elsewhere, without noise, and what a failed run died of."""
 
 import re
-import shutil
 import sys
 import time
 from typing import Self
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from kit import progress
 from kit.errors import KitError
 from kit.remote.runs import Run
 from kit.remote.wire.session import Status
 
-# What counts up in an event, and how far.
+# What fills the bar of an event, and what it is full at.
 _COUNTS = {"step": ("step", "steps"), "score": ("rows", "of"), "generate": ("rows", "of")}
+LARGEST_COUNT = 2**53
 UPDATE_SECONDS = {True: 0.2, False: 30.0}  # of a line without an end, on a terminal and elsewhere
 _RANK = re.compile(r"\[(rank ?\d+|card ?\d+)\]:? ?")  # torchrun's and the kit's own marks of a process
 _ONE = r"Traceback \(most recent call last\):\n(?:[ \t].*\n)*\S.*(?:\n[ \t].*)*"
@@ -66,35 +68,44 @@ class RunFailed(KitError):
 
 
 class Screen:
-    """A context that shows lines; on a terminal the last one is what counts up by now."""
+    """A context that shows lines; bars are drawn with rich where stdout is a terminal."""
 
     def __init__(self, *, is_terminal: bool | None = None) -> None:
         self._is_terminal = sys.stdout.isatty() if is_terminal is None else is_terminal
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            disable=not self._is_terminal,
+        )
+        self._task_by_name: dict[str, TaskID] = {}
         self._tenth_by_name: dict[str, int] = {}
         self._noise = Noise()
         self._updated = 0.0
 
     def __enter__(self) -> Self:
         progress.never_fail(sys.stdout, sys.stderr)
+        self._bars.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._print("stdout", "", end="")
+        self._bars.stop()
 
     def on_line(self, stream: str, line: str) -> None:
-        """Show one line of the log, of what counts up a tenth at a time."""
+        """Show one line of the log; without a terminal, what counts up is shown a tenth at a time."""
         found = progress.event(line) or {"event": ""}
         kind = found["event"]
         if self._noise.hides(line) or kind == "measure":
             return
         done, whole = (found.get(name) for name in _COUNTS.get(kind, ("", "")))
-        if isinstance(done, int) and isinstance(whole, int) and 0 <= done <= whole:
-            name, tenth = f"{kind} {found.get('member', '')}", 10 * done // max(whole, 1)
-            if tenth <= self._tenth_by_name.get(name, -1):
-                self._show_last(progress.sentence(found))
-                return
-            self._tenth_by_name[name] = tenth
-        self._print(stream, progress.show(line))
+        if not (isinstance(done, int) and isinstance(whole, int) and 0 <= done <= whole <= LARGEST_COUNT):
+            self._print(stream, progress.show(line))
+            return
+        name, tenth = f"{kind} {found.get('member', '')}", 10 * done // max(whole, 1)
+        if self._is_terminal:
+            self._draw(progress.sentence(found), name, done, whole)
+        elif tenth > self._tenth_by_name.get(name, -1):
+            self._print(stream, progress.show(line))
+        self._tenth_by_name[name] = tenth
 
     def on_update(self, stream: str, text: str) -> None:
         """Show what a progress bar of the run says by now."""
@@ -102,14 +113,17 @@ class Screen:
             return
         self._updated = time.monotonic()
         if self._is_terminal:
-            self._show_last(progress.visible(text[:200]))
+            self._draw(progress.visible(text[:200]), f"update {stream}", 0, 1)
         else:
             self._print(stream, progress.visible(text))
 
-    def _print(self, stream: str, text: str, end: str = "\n") -> None:
-        self._show_last("")
-        print(text, end=end, file=sys.stderr if stream == "stderr" else sys.stdout, flush=True)
-
-    def _show_last(self, text: str) -> None:
+    def _print(self, stream: str, text: str) -> None:
         if self._is_terminal:
-            print(f"\r\x1b[K{text[: shutil.get_terminal_size().columns - 1]}", end="", flush=True)
+            self._bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(text, file=sys.stderr if stream == "stderr" else sys.stdout, flush=True)
+
+    def _draw(self, words: str, name: str, done: int, whole: int) -> None:
+        if name not in self._task_by_name:
+            self._task_by_name[name] = self._bars.add_task("", total=whole)
+        self._bars.update(self._task_by_name[name], completed=done, total=whole, description=words)
