@@ -39,8 +39,9 @@ def test_preparing_asks_for_internet_and_for_no_gpu() -> None:
 def test_preparing_is_the_one_cpu_kernel_that_is_pushed_to_kaggle() -> None:
     """Any other would train for hours on the wrong machine."""
     told = metadata.build(build.preparation(FULL), owner="ada")
-    assert not objections.objections(told, "", is_local=False, is_preparation=True)
-    assert "accelerator" in objections.objections(told, "", is_local=False)
+    for is_preparation, verdict in ((True, "pass"), (False, "fail")):
+        checks = objections.checks(told, "", is_local=False, is_preparation=is_preparation)
+        assert checks["accelerator"].verdict == verdict
 
 
 def _offline_checks(folder: Path, *overrides: str) -> list[str]:

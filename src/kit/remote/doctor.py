@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kit.accelerators import ACCELERATORS
 from kit.bundle import metadata, pins
 from kit.bundle.build import Built
 from kit.bundle.metadata import Metadata
-from kit.bundle.tree import LIMIT_BYTES
 from kit.config import PROJECT_ROOT, Competition, Config
 from kit.errors import InputInvalid
 from kit.remote import runs
@@ -57,7 +55,9 @@ def examine(client: Client, config: Config, built: Built, *, root: Path = runs.R
 
 
 def _at_home(client: Client, config: Config, built: Built, root: Path) -> Iterator[Check]:
-    yield from _script(client, config, built)
+    is_preparation, script = metadata.is_preparation(config), built.bundle.text
+    told = objections.checks(built.metadata, script, is_local=client.is_local, is_preparation=is_preparation)
+    yield from told.values()
     kernel, folder = config.kernel, PROJECT_ROOT / "data" / config.competition.slug
     if not kernel.internet and kernel.accelerator != "none":
         attached = ", ".join([*kernel.kernel_sources, *kernel.dataset_sources])
@@ -77,23 +77,6 @@ def _at_home(client: Client, config: Config, built: Built, root: Path) -> Iterat
     free = shutil.disk_usage(next(above for above in (root, *root.parents) if above.is_dir())).free
     is_enough = free >= FREE_BYTES
     yield Check("disk", "pass" if is_enough else "warn", f"{free / 1e9:.1f} GB free for outputs", "df -h")
-
-
-def _script(client: Client, config: Config, built: Built) -> Iterator[Check]:
-    """Check what stands in the build: the name to file it under, its size, the machine it asks for."""
-    facts, text, is_preparation = built.metadata, built.bundle.text, metadata.is_preparation(config)
-    found = objections.objections(facts, text, is_local=client.is_local, is_preparation=is_preparation)
-    if facts.title[:1].isdigit():
-        hint = f"kernel.title=Kernel {config.kernel.title}"
-        yield Check("title", "warn", "Kaggle has refused titles that begin with a digit", hint)
-    if not facts.is_private:
-        yield Check("private", "warn", "everybody will see this kernel", "kernel.private=true")
-    machine = ACCELERATORS[config.kernel.accelerator]
-    cards = f"{config.kernel.accelerator}, {machine.note or f'{machine.cards} cards'}"
-    size = f"{len(text.encode()):,} of {LIMIT_BYTES:,} bytes"
-    good = {"slug": facts.id, "size": size, "accelerator": cards}
-    yield from (Check(name, "pass", words) for name, words in good.items() if name not in found)
-    yield from found.values()
 
 
 def data(config: Config, folder: Path, root: Path) -> Iterator[Check]:

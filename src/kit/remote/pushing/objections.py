@@ -6,6 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
+from kit.accelerators import ACCELERATORS
 from kit.bundle import metadata
 from kit.bundle.metadata import Metadata
 from kit.bundle.tree import LIMIT_BYTES
@@ -48,14 +49,19 @@ def asked(facts: Metadata) -> dict[str, list[str]]:
     return {kind: getattr(facts, f"{kind}_sources") for kind in SOURCES}
 
 
-def objections(
-    facts: Metadata, text: str, *, is_local: bool, is_preparation: bool = False
-) -> dict[str, Check]:
-    """Return, by subject, what Kaggle would refuse without a reason or run wrongly; empty is good."""
-    found: dict[str, Check] = {}
+def checks(facts: Metadata, text: str, *, is_local: bool, is_preparation: bool = False) -> dict[str, Check]:
+    """Return by subject how a build stands; `fail` is what Kaggle would refuse or run wrongly."""
+    size, shape = len(text.encode()), facts.machine_shape or "none"
+    machine = ACCELERATORS[shape]
+    good = {
+        "slug": facts.id,
+        "size": f"{size:,} of {LIMIT_BYTES:,} bytes",
+        "accelerator": f"{shape}, {machine.note or f'{machine.cards} cards'}",
+    }
+    found = {name: Check(name, "pass", words) for name, words in good.items()}
 
-    def object_to(name: str, text: str, hint: str) -> None:
-        found[name] = Check(name, "fail", text, hint)
+    def object_to(name: str, text: str, hint: str, verdict: Literal["warn", "fail"] = "fail") -> None:
+        found[name] = Check(name, verdict, text, hint)
 
     owner, _, slug = facts.id.partition("/")
     title = facts.title
@@ -69,11 +75,16 @@ def objections(
         object_to("slug", f"title {title!r} would be filed as {filed!r} and not as {slug!r}", hint)
     if owner in ("", metadata.PLACEHOLDER_OWNER):
         object_to("slug", f"kernel id {facts.id!r} names no owner", "credentials, which name it")
-    if (size := len(text.encode())) > LIMIT_BYTES:
+    if size > LIMIT_BYTES:
         object_to("size", f"the script has {size:,} bytes, Kaggle takes {LIMIT_BYTES:,}", "make bundle")
     if not facts.enable_gpu and not is_local and not is_preparation:
         said = "this preset runs on the CPU and is for rehearsals"
         object_to("accelerator", said, "make push PRESET=smoke")
+    if title[:1].isdigit():
+        said = "Kaggle has refused titles that begin with a digit"
+        object_to("title", said, "another kernel.title", "warn")
+    if not facts.is_private:
+        object_to("private", "everybody will see this kernel", "kernel.private=true", "warn")
     for kind in SOURCES:
         for name in asked(facts)[kind]:
             if not re.fullmatch(SOURCES[kind][0], name):
