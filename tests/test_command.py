@@ -130,12 +130,18 @@ def test_a_full_disk_is_one_line_and_a_missing_file_a_traceback(capsys: pytest.C
     def full() -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "runs/x")
 
+    def blocked() -> None:
+        raise FileExistsError(errno.EEXIST, "File exists", "build")
+
     def wrong() -> None:
         raise FileNotFoundError(errno.ENOENT, "No such file", "x")
 
     with pytest.raises(SystemExit, match="1"):
         run(full)
     assert capsys.readouterr().err == "error: runs/x: No space left on device (try: df -h, ls -l)\n"
+    with pytest.raises(SystemExit, match="1"):
+        run(blocked)
+    assert capsys.readouterr().err == "error: build: File exists (try: df -h, ls -l)\n"
     with pytest.raises(FileNotFoundError):
         run(wrong)
 

@@ -21,9 +21,9 @@ Main = Callable[[Arguments], int | None]
 
 REFUSALS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG),
-    *(errno.EISDIR, errno.ENOTDIR, errno.ELOOP),
+    *(errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP),
 )
-"""What a disk says that is full, not ours, or holds a folder where a file is meant: the user's to mend."""
+"""What a disk says that is full, not ours, or has a file or folder in the way: the user's to mend."""
 DONE, FAILED, USAGE, NOT_YET, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit statuses of every verb; docs/agents.md says what each means."""
 _RUN_HELP = "latest, v3, or a folder below runs/"

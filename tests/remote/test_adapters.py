@@ -109,3 +109,7 @@ def test_infer_on_a_gpu_attaches_what_prepare_left(config: Config, pulled: Run) 
     runs.write_json(prepared / "push.json", told)
     made = resume.infer(pulled, [GPU], dataset="me/adapters")
     assert made.kernel.kernel_sources == (f"{USER}/little-kernel-prepare",)
+    assert resume.infer(pulled, dataset="me/adapters").kernel.kernel_sources == (), "nor needs the CPU any"
+    runs.write_json(prepared / "pull.json", {"status": "ERROR"})
+    with pytest.raises(KitError, match="nothing holds the packages"):
+        resume.infer(pulled, [GPU], dataset="me/adapters")

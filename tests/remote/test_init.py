@@ -243,7 +243,8 @@ def test_the_sample_is_read_in_the_encoding_that_kit_toml_names(write: Path) -> 
     texts = {"train": "id,text,\u043a\n1,\u0434,\u044f\n2,\u0430,\u044e\n", "test": "id,text\n3,\u0434\n"}
     for name, text in (texts | {"sample_submission": "id,\u043a\n3,\u044f\n"}).items():
         (write / f"{name}.csv").write_bytes(text.encode("cp1251"))
-    found = init.suggest(write, "s", {"encoding": "cp1251", "labels": ["\u044f", "\u044e"]})
+    found = init.suggest(write, "s", {"encoding": "cp1251", "labels": ["\u044f", "\u044e"], "metric": "qwk"})
+    assert found.notes[-1] == "qwk takes the labels in their order: labels"
     assert found.settings["labels"] == ("\u044f", "\u044e")
     assert found.choices["label"].why == "the sample submission has it"
 

@@ -86,6 +86,8 @@ def suggest(folder: Path, slug: str, settings: Settings | None = None) -> Sugges
     if other := {label: name for label, name in values.items() if label != name}:
         shown["submission_values"] = other
     notes = (*_notes(looked, choices, train, test), *spelled, *_sample_notes(given, labels, asked, form))
+    if settings.get("metric") == "qwk":
+        notes += ("qwk takes the labels in their order: labels",)
     return Suggestion(shown, tuple(looked), choices, notes)
 
 

@@ -36,8 +36,9 @@ def infer(run: runs.Run, overrides: Sequence[str] = (), *, dataset: str = "") ->
     config = answer_from(run, overrides, dataset=dataset)
     limit = config.competition.rerun_minutes
     limit -= min(RERUN_SPARE_MINUTES, RERUN_SPARE_PART * limit)
-    kernels = list(dict.fromkeys([*config.kernel.kernel_sources, *_prepared(run)]))
-    if not kernels and config.kernel.accelerator != "none":
+    needs = config.kernel.accelerator != "none"  # packages of a GPU, and a model that is no toy
+    kernels = list(dict.fromkeys([*config.kernel.kernel_sources, *(_prepared(run) if needs else [])]))
+    if needs and not kernels:
         text = "nothing holds the packages and the model of a run without internet"
         raise InputInvalid(text, hint=f"make prepare PRESET={config.preset}")
     settings: dict[str, object] = {
@@ -54,7 +55,8 @@ def _prepared(run: runs.Run) -> list[str]:
     """Return the newest kernel that downloaded the packages of today's requirements, for attaching."""
     wanted = (metadata.PREPARE, runs.requirements_sha256())
     pushed = runs.newest_first(run.folder.parents[1])
-    fitting = (one for one in pushed if (one.config["preset"], one.requirements_sha256) == wanted)
+    made = (one for one in pushed if not adapters.has_failed(one))
+    fitting = (one for one in made if (one.config["preset"], one.requirements_sha256) == wanted)
     return [f"{newest.owner}/{newest.slug}" for newest in itertools.islice(fitting, 1)]
 
 
