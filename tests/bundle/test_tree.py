@@ -170,10 +170,36 @@ def test_name_that_is_not_utf8(tmp_path: Path) -> None:
         collect(tmp_path, tmp_path / "main.py")
 
 
-def test_a_projects_own_table_names_its_files(tmp_path: Path) -> None:
-    """What `[tool.kit.bundle]` includes is taken, and a name in it must exist."""
+HOME_ONLY = {
+    "import kit.remote": "kit.remote",
+    "import os, kit.review.report as report": "kit.review.report",
+    "from kit import remote": "kit.remote",
+    "from kit.bundle.script import bundle": "kit.bundle.script.bundle",
+    "from .. import fetch": "kit.fetch",
+    "from ..fetch.corpus import x": "kit.fetch.corpus.x",
+    "import local_kaggle": "local_kaggle",
+    "def later():\n        import kaggle": "kaggle",
+    "from kagglesdk import KaggleClient": "kagglesdk.KaggleClient",
+    "import importlib\nx = importlib.import_module('kaggle.api')": "kaggle.api",
+}
+
+
+@pytest.mark.parametrize("line", HOME_ONLY)
+def test_home_imports_are_refused(line: str, tmp_path: Path) -> None:
+    """A bundled file of ours that imports what stays at home is refused with file, line and module."""
+    table = '[tool.kit.bundle]\nentry = "main.py"\nsource = "src"\ninclude = ["main.py", "src/kit/task"]\n'
+    texts = {"pyproject.toml": table, "src/kit/task/a.py": f'"""Doc."""\n{line}\n'}
+    grow(tmp_path, "main.py", "src/kit/remote/b.py", **texts)
+    number = 2 + line.count("\n")
+    with pytest.raises(InputInvalid, match=f"^src/kit/task/a.py:{number}: imports '{HOME_ONLY[line]}'"):
+        collect_project(tmp_path)
+
+
+def test_other_imports_pass(tmp_path: Path) -> None:
+    """Modules that only look like those at home may be imported, and a name in the list must exist."""
     table = '[tool.kit.bundle]\nentry = "main.py"\nsource = "."\ninclude = ["main.py", "kit"]\n'
-    grow(tmp_path, **{"pyproject.toml": table, "main.py": "", "kit/errors.py": "import os.path\n"})
+    text = "import kaggle_secrets\nfrom kit import errors\nfrom kit.task import remote\nimport kit.remotely\n"
+    grow(tmp_path, **{"pyproject.toml": table, "main.py": text, "kit/errors.py": "import os.path\n"})
     assert list(collect_project(tmp_path).files) == ["kit/errors.py", "main.py"]
     (tmp_path / "kit").rename(tmp_path / "other")
     with pytest.raises(InputInvalid, match="'kit': no such file or folder"):

@@ -59,7 +59,7 @@ def test_a_fit_push_passes_every_check(examine: Examine) -> None:
     }
     assert checks["credentials"].text == "tester, by KAGGLE_USERNAME and KAGGLE_KEY"
     assert checks["quota"].text.startswith("30.0 of 30 GPU hours left, renewed on Sat ")
-    assert "this run: 690 min at most" in checks["quota"].text
+    assert "this run: 690 min (its time limit)" in checks["quota"].text
     assert all("\n" not in str(check) for check in checks.values())
 
 
@@ -225,6 +225,15 @@ def test_rows_that_stand_in_both_files_are_named(config: Config, tmp_path: Path)
     assert (found.name, found.verdict) == ("duplicates", "warn")
     assert found.text.startswith("1 of 2 test rows")
     assert found.text.endswith("'8' like '1'")
+
+
+def test_the_expected_time_is_that_of_an_earlier_run(gpu_config: Config, runs_root: Path) -> None:
+    """Once a preset has run, its own timings are the best guess."""
+    run = Run(runs_root, "me", "little-kernel-t4x2", 3, "https://x", "0", {"preset": "t4x2"})
+    folder = record(runs_root, run).folder
+    told = {"ended": "complete", "config": {"preset": "t4x2"}, "timings": {"install": 60.0, "train": 1200.0}}
+    runs.write_json(folder / "run.json", told)
+    assert doctor.expected_minutes(gpu_config, runs_root) == (21.0, "as little-kernel-t4x2/v3 did")
 
 
 def test_little_disk_is_a_warning(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 It does not write the bundle. Names are relative to the closest folder that holds both source and entry.
 """
 
+import ast
 import fnmatch
 import os
 import subprocess
@@ -14,6 +15,9 @@ from pathlib import Path
 
 from kit.bundle import secrets
 from kit.errors import InputInvalid
+
+HOME_ONLY = ("kit.bundle", "kit.remote", "kit.review", "kit.fetch", "local_kaggle", "kagglesdk", "kaggle")
+"""Modules that bundled code of our own must not import: they stay at home."""
 
 LIMIT_BYTES = 1024 * 1024  # Kaggle answers a larger script with a bare 400
 
@@ -77,10 +81,25 @@ def too_large(size: int, sizes: Mapping[str, int]) -> InputInvalid:
 
 
 def collect_project(project: Path, entry: str | None = None) -> Tree:
-    """Read the files that `[tool.kit.bundle]` in `project`/pyproject.toml names, with another entry."""
+    """Read the files that `[tool.kit.bundle]` in the pyproject.toml of `project` names, with another entry.
+
+    Beyond what `collect` refuses, a file that imports a module of HOME_ONLY raises InputInvalid.
+    """
     table = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["kit"]["bundle"]
-    source, first = project / table["source"], project / (entry or table["entry"])
-    return collect(source, first, table["include"], allow=table.get("allow", ()))
+    tree = collect(
+        project / table["source"],
+        project / (entry or table["entry"]),
+        table["include"],
+        allow=table.get("allow", ()),
+    )
+    for path, data in tree.files.items():
+        for line, module in _imports(path, data, tree.source_root):
+            if any(f"{module}.".startswith(f"{home}.") for home in HOME_ONLY):
+                raise InputInvalid(
+                    f"{path}:{line}: imports {module!r}, which stays at home",
+                    hint="move what both sides need to kit.task or kit.config",
+                )
+    return tree
 
 
 def _chosen(top: Path, include: Sequence[str]) -> Iterator[Path]:
@@ -161,3 +180,21 @@ def _refuse_syntax_errors(tree: Tree) -> None:
                     line = getattr(error, "lineno", None) or 1
                     text = f"{path}:{line}: {getattr(error, 'msg', error)}"
                     raise InputInvalid(text, hint="mend it") from None
+
+
+def _imports(path: str, data: bytes, source_root: str) -> Iterator[tuple[int, str]]:
+    """Yield line and absolute name of each import in a Python file, literal dynamic ones included."""
+    if not path.endswith(".py"):
+        return
+    package = path.removeprefix(f"{source_root}/").split("/")[:-1]
+    for node in ast.walk(ast.parse(data)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            module = ".".join([*above, *filter(None, [node.module])])
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("import_module", "__import__")):
+            for word in node.args[:1]:
+                if isinstance(word, ast.Constant) and isinstance(word.value, str):
+                    yield node.lineno, word.value

@@ -29,7 +29,7 @@ def examine(client: Client, config: Config, built: Built, *, root: Path = runs.R
     yield from _at_home(client, config, built, root)
     for name, look in {
         "credentials": _credentials(client),
-        "quota": _quota(client, config),
+        "quota": _quota(client, config, root),
         "sessions": _sessions(client, facts.id),
         "competition": _competition(client, config),
         "source": sources(client, facts),
@@ -167,14 +167,23 @@ def _credentials(client: Client) -> Iterator[Check]:
     yield Check("credentials", "pass", f"{user}, by {client.credentials.origin}")
 
 
-def _quota(client: Client, config: Config) -> Iterator[Check]:
+def expected_minutes(config: Config, root: Path = runs.RUNS) -> tuple[float, str]:
+    """Return how long a run takes and how that is known: from an earlier one, or its time limit."""
+    for run in runs.newest_first(root):
+        record = runs.read_json(run.folder / "run.json")
+        if record.get("ended") == "complete" and record["config"]["preset"] == config.preset:
+            return sum(record["timings"].values()) / 60, f"as {run.name} did"
+    return config.run.time_limit_minutes, "its time limit"
+
+
+def _quota(client: Client, config: Config, root: Path) -> Iterator[Check]:
     if config.kernel.accelerator == "none":
         yield Check("quota", "pass", "no GPU is asked for")
     elif (hours := lookup.gpu_hours(client)) is None:
         yield Check("quota", "warn", "Kaggle does not say how many GPU hours are left", f"{WEB}/settings")
     else:
-        (left, words), minutes = hours, config.run.time_limit_minutes
-        text = f"{words}; this run: {minutes:.0f} min at most"
+        (left, words), (minutes, source) = hours, expected_minutes(config, root)
+        text = f"{words}; this run: {minutes:.0f} min ({source})"
         if left <= 0:
             yield Check("quota", "fail", text, "make push WHEN=free, which waits, or make rehearse")
         else:

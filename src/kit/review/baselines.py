@@ -1,6 +1,7 @@
 """Score what any model must beat: the majority class, and character n-grams with logistic regression.
 
-On the rows that a run held out, or as runs of their own that answer the test rows.
+On the rows that a run held out, as runs of their own that answer the test rows, and on those where there is
+a solution.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy
 
 from kit import files
-from kit.config import Config
+from kit.config import Competition, Config
 from kit.errors import InputInvalid
-from kit.review import results
+from kit.review import results, tables
 from kit.review.made import Made
 from kit.review.record import Judged
 from kit.review.results import Results
-from kit.task import competition_files, rows
+from kit.task import competition_files, metrics, rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -124,6 +125,32 @@ def make(config: Config, data: Path, name: str) -> Made:
         test_sha256=files.sha256_of(data / "test.csv"),
         columns=brought.columns,
     )
+
+
+def show(data: Path, answered: Path, competition: Competition) -> None:
+    """Print the scores of a valid submission beside the baselines; `data` holds the solution."""
+    import pandas
+
+    train, _ = rows.read(data / "train.csv", competition, labelled=True)
+    test, _ = rows.read(data / "test.csv", competition, labelled=False)
+    label_by_word = {competition.written(label): label for label in competition.labels}
+    told, solution = (
+        pandas.read_csv(path, dtype=str, keep_default_na=False, index_col=0).iloc[:, 0].map(label_by_word)
+        for path in (answered, data / "solution.csv")
+    )
+    test = test[test["id"].isin(told.index)]  # a smoke run answers some rows only
+    shown = list(dict.fromkeys(["accuracy", "macro_f1", competition.metric]))
+    titles = (metrics.METRICS[name].title for name in shown)
+    table = tables.table("against the solution", f"{len(test)} test rows", *titles)
+    labels = competition.labels
+    answers_by = {"this run": told[test["id"]].tolist()}
+    for name in (NGRAMS, MAJORITY):
+        answers_by[name] = [labels[at] for at in answers(train, test, labels, name).argmax(axis=1)]
+    for name, own in answers_by.items():
+        figures = metrics.evaluate(solution[test["id"]].tolist(), own, labels)
+        values = (figures.get(one) for one in shown)
+        table.add_row(name, *(tables.figure(one if isinstance(one, float) else None) for one in values))
+    tables.console().print(table)
 
 
 def _table(asked: DataFrame, shares: numpy.ndarray, labels: Sequence[str], answer: str) -> DataFrame:
