@@ -24,6 +24,8 @@ from typing import Any
 import gpu_run
 
 WAIT_SECONDS = float(os.environ.get("GPU_WAIT", "520"))
+ONLY = [name for name in os.environ.get("GPU_ONLY", "").split(";") if name]
+"""SmolLM2's points to run, by name, at home and there alike; without it all of both models."""
 CORPUS_ROWS = 4000
 SEEDS = (1, 2, 3)
 BASE = "train.gradient_accumulation=1 train.learning_rate=5e-4"
@@ -83,11 +85,13 @@ def scripts() -> dict[str, tuple[list[str], list[str]]]:
     found = {}
     for seed in SEEDS:
         for part in range(4):
-            names: Sequence[str] = [*POINTS][part::4]
+            names: Sequence[str] = (ONLY or [*POINTS])[part::4]
             found[f"smol-{seed}-{part}"] = (small, [_point(POINTS[name], seed) for name in names])
-        for part in range(2):
+        for part in range(0 if ONLY else 2):
             names = GEMMA_POINTS[part::2]
             found[f"gemma-{seed}-{part}"] = (list(GEMMA), [_point(POINTS[name], seed) for name in names])
+    if ONLY:
+        return found
     found["smol-untrained"] = (small, [_point(UNTRAINED, 1)])
     found["gemma-untrained"] = (list(GEMMA), [_point(UNTRAINED, 1)])
     found["smol-upper"] = ([*small, f"lora.modules={UPPER_HALF}"], [_point("", seed) for seed in SEEDS])

@@ -12,7 +12,7 @@ from small_training import rows
 from kit import config as settings
 from kit.config import Config
 from kit.pipeline import loading, model, tokens
-from kit.pipeline.answering import predict
+from kit.pipeline.answering import forward, predict
 from kit.pipeline.answers import Trained
 from kit.pipeline.machine import hardware
 from kit.pipeline.model import Loaded
@@ -81,7 +81,7 @@ def test_scoring_whole_answers_agrees_with_the_chain_of_tokens(trained: tuple[Lo
         ids = tokens.ask(loaded.tokenizer, [row], config, reserve=8)[0].prompt_ids
         total = 0.0
         for token in [*answer, loaded.tokenizer.eos_token_id]:
-            with torch.no_grad():
+            with forward.answering(loaded):  # some CPUs compute otherwise in it than while training
                 logits = loaded.model(torch.tensor([ids])).logits[0, -1]
             total += float(logits.log_softmax(-1)[token])
             ids = [*ids, token]
