@@ -65,7 +65,7 @@ def train_tokenizer(texts: Sequence[str]) -> Tokenizer:
     """Return a byte-level tokenizer of the Llama-3 kind, of VOCABULARY tokens at most, the specials first."""
     from tokenizers import pre_tokenizers, trainers
 
-    tokenizer = vocabulary.byte_level({}, [])
+    tokenizer = vocabulary.from_ranks(b"", ())
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY, special_tokens=list(SPECIALS), initial_alphabet=alphabet, show_progress=False

