@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kit.task.reading import words
@@ -28,8 +28,6 @@ class Vocabulary:
     phrases_by_first: Mapping[str, Sequence[tuple[str, ...]]]
     """Sequences of words that count as one, the longest first."""
     token: re.Pattern[str]
-    lengths_by_letter: Mapping[str, Sequence[int]]
-    """Lengths of the known words by their first letter, the longest first, for scripts without spaces."""
     is_nested: bool  # one label holds another, as Very Positive does: then no intensifier is plain
     has_negative: bool  # a label is a number below 0: then `- 1` is one too, and no bullet
 
@@ -112,9 +110,10 @@ def vocabulary_of(labels: tuple[str, ...], synonyms: tuple[tuple[str, tuple[str,
             phrases.setdefault(pieces[0], []).append(pieces)
         elif text in claims and not re.fullmatch(r"[-+]?[\d.,]+", text):
             special.append(re.escape(text))
-    lengths: dict[str, set[int]] = {}
-    for text in [*claims, *ROLES]:
-        lengths.setdefault(text[0], set()).add(len(text))
+    # A run of letters without spaces is cut into the longest known words, and single letters between them.
+    unspaced = filter(re.compile(f"[{_UNSPACED}]+").fullmatch, [*claims, *ROLES])
+    known = sorted(unspaced, key=len, reverse=True)
+    token = "|".join([*known, f"[{_UNSPACED}]", _TOKEN])
     either = "|".join(sorted(special, key=len, reverse=True))
     return Vocabulary(
         label_by_answer={word: next(iter(names)) for word, names in claims.items() if len(names) == 1},
@@ -125,20 +124,14 @@ def vocabulary_of(labels: tuple[str, ...], synonyms: tuple[tuple[str, tuple[str,
             for first, some in phrases.items()
             if max(map(len, some)) > 1
         },
-        token=re.compile(rf"(?<!{_LETTER})(?:{either})(?!-?{_LETTER})|{_TOKEN}" if special else _TOKEN),
-        lengths_by_letter={first: sorted(some, reverse=True) for first, some in lengths.items()},
+        token=re.compile(rf"(?<!{_LETTER})(?:{either})(?!-?{_LETTER})|{token}" if special else token),
         is_nested=any(f" {one} " in f" {other} " for one in claims for other in claims if one != other),
         has_negative=any(re.match(r"-\d", word) for word in claims),
     )
 
 
 def tokens_of(line: str, vocabulary: Vocabulary) -> list[Token]:
-    pieces: list[str] = []
-    for word in vocabulary.token.findall(line):
-        if word[0] >= "\u0e00" and word not in vocabulary.labels_by_word and re.match(f"[{_UNSPACED}]", word):
-            pieces += _segments(word, vocabulary)
-        else:
-            pieces.append(word)
+    pieces = vocabulary.token.findall(line)
     tokens: list[Token] = []
     at = 0
     while at < len(pieces):
@@ -175,19 +168,6 @@ def _token(word: str, before: Sequence[Token], vocabulary: Vocabulary) -> Token 
 
 def _is_word(word: str) -> bool:
     return unicodedata.category(word[0])[0] in "LMN"
-
-
-def _segments(run: str, vocabulary: Vocabulary) -> Iterator[str]:
-    """Cut a run of letters without spaces into the longest known words, and single letters between them."""
-    at = 0
-    while at < len(run):
-        for length in vocabulary.lengths_by_letter.get(run[at], ()):
-            if run[at : at + length] in vocabulary.labels_by_word or run[at : at + length] in ROLES:
-                break
-        else:
-            length = 1
-        yield run[at : at + length]
-        at += length
 
 
 def cut_off(text: str, vocabulary: Vocabulary) -> frozenset[str]:
