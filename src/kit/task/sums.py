@@ -6,7 +6,6 @@ metrics; `kit.task.metrics` has them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,6 @@ RESAMPLES = 1_000
 MOST_UNITS = 10_000
 """Rows are drawn singly up to this many, and in random blocks beyond, so that time does not grow on."""
 TAIL = 0.025  # share of the resamples beyond each end of a 95 % interval
-Z = 1.959964  # the normal quantile of the same two tails
 
 
 class Sums:
@@ -198,8 +196,6 @@ def interval(figures: numpy.ndarray) -> list[float]:
 
 def share_interval(hits: int, rows: int) -> list[float]:
     """Return Wilson's 95 % interval of a share (1927), which has a width even for none or all."""
-    share = hits / rows
-    spread = Z * math.sqrt(share * (1 - share) / rows + Z * Z / (4 * rows * rows))
-    scale = 1 + Z * Z / rows
-    middle = share + Z * Z / (2 * rows)
-    return [max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)]
+    from scipy.stats import binomtest
+
+    return list(map(float, binomtest(hits, rows).proportion_ci(0.95, method="wilson")))
