@@ -17,7 +17,7 @@ def main(arguments: Arguments) -> None:
         raise Usage("--source and --entry go together", hint="python scripts/bundle.py --help")
 
     from kit.bundle import script, tree
-    from kit.files import PROJECT_ROOT
+    from kit.files import PROJECT_ROOT, write_whole
 
     preset = arguments.preset or ("" if arguments.source else "t4x2")
     name = arguments.source.resolve().name if arguments.source else preset
@@ -32,10 +32,10 @@ def main(arguments: Arguments) -> None:
     if arguments.source:
         made = script.bundle(tree.collect(arguments.source, arguments.entry), settings)
     else:
-        made = script.bundle_project(settings)
+        made = script.bundle(tree.collect_project(PROJECT_ROOT), settings)
         metadata.write(resolved, path.parent)
         print(f"owner        {metadata.PLACEHOLDER_OWNER}, until make push fills in yours")
-    script.write(made, path)
+    write_whole(path, made.text)
     print(f"path         {path}{'  (compressed as a whole)' if made.compressed else ''}")
     print(f"bytes        {len(made.text.encode())}")
     print(f"sha256       {made.sha256}")

@@ -20,8 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bundle"))
 
 from probe_package import plant
 
-from kit.bundle.script import bundle, write
+from kit.bundle.script import bundle
 from kit.bundle.tree import collect
+from kit.files import write_whole
 
 ROUNDS = 1 if "--small" in sys.argv else 9
 LARGE_BYTES = 1_700_000
@@ -59,7 +60,8 @@ def measure(name: str, top: Path, entry: Path, source: Path, include: list[str] 
         )
 
     build = statistics.median(
-        seconds(lambda: write(bundle(collect(source, entry, include)), script)) for _ in range(ROUNDS)
+        seconds(lambda: write_whole(script, bundle(collect(source, entry, include)).text))
+        for _ in range(ROUNDS)
     )
     start(entry)
     rounds = [(start(entry), start(script)) for _ in range(ROUNDS)]

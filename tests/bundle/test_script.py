@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from probe_package import plant
 
 from kit.bundle import script
-from kit.bundle.script import READABLE_BYTES, Bundle, bundle, bundle_project
-from kit.bundle.tree import LIMIT_BYTES, Tree, collect
+from kit.bundle.script import READABLE_BYTES, Bundle, bundle
+from kit.bundle.tree import LIMIT_BYTES, Tree, collect, collect_project
 from kit.config import PROJECT_ROOT
 from kit.errors import InputInvalid
 
@@ -203,7 +203,7 @@ def test_same_bytes_on_other_pythons(tmp_path: Path) -> None:
 
 def test_our_tree() -> None:
     """Our own bundle is readable and holds its config and nothing of what stays at home."""
-    made = bundle_project({"preset": "none"})
+    made = bundle(collect_project(PROJECT_ROOT), {"preset": "none"})
     assert not made.compressed
     assert {"kernel/main.py", "src/kit/errors.py"} <= set(made.files)
     assert not any(

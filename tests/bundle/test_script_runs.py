@@ -16,8 +16,9 @@ import pytest
 from bundle_probes import PROBES
 from probe_package import PACKAGE, plant
 
-from kit.bundle.script import bundle, write
+from kit.bundle.script import bundle
 from kit.bundle.tree import collect
+from kit.files import write_whole
 
 OTHERS = sorted(Path(pwd.getpwuid(os.getuid()).pw_dir, ".pyenv/versions").glob("3.1[2-9]*/bin/python"))
 PYTHONS = [
@@ -46,7 +47,7 @@ def run(
 
 def bundled(top: Path, script: Path) -> Path:
     """Bundle the tree of `plant` below `top` into `script`."""
-    write(bundle(collect(top / "src", top / "kernel" / "main.py", ["src", "kernel"])), script)
+    write_whole(script, bundle(collect(top / "src", top / "kernel" / "main.py", ["src", "kernel"])).text)
     return script
 
 
@@ -218,7 +219,7 @@ def test_entry_of_any_name(python: str, name: str, tmp_path: Path) -> None:
     work = PACKAGE["src/pkg/work.py"].decode()
     (source / name).write_text(work + entry)
     script = tmp_path / "script.py"
-    write(bundle(collect(source, source / name)), script)
+    write_whole(script, bundle(collect(source, source / name)).text)
     status, out, errors = run(python, script, cwd=tmp_path / "a", environment={"TMPDIR": str(tmp_path)})
     assert (status, out) == (0, "[Point(2), Point(4)] [Point(9), Point(12)]\nTrue\n1\n"), errors
 
@@ -234,7 +235,7 @@ def test_extension_module(python: str, tmp_path: Path) -> None:
     source.mkdir()
     shutil.copy(compiled, source / compiled.name)
     (source / "main.py").write_text("import xxlimited\nprint(xxlimited.foo(1, 2), xxlimited.__file__)\n")
-    write(bundle(collect(source, source / "main.py")), tmp_path / "script.py")
+    write_whole(tmp_path / "script.py", bundle(collect(source, source / "main.py")).text)
     _, out, _ = run(python, tmp_path / "script.py", cwd=tmp_path / "a", environment={"TMPDIR": str(tmp_path)})
     assert out == f"3 {unpacked(tmp_path) / compiled.name}\n"
 

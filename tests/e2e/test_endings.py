@@ -20,7 +20,8 @@ import pytest
 from waiting import wait_for
 
 from kit import config as settings
-from kit.bundle.script import bundle_project, write
+from kit.bundle.script import bundle
+from kit.bundle.tree import collect_project
 from kit.config import PROJECT_ROOT
 from kit.fetch.inputs import SAMPLE
 from kit.outputs import MANIFEST, read_manifest
@@ -79,7 +80,8 @@ class Kernel:
         handle.mkdir(parents=True)
         (handle / "1").symlink_to(model)
         config = settings.resolve("tiny", [*QUICK, *overrides])
-        write(bundle_project(config.model_dump(mode="json")), folder / "kernel.py")
+        made = bundle(collect_project(PROJECT_ROOT), config.model_dump(mode="json"))
+        (folder / "kernel.py").write_text(made.text, encoding="utf-8")
         self.log = (folder / "out").open("w+"), (folder / "err").open("w+")
         self.process = subprocess.Popen(
             [sys.executable, str(folder / "kernel.py")],

@@ -20,7 +20,8 @@ import pytest
 from loop_project import ROOT, SLUG, Project
 from waiting import wait_for
 
-from kit.bundle.script import bundle_project, write
+from kit.bundle.script import bundle
+from kit.bundle.tree import collect_project
 from kit.config import resolve
 from kit.fetch import inputs
 from local_kaggle import sandbox
@@ -78,7 +79,8 @@ def kernel(folder: Path, competition: Path) -> tuple[subprocess.Popen[str], str]
     shutil.copytree(ROOT / "src" / "local_kaggle" / "competition", folder / "input" / "sample-sentiment")
     config = resolve("tiny", ["run.members=2", "run.cpu_processes=2", "train.max_steps=4000"])
     (model / "1").symlink_to(inputs.model_folder(config) or "")
-    write(bundle_project(config.model_dump(mode="json")), folder / "kernel.py")
+    made = bundle(collect_project(ROOT), config.model_dump(mode="json"))
+    (folder / "kernel.py").write_text(made.text, encoding="utf-8")
     variables = {"KIT_INPUT_DIR": str(folder / "input"), "KIT_WORKING_DIR": str(folder / "working")}
     variables |= {"HOME": str(folder), "TMPDIR": str(folder)}
     started = subprocess.Popen(

@@ -16,7 +16,8 @@ import pytest
 from waiting import has_ended, wait_for
 
 from kit import config as settings
-from kit.bundle.script import bundle_project, write
+from kit.bundle.script import bundle
+from kit.bundle.tree import collect_project
 from kit.config import PROJECT_ROOT, Config
 from kit.errors import InputInvalid
 from kit.pipeline.machine import download, inputs
@@ -72,7 +73,8 @@ def _start(
     for name in ("input", "working"):
         (tmp_path / name).mkdir()
     script = tmp_path / "script.py"
-    write(bundle_project(config.model_dump(mode="json")), script)
+    made = bundle(collect_project(PROJECT_ROOT), config.model_dump(mode="json"))
+    script.write_text(made.text, encoding="utf-8")
     environment = {
         "PATH": f"{tools}:/usr/bin:/bin",
         "HOME": str(tmp_path),

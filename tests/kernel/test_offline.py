@@ -16,7 +16,8 @@ from toy_wheels import make_python, make_wheel
 from kit import config as settings
 from kit.bundle import build, metadata
 from kit.bundle.build import Built
-from kit.bundle.script import bundle_project, write
+from kit.bundle.script import bundle
+from kit.bundle.tree import collect_project
 from kit.config import PROJECT_ROOT, Config
 from kit.fetch.inputs import SAMPLE, SAMPLE_SLUG
 from kit.pipeline.machine import inputs, install
@@ -92,10 +93,10 @@ def run(kaggle: Server, project: Path, tmp_path: Path) -> Callable[[Config], tup
 
     def push(config: Config) -> tuple[Run, Path, str]:
         entry = build.PREPARE_ENTRY if metadata.is_preparation(config) else None
-        made = bundle_project(config.model_dump(mode="json"), project=project, entry=entry)
+        made = bundle(collect_project(project, entry), config.model_dump(mode="json"))
         folder = tmp_path / "build" / config.preset
         folder.mkdir(parents=True, exist_ok=True)
-        write(made, folder / "kernel.py")
+        (folder / "kernel.py").write_text(made.text, encoding="utf-8")
         built = Built(folder, folder / "kernel.py", metadata.write(config, folder, owner=USER), made)
         pushed = pushing.push(client.Client(kaggle.url), built, config, root=tmp_path / "runs")
         version = kaggle.state.wait(USER, pushed.slug, pushed.version, 200.0)

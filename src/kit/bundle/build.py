@@ -5,9 +5,10 @@ from pathlib import Path
 
 from kit.bundle import metadata
 from kit.bundle.metadata import Metadata
-from kit.bundle.script import Bundle, bundle, write
+from kit.bundle.script import Bundle, bundle
 from kit.bundle.tree import collect_project
 from kit.config import PROJECT_ROOT, Config
+from kit.files import write_whole
 
 PREPARE_ENTRY = "kernel/prepare.py"
 PREPARE_MINUTES = 60.0  # some 6 GB are downloaded, in minutes
@@ -39,5 +40,5 @@ def build(config: Config, *, owner: str = metadata.PLACEHOLDER_OWNER) -> Built:
     title = metadata.title(config) if config.kernel.form == "notebook" else ""
     made = bundle(collect_project(PROJECT_ROOT, entry), config.model_dump(mode="json"), title=title)
     script = folder / metadata.CODE_FILES[config.kernel.form]
-    write(made, script)
+    write_whole(script, made.text)
     return Built(folder, script, metadata.write(config, folder, owner=owner), made)

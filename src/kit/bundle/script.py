@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.bundle import loader, notebook, secrets
-from kit.bundle.tree import LIMIT_BYTES, Tree, collect_project, too_large
-from kit.files import PROJECT_ROOT, sha256_of, write_whole
+from kit.bundle.tree import LIMIT_BYTES, Tree, too_large
+from kit.files import sha256_of
 
 READABLE_BYTES = 900 * 1024  # a script above this is compressed as a whole
 
@@ -52,21 +52,6 @@ def bundle(tree: Tree, config: Mapping[str, object] | None = None, *, title: str
     if (size := len(text.encode())) > LIMIT_BYTES:
         raise too_large(size, sizes)
     return Bundle(text, sha256_of(text), str(told["bundle_hash"]), tuple(sizes), compressed)
-
-
-def bundle_project(
-    config: Mapping[str, object] | None = None, *, project: Path = PROJECT_ROOT, entry: str | None = None
-) -> Bundle:
-    """Write our own tree, the list in `[tool.kit.bundle]` of its pyproject.toml, as one script.
-
-    `entry` is the file that runs, if not the one that the table names.
-    """
-    return bundle(collect_project(project, entry), config)
-
-
-def write(made: Bundle, path: Path) -> None:
-    """Write the script to `path`, whole or not at all."""
-    write_whole(path, made.text)
 
 
 def _script(tree: Tree, settings: str, *, compressed: bool) -> str:
