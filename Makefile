@@ -173,10 +173,10 @@ corpus: .venv/.home ## build data/corpus from labelled real reviews
 	@$(PY) scripts/fetch.py corpus
 
 .PHONY: test
-test: .venv/.home .venv/.train .venv/.dev ## run every test
+test: .venv/.home .venv/.train .venv/.dev ## run the tests, of the tables of faults the telling cases
 	@$(PY) scripts/fetch.py vocabulary
 	@$(PY) scripts/fetch.py small-model
-	@$(PY) -m pytest -q
+	@$(PY) -m pytest -q -m 'not more'
 
 .PHONY: test-fast
 test-fast: .venv/.home .venv/.dev ## run the tests that need no torch
@@ -188,8 +188,8 @@ test-pythons: .venv/.home ## run the fast tests on the other supported Pythons o
 
 .PHONY: e2e
 e2e: .venv/.home .venv/.train .venv/.dev ## every fault against every verb and every run, and against the official client; prints the tables
-	@$(PY) -m pytest -q -n 0 $(if $(SMALL),-k 'none or lose-answer or clock') \
-	  tests/e2e/test_loop.py tests/e2e/test_official_client.py tests/e2e/test_endings.py
+	@KIT_TABLES=$(CURDIR)/build/tables $(PY) -m pytest -q -m table
+	@cat build/tables/*.md
 
 .PHONY: bench
 bench: .venv/.home .venv/.train ## sizes and times beside their aims: bundle, validator, parser, scoring

@@ -49,6 +49,33 @@ hypothesis.settings.load_profile("kit")
 
 pytest_plugins = ["kaggle_fixtures"]
 
+TABLES = {
+    "test_a_fault_is_borne_or_said": {
+        *("push refuse-push", "push lose-answer", "push drop-model", "watch cut-stream", "watch never-ends"),
+        *("watch status 404 always", "watch control characters", "pull expired links", "pull truncate"),
+        *("pull html file", "pull half published", "pull lost file", "pull name '../../x'", "submit limit"),
+        *("submit lose-answer", "submit score-error", "all none", "all dead-rank", "all wrong-bundle"),
+    },
+    "test_the_command_ends_and_leaves_what_it_does": {"push lose-answer", "output html file"},
+    "test_a_clock_that_is_too_short_gives_what_can_be_had_in_it": {"0.5-training"},
+    "test_what_hangs_while_loading_is_stopped": set(),
+    "test_a_killed_rank_costs_what_both_had_learned_and_two_seeds_take_its_place": set(),
+    "test_a_killed_member_costs_its_own_answers_only": set(),
+    "test_a_killed_kernel_leaves_no_process_and_what_resume_needs": {""},
+    "test_sigterm_leaves_the_record_and_as_the_last_file_the_list_of_outputs": {'training-"event": "step"'},
+    "test_a_download_that_hangs_ends_the_run_with_the_way_out": set(),
+    "test_a_run_whose_only_member_learns_no_number_fails": set(),
+    "test_a_sweep_that_runs_out_of_time_names_the_points_that_it_skipped": set(),
+    "test_a_verb_survives_kills_and_full_disks": {"push", "pull", "submit", "init"},
+    "test_the_next_verb_mends_it": {"interrupted", "python gone", "pins changed"},
+    "test_an_odd_competition_is_scored": {"imperfect", "pair"},
+    "test_a_full_disk_leaves_nothing_half_written": {
+        '200k-0-"text": "the adapter of member seed-42 is not kept: '
+    },
+    "test_five_hundred_pulls_under_random_faults_end_whole_or_refused": {"observed"},
+}
+"""Tables of many faults, by test: the cases that `make test` runs. `make e2e` runs them whole."""
+
 
 def pytest_xdist_auto_num_workers() -> int:
     """Two workers a core: about half of the tests wait for servers and children."""
@@ -56,8 +83,13 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what talks to a Kaggle on this machine or starts many processes: it mostly waits."""
+    """Mark what talks to a Kaggle on this machine or starts many processes, and the tables of faults."""
     for item in items:
+        if (telling := TABLES.get(getattr(item, "originalname", item.name))) is not None:
+            case = item.callspec.id if hasattr(item, "callspec") else ""
+            item.add_marker("table")
+            if case not in telling:
+                item.add_marker("more")
         if {"local_kaggle", "remote", "e2e"} & set(item.path.parts):
             item.add_marker("loop")
 

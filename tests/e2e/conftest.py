@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from loop_project import SLUG, Project
@@ -50,11 +52,10 @@ def kaggle(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="module")
 def table(request: pytest.FixtureRequest) -> Iterator[list[tuple[str, ...]]]:
-    """Collect one row a case and print them all at the end: fault, verb, message, exit, files."""
-    found: list[tuple[str, ...]] = []
+    """Collect a row a case: fault, verb, message, exit, files; where KIT_TABLES says so, keep them there."""
+    found: list[tuple[str, ...]] = [("fault", "verb", "message", "exit", "files"), ("---",) * 5]
     yield found
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print("\n| fault | verb | message | exit | files |\n| --- | --- | --- | --- | --- |")
-        for row in found:
-            print(f"| {' | '.join(row)} |")
+    if folder := os.environ.get("KIT_TABLES"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        lines = "".join(f"| {' | '.join(row)} |\n" for row in found)
+        (Path(folder) / f"{request.path.stem}.md").write_text(f"\n{lines}", encoding="utf-8")
