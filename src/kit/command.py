@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn, TypedDict
+from typing import Any, NoReturn
 
 from kit import progress
 from kit.environment import take_variables
@@ -18,6 +18,7 @@ from kit.files import PROJECT_ROOT, locked
 
 Arguments = argparse.Namespace
 Main = Callable[[Arguments], int | None]
+Option = dict[str, Any]  # what argparse is told of an option
 
 REFUSALS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG),
@@ -45,26 +46,23 @@ def _free(text: str) -> str:
     return text
 
 
-class Option(TypedDict, total=False):
-    """What argparse is told of an option."""
-
-    action: str
-    choices: tuple[str, ...]
-    dest: str
-    help: str
-    metavar: str
-    nargs: str
-    type: Callable[[str], object]
-
-
 _OPTIONS: dict[str, Option] = {
-    "preset": {"metavar": "NAME", "help": "preset to take settings from (default: %(default)s)"},
-    "set": {"action": "append", "metavar": "NAME=VALUE", "help": "override a setting"},
-    "run": {"metavar": "RUN", "help": f"{_RUN_HELP} (default: %(default)s)"},
-    "runs": {"nargs": "*", "metavar": "RUN", "help": _RUN_HELP},
-    "weights": {"nargs": "+", "help": "one for each run (default: equal ones)"},
+    "preset": {
+        "default": "t4x2",
+        "metavar": "NAME",
+        "help": "preset to take settings from (default: %(default)s)",
+    },
+    "set": {"default": [], "action": "append", "metavar": "NAME=VALUE", "help": "override a setting"},
+    "run": {"default": "latest", "metavar": "RUN", "help": f"{_RUN_HELP} (default: %(default)s)"},
+    "runs": {"default": [], "nargs": "*", "metavar": "RUN", "help": _RUN_HELP},
+    "weights": {"default": [], "nargs": "+", "help": "one for each run (default: equal ones)"},
     "grid": {"metavar": "'NAME=A,B …'", "help": "settings with their values by commas"},
-    "timeout": {"type": _seconds, "metavar": "SECONDS", "help": "leave or stop a run after this"},
+    "timeout": {
+        "default": None,
+        "type": _seconds,
+        "metavar": "SECONDS",
+        "help": "leave or stop a run after this",
+    },
     "competition": {"metavar": "SLUG", "help": "the last part of its address"},
     "kind": {"metavar": "code", "help": "rehearse a code competition, with a rerun on hidden rows"},
     "when": {"type": _free, "metavar": "free", "help": "wait for a free session and GPU hours"},
@@ -73,24 +71,15 @@ _OPTIONS: dict[str, Option] = {
     "resume": {"metavar": "RUN", "help": "go on with an earlier run, with its settings"},
     "from": {"dest": "answer_from", "metavar": "RUN", "help": "only answer, with the adapters of that run"},
     "dataset": {"metavar": "OWNER/SLUG", "help": "where that run's output was uploaded"},
-    "data": {"type": Path, "metavar": "DIR", "help": "folder with train.csv and test.csv"},
+    "data": {"default": None, "type": Path, "metavar": "DIR", "help": "folder with train.csv and test.csv"},
     "yes": {"action": "store_true", "help": "do not ask"},
     "again": {"action": "store_true", "help": "ask Kaggle anew for what is already here"},
     "discard": {"action": "store_true", "help": "delete outputs that could not be saved, too"},
 }
-"""Each option that a verb may take: a flag, and a make variable of the same name in capitals."""
-_DEFAULTS: dict[str, object] = {
-    "preset": "t4x2",
-    "run": "latest",
-    "timeout": None,
-    "data": None,
-    "set": [],
-    "runs": [],
-    "weights": [],
-}
-"""Of those that are not empty text; a list takes a variable's words one by one."""
+"""Each option that a verb may take: a flag, and a make variable of the same name in capitals.
 
-
+The default is empty text unless it stands here; where it is a list, a variable gives its words one by one.
+"""
 _VARIABLES = {"again": "FORCE"}
 """Variables of another name than their option."""
 _ANYWHERE = ("JSON", "YES", "PYTHON", "PY", "SMALL", "SHELL")
@@ -117,15 +106,15 @@ def options(description: str | None, *names: str, **defaults: object) -> argpars
         takes = ", ".join(taken) or "no variable"
         raise Usage(f"this verb takes no {min(strange)}", hint=f"it takes {takes}; make help")
     for name in names:
-        option = _OPTIONS[name]
-        default = defaults.get(name, _DEFAULTS.get(name, ""))
+        option = {"default": "", **_OPTIONS[name]}
+        default = defaults.get(name, option["default"])
         text = given[name.upper()].strip()
         if text and isinstance(default, list):
             from kit.config import words
 
             default = words(text)
-        flag = name if name == "runs" else f"--{name}"
-        made.add_argument(flag, default=default if isinstance(default, list) else text or default, **option)
+        option["default"] = default if isinstance(default, list) else text or default
+        made.add_argument(name if name == "runs" else f"--{name}", **option)
     return made
 
 
