@@ -1,7 +1,5 @@
 """The machines that Kaggle lends, by its API's names; for any other name it gives another in silence."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

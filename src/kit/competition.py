@@ -1,13 +1,11 @@
 """What a competition asks, as settings: its columns, labels, metric and the form of a submission."""
 
-from __future__ import annotations
-
 import codecs
 import difflib
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -97,7 +95,7 @@ class Competition(Settings):
         return self.synonyms[label][0] if is_numbers and all(map(self.synonyms.get, self.labels)) else label
 
     @model_validator(mode="after")
-    def _labels_can_be_told_and_written(self) -> Competition:
+    def _labels_can_be_told_and_written(self) -> Self:
         keys = [spelling_key(label) for label in self.labels]
         written = [self.written(label) for label in self.labels]
         same = [label for label in self.labels if keys.count(spelling_key(label)) > 1]

@@ -3,8 +3,6 @@
 Nothing is read at import. The README lists those that are meant for a person.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import sys

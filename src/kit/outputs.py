@@ -3,8 +3,6 @@
 Written by the kernel as its very last file, read at home; Kaggle's own listings prove nothing.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Event lines become short sentences; every other line passes as it is. Whatever a
 Draws nothing and decides nothing.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any, TextIO

@@ -1,9 +1,7 @@
 """Every setting of the kit: typed, frozen, with its default and its meaning."""
 
-from __future__ import annotations
-
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 
@@ -234,7 +232,7 @@ class Config(Settings):
         return {**values, "run": {"cards": lent, "members": max(1, lent), **run}}
 
     @model_validator(mode="after")
-    def _agrees_with_itself(self) -> Config:
+    def _agrees_with_itself(self) -> Self:
         run, prompt, templates = self.run, self.prompt, self.predict.templates
         lent, bin_tokens = ACCELERATORS[self.kernel.accelerator].cards, self.train.pack_tokens
         template, named, texts = prompt.template, {*fields(prompt.template)}, self.competition.texts

@@ -3,8 +3,6 @@
 It keeps no list of its own and changes nothing. A folder that cannot be read costs its own line.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime

@@ -3,8 +3,6 @@
 Behind it the table holds each row's likeliest label, whether rows give labels, probabilities or rankings.
 """
 
-from __future__ import annotations
-
 import difflib
 import math
 from collections import Counter

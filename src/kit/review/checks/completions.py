@@ -3,8 +3,6 @@
 It changes no label: it shows where a better parser, or a human, would.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

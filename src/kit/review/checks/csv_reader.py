@@ -4,8 +4,6 @@ It goes on reading behind each defect, so that one pass finds them all. What ids
 `validate` to say.
 """
 
-from __future__ import annotations
-
 import codecs
 import csv
 import re

@@ -3,8 +3,6 @@
 It reads the competition's files and a run's run.json, and judges nothing in the submission.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

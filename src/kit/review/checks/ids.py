@@ -1,7 +1,5 @@
 """Compare the ids of a submission with those of the test, as exact text."""
 
-from __future__ import annotations
-
 import re
 from itertools import pairwise
 

@@ -3,8 +3,6 @@
 One pass finds all of them, by the settings of the run that wrote the file; it mends nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -4,8 +4,6 @@ Figures come in as plain numbers; names, captions and legends stand in the page.
 in here, and the same figures give the same bytes.
 """
 
-from __future__ import annotations
-
 import io
 import re
 from collections.abc import Callable, Sequence

@@ -3,8 +3,6 @@
 Every value reaches the page escaped; the only markup that passes as it is are our own charts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

@@ -3,8 +3,6 @@
 Where run.json or metrics.json lack something, as those of a run that failed do, the log's events replace it.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
