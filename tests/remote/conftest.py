@@ -38,12 +38,11 @@ def kaggle(start_kaggle: StartKaggle) -> Server:
 
 @pytest.fixture
 def make_client(clock: QuickClock, own_home: None) -> MakeClient:
-    """Make a client of a server, or of any address, that waits on the quick clock and says nothing."""
+    """Make a client of a server, or of any address, that waits on the quick clock."""
 
     def make(server: Server | str, **options: Any) -> Client:
         url = server if isinstance(server, str) else server.url
-        defaults: dict[str, Any] = {"clock": Clock(clock.now, clock.sleep), "tell": lambda _: None}
-        return Client(url, **(defaults | options))
+        return Client(url, **{"clock": Clock(clock.now, clock.sleep), **options})
 
     return make
 
@@ -115,7 +114,7 @@ def done(finished: MakeRun) -> Run:
 @pytest.fixture
 def pulled(client: Client, done: Run) -> Run:
     """The same with its outputs at home."""
-    pull.pull(client, done, tell=lambda _: None)
+    pull.pull(client, done)
     return done
 
 

@@ -20,10 +20,6 @@ WEIGHTS = bytes(range(256)) * 40
 LISTING = "ListKernelSessionOutput"
 
 
-def quiet(_: str) -> None:
-    """Say nothing."""
-
-
 def is_right(run: Run) -> bool:
     """Tell whether the outputs are byte for byte what the kernel wrote."""
     return (

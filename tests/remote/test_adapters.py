@@ -19,7 +19,7 @@ GPU = 'kernel.accelerator="NvidiaTeslaT4"'
 
 
 def keep(client: Client, run: Run) -> str:
-    return adapters.keep(client, run, tell=lambda _: None)
+    return adapters.keep(client, run)
 
 
 def test_adapters_travel_with_the_record_that_names_them(kaggle: Server, client: Client, pulled: Run) -> None:

@@ -209,7 +209,7 @@ def test_causes_in_the_network_are_named(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
         monkeypatch.setenv(name.lower(), value)
-    client = Client(None, clock=Clock(clock.now, clock.sleep), tell=lambda _: None)
+    client = Client(None, clock=Clock(clock.now, clock.sleep))
     with pytest.raises(KaggleError, match=message) as caught:
         joined(client)
     assert "sesame" not in "".join(traceback.format_exception(caught.value))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from kaggle_fixtures import StartKaggle
 from makers import Files, MakeRun
-from pulled_files import BARE, LISTING, WEIGHTS, WHOLE, is_right, quiet
+from pulled_files import BARE, LISTING, WEIGHTS, WHOLE, is_right
 from quick_clock import QuickClock
 from tiny_kernels import GOOD_SCRIPT
 
@@ -53,7 +53,7 @@ def test_a_passing_trouble_costs_another_request(
 ) -> None:
     """Expired links are listed again, broken bodies are fetched again, and the result is the same."""
     kaggle.faults.arm(fault)
-    pull.pull(client, done, tell=quiet)
+    pull.pull(client, done)
     assert kaggle.faults.struck(fault)
     assert files() == WHOLE
     assert is_right(done)
@@ -80,12 +80,12 @@ def test_a_lasting_trouble_leaves_nothing(
     outside = sorted(path.name for path in tmp_path.iterdir())
     kaggle.faults.arm(fault)
     with pytest.raises(KitError, match=message) as caught:
-        pull.pull(client, done, tell=quiet)
+        pull.pull(client, done)
     assert "\n" not in str(caught.value)
     assert [name for name in files() if "/." not in name] == BARE
     assert sorted(path.name for path in tmp_path.iterdir()) == outside
     kaggle.faults.clear()
-    pull.pull(client, done, tell=quiet)
+    pull.pull(client, done)
     assert files() == WHOLE
     assert is_right(done)
 
@@ -106,11 +106,11 @@ def test_the_files_beside_a_lost_one_come_home(
     """What the kernel promised and Kaggle does not give is named, never final, and no wrong file is kept."""
     kaggle.faults.arm(fault)
     with pytest.raises(PullRefused, match=r"lacks adapter/weights\.bin, which Kaggle does not give"):
-        pull.pull(client, done, tell=quiet)
+        pull.pull(client, done)
     assert files() == [name for name in WHOLE if "weights" not in name]
     kaggle.faults.clear()
     kaggle.requests.clear()
-    pull.pull(client, done, tell=quiet)
+    pull.pull(client, done)
     assert kaggle.requests.count("signed") == 3, "run.json, the manifest, and what was missing"
     assert files() == WHOLE
     assert is_right(done)
@@ -136,10 +136,10 @@ def test_a_killed_pull_goes_on_where_it_was(
 
     monkeypatch.setattr(transfer.Transfer, "_proved", dying)
     with pytest.raises(_Killed):
-        pull.pull(client, done, tell=quiet)
+        pull.pull(client, done)
     assert [name for name in files() if "/." not in name] == BARE
     kaggle.requests.clear()
-    pull.pull(client, done, tell=quiet)
+    pull.pull(client, done)
     assert files() == WHOLE
     assert is_right(done)
     assert kaggle.requests.count("signed") == 5 - at, "run.json and the manifest prove every listing anew"
@@ -151,7 +151,7 @@ def test_a_stage_of_another_pull_is_not_mixed_in(client: Client, done: Run) -> N
     stage.mkdir(parents=True)
     (stage / "submission.csv").write_bytes(b"x" * (24 + 4 * 9))
     (stage / "stranger.txt").write_text("from another listing")
-    pull.pull(client, done, tell=quiet)
+    pull.pull(client, done)
     assert is_right(done)
     assert not (done.folder / "stranger.txt").exists()
 
@@ -163,7 +163,7 @@ def test_a_full_disk_is_seen_before_the_first_byte(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 5_000))
     with pytest.raises(KitError, match="bytes are to come, 5,000 are free"):
-        pull.pull(client, done, tell=quiet)
+        pull.pull(client, done)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_dead_status_keeps_no_outputs_back(
 ) -> None:
     """What the kernel wrote says that the run has ended, and how."""
     kaggle.faults.arm(fault)
-    assert pull.pull(client, done, tell=quiet).status.has_succeeded
+    assert pull.pull(client, done).status.has_succeeded
     assert files() == WHOLE
     kaggle.faults.clear()
 
@@ -209,11 +209,11 @@ def test_an_empty_log_is_never_final(kaggle: Server, client: Client, done: Run, 
     """It is waited for ten minutes, the outputs come home without it, and the next pull asks again."""
     late = kaggle.faults.arm(Fault(LISTING, 9999, edit_answer=lambda _, payload: payload | {"log": "[]"}))
     clock.slept.clear()
-    assert pull.pull(client, done, tell=quiet).missing == ("kernel.log",)
+    assert pull.pull(client, done).missing == ("kernel.log",)
     assert 600 < sum(clock.slept) < 700
     assert kaggle.faults.struck(late)
     kaggle.faults.clear()
-    assert pull.pull(client, done, tell=quiet).missing == ()
+    assert pull.pull(client, done).missing == ()
     assert (done.folder / "kernel.log").read_text().startswith("hello\n")
 
 
@@ -233,7 +233,7 @@ def test_five_hundred_pulls_under_random_faults_end_whole_or_refused(
         for fault in _random_faults(seed):
             kaggle.faults.arm(fault)
         try:
-            pull.pull(client, run, tell=quiet)
+            pull.pull(client, run)
         except KitError:
             pass
         else:

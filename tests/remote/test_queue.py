@@ -61,12 +61,16 @@ def test_a_named_image_is_pushed_and_remembered(
 
 
 def test_a_push_waits_until_a_session_and_hours_are_free(
-    kaggle: Server, client: Client, clock: QuickClock, push: Callable[..., Run]
+    kaggle: Server,
+    client: Client,
+    clock: QuickClock,
+    push: Callable[..., Run],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Nothing is sent before: a first push that is refused leaves a kernel that blocks its name."""
     kaggle.faults.arm(faults.amend("GetAcceleratorQuotaStatistics", SPENT, times=2))
-    said: list[str] = []
-    assert lookup.when_free(client, push, tell=said.append).version == 1
+    assert lookup.when_free(client, push).version == 1
+    said = [line for line in capsys.readouterr().out.splitlines() if "looking again" in line]
     assert len(said) == 2
     assert all("0.0 of 30 GPU hours left, renewed on Sat" in line for line in said)
     assert sum(clock.slept) >= 2 * lookup.PAUSE_SECONDS
@@ -80,5 +84,5 @@ def test_only_a_refusal_that_time_heals_is_waited_for(client: Client, push: Call
         raise PushRefused(refusals.pop(0))
 
     with pytest.raises(PushRefused, match="Title"):
-        lookup.when_free(client, refused, tell=lambda _: None)
+        lookup.when_free(client, refused)
     assert not refusals

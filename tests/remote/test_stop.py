@@ -49,16 +49,16 @@ def begun(kaggle: Server, push: MakeRun, monkeypatch: pytest.MonkeyPatch) -> Cal
 
 
 def test_a_running_session_is_cancelled_and_its_outputs_come_home(
-    kaggle: Server, client: Client, begun: Callable[[str], Run]
+    kaggle: Server, client: Client, begun: Callable[[str], Run], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is asked, nothing deleted, and what it had written is named as unproved."""
     run = begun(NUMBER + LONG)
-    said: list[str] = []
-    assert stop.stop(client, run, confirm=no_question, tell=said.append) == "cancelled"
+    assert stop.stop(client, run, confirm=no_question) == "cancelled"
     assert (run.folder / "half.txt").read_text() == "half"
     assert "begun\n" in (run.folder / "kernel.log").read_text()
     record = json.loads((run.folder / "pull.json").read_text())
     assert (record["status"], record["unproved"]) == ("CANCEL_ACKNOWLEDGED", ["half.txt"])
+    said = capsys.readouterr().out.splitlines()
     assert any("unproved" in line and "half.txt" in line for line in said)
     assert kaggle.state.kernels[0].versions[-1].status == "CANCEL_ACKNOWLEDGED"
 
@@ -86,7 +86,7 @@ def test_a_session_that_cannot_be_cancelled_ends_with_its_kernel(
         assert (run.folder / "kernel.log").read_text().endswith("begun\n")
         return True
 
-    assert stop.stop(client, run, confirm=confirm, tell=lambda _: None) == "deleted"
+    assert stop.stop(client, run, confirm=confirm) == "deleted"
     assert "little-kernel-tiny/v1 is " in asked[0]
     assert "removes all versions, 1 pushed from here" in asked[0]
     assert kaggle.state.kernels == []
@@ -98,14 +98,14 @@ def test_a_dead_status_does_not_keep_a_session_from_being_cancelled(
     """The number is in the log; the end is known once Kaggle answers again."""
     run = begun(NUMBER + LONG)
     kaggle.faults.arm(faults.status("GetKernelSessionStatus", 500, times=20))
-    assert stop.stop(client, run, confirm=no_question, tell=lambda _: None) == "cancelled"
+    assert stop.stop(client, run, confirm=no_question) == "cancelled"
     assert (run.folder / "half.txt").is_file()
 
 
 def test_the_outputs_of_an_ended_run_are_pulled_first(client: Client, done: Run) -> None:
     """Deleting loses what Kaggle holds, so it comes home before; a no keeps the kernel."""
-    assert stop.stop(client, done, confirm=lambda _: False, tell=lambda _: None) == "kept"
-    assert stop.stop(client, done, confirm=lambda _: True, tell=lambda _: None) == "deleted"
+    assert stop.stop(client, done, confirm=lambda _: False) == "kept"
+    assert stop.stop(client, done, confirm=lambda _: True) == "deleted"
     assert (done.folder / "submission.csv").is_file()
 
 
@@ -113,9 +113,9 @@ def test_outputs_that_cannot_be_saved_are_not_deleted(kaggle: Server, client: Cl
     """A yes is not enough for that; only words that say so are."""
     kaggle.faults.arm(Fault("signed", 99_999, drop="before"))
     with pytest.raises(KitError, match=r"would lose the outputs of little-kernel-tiny/v1.*DISCARD=1"):
-        stop.stop(client, done, confirm=lambda _: True, tell=lambda _: None)
+        stop.stop(client, done, confirm=lambda _: True)
     assert len(kaggle.state.kernels) == 1
-    assert stop.stop(client, done, confirm=lambda _: True, discard=True, tell=lambda _: None) == "deleted"
+    assert stop.stop(client, done, confirm=lambda _: True, discard=True) == "deleted"
     assert kaggle.state.kernels == []
 
 
@@ -125,7 +125,7 @@ def test_an_earlier_versions_outputs_come_home_before_the_kernel_goes(
     """Deleting takes all versions, so all are saved."""
     first = finished()
     second = begun(LONG)
-    assert stop.stop(client, second, confirm=lambda _: True, tell=lambda _: None) == "deleted"
+    assert stop.stop(client, second, confirm=lambda _: True) == "deleted"
     assert (first.folder / "submission.csv").is_file()
 
 
@@ -133,4 +133,4 @@ def test_a_deletion_that_kaggle_refuses_is_an_error(kaggle: Server, client: Clie
     """A soft error in a good answer is no success."""
     kaggle.faults.arm(faults.answer("DeleteKernel", {"errorMessage": "not today"}))
     with pytest.raises(KitError, match=f"does not delete {USER}/little-kernel-tiny: not today"):
-        stop.stop(client, done, confirm=lambda _: True, tell=lambda _: None)
+        stop.stop(client, done, confirm=lambda _: True)

@@ -1,7 +1,6 @@
 """Keep beside a run's record the script that ran, and how the checkout differed from its commit."""
 
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 from kit.bundle import secrets
@@ -17,7 +16,7 @@ def commit() -> tuple[str, bool | None]:
     return ("", None) if head is None or changes is None else (head.decode().strip(), bool(changes))
 
 
-def keep(folder: Path, name: str, script: str, tell: Callable[[str], None] = print) -> None:
+def keep(folder: Path, name: str, script: str) -> None:
     """Write what ran to `folder`, and changes.patch where the checkout is not as its commit."""
     write_whole(folder / name, script)
     (folder / PATCH).unlink(missing_ok=True)
@@ -27,9 +26,9 @@ def keep(folder: Path, name: str, script: str, tell: Callable[[str], None] = pri
     untracked = [line[3:] for line in listed.splitlines() if line.startswith(b"??")]
     patch = b"".join(b"# untracked: %s\n" % name for name in untracked) + changes
     if len(patch) > MOST_BYTES:
-        tell(f"{PATCH} is not kept: {len(patch):,} bytes, at most {MOST_BYTES:,} are")
+        print(f"{PATCH} is not kept: {len(patch):,} bytes, at most {MOST_BYTES:,} are")
     elif credential := next(secrets.found(PATCH, patch), None):
-        tell(f"{PATCH} is not kept: line {credential[0]} of git diff HEAD holds {credential[1]}")
+        print(f"{PATCH} is not kept: line {credential[0]} of git diff HEAD holds {credential[1]}")
     else:
         write_whole(folder / PATCH, patch)
 

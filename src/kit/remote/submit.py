@@ -15,7 +15,7 @@ from kit.remote import runs
 from kit.remote.pulling.published import LATE_SECONDS
 from kit.remote.runs import Run
 from kit.remote.wire import session, transfer
-from kit.remote.wire.client import Client, Tell
+from kit.remote.wire.client import Client
 from kit.remote.wire.transport import KaggleError, LinkStale, Refused, Unsettled
 
 SCORE_SECONDS = 900.0  # how long a score may take; that of a code competition as long as its rerun besides
@@ -88,7 +88,7 @@ class Submission(BaseModel):
 
 
 def submit(
-    client: Client, run: Run, message: str = "", *, deadline_seconds: float | None = None, tell: Tell = print
+    client: Client, run: Run, message: str = "", *, deadline_seconds: float | None = None
 ) -> Submission:
     """Submit the run and return its score; the same file, or the same version, is never submitted twice."""
     path, competition = run.folder / NAME, run.config["competition"]
@@ -98,16 +98,16 @@ def submit(
         hint = f"make pull RUN={run.name}"
         raise InputInvalid(f"{path} cannot be read: {error.strerror}", hint=hint) from None
     try:
-        made = _made(client, run, body, message, tell)
+        made = _made(client, run, body, message)
     except Refused as refused:
         hint = f"{client.web}/competitions/{competition['slug']}/submissions"
         raise _explained(refused.message, run, client.web, hint=hint) from None
     seconds = SCORE_SECONDS
     if run.is_code:
         seconds += 60 * competition["rerun_minutes"]
-        tell(f"Kaggle runs {run.name} again on the hidden rows, for {seconds / 60:.0f} min at most")
-        tell(f"Ctrl-C leaves that going, make submit RUN={run.name} comes back to it")
-    made = made.kept(run.folder, **_verdict(client, made, deadline_seconds or seconds, tell))
+        print(f"Kaggle runs {run.name} again on the hidden rows, for {seconds / 60:.0f} min at most")
+        print(f"Ctrl-C leaves that going, make submit RUN={run.name} comes back to it")
+    made = made.kept(run.folder, **_verdict(client, made, deadline_seconds or seconds))
     if made.status == "ERROR":
         before = f"Kaggle cannot score {run.name if run.is_code else path}: "
         hint = f"make validate RUN={run.name}"
@@ -115,7 +115,7 @@ def submit(
     return made
 
 
-def _made(client: Client, run: Run, body: bytes, message: str, tell: Tell) -> Submission:
+def _made(client: Client, run: Run, body: bytes, message: str) -> Submission:
     """Return the run's submission, made now unless it was before."""
     version = f"{run.owner}/{run.slug}/v{run.version} {run.bundle_hash}"
     sha256 = sha256_of(version if run.is_code else body)
@@ -126,7 +126,7 @@ def _made(client: Client, run: Run, body: bytes, message: str, tell: Tell) -> Su
     has_failed = bool(begun and begun.status == "ERROR" and not run.is_code)
     if begun and (begun.sha256 != sha256 or has_failed):
         begun = None
-    ref = (begun.ref or _search(client, begun, tell)) if begun else 0
+    ref = (begun.ref or _search(client, begun)) if begun else 0
     if not begun or not ref:
         # The hash comes first and makes the words unique: Kaggle may trim what follows.
         words = " ".join(filter(None, [sha256[:8], message, run.name]))
@@ -142,7 +142,7 @@ def _made(client: Client, run: Run, body: bytes, message: str, tell: Tell) -> Su
         if left.num_allowed_now <= 0:
             text = f"no submission to {begun.competition} is left today, after {left.num_today}"
             raise SubmissionRefused(text, hint="tomorrow, after 00:00 UTC")
-        tell(f"{left.num_allowed_now} submissions to {begun.competition} are left today")
+        print(f"{left.num_allowed_now} submissions to {begun.competition} are left today")
         ref = _create(client, run, body, begun)
     status = begun.status if begun.status == "ERROR" else "PENDING"
     return begun.kept(run.folder, ref=ref, status=status, earlier=is_earlier)
@@ -204,13 +204,13 @@ def _create(client: Client, run: Run, body: bytes, begun: Submission) -> int:
     return client.patiently(attempt)
 
 
-def _search(client: Client, begun: Submission, tell: Tell) -> int:
+def _search(client: Client, begun: Submission) -> int:
     """Return the submission that an earlier command may have made; 0 once it would have been seen."""
     if ref := _look_up(client, begun):
         return ref
     left = LAG_SECONDS - (client.clock.wall() - begun.submitted_at.timestamp())
     if left > 0:
-        tell(f"an earlier submission may still appear, looking again in {left:.0f} s")
+        print(f"an earlier submission may still appear, looking again in {left:.0f} s")
         client.clock.sleep(min(LAG_SECONDS, left))
     return _look_up(client, begun)
 
@@ -222,7 +222,7 @@ def _look_up(client: Client, begun: Submission) -> int:
     return next((one.ref for one in listed if mark in (one.description or "") and one.ref), 0)
 
 
-def _verdict(client: Client, made: Submission, deadline_seconds: float, tell: Tell) -> dict[str, str]:
+def _verdict(client: Client, made: Submission, deadline_seconds: float) -> dict[str, str]:
     """Return status, score and error once it is scored; any other state, known or not, is waited for."""
     started = told = client.clock.now()
     slug = made.competition
@@ -237,7 +237,7 @@ def _verdict(client: Client, made: Submission, deadline_seconds: float, tell: Te
             return {"status": entry.status.name, "public_score": score, "error": error}
         if client.clock.now() - told > TELL_SECONDS:
             told = client.clock.now()
-            tell(f"submission {made.ref} has no score yet, after {(told - started) / 60:.0f} min")
+            print(f"submission {made.ref} has no score yet, after {(told - started) / 60:.0f} min")
     text = f"submission {made.ref} is still without a score after {client.clock.now() - started:.0f} s"
     page = f"{client.web}/competitions/{slug}/submissions"
     raise NotYet(text, hint=f"make submit again, which only looks, or {page}")

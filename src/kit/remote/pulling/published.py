@@ -13,7 +13,7 @@ from kit.files import sha256_of, write_whole
 from kit.outputs import DRY_RUN, LOG_NAME, MADE, MANIFEST, Output, read_manifest
 from kit.remote import runs
 from kit.remote.wire import session, transfer
-from kit.remote.wire.client import Client, Tell
+from kit.remote.wire.client import Client
 from kit.remote.wire.session import RECORD, Status
 from kit.remote.wire.transport import LinkStale, Refused, Unsettled
 
@@ -40,7 +40,7 @@ class Published(session.Listing):
     """What is promised and not there."""
 
 
-def wait(client: Client, run: runs.Run, status: Status, folder: Path, tell: Tell) -> Published:
+def wait(client: Client, run: runs.Run, status: Status, folder: Path) -> Published:
     """Return what is published once it is whole, or late; run.json and the manifest go to `folder`."""
     found: Published | None = None
     for pause in client.clock.rounds(LATE_SECONDS):
@@ -52,7 +52,7 @@ def wait(client: Client, run: runs.Run, status: Status, folder: Path, tell: Tell
         except (Refused, Unsettled, LinkStale) as error:
             found, reason = None, error.message
         if pause:
-            tell(f"{run.name}: {reason}; asking again in {pause:.0f} s")
+            print(f"{run.name}: {reason}; asking again in {pause:.0f} s")
     if found is None:
         raise PullRefused(f"{run.name}: {reason}", hint=f"make pull RUN={run.name}, or {run.url}")
     return found

@@ -15,7 +15,7 @@ from kit.remote import runs
 from kit.remote.pulling import published
 from kit.remote.pulling.published import Published, PullRefused
 from kit.remote.wire import session, transfer
-from kit.remote.wire.client import Client, Tell
+from kit.remote.wire.client import Client
 from kit.remote.wire.transport import LinkStale, Refused, Unsettled
 
 LISTINGS = 4  # how often fresh links are asked for on behalf of one file
@@ -59,27 +59,27 @@ class Pulled(BaseModel):
         ]
 
 
-def pull(client: Client, run: runs.Run, *, again: bool = False, tell: Tell = print) -> Pulled:
+def pull(client: Client, run: runs.Run, *, again: bool = False) -> Pulled:
     """Fill the run's folder with its outputs, kernel.log and pull.json; raises PullRefused, and NotYet."""
     stage = run.folder.with_name(f".{run.folder.name}.pull")
     with runs.alone(run.folder):
         if not again and (here := _already_here(run)):
             shutil.rmtree(stage, ignore_errors=True)  # of a pull that was killed after its last step
             return here
-        pulled = _bring(client, run, stage, again=again, tell=tell)
+        pulled = _bring(client, run, stage, again=again)
     for note in pulled.notes:
-        tell(note)
+        print(note)
     lost = [name for name in pulled.missing if name != LOG_NAME]
     if lost:
         text = f"{run.name} lacks {', '.join(map(progress.visible, lost[:5]))}, which Kaggle does not give"
         hint = f"make pull RUN={run.name} again later, or {run.url}"
         raise PullRefused(f"{text}; the other {len(pulled.files)} files are in {pulled.folder}", hint=hint)
     if pulled.missing:
-        tell(f"its log is still empty; make pull RUN={run.name} asks again")
+        print(f"its log is still empty; make pull RUN={run.name} asks again")
     return pulled
 
 
-def _bring(client: Client, run: runs.Run, stage: Path, *, again: bool, tell: Tell) -> Pulled:
+def _bring(client: Client, run: runs.Run, stage: Path, *, again: bool) -> Pulled:
     """Fetch every output into a hidden stage, then put the stage in the place of the run's folder."""
     status = session.status(client, run)
     if not status.has_ended:
@@ -91,7 +91,7 @@ def _bring(client: Client, run: runs.Run, stage: Path, *, again: bool, tell: Tel
         shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(exist_ok=True)
     try:
-        found = published.wait(client, run, status, stage, tell)
+        found = published.wait(client, run, status, stage)
     except PullRefused:
         shutil.rmtree(stage, ignore_errors=True)
         raise
@@ -103,7 +103,7 @@ def _bring(client: Client, run: runs.Run, stage: Path, *, again: bool, tell: Tel
         if name in paths and _keep(paths[name], expected, homes)
     }
     wanted = {name: path for name, path in paths.items() if name not in brought}
-    brought |= _fetch(client, run, found, wanted, stage, tell)
+    brought |= _fetch(client, run, found, wanted, stage)
     promised = found.links.keys() if found.manifest is None else manifest.keys()
     lacking = dict.fromkeys([*found.lacking, *sorted(promised - brought.keys())])
     places = {name: paths[name] for name in sorted(brought)}
@@ -142,7 +142,7 @@ def _keep(path: str, expected: Output, homes: list[Path]) -> bool:
 
 
 def _fetch(
-    client: Client, run: runs.Run, found: Published, wanted: dict[str, str], stage: Path, tell: Tell
+    client: Client, run: runs.Run, found: Published, wanted: dict[str, str], stage: Path
 ) -> dict[str, Output]:
     """Return what the links give of the `wanted`; asks for fresh links where they have expired."""
     manifest, links = found.manifest or {}, dict(found.links)
@@ -160,7 +160,6 @@ def _fetch(
                     stage / f".{sha256_of(published.readable(name))[:16]}.part",
                     manifest.get(name),
                     EXTRA_BYTES if manifest else transfer.LARGEST_BYTES,
-                    tell,
                 ).fetch()
                 return ""
             except Unsettled as error:
@@ -174,7 +173,7 @@ def _fetch(
     lost = 0
     for name in wanted:
         if lost < HOPELESS and (cause := attempt(name)):
-            tell(progress.visible(f"{wanted[name]} does not come: {cause}"))
+            print(progress.visible(f"{wanted[name]} does not come: {cause}"))
             lost += 1
         elif name in brought:
             lost = 0

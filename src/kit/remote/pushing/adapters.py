@@ -8,7 +8,7 @@ from kit.files import read_json, sha256_of, write_json
 from kit.outputs import MANIFEST, Output, read_manifest
 from kit.remote.runs import SCHEMA, Run
 from kit.remote.wire import transfer
-from kit.remote.wire.client import Client, Fields, Tell
+from kit.remote.wire.client import Client, Fields
 from kit.remote.wire.transport import Refused, Unsettled
 
 RECORD = "adapters.json"
@@ -20,7 +20,7 @@ class AdaptersRefused(KitError):
     """Kaggle did not take the dataset, or holds other files under its name."""
 
 
-def keep(client: Client, run: Run, *, tell: Tell = print) -> str:
+def keep(client: Client, run: Run) -> str:
     """Upload a pulled run's adapters once, record them, and return `owner/slug`; raises AdaptersRefused."""
     files = _proved(run)
     suffix = f"-v{run.version}-{sha256_of(repr(sorted(files.items())))[:8]}"
@@ -31,7 +31,7 @@ def keep(client: Client, run: Run, *, tell: Tell = print) -> str:
     if _listed(client, own) != sizes:
         tokens = {}
         for path in (run.folder / name for name in files):
-            tell(f"uploading {path.name}, {path.stat().st_size:,} bytes")
+            print(f"uploading {path.name}, {path.stat().st_size:,} bytes")
             with path.open("rb") as body:
                 token = transfer.upload(client, "StartBlobUpload", path, body, name=path.name, type="DATASET")
             tokens[path.relative_to(run.folder).as_posix()] = token
@@ -45,7 +45,7 @@ def keep(client: Client, run: Run, *, tell: Tell = print) -> str:
             version = client.call("GetDataset", **own).current_version_number
             write_json(run.folder / RECORD, {"schema": SCHEMA, "dataset": handle, "version": version})
             return handle
-        tell(f"dataset {handle} is not whole yet; looking again in {pause:.0f} s")
+        print(f"dataset {handle} is not whole yet; looking again in {pause:.0f} s")
     text = f"Kaggle does not list the files that were sent in dataset {handle}"
     raise AdaptersRefused(text, hint=f"{client.web}/datasets/{handle}, or make adapters again")
 

@@ -10,7 +10,7 @@ from kit.files import sha256_of
 from kit.remote import runs
 from kit.remote.pushing.objections import SOURCES, PushRefused
 from kit.remote.wire import session
-from kit.remote.wire.client import Client, Tell
+from kit.remote.wire.client import Client
 from kit.remote.wire.transport import KaggleError, Refused, Unsettled
 
 SESSIONS = 2  # GPU sessions that one account may have on at once
@@ -41,7 +41,7 @@ def gpu_hours(client: Client) -> tuple[float, str] | None:
     return left, f"{left:.1f} of {whole:.0f} GPU hours left{renewed}"
 
 
-def when_free(client: Client, attempt: Callable[[], runs.Run], *, tell: Tell = print) -> runs.Run:
+def when_free(client: Client, attempt: Callable[[], runs.Run]) -> runs.Run:
     """Return what `attempt` pushes once nothing is in its way; raises PushRefused where time is no help."""
     while True:
         hours = gpu_hours(client)
@@ -55,7 +55,7 @@ def when_free(client: Client, attempt: Callable[[], runs.Run], *, tell: Tell = p
                 if not any(words in refused.message for words in _PASSING):
                     raise
                 busy = refused.message
-        tell(f"{busy}; looking again in {PAUSE_SECONDS / 60:.0f} min")
+        print(f"{busy}; looking again in {PAUSE_SECONDS / 60:.0f} min")
         client.clock.sleep(PAUSE_SECONDS)
 
 

@@ -14,7 +14,7 @@ from kit.config import Config
 from kit.remote import runs
 from kit.remote.pushing import lookup, objections
 from kit.remote.pushing.objections import SOURCES, PushRefused
-from kit.remote.wire.client import Client, Tell
+from kit.remote.wire.client import Client
 from kit.remote.wire.transport import Refused, Unsettled
 
 SESSION_SPARE_SECONDS = 600  # beyond the pipeline's own time limit, to install and to save
@@ -46,15 +46,7 @@ class Saved(NamedTuple):
     dropped: list[tuple[str, str]]  # kind and name of each source that was asked for and is not attached
 
 
-def push(
-    client: Client,
-    built: Built,
-    config: Config,
-    *,
-    root: Path = runs.RUNS,
-    tell: Tell = print,
-    note: str = "",
-) -> runs.Run:
+def push(client: Client, built: Built, config: Config, *, root: Path = runs.RUNS, note: str = "") -> runs.Run:
     """Push a build and return its run, recorded before anything is sent; raises PushRefused."""
     facts, text = built.metadata, built.bundle.text
     is_last = not metadata.is_preparation(config)  # the latest run is one with a submission to come
@@ -65,7 +57,7 @@ def push(
         found = lookup.made(client, earlier)
         if found and found.source_sha256 == earlier.source_sha256:
             run = runs.settle(root, earlier, found.version, slug=slug, is_latest=is_last)
-            tell(f"{run.name} of an earlier push, whose answer was lost, is there")
+            print(f"{run.name} of an earlier push, whose answer was lost, is there")
             if run.source_sha256 == source_sha256:
                 return run
             known = run.version
@@ -77,7 +69,7 @@ def push(
     installs = runs.requirements_sha256()
     run = replace(run, requirements_sha256=installs, source_sha256=source_sha256, known=known, note=note)
     intent = runs.intend(root, run, sha256=built.bundle.sha256)
-    origin.keep(folder, built.script.name, text, tell)
+    origin.keep(folder, built.script.name, text)
     try:
         saved = _save(client, facts, text, config, intent)
     except PushRefused:

@@ -40,7 +40,6 @@ _SERVICES = (
 Fields = dict[str, Untyped]  # what a method is asked for, by the SDK's names
 Result = TypeVar("Result")
 Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
-Tell = Callable[[str], None]  # says one line to whoever looks
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,6 @@ class Client:
         *,
         clock: Clock | None = None,
         read_seconds: float = transport.READ_SECONDS,
-        tell: Tell = lambda text: print(text, file=sys.stderr, flush=True),
     ) -> None:
         self.endpoint = endpoint
         self.web = endpoint or WEB  # address of the pages that a person looks at
@@ -78,7 +76,6 @@ class Client:
         self._api = f"{endpoint}/api" if endpoint else API
         self.clock = clock or Clock()
         self._credentials: Credentials | None = None
-        self._tell = tell
         self._user = ""
         self._known_until = -1.0
         self._session = transport.session(local=self.is_local, read_seconds=read_seconds)
@@ -156,7 +153,8 @@ class Client:
                 pause = random.uniform(shortest, longest) * 2**doublings  # noqa: S311 - it guards nothing
                 pause = min(error.retry_after_seconds or pause, LONGEST_PAUSE_SECONDS)
                 if pause >= 2:
-                    self._tell(f"{error.message}; trying again in {pause:.0f} s")
+                    said = f"{error.message}; trying again in {pause:.0f} s"
+                    print(said, file=sys.stderr, flush=True)
                 self.clock.sleep(pause)
         return attempt()
 

@@ -14,7 +14,7 @@ from kit.errors import KitError
 from kit.files import sha256_of
 from kit.outputs import Output
 from kit.remote.wire import transport
-from kit.remote.wire.client import Client, Fields, Tell
+from kit.remote.wire.client import Client, Fields
 from kit.remote.wire.transport import KaggleError, LinkStale, Refused, Unsettled
 
 PIECE_BYTES = 1 << 18
@@ -112,7 +112,6 @@ class Transfer:
     part: Path
     expected: Output | None = None
     limit: int = LARGEST_BYTES
-    tell: Tell = lambda _: None
     validator: str = ""
 
     @property
@@ -202,7 +201,7 @@ class Transfer:
             received, moment = received + len(piece), now()
             if moment - told >= TELL_SECONDS:
                 told, speed = moment, (received - start) / (moment - begun) / 1e6
-                self.tell(f"{name}: {received / 1e6:,.0f} MB at {speed:,.1f} MB/s")
+                print(f"{name}: {received / 1e6:,.0f} MB at {speed:,.1f} MB/s")
                 if shutil.disk_usage(file.name).free < SPARE_BYTES:
                     raise OSError(28, "No space left on device")
             if moment - window >= WINDOW_SECONDS:
