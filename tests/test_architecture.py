@@ -38,16 +38,8 @@ MAY_IMPORT = {
         *("kit.pipeline", "kit.pipeline.training"),
     },
     "kit.pipeline": {
-        *(
-            "kit.errors",
-            "kit.files",
-            "kit.outputs",
-            "kit.environment",
-            "kit.config",
-            "kit.task",
-            "kit.pipeline",
-        ),
-        *("kit.pipeline.machine", "kit.pipeline.answering", "kit.pipeline.training"),
+        *("kit.errors", "kit.files", "kit.outputs", "kit.environment", "kit.config", "kit.task"),
+        *("kit.pipeline", "kit.pipeline.machine", "kit.pipeline.answering", "kit.pipeline.training"),
     },
     "kit.bundle": {"kit.errors", "kit.files", "kit.config", "kit.progress", "kit.bundle"},
     "kit.remote": {
@@ -104,6 +96,9 @@ def _imports(name: str, path: Path) -> Iterator[tuple[int, str]]:
                 yield node.lineno, whole if whole in MODULES else base
 
 
+IMPORTS = {name: list(_imports(name, path)) for name, path in MODULES.items()}
+
+
 def _room(name: str) -> str:
     rooms = [room for room in MAY_IMPORT if name == room or name.startswith(room + ".")]
     return max(rooms, key=len, default="")
@@ -114,7 +109,7 @@ def test_a_room_imports_only_the_rooms_before_it(name: str) -> None:
     """Data flows from asking to judging and never back."""
     room = _room(name)
     assert room, f"{name} stands in no room of the plan"
-    for line, imported in _imports(name, MODULES[name]):
+    for line, imported in IMPORTS[name]:
         if imported.split(".")[0] in {"kit", "local_kaggle"} and imported != "kit":
             assert {imported, _room(imported)} & MAY_IMPORT[room], f"{name}:{line} imports {imported}"
 
@@ -122,7 +117,7 @@ def test_a_room_imports_only_the_rooms_before_it(name: str) -> None:
 @pytest.mark.parametrize("name", list(MODULES))
 def test_a_room_does_without_the_packages_it_must_not_need(name: str) -> None:
     """Checking a submission never loads torch, and the kernel never holds a Kaggle client."""
-    for line, imported in _imports(name, MODULES[name]):
+    for line, imported in IMPORTS[name]:
         top = imported.split(".")[0]
         assert top not in FORBIDDEN.get(".".join(_room(name).split(".")[:2]), set()) - CLIENT, (
             f"{name}:{line} imports {imported}"
@@ -136,8 +131,8 @@ def test_unsloth_is_imported_in_one_place() -> None:
     """It patches transformers, trl and peft, so where it comes first must be plain to see."""
     places = [
         f"{name}:{line}"
-        for name, path in MODULES.items()
-        for line, imported in _imports(name, path)
+        for name, imports in IMPORTS.items()
+        for line, imported in imports
         if imported.split(".")[0] == "unsloth"
     ]
     assert len(places) == 1, places
@@ -149,9 +144,8 @@ def test_importing_the_light_rooms_loads_nothing_heavy() -> None:
     light = [
         name
         for name in MODULES
-        if not _room(name).startswith("kit.pipeline") and not name.endswith("__main__")
+        if not _room(name).startswith(("kit.pipeline", "local_kaggle")) and name not in CLIENT_IN
     ]
-    light = [name for name in light if name not in CLIENT_IN and _room(name) != "local_kaggle"]
     code = f"import sys\nfor name in {light!r}: __import__(name)\nprint(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True

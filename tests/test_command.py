@@ -67,14 +67,6 @@ def test_a_setting_may_hold_blanks_and_lists() -> None:
         config.words("kernel.title='My Title")
 
 
-def test_the_values_of_a_grid_may_be_lists() -> None:
-    """Commas in brackets part nothing."""
-    assert config.grid('predict.templates=["notebook","llama3"],[]') == [
-        'predict.templates=["notebook","llama3"]',
-        "predict.templates=[]",
-    ]
-
-
 def test_a_flag_wins_over_a_variable_which_is_gone_for_children(monkeypatch: pytest.MonkeyPatch) -> None:
     """A verb that starts another one does not hand its own options on."""
     given = {"PRESET": "smoke", "SET": "seed=1 kernel.title='a b'", "TIMEOUT": "5", "RUN": "v3", "YES": "1"}
@@ -127,31 +119,23 @@ def test_a_second_dry_run_waits_for_nobody(tmp_path: Path, monkeypatch: pytest.M
 def test_a_full_disk_is_one_line_and_a_missing_file_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     """The first is the user's to mend, wherever it is met; the second is a programming error."""
 
-    def full() -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "runs/x")
+    def fail(number: int, place: str) -> None:
+        raise OSError(number, os.strerror(number), place)
 
-    def blocked() -> None:
-        raise FileExistsError(errno.EEXIST, "File exists", "build")
-
-    def wrong() -> None:
-        raise FileNotFoundError(errno.ENOENT, "No such file", "x")
-
-    with pytest.raises(SystemExit, match="1"):
-        run(full)
-    assert capsys.readouterr().err == "error: runs/x: No space left on device (try: df -h, ls -l)\n"
-    with pytest.raises(SystemExit, match="1"):
-        run(blocked)
-    assert capsys.readouterr().err == "error: build: File exists (try: df -h, ls -l)\n"
+    for number, said in ((errno.ENOSPC, "No space left on device"), (errno.EEXIST, "File exists")):
+        with pytest.raises(SystemExit, match="1"):
+            run(lambda number=number: fail(number, "runs/x"))
+        assert capsys.readouterr().err == f"error: runs/x: {said} (try: df -h, ls -l)\n"
     with pytest.raises(FileNotFoundError):
-        run(wrong)
+        run(lambda: fail(errno.ENOENT, "x"))
 
 
 @pytest.mark.parametrize(
     "script", sorted((PROJECT_ROOT / "scripts").glob("*.py")), ids=lambda path: path.stem
 )
-def test_help_imports_nothing_heavy(script: Path) -> None:
-    """`--help` answers at once: neither settings nor tables are loaded for it."""
+def test_help_imports_nothing_heavy_from_any_folder(script: Path, tmp_path: Path) -> None:
+    """`--help` answers at once and needs no PYTHONPATH: neither settings nor tables are loaded for it."""
     command = [sys.executable, "-X", "importtime", script, "--help"]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path)
     assert shown.stdout.startswith("usage: ")
     assert not re.search(r"\| +(pandas|pydantic|sklearn|torch|kagglesdk)$", shown.stderr, re.MULTILINE)

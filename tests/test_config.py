@@ -54,12 +54,8 @@ def test_the_full_preset_is_the_mission() -> None:
 def test_smoke_differs_from_the_full_run_only_in_size() -> None:
     """Same model, same install, both cards: what it proves holds for the full run."""
     full, smoke = settings.resolve("t4x2"), settings.resolve("smoke")
-    assert (smoke.model, smoke.lora, smoke.prompt, smoke.predict) == (
-        full.model,
-        full.lora,
-        full.prompt,
-        full.predict,
-    )
+    for part in ("model", "lora", "prompt", "predict"):
+        assert getattr(smoke, part) == getattr(full, part)
     assert smoke.run.members == full.run.members
     assert (smoke.data.train_rows, smoke.data.test_rows, smoke.train.max_steps) == (64, 16, 8)
 
@@ -102,7 +98,8 @@ def test_a_preset_of_kit_toml_may_extend_a_shipped_one(kit_toml: Path) -> None:
         ("tiny", "competition.slug=../up", "competition.slug = '../up': it should be letters, digits"),
         ("tiny", "competition.delimiter='\"'", "no quote"),
         ("tiny", "competition.encoding=rot13", "competition.encoding = 'rot13': Python knows no such"),
-        ("tiny", "competition.metric=rmse", "competition.metric = 'rmse': there are macro_f1"),
+        ("tiny", "competition.metric=rmse", "competition.metric = 'rmse': there are macro_f1, accuracy, "),
+        ("tiny", "competition.metric=macrof1", "did you mean 'macro_f1'?"),
         ("tiny", "competition.labels=a,b", 'a list, as in ["a","b"]'),
         ("tiny", "competition.labels=[1,2]", "digits become text in quotes"),
         ("tiny", 'run.grid=["seed=1","seed=1"]', "holds a point twice"),
@@ -112,7 +109,8 @@ def test_a_preset_of_kit_toml_may_extend_a_shipped_one(kit_toml: Path) -> None:
         ("tiny", "seed", "not name=value"),
         ("tiny", 'competition.labels=["one"]', "at least 2"),
         ("tiny", "model.max_row_tokens=4096", "exceeds train.pack_tokens"),
-        ("tiny", "kernel.title=abc", "at least 5"),
+        ("tiny", 'predict.templates=["plain"]', "would count a style twice; the rows are"),
+        ("tiny", 'predict.templates=["notebook", "notebook"]', "prompt.style = 'plain'"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_would_be_right(preset: str, override: str, says: str) -> None:
@@ -168,30 +166,48 @@ def test_the_seams_name_themselves_when_their_folder_is_missing(
         environment.working_dir()
 
 
+@pytest.mark.parametrize(
+    ("value", "is_fine"),
+    [
+        ("", True),
+        ("http://127.0.0.1:8000", True),
+        ("http://localhost:8000/", True),
+        ("http://[::1]:8000", True),
+        ("https://127.0.0.1:8000", False),
+        ("http://127.0.0.1.evil.example:80", False),
+        ("http://evil.example:80", False),
+        ("http://127.0.0.1:80@evil.example", False),
+        ("http://127.0.0.1", False),
+    ],
+)
+def test_only_loopback_stands_in_for_kaggle(
+    monkeypatch: pytest.MonkeyPatch, value: str, is_fine: bool
+) -> None:
+    """Credentials go to the endpoint, so any other host is refused."""
+    monkeypatch.setenv("KIT_KAGGLE_ENDPOINT", value)
+    if is_fine:
+        assert environment.kaggle_endpoint() == (value.rstrip("/") or None)
+    else:
+        with pytest.raises(SettingInvalid, match="KIT_KAGGLE_ENDPOINT"):
+            environment.kaggle_endpoint()
+
+
 def test_a_grid_is_every_combination() -> None:
-    """The setting that is named last changes first."""
+    """The setting that is named last changes first; commas in brackets part nothing."""
     assert settings.grid("train.learning_rate=1e-4,2e-4 seed=1,2") == [
         "train.learning_rate=1e-4 seed=1",
         "train.learning_rate=1e-4 seed=2",
         "train.learning_rate=2e-4 seed=1",
         "train.learning_rate=2e-4 seed=2",
     ]
+    lists = ['predict.templates=["notebook","llama3"]', "predict.templates=[]"]
+    assert settings.grid(f"{lists[0]},[]") == lists
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "  ",
-        "seed",
-        "seed=",
-        "seed=1,,2",
-        "seed=1,1",
-        "seed=1,",
-        "train.learning_rate=1e-4,0.0001",
-        "seed=1 seed=2",
-    ],
-)
+TWICE = ("seed=1,1", "seed=1 seed=2", "train.learning_rate=1e-4,0.0001")
+
+
+@pytest.mark.parametrize("text", ["", "  ", "seed", "seed=", "seed=1,,2", "seed=1,", *TWICE])
 def test_a_malformed_grid_is_refused(text: str) -> None:
     """With an example; a point that stands twice, however it is spelled, would be trained twice."""
     with pytest.raises(SettingInvalid) as caught:

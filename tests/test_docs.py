@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from pathlib import Path
-
-import pytest
 
 from kit import config
 from kit.presets import PRESETS
@@ -17,7 +14,6 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 VERBS = dict(re.findall(r"^([a-z0-9-]+):.*?## (.+)$", MAKEFILE, flags=re.MULTILINE))
-SCRIPTS = sorted(path for path in (ROOT / "scripts").glob("*.py"))
 
 
 def test_every_verb_has_its_row_and_no_row_is_invented() -> None:
@@ -77,17 +73,6 @@ def test_every_seam_is_listed() -> None:
 def test_the_readme_stays_short() -> None:
     """At most 150 lines."""
     assert len(README.splitlines()) <= 150
-
-
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
-def test_every_script_explains_itself_from_any_folder(script: Path, tmp_path: Path) -> None:
-    """`--help` needs no PYTHONPATH and loads nothing heavy."""
-    shown = subprocess.run(
-        [sys.executable, str(script), "--help"],
-        capture_output=True, text=True, timeout=30, check=False, cwd=tmp_path,
-    )  # fmt: skip
-    assert shown.returncode == 0, shown.stderr
-    assert "usage:" in shown.stdout
 
 
 def test_help_lists_every_verb() -> None:

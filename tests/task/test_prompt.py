@@ -93,15 +93,6 @@ def test_a_code_a_tag_or_an_english_name_is_understood(code: str, name: str) -> 
     assert languages.name(code) == name
 
 
-def test_a_style_is_not_counted_twice_among_the_templates() -> None:
-    """Refused at home, with both settings named."""
-    for templates in ("plain", 'notebook", "notebook'):
-        with pytest.raises(SettingInvalid, match=r"predict\.templates.*twice.*prompt\.style = 'plain'"):
-            config.resolve("tiny", [f'predict.templates=["{templates}"]'])
-    resolved = config.resolve("tiny", ['predict.templates=["notebook", "llama3"]'])
-    assert resolved.predict.templates == ("notebook", "llama3")
-
-
 def test_a_language_in_the_prompt_needs_its_column() -> None:
     """Otherwise the setting would silently do nothing."""
     assert config.resolve("tiny", ["prompt.language=true"]).prompt.language
