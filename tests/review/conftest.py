@@ -1,7 +1,10 @@
-"""A good submission of 40 rows in two languages, and the facts that it is checked against."""
+"""A good submission of 40 rows in two languages, the facts that it is checked against, and a run's data."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import made_run
 import pytest
 
 from kit.review.checks.facts import Facts, by_language
@@ -20,6 +23,12 @@ def facts() -> Facts:
         languages=dict(zip(IDS, ["hi", "ta"] * 20, strict=True)),
         training=by_language([(code, label) for code in ("hi", "ta") for label in LABELS * 50], LABELS),
     )
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The competition's files of the runs that reports are drawn of."""
+    return made_run.data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="session")

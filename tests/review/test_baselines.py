@@ -15,42 +15,30 @@ from kit.review import baselines, made, results
 from kit.review.checks.validate import validate
 from kit.task import rows
 
-SHARES = {"probability_Positive": 0.5, "probability_Negative": 0.5}
+BOTH = ["Positive", "Negative"]
+
+
+def training(texts: list[str], labels: list[str]) -> pandas.DataFrame:
+    """Return training rows whose ids are their numbers."""
+    return pandas.DataFrame({"text": texts, "label": labels}).assign(id=[str(at) for at in range(len(texts))])
 
 
 def held_out(train: pandas.DataFrame, folds: list[str]) -> pandas.DataFrame:
     """Return an oof table of the rows of `train`, a fold or nothing each."""
-    return train[["id"]].assign(fold=folds, **SHARES)
+    return train[["id"]].assign(fold=folds, probability_Positive=0.5, probability_Negative=0.5)
 
 
 def test_a_baseline_has_not_seen_the_fold_that_it_answers() -> None:
     """Two folds in which the same words mean the opposite: who peeks is right half of the time."""
-    rows_by_fold = {
-        "0": [("zorg zorg", "Positive"), ("blip blip", "Negative")] * 10,
-        "1": [("zorg zorg", "Negative"), ("blip blip", "Positive")] * 10,
-    }
-    told = [(fold, *row) for fold, found in rows_by_fold.items() for row in found]
-    train = pandas.DataFrame(
-        {
-            "id": [str(at) for at in range(len(told))],
-            "text": [text for _, text, _ in told],
-            "label": [label for _, _, label in told],
-        }
-    )
-    found = baselines.held_out_baselines(train, held_out(train, [fold for fold, _, _ in told]))
+    train = training(["zorg zorg", "blip blip"] * 20, BOTH * 10 + BOTH[::-1] * 10)
+    found = baselines.held_out_baselines(train, held_out(train, ["0"] * 20 + ["1"] * 20))
     assert found[baselines.NGRAMS].figures["accuracy"] == 0.0
     assert found[baselines.NGRAMS].figures["rows"] == 40
 
 
 def test_a_holdout_is_answered_from_all_other_rows() -> None:
     """The words of the other rows are learned, the held-out rows stay in the order of the run."""
-    train = pandas.DataFrame(
-        {
-            "id": [str(at) for at in range(24)],
-            "text": ["good fine", "awful bad"] * 12,
-            "label": ["Positive", "Negative"] * 12,
-        }
-    )
+    train = training(["good fine", "awful bad"] * 12, BOTH * 12)
     found = baselines.held_out_baselines(train, held_out(train.iloc[[3, 0]], ["", ""]))
     assert found[baselines.NGRAMS].figures["accuracy"] == 1.0
     assert found[baselines.NGRAMS].figures["log_loss"] < 0.2
@@ -60,8 +48,7 @@ def test_a_holdout_is_answered_from_all_other_rows() -> None:
 
 def test_the_majority_knows_the_shares_of_the_other_rows() -> None:
     """Its probabilities are the shares of the labels outside the held-out rows."""
-    labels = ["Positive"] * 8 + ["Negative"] * 3
-    train = pandas.DataFrame({"id": list("abcdefghijk"), "text": ["words"] * 11, "label": labels})
+    train = training(["words"] * 11, ["Positive"] * 8 + ["Negative"] * 3)
     found = baselines.held_out_baselines(train, held_out(train.iloc[[10]], [""]))
     assert found[baselines.MAJORITY].reliability[0].confidence == pytest.approx(0.8)
     assert found[baselines.MAJORITY].confusion == ((0, 0), (1, 0))
@@ -81,19 +68,17 @@ def test_real_sentences_are_answered_better_than_by_chance() -> None:
 
 def test_rows_of_another_file_are_refused() -> None:
     """The first foreign id is named; so is a run that held everything out."""
-    train = pandas.DataFrame({"id": ["a", "b"], "text": ["x", "y"], "label": ["Positive", "Negative"]})
-    foreign = pandas.DataFrame({"id": ["a", "z"], "fold": ["", ""], **SHARES})
+    train = training(["x", "y"], BOTH)
+    held = held_out(train, ["", ""])
     with pytest.raises(InputInvalid, match=r"1 held-out rows are not in train\.csv, the first is 'z'"):
-        baselines.held_out_baselines(train, foreign)
+        baselines.held_out_baselines(train, held.assign(id=["0", "z"]))
     with pytest.raises(InputInvalid, match="every training row is held out"):
-        baselines.held_out_baselines(train, held_out(train, ["", ""]))
+        baselines.held_out_baselines(train, held)
 
 
 def test_one_label_alone_teaches_nothing() -> None:
     """With a single label outside the held-out rows the n-grams answer with it instead of failing."""
-    train = pandas.DataFrame(
-        {"id": list("abc"), "text": ["x", "y", "z"], "label": ["Positive"] * 2 + ["Negative"]}
-    )
+    train = training(["x", "y", "z"], ["Positive"] * 2 + ["Negative"])
     found = baselines.held_out_baselines(train, held_out(train.iloc[[2]], [""]))
     assert found[baselines.NGRAMS].confusion == ((0, 0), (1, 0))
 

@@ -33,6 +33,12 @@ def pair(root: Path, first: list[Answer], second: list[Answer], **told: object) 
     return [run(root / "a", test=first, **told), run(root / "b", test=second, **told)]
 
 
+def held_out_pair(root: Path, first: list[Answer], second: list[Answer]) -> list[Results]:
+    return [
+        run(root / name, test=answers([0.5]), held_out=rows) for name, rows in (("a", first), ("b", second))
+    ]
+
+
 def blend_of(runs: list[Results], *weights: str) -> Made:
     return blend.blend(runs, blend.normalised(weights, len(runs)))
 
@@ -50,10 +56,7 @@ def test_probabilities_are_averaged_by_id(tmp_path: Path) -> None:
 
 def test_a_tie_goes_to_the_first_label(tmp_path: Path) -> None:
     """Two certain votes against each other leave a half for each."""
-    runs = [
-        run(tmp_path / name, test=answers([share], source="parse"))
-        for name, share in (("a", 1.0), ("b", 0.0))
-    ]
+    runs = pair(tmp_path, answers([1.0], source="parse"), answers([0.0], source="parse"))
     table = blend_of(runs).predictions
     assert table.iloc[0].tolist() == ["r0", "hi", "Positive", "vote", 0.5, 0.5, ""]
 
@@ -72,30 +75,21 @@ def test_only_rows_that_all_held_out_are_scored(tmp_path: Path, capsys: pytest.C
     second = [
         Answer(f"h{at}", 0.2, "Negative" if at > 3 else "Positive", fold=str(at % 2)) for at in range(2, 9)
     ]
-    runs = [
-        run(tmp_path / name, test=answers([0.5]), held_out=rows)
-        for name, rows in (("a", first), ("b", second))
-    ]
+    runs = held_out_pair(tmp_path, first, second)
     blended = blend_of(runs)
     assert blended.oof["id"].tolist() == ["h2", "h3"]
     assert blended.oof["fold"].tolist() == ["", "1"]
-    assert blended.held_out == metrics.evaluate(
-        ["Positive"] * 2,
-        ["Positive"] * 2,
-        runs[0].competition.labels,
-        probability=[[0.55, 0.45]] * 2,
-        language=["hi"] * 2,
-    )
+    truth, shares = ["Positive"] * 2, [[0.55, 0.45]] * 2
+    labels = runs[0].competition.labels
+    expected = metrics.evaluate(truth, truth, labels, probability=shares, language=["hi"] * 2)
+    assert blended.held_out == expected
     blend.show(blended, runs, (0.5, 0.5))
     assert "on the 2 rows that all held out" in capsys.readouterr().out
 
 
 def test_without_shared_rows_there_is_no_score(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The blend is made all the same, and says so."""
-    runs = [
-        run(tmp_path / "a", test=answers([0.5]), held_out=answers([0.5], "P")),
-        run(tmp_path / "b", test=answers([0.5]), held_out=answers([0.5], "P", start=9)),
-    ]
+    runs = held_out_pair(tmp_path, answers([0.5], "P"), answers([0.5], "P", start=9))
     blended = blend_of(runs)
     assert (blended.held_out, len(blended.oof)) == (None, 0)
     blend.show(blended, runs, (0.5, 0.5))
@@ -253,15 +247,15 @@ def test_an_earlier_blend_is_replaced_whole(tmp_path: Path) -> None:
 def test_a_blend_of_few_rows_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Below thirty shared rows a figure is mostly chance."""
     for count in (29, 30):
-        told = {"test": answers([0.5]), "held_out": answers([0.6] * count, "P" * count)}
-        runs = [run(tmp_path / f"{name}{count}", **told) for name in "ab"]
+        rows = answers([0.6] * count, "P" * count)
+        runs = held_out_pair(tmp_path / str(count), rows, rows)
         blend.show(blend_of(runs), runs, (0.5, 0.5))
         assert ("only 29 rows" in capsys.readouterr().out) == (count == 29)
 
 
 @pytest.mark.slow
 def test_the_verb_blends_and_validates(tmp_path: Path) -> None:
-    """From two runs to a valid submission; the list of runs has the blend, and refusals are one line each."""
+    """From two runs to a valid submission; the list of runs has the blend, and a refusal is one line."""
     project = Project(tmp_path / "project", SAMPLE)
     for number in (1, 2):
         made_run.make(project.runs.parent / "sample" / f"v{number}", SAMPLE, seed=number)
@@ -276,11 +270,6 @@ def test_the_verb_blends_and_validates(tmp_path: Path) -> None:
     compared = project.run("compare", "sample/v1", folder.name, **environment)
     assert compared.status == 0, compared
     assert f"b {folder.name}\n" in compared.out
-    for arguments, reason in (
-        (["sample/v1"], "a blend needs two runs, 1 are named"),
-        (["sample/v1", "sample/v2", "--weights", "1"], "1 weights for 2 runs"),
-        (["sample/v1", "sample/v9"], "no run 'sample/v9'"),
-    ):
-        refused = project.run("blend", *arguments, **environment)
-        assert (refused.status, refused.out, refused.err.count("\n")) == (1, "", 1)
-        assert reason in refused.error
+    refused = project.run("blend", "sample/v1", **environment)
+    assert (refused.status, refused.out, refused.err.count("\n")) == (1, "", 1)
+    assert "a blend needs two runs, 1 are named" in refused.error

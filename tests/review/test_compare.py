@@ -29,13 +29,8 @@ def test_the_paired_bootstrap_agrees_with_scipy(tmp_path: Path) -> None:
     first, second = (run(tmp_path / str(at), held_out=answers(side, truth)) for at, side in enumerate(shares))
     found = compare.compare(first, second).differences["log_loss"]
     losses = [-np.log(np.where(hit, side.round(6), 1 - side.round(6))) for side in shares]
-    drawn = scipy.stats.bootstrap(
-        (losses[1] - losses[0],),
-        np.mean,
-        n_resamples=10_000,
-        method="percentile",
-        rng=np.random.default_rng(1),
-    ).confidence_interval
+    draws = {"n_resamples": 10_000, "method": "percentile", "rng": np.random.default_rng(1)}
+    drawn = scipy.stats.bootstrap((losses[1] - losses[0],), np.mean, **draws).confidence_interval
     assert [found.first, found.second] == pytest.approx([losses[0].mean(), losses[1].mean()])
     assert found.interval == pytest.approx(list(drawn), abs=(drawn.high - drawn.low) / 20)
 

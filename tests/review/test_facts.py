@@ -15,6 +15,7 @@ from kit.review import record
 from kit.review.checks import facts
 from kit.review.checks.problems import WARNINGS
 from kit.review.record import Run
+from kit.task.submission import Columns
 
 COMPETITION = Competition(
     slug="reviews",
@@ -41,11 +42,7 @@ def test_csv(tmp_path: Path) -> Path:
 def test_ids_are_the_tests(test_csv: Path) -> None:
     """Ids keep their text and order; the label set is the competition's."""
     gathered = facts.gather(COMPETITION, test_csv)
-    assert (gathered.columns.id, gathered.columns.label, gathered.labels) == (
-        "ID",
-        "label",
-        ("Positive", "Negative"),
-    )
+    assert (gathered.columns, gathered.labels) == (Columns("ID", "label"), ("Positive", "Negative"))
     assert gathered.ids == ["b", "a", "1.0"]
     assert codes(gathered) == ["no_sample"]
 
@@ -62,10 +59,9 @@ def test_the_sample_is_known_by_its_ids(test_csv: Path, tmp_path: Path, name: st
     else:
         (tmp_path / name).write_text("row,sentiment\n" + SAMPLE_ROWS)
     gathered = facts.gather(COMPETITION, test_csv)
-    assert (gathered.columns.id, gathered.columns.label, codes(gathered)) == ("row", "sentiment", [])
+    assert (gathered.columns, codes(gathered)) == (Columns("row", "sentiment"), [])
     named = COMPETITION.model_copy(update={"submission_id": "key", "submission_label": "mood"})
-    gathered = facts.gather(named, test_csv)
-    assert (gathered.columns.id, gathered.columns.label) == ("key", "mood")
+    assert facts.gather(named, test_csv).columns == Columns("key", "mood")
 
 
 def test_the_sample_with_the_tests_ids_goes_first(test_csv: Path, tmp_path: Path) -> None:
@@ -161,11 +157,7 @@ def test_what_the_run_left_out_is_in_the_verdict(test_csv: Path, tmp_path: Path)
     asked = record.read(Run, tmp_path / "run.json")
     assert asked is not None
     gathered = facts.gather(COMPETITION, test_csv, asked=asked)
-    assert (gathered.columns.id, gathered.columns.label, gathered.columns.label_first) == (
-        "Row",
-        "mood",
-        True,
-    )
+    assert gathered.columns == Columns("Row", "mood", label_first=True)
     said = {problem.code: problem.message for problem in gathered.notes}
     assert said["train_rows"].endswith("as the run read it: 2 left out (2 blank text)")
 
@@ -177,14 +169,10 @@ def test_asked_rows_come_in_the_tests_order(test_csv: Path) -> None:
     assert facts.gather(COMPETITION, test_csv, asked=asked).ids == ["1", "8", "16"]
 
 
-@pytest.mark.parametrize("asked", [Run(test_ids=("zz",)), Run(test_ids=())])
-def test_a_record_of_other_rows_is_refused(test_csv: Path, asked: Run) -> None:
-    """Ids that the test does not have, or none at all, cannot be checked."""
-    with pytest.raises(InputInvalid, match=r"run\.json"):
-        facts.gather(COMPETITION, test_csv, asked=asked)
-
-
-def test_a_hash_that_is_none_matches_no_test(test_csv: Path) -> None:
-    """A damaged run.json is no leave to check the submission against another test."""
-    with pytest.raises(InputInvalid, match=r"run\.json has 1"):
-        facts.gather(COMPETITION, test_csv, asked=Run.model_validate({"test_sha256": 1}))
+@pytest.mark.parametrize(
+    ("told", "has"), [({"test_ids": ["zz"]}, ""), ({"test_ids": []}, ""), ({"test_sha256": 1}, " has 1")]
+)
+def test_a_record_of_other_rows_is_refused(test_csv: Path, told: dict[str, object], has: str) -> None:
+    """Ids that the test does not have, or none at all, cannot be checked; nor is a damaged hash a leave."""
+    with pytest.raises(InputInvalid, match=rf"run\.json{has}"):
+        facts.gather(COMPETITION, test_csv, asked=Run.model_validate(told))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,6 @@ from kit.review import listing
 
 JUDGED = {"rows": 40, "log_loss": 0.25, "macro_f1": 0.9, "accuracy": 0.91}
 PUSH = {"version": 3, "commit": "c" * 40, "dirty": True, "note": "a lower rate"}
-
-
-def judged(rows: int = 40, **figures: float) -> dict[str, object]:
-    return {"rows": rows, "log_loss": 0.25, "macro_f1": 0.9, "accuracy": 0.91, **figures}
 
 
 def shown(root: Path, capsys: pytest.CaptureFixture[str]) -> str:
@@ -36,22 +33,19 @@ def test_a_line_says_where_a_run_came_from_and_what_it_is_worth(
 
 def test_every_folder_is_listed_and_none_twice(tmp_path: Path) -> None:
     """Pulled runs, pushed ones, dry runs and blends; a link and what lies inside a run are no runs."""
-    write(tmp_path / "slug" / "v3", push=PUSH)
+    pulled = write(tmp_path / "slug" / "v3", push=PUSH)
     write(tmp_path / "dry-run" / "tiny-1" / "members" / "old")
-    write(tmp_path / "dry-run" / "tiny-1" / "x").parent.joinpath("run.json").write_bytes(
-        (tmp_path / "slug" / "v3" / "run.json").read_bytes()
-    )
-    (tmp_path / "dry-run" / "tiny-2").mkdir()
-    (tmp_path / "dry-run" / "tiny-2" / "dry-run.json").write_bytes(
-        (tmp_path / "slug" / "v3" / "push.json").read_bytes()
-    )
-    (tmp_path / "slug" / "v4").mkdir()
-    (tmp_path / "slug" / "v4" / "push.json").write_bytes(
-        (tmp_path / "slug" / "v3" / "push.json").read_bytes()
-    )
+    write(tmp_path / "dry-run" / "tiny-1" / "x")
+    for name, copy in (
+        ("run.json", "dry-run/tiny-1/run.json"),
+        ("push.json", "dry-run/tiny-2/dry-run.json"),
+        ("push.json", "slug/v4/push.json"),
+    ):
+        (tmp_path / copy).parent.mkdir(exist_ok=True)
+        shutil.copy(pulled / name, tmp_path / copy)
     write(tmp_path / "rehearsal" / "slug" / "v1", push=PUSH)
     write(tmp_path / ".blend.part")
-    (tmp_path / "latest").symlink_to(tmp_path / "slug" / "v3")
+    (tmp_path / "latest").symlink_to(pulled)
     lines, broken = listing.scan(tmp_path)
     assert [(one.run, one.state) for one in lines] == [
         ("dry-run/tiny-1", "complete"),
@@ -71,8 +65,8 @@ def test_each_competition_has_a_table_by_its_own_metric(
     for slug, metric in (("kappas", "qwk"), ("losses", "log_loss")):
         for at, value in enumerate((0.3, 0.5)):
             asked = {"slug": slug, "labels": ["Positive", "Negative"], "metric": metric}
-            settings = {"competition": asked}
-            write(tmp_path / f"{slug}-{at}", settings=settings, judged=judged(**{metric: value}))
+            figures = {**JUDGED, metric: value}
+            write(tmp_path / f"{slug}-{at}", settings={"competition": asked}, judged=figures)
     said = shown(tmp_path, capsys)
     order = [line.split()[0] for line in said.splitlines() if line.strip()[:6] in ("kappas", "losses")]
     tables = {order[0]: order[1:3], order[3]: order[4:6]}
@@ -83,7 +77,7 @@ def test_each_competition_has_a_table_by_its_own_metric(
 
 def test_a_figure_of_few_rows_is_marked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With why, so that a lucky three rows do not lead the list unseen."""
-    write(tmp_path / "three", judged=judged(3, macro_f1=1.0))
+    write(tmp_path / "three", judged={**JUDGED, "rows": 3, "macro_f1": 1.0})
     write(tmp_path / "forty", judged=JUDGED)
     said = shown(tmp_path, capsys)
     assert "3?" in said
@@ -121,12 +115,8 @@ def test_hostile_numbers_are_figures_that_are_absent(
 ) -> None:
     """A NaN, an infinity and an integer that no float holds."""
     for at, value in enumerate((float("nan"), float("inf"), 10**400)):
-        write(
-            tmp_path / str(at),
-            judged=judged(macro_f1=value, log_loss=value),
-            cards=[{}],
-            timings={"train": value},
-        )
+        figures = {**JUDGED, "macro_f1": value, "log_loss": value}
+        write(tmp_path / str(at), judged=figures, cards=[{}], timings={"train": value})
     said = shown(tmp_path, capsys)
     assert [line.split()[:4] for line in said.splitlines() if line.strip()[:1] in "012" and line.strip()] == [
         [str(at), "40", "–", "–"] for at in range(3)

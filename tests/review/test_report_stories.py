@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import made_run
+import pandas
 import pytest
 from made_run import Told
 from report_page import Page
@@ -19,15 +19,6 @@ from report_page import Page
 from kit.review.report import page
 
 NO_ROWS = "This run kept no oof.csv, so its held-out rows cannot be told apart."
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made_run.data(tmp_path_factory.mktemp("data"))
-
-
-def _answers(folder: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder / "oof.csv").open(encoding="utf-8", newline="")))
 
 
 HOSTILE = "</p><script>document.title='owned'</script><img src=x onerror=alert(1)> {{ 7 * 7 }} $x_1$"
@@ -195,7 +186,7 @@ def test_written_answers_are_counted_with_the_reasons_of_their_refusal(tmp_path:
     """In generate mode there is no probability to draw; the texts are shown as they were written."""
     folder = made_run.make(tmp_path / "run", data, mode="generate", evaluate="folds")
     made = Page(page.write(folder, lambda _: [data]))
-    sources = Counter(row["source"] for row in _answers(folder))
+    sources = Counter(pandas.read_csv(folder / "oof.csv")["source"])
     assert f"read from text {sources['parse']}" in made.says("answers")
     assert f"no clear label in the text, so scored {sources['score']}" in made.says("answers")
     refused = re.search(r"Refused texts of held-out rows: ([^.]+)\.", made.says("answers"))
@@ -227,12 +218,12 @@ def test_a_thousand_held_out_rows_stay_small_and_quick(tmp_path: Path) -> None:
 def _spoil_steps(figures: Told) -> None:
     for steps in figures["history"].values():
         steps[3]["loss"], steps[4]["loss"], steps[5]["step"] = math.nan, 1e308, math.inf
-        steps[6]["learning_rate"], steps[7]["loss"], steps[8], steps[9]["step"] = (
-            -math.inf,
-            10**400,
-            None,
-            "x",
-        )
+        steps[6]["learning_rate"], steps[7]["loss"] = -math.inf, 10**400
+        steps[8], steps[9]["step"] = None, "x"
+
+
+def _many_histories(figures: Told) -> None:
+    figures["history"] = {f"m{at}": figures["history"]["seed-42"] for at in range(3000)}
 
 
 def _many_members(record: Told) -> None:
@@ -244,27 +235,24 @@ def _spoil_timings(record: Told) -> None:
     record["members"][0]["timings"] = {"train": 1e308, "load": math.nan}
 
 
+ODD_BINS = [{"rows": 10**400}, {"rows": 5, "confidence": -9, "accuracy": 7}, None]
+
+
+def _held_out(**figures: object) -> Callable[[Told], object]:
+    return lambda told: told["held_out"].update(figures)
+
+
 @pytest.mark.parametrize(
     ("name", "spoil"),
     [
         ("metrics.json", _spoil_steps),
         ("run.json", _spoil_timings),
         ("run.json", _many_members),
-        ("metrics.json", lambda figures: figures["held_out"].update(confusion=[[1, 2], [3]])),
-        ("metrics.json", lambda figures: figures["held_out"].update(confusion=[[1, 2, 3]] * 3)),
-        ("metrics.json", lambda figures: figures["held_out"].update(intervals={"macro_f1": [math.nan, 1]})),
-        (
-            "metrics.json",
-            lambda figures: figures["held_out"].update(
-                reliability=[{"rows": 10**400}, {"rows": 5, "confidence": -9, "accuracy": 7}, None]
-            ),
-        ),
-        (
-            "metrics.json",
-            lambda figures: figures.update(
-                history={f"m{at}": steps for at in range(3000) for steps in [figures["history"]["seed-42"]]}
-            ),
-        ),
+        ("metrics.json", _many_histories),
+        ("metrics.json", _held_out(confusion=[[1, 2], [3]])),
+        ("metrics.json", _held_out(confusion=[[1, 2, 3]] * 3)),
+        ("metrics.json", _held_out(intervals={"macro_f1": [math.nan, 1]})),
+        ("metrics.json", _held_out(reliability=ODD_BINS)),
     ],
 )
 def test_no_value_costs_more_than_its_own_place(

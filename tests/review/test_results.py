@@ -115,18 +115,12 @@ def test_what_no_run_writes_is_refused(
 
 def test_a_value_of_the_wrong_kind_counts_as_absent(tmp_path: Path) -> None:
     """Numbers beyond a float, NaN, texts and lists in the place of figures, a matrix that is none."""
-    judged = {
-        "rows": 10**400,
-        "accuracy": float("nan"),
-        "macro_f1": 0.5,
-        "log_loss": "1",
-        "confusion": [[1], [2, 3]],
-    }
-    intervals = {"macro_f1": [0, 10**400], "accuracy": [0.1, 0.2], "brier": 3}
+    judged = {"rows": 10**400, "accuracy": float("nan"), "macro_f1": 0.5, "log_loss": "1"}
+    judged |= {"confusion": [[1], [2, 3]], "per_language": {"hi": 4}, "reliability": [1, {"rows": "x"}]}
+    judged["intervals"] = {"macro_f1": [0, 10**400], "accuracy": [0.1, 0.2], "brier": 3}
     folder = write(
         tmp_path / "run",
-        judged=judged
-        | {"intervals": intervals, "per_language": {"hi": 4}, "reliability": [1, {"rows": "x"}]},
+        judged=judged,
         timings={"train": 1e999, "load": None, "install": 3},
         members=[5, {"name": 5, "slot": "x", "timings": []}],
         cards="T4",

@@ -18,10 +18,11 @@ SCRIPT = PROJECT_ROOT / "scripts" / "validate.py"
 COMPETITION = resolve("t4x2").competition
 
 
-def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, cwd: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, timeout=60, cwd=cwd
-    )
+        [sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, timeout=60, cwd=cwd,
+        env={**os.environ, **variables},
+    )  # fmt: skip
 
 
 def run_json(*arguments: object) -> tuple[int, Told]:
@@ -137,11 +138,9 @@ def test_a_plain_terminal_gets_the_report(folder: Path) -> None:
     """One without UTF-8 too."""
     path = folder / "submission.csv"
     path.write_text(path.read_text().replace("c,Negative", "c,शायद"))
-    arguments = [sys.executable, str(SCRIPT), str(path), "--test", str(folder / "test.csv")]
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(arguments, capture_output=True, timeout=60, env=environment)
+    done = run(path, "--test", folder / "test.csv", PYTHONIOENCODING="ascii")
     assert done.returncode == 1, done
-    assert rb"line 5: label '\u0936\u093e\u092f\u0926' of id 'c'" in done.stdout
+    assert r"line 5: label '\u0936\u093e\u092f\u0926' of id 'c'" in done.stdout
 
 
 def test_a_run_is_judged_by_its_own_settings(folder: Path) -> None:

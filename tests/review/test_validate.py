@@ -170,13 +170,6 @@ def test_ids_are_exact_text(facts: Facts, test_ids: list[str], rename: Callable[
     assert f"is {test_ids[0]!r} in test.csv" in report.problems[0].message
 
 
-def test_an_id_with_two_meanings_is_unknown(facts: Facts) -> None:
-    """A number that two test ids could be written as is not taken for either."""
-    asked = asking(facts, ids=["1", "01"])
-    report, _ = check(b"ID,label\n1.0,Positive\n01,Negative\n", asked)
-    assert codes(report) == {"id_unknown", "id_missing"}
-
-
 def test_all_problems_come_in_one_pass(facts: Facts, rows: Lines) -> None:
     """A file with a dozen defects gets a dozen codes, each with line, id and value."""
     rows = [*rows]
@@ -210,21 +203,18 @@ def test_a_problem_counts_all_and_shows_five(facts: Facts, rows: Lines) -> None:
 @pytest.mark.parametrize(
     ("label", "told"),
     [
-        ("N\u0435gative", r"label 'N\u0435gative' of id 'r3' is not exactly 'Negative'"),
-        ("Nega\u200btive", r"label 'Nega\u200btive' of id 'r3' is not exactly 'Negative'"),
-        ("शायद", "label 'शायद' of id 'r3' is none of 'Positive', 'Negative'"),
+        ("N\u0435gative".encode(), r"label 'N\u0435gative' of id 'r3' is not exactly 'Negative'"),
+        ("Nega\u200btive".encode(), r"label 'Nega\u200btive' of id 'r3' is not exactly 'Negative'"),
+        ("शायद".encode(), "label 'शायद' of id 'r3' is none of 'Positive', 'Negative'"),
+        (b"\xffNegative", r"byte b'\xff' at offset 36 is not UTF-8"),
     ],
 )
-def test_what_looks_like_a_label_is_shown_in_ascii(facts: Facts, rows: Lines, label: str, told: str) -> None:
+def test_what_looks_like_a_label_is_shown_in_ascii(
+    facts: Facts, rows: Lines, label: bytes, told: str
+) -> None:
     """Beside the label that is meant, so that the difference can be seen; other words stay as they are."""
-    report, _ = check(line(4, f"r3,{label}")(rows), facts)
+    report, _ = check(joined(rows).replace(b"r3,Negative", b"r3," + label), facts)
     assert report.problems[0].message == f"line 4: {told}"
-
-
-def test_bytes_are_located(facts: Facts, rows: Lines) -> None:
-    """A byte that is not UTF-8 is named with its offset and line."""
-    report, _ = check(joined(rows).replace(b"r3,Neg", b"r3,\xffNeg"), facts)
-    assert report.problems[0].message == r"line 4: byte b'\xff' at offset 36 is not UTF-8"
 
 
 def test_a_missing_file_is_an_error(facts: Facts, tmp_path: Path) -> None:
@@ -234,16 +224,23 @@ def test_a_missing_file_is_an_error(facts: Facts, tmp_path: Path) -> None:
         assert codes(report) == {"file_missing"}
 
 
-def test_ids_may_hold_commas_quotes_and_line_ends(facts: Facts) -> None:
-    """Quoted ids are compared as text, over several lines too."""
-    asked = asking(facts, ids=["a,b", 'c "d"', "e\nf"])
-    data = b'ID,label\n"a,b",Positive\n"c ""d""",Negative\n"e\nf",Positive\n'
-    assert check(data, asked)[0].problems == []
-    assert codes(check(data.replace(b'"e\nf"', b'"e\ng"'), asked)[0]) == {"id_unknown", "id_missing"}
+OTHER_ID, OTHER_SPELLING = {"id_unknown", "id_missing"}, {"label_spelling"}
 
 
-def test_any_label_set_works(facts: Facts) -> None:
-    """Labels of other competitions, numbers and words with blanks included, need no code."""
-    asked = asking(facts, ids=["1", "2"], labels=("0", "very good"))
-    assert check(b"ID,label\n1,0\n2,very good\n", asked)[0].problems == []
-    assert codes(check(b"ID,label\n1,0\n2,Very Good\n", asked)[0]) == {"label_spelling"}
+@pytest.mark.parametrize(
+    ("ids", "labels", "rows", "found"),
+    [
+        (["a,b", 'c "d"', "e\nf"], (), '"a,b",Positive\n"c ""d""",Negative\n"e\nf",Positive', set()),
+        (["a,b", 'c "d"', "e\nf"], (), '"a,b",Positive\n"c ""d""",Negative\n"e\ng",Positive', OTHER_ID),
+        (["1", "01"], (), "1.0,Positive\n01,Negative", OTHER_ID),
+        (["1", "2"], ("0", "very good"), "1,0\n2,very good", set()),
+        (["1", "2"], ("0", "very good"), "1,0\n2,Very Good", OTHER_SPELLING),
+    ],
+    ids=["as text over lines", "another text", "a number of two ids", "any labels", "their spelling"],
+)
+def test_any_ids_and_labels_work(
+    facts: Facts, ids: list[str], labels: tuple[str, ...], rows: str, found: set[str]
+) -> None:
+    """Numbers, words with blanks, commas, quotes and line ends need no code of their own."""
+    asked = asking(facts, ids, labels)
+    assert codes(check(f"ID,label\n{rows}\n".encode(), asked)[0]) == found
