@@ -9,17 +9,8 @@ import re
 from typing import Any, TextIO
 
 EVENT_PREFIX = '{"event":'
-_UNSAFE = [
-    *range(9),
-    *range(10, 32),
-    *range(127, 160),
-    0x2028,
-    0x2029,
-    *range(0x202A, 0x202F),
-    *range(0x2066, 0x206A),
-]
-_VISIBLE = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _UNSAFE}
-_VISIBLE |= {code: f"\\u{code:04x}" for code in range(0xD800, 0xE000)}
+# Control characters but the tab, ends of lines and of paragraphs, changes of direction, half letters.
+_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 TOKENS = {
     "a Kaggle token": r"KGAT_[0-9A-Za-z]{16,}",
     "a Hugging Face token": r"(?:hf|api_org)_(?=[a-z]*[0-9A-Z])[0-9A-Za-z]{20,}",
@@ -37,7 +28,12 @@ _TOKEN = re.compile("|".join(TOKENS.values()))
 def visible(text: str) -> str:
     """Return a line of others with control characters shown, so that none is obeyed, and tokens hidden."""
     text = _TOKEN.sub(lambda token: f"{token[0][:5]}…", text)
-    return text if text.isascii() and text.isprintable() else text.translate(_VISIBLE)
+    return _UNSAFE.sub(_number, text)
+
+
+def _number(sign: re.Match[str]) -> str:
+    code = ord(sign[0])
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 def never_fail(*streams: TextIO) -> None:
@@ -106,57 +102,46 @@ def event(line: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) and isinstance(found["event"], str) else None
 
 
+_SENTENCES = {
+    "start": "preset {preset} on {cards}, {dtype}",
+    "data": "{train} training rows, {test} test rows from {folder}",
+    "left": "{file}: {rows}",
+    "load": "loading {model} as {dtype} ({reason})",
+    "train": "training member {member} on {rows} rows",
+    "step": "step {step}/{steps}  loss {loss:.4f}{pace}",
+    "measure": "measured {rows}/{of} rows{pace}",
+    "score": "scored {rows}/{of} rows{pace}",
+    "generate": "generated {rows}/{of} rows{pace}",
+    "held_out": "held-out rows {rows}: accuracy {accuracy:.3f}, macro F1 {macro_f1:.3f}",
+    "sweep": "best of {points} points: {best}",
+    "resume": "going on from {folder}; done are {done}",
+    "warning": "warning: {text}",
+    "download": "downloaded {gigabytes:.1f} GB, {megabytes_per_second:.0f} MB/s",
+    "skipped": "skipped: member {member}, {reason}",
+    "no_checkpoint": "no checkpoint: member {member}, {reason}",
+    "stop": "member {member} stops at step {step}/{steps}: {reason}",
+    "checkpoint": "checkpoint of member {member} at step {step}, {mebibytes:.1f} MiB",
+    "retreat": "member {member}: out of memory in {before}; goes on in {after}",
+    "out_of_memory": "{stage}: out of memory with {rows} rows; goes on with half as many",
+    "session": "session {id:d}",
+    "end": "run {ended}",
+}
+
+
 def sentence(found: dict[str, Any]) -> str:
     """Return an event as one short line; empty for an event of another make."""
+    told = {**found}
     try:
-        return visible(_sentence(found))
+        for name, none in (("cards", "the CPU"), ("done", "no members")):
+            if name in found:
+                told[name] = ", ".join(found[name]) or none
+        if "bytes" in found:
+            told |= {"gigabytes": found["bytes"] / 1e9, "mebibytes": found["bytes"] / 2**20}
+        if "bytes_per_second" in found:
+            told["megabytes_per_second"] = found["bytes_per_second"] / 1e6
+        return visible(_SENTENCES[found["event"]].format(**told, pace=_pace(found)))
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return ""
-
-
-def _sentence(found: dict[str, Any]) -> str:
-    kind = found["event"]
-    if kind == "start":
-        return f"preset {found['preset']} on {', '.join(found['cards']) or 'the CPU'}, {found['dtype']}"
-    if kind == "data":
-        return f"{found['train']} training rows, {found['test']} test rows from {found['folder']}"
-    if kind == "left":
-        return f"{found['file']}: {found['rows']}"
-    if kind == "load":
-        return f"loading {found['model']} as {found['dtype']} ({found['reason']})"
-    if kind == "train":
-        return f"training member {found['member']} on {found['rows']} rows"
-    if kind == "step":
-        return f"step {found['step']}/{found['steps']}  loss {found['loss']:.4f}{_pace(found)}"
-    if kind in {"measure", "score", "generate"}:
-        return f"{kind}d {found['rows']}/{found['of']} rows{_pace(found)}"
-    if kind == "held_out":
-        figures = f"accuracy {found['accuracy']:.3f}, macro F1 {found['macro_f1']:.3f}"
-        return f"held-out rows {found['rows']}: {figures}"
-    if kind == "sweep":
-        return f"best of {found['points']} points: {found['best']}"
-    if kind == "resume":
-        return f"going on from {found['folder']}; done are {', '.join(found['done']) or 'no members'}"
-    if kind == "warning":
-        return f"warning: {found['text']}"
-    if kind == "download":
-        return f"downloaded {found['bytes'] / 1e9:.1f} GB, {found['bytes_per_second'] / 1e6:.0f} MB/s"
-    if kind in {"skipped", "no_checkpoint"}:
-        return f"{kind.replace('_', ' ')}: member {found['member']}, {found['reason']}"
-    if kind == "stop":
-        return f"member {found['member']} stops at step {found['step']}/{found['steps']}: {found['reason']}"
-    if kind == "checkpoint":
-        size = f"{found['bytes'] / 2**20:.1f} MiB"
-        return f"checkpoint of member {found['member']} at step {found['step']}, {size}"
-    if kind == "retreat":
-        return f"member {found['member']}: out of memory in {found['before']}; goes on in {found['after']}"
-    if kind == "out_of_memory":
-        return f"{found['stage']}: out of memory with {found['rows']} rows; goes on with half as many"
-    if kind == "session":
-        return f"session {found['id']:d}"
-    if kind == "end":
-        return f"run {found['ended']}"
-    return ""
 
 
 def show(line: str) -> str:
