@@ -1,7 +1,6 @@
 """Run the whole loop against a Kaggle on this machine: push, watch, pull, validate, submit, score."""
 
 import os
-import secrets
 import subprocess
 import sys
 import time
@@ -27,12 +26,9 @@ def main(arguments: Arguments) -> int:
     settings = [*arguments.set, *([f"competition.kind={arguments.kind}"] if arguments.kind else [])]
     resolved = config.resolve(arguments.preset, settings)
     data = inputs.competition_folder(resolved)
-    inputs.model_folder(resolved)
     choice = ["--preset", arguments.preset, *(part for text in settings for part in ("--set", text))]
-    token = secrets.token_hex(16)
-    with alone("rehearse"), kaggle_here("rehearse", resolved, data, token) as endpoint:
-        # This token wins over every real credential that the environment holds.
-        environment = {**os.environ, "KIT_KAGGLE_ENDPOINT": endpoint, "KAGGLE_API_TOKEN": token}
+    with alone("rehearse"), kaggle_here("rehearse", resolved) as variables:
+        environment = {**os.environ, **variables}
         patience = ["--timeout", str(arguments.timeout)]
         steps = [("all", [*choice, *patience])]
         if resolved.competition.kind == "code":

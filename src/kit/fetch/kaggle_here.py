@@ -6,13 +6,13 @@ What it serves is `inputs`' business, what is asked of it the caller's.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from kit.config import PROJECT_ROOT, Config
 from kit.errors import KitError
@@ -24,8 +24,13 @@ STOP_SECONDS = 30.0
 
 
 @contextmanager
-def kaggle_here(name: str, config: Config, data: Path, token: str) -> Iterator[str]:
-    """Serve this competition and models/ from build/<name>, give the address, stop the server at the end."""
+def kaggle_here(name: str, config: Config) -> Iterator[dict[str, str]]:
+    """Serve this competition and models/ from build/<name>, and stop the server at the end.
+
+    Gives the variables by which a verb finds it; their token wins over every real credential.
+    """
+    data, token = inputs.competition_folder(config), secrets.token_hex(16)
+    inputs.model_folder(config)
     root = PROJECT_ROOT / "build" / name
     shutil.rmtree(root, ignore_errors=True)
     root.mkdir(parents=True)
@@ -57,7 +62,7 @@ def kaggle_here(name: str, config: Config, data: Path, token: str) -> Iterator[s
         if not first.startswith(READY):
             last = (log.read_text(encoding="utf-8").strip().splitlines() or ["it said nothing"])[-1]
             raise KitError(f"the local Kaggle did not start: {last}", hint=f"cat {log}")
-        yield first.removeprefix(READY).strip()
+        yield {"KIT_KAGGLE_ENDPOINT": first.removeprefix(READY).strip(), "KAGGLE_API_TOKEN": token}
     finally:
         patience.cancel()
         server.terminate()
