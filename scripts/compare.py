@@ -20,4 +20,4 @@ def main(arguments: Arguments) -> None:
     beside = baselines.Beside()
     if compared.rows:
         beside = baselines.beside(first, results.shared_held_out([first, second])[0], inputs.places)
-    compare.show(first, second, compared, baselines=beside.rivals, text_by_id=beside.text_by_id)
+    compare.show(first, second, compared, beside)

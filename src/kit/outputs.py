@@ -29,13 +29,18 @@ class Output:
     sha256: str
 
 
-def write_manifest(folder: Path) -> None:
-    """List every file below `folder` in its outputs.json; raises KitError where the disk refuses."""
-    files = {
-        path.relative_to(folder).as_posix(): asdict(Output(path.stat().st_size, sha256_of(path)))
+def files_of(folder: Path) -> dict[str, Output]:
+    """Return every file below `folder` by its path there, but for links and the manifest."""
+    return {
+        path.relative_to(folder).as_posix(): Output(path.stat().st_size, sha256_of(path))
         for path in sorted(folder.rglob("*"))
         if path.is_file() and not path.is_symlink() and path != folder / MANIFEST
     }
+
+
+def write_manifest(folder: Path) -> None:
+    """List the files of `folder` in its outputs.json; raises KitError where the disk refuses."""
+    files = {name: asdict(output) for name, output in files_of(folder).items()}
     write_json(folder / MANIFEST, {"schema": SCHEMA, "files": files})
 
 

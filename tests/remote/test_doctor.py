@@ -264,7 +264,7 @@ def test_the_plan_goes_by_the_pace_of_a_smoke_run(tmp_path: Path) -> None:
 
     foretold = minutes()
     smoke = settings.resolve("smoke").model_dump(mode="json")
-    run = Run(tmp_path, "me", "little-kernel-smoke", 2, "https://x", "0", smoke, endpoint="kaggle")
+    run = Run(tmp_path, "me", "little-kernel-smoke", 2, "https://x", "0", smoke)
     folder = record(tmp_path, run).folder
     half = 1000 * effort.TRAIN_FLOP / (effort.T4_FLOPS / 2)
     members = [{"train_tokens": 1000, "timings": {"train": half}}] * 2

@@ -176,19 +176,19 @@ def test_a_cancelled_session_is_a_failed_one(
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "goes_on", "hint"),
+    ("url", "goes_on", "hint"),
     [
-        ("local", "it ends with the Kaggle on this machine", "make rehearse TIMEOUT=7200"),
-        ("kaggle", "the run goes on", "make watch RUN="),
+        ("http://127.0.0.1:1", "it ends with the Kaggle on this machine", "make rehearse TIMEOUT=7200"),
+        ("https://www.kaggle.com", "the run goes on", "make watch RUN="),
     ],
 )
 def test_watching_ends_at_its_deadline(
-    kaggle: Server, client: Client, finished: MakeRun, told: Told, endpoint: str, goes_on: str, hint: str
+    kaggle: Server, client: Client, finished: MakeRun, told: Told, url: str, goes_on: str, hint: str
 ) -> None:
     """A rehearsal ends with its Kaggle; a run on Kaggle goes on, and the line says how to come back."""
     kaggle.faults.arm(NAMED["never-ends"])
     with pytest.raises(StillRunning, match=f"still RUNNING after 60 s; {goes_on}") as caught:
-        watch.watch(client, replace(finished("print()"), endpoint=endpoint), 60, told)
+        watch.watch(client, replace(finished("print()"), url=url), 60, told)
     assert caught.value.hint.startswith(hint)
 
 

@@ -59,12 +59,10 @@ def test_a_run_is_only_found_by_its_own_kaggle_and_owner(
         InputInvalid, match=f"belongs to other, and KAGGLE_USERNAME and KAGGLE_KEY is of {USER}"
     ):
         workflow.find(client, "latest")
-    runs.write_json(
-        path, runs.read_json(path) | {"url": "https://www.kaggle.com/code/x/y", "endpoint": "kaggle"}
-    )
+    runs.write_json(path, runs.read_json(path) | {"url": "https://www.kaggle.com/code/x/y"})
     with pytest.raises(InputInvalid, match="is a run of Kaggle, not of the one on this machine"):
         workflow.find(client, "latest")
-    runs.write_json(path, runs.read_json(path) | {"endpoint": "local"})
+    runs.write_json(path, runs.read_json(path) | {"url": run.url})
     monkeypatch.setattr(Client, "is_local", False)
     with pytest.raises(InputInvalid, match="was rehearsed on this machine"):
         workflow.find(client, run.name)
@@ -85,7 +83,7 @@ def test_the_next_step_is_a_true_one(client: Client, config: Config) -> None:
     """A rehearsal and a run of some rows are not submitted."""
     run = workflow.look_and_push(client, config)
     assert "for real" in workflow.next_step(run)
-    real = replace(run, endpoint="kaggle")
+    real = replace(run, url="https://www.kaggle.com/code/x/y")
     assert workflow.next_step(real) == f"next: make submit RUN={run.name}"
     some = replace(real, config=run.config | {"data": run.config["data"] | {"test_rows": 16}})
     assert "make submit" not in workflow.next_step(some)

@@ -15,6 +15,7 @@ from made_run import Answer, answers, run, write
 from kit.config import PROJECT_ROOT
 from kit.fetch.inputs import SAMPLE
 from kit.review import compare, results
+from kit.review.baselines import Beside
 from kit.review.results import Results
 
 SCRIPT = PROJECT_ROOT / "scripts" / "compare.py"
@@ -94,7 +95,7 @@ def _shown(
     first: Results, second: Results, text_by_id: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> str:
     compared = compare.compare(first, second)
-    compare.show(first, second, compared, baselines={}, text_by_id=text_by_id)
+    compare.show(first, second, compared, Beside(text_by_id=text_by_id))
     return capsys.readouterr().out
 
 

@@ -44,7 +44,6 @@ class Run:
     source_sha256: str = ""  # of the script's lines: a server may change how they end
     known: int = 0  # the newest version that Kaggle had before the push
     pushed_at: str = ""
-    endpoint: str = ""  # `kaggle`, or `local` for a server on this machine, which forgets it
     note: str = ""  # why it was made, in the user's words
 
     @property
@@ -56,8 +55,8 @@ class Run:
 
     @property
     def is_rehearsal(self) -> bool:
-        """Whether it was pushed to a server on this machine."""
-        return (self.endpoint or ("local" if self.url.startswith("http://") else "kaggle")) == "local"
+        """Whether it was pushed to a server on this machine, which alone has no https."""
+        return self.url.startswith("http://")
 
     @property
     def is_code(self) -> bool:
@@ -82,7 +81,7 @@ def intend(root: Path, run: Run, *, sha256: str) -> Run:
         raise KitError(f"{link} is no link to a run", hint=f"mv {link} {link}-kept")
     head, dirty = origin.commit()
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    run = replace(run, endpoint="local" if run.is_rehearsal else "kaggle", pushed_at=now)
+    run = replace(run, pushed_at=now)
     facts = {field.name: getattr(run, field.name) for field in fields(Run) if field.name != "folder"}
     folder = root / run.slug / INTENT
     facts |= {"schema": SCHEMA, "sha256": sha256, "commit": head, "dirty": dirty}

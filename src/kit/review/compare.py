@@ -13,6 +13,7 @@ import numpy
 from rich.table import Table
 
 from kit.review import results, tables
+from kit.review.baselines import Beside
 from kit.review.record import Judged
 from kit.review.results import Results
 from kit.task import metrics, sums
@@ -97,15 +98,8 @@ def settings_that_differ(first: Results, second: Results) -> list[tuple[str, str
     return [(name, here, there) for name, here, there in told if here != there]
 
 
-def show(
-    first: Results,
-    second: Results,
-    compared: Compared,
-    *,
-    baselines: Mapping[str, Judged],
-    text_by_id: Mapping[str, str],
-) -> None:
-    """Print all of it; `baselines` are figures on the shared rows, `text_by_id` the sentences at hand."""
+def show(first: Results, second: Results, compared: Compared, beside: Beside) -> None:
+    """Print all of it, with the baselines on the shared rows and the sentences that are at hand."""
     out = tables.console()
     out.print(f"[bold]a[/] {tables.sentence(first.name)}\n[bold]b[/] {tables.sentence(second.name)}")
     out.print(_own_figures([first, second]))
@@ -114,14 +108,15 @@ def show(
     else:
         out.print("the settings are the same")
     if compared.rows:
-        out.print(_differences(compared, baselines))
+        out.print(_differences(compared, beside.rivals))
         tables.warn_of_few(out, compared.rows)
         if "log_loss" not in compared.differences:
             out.print("a run read its answers out of texts, so there are no probabilities to compare")
         count = len(compared.changed)
         out.print(f"{count} of {compared.rows} held-out rows have another label in b")
         if count:
-            rows = [(*row, text_by_id.get(row[0], "")) for row in compared.changed.head(EXAMPLES).to_numpy()]
+            changed = compared.changed.head(EXAMPLES).to_numpy()
+            rows = [(*row, beside.text_by_id.get(row[0], "")) for row in changed]
             titles = ["id", "language", "truth", "a", "b", "sentence"]
             out.print(
                 _words("", titles, rows, f"the first {EXAMPLES} of {count}" if count > EXAMPLES else "")

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from kit.errors import InputInvalid, KitError
 from kit.files import read_json, sha256_of, write_json
-from kit.outputs import MANIFEST, Output, read_manifest
+from kit.outputs import MANIFEST, Output, files_of, read_manifest
 from kit.remote.runs import SCHEMA, Run
 from kit.remote.wire import transfer
 from kit.remote.wire.client import Client, Fields
@@ -64,17 +64,13 @@ def has_failed(run: Run) -> bool:
 
 def _proved(run: Run) -> dict[str, Output]:
     """Return the record and the adapters of a run by name, of a failed one all that its members left."""
-    if (run.folder / MANIFEST).is_file():
-        listed = read_manifest(run.folder / MANIFEST)
-    else:  # it was killed
-        there = {path.relative_to(run.folder).as_posix(): path for path in run.folder.rglob("*")}
-        paths = {name: path for name, path in there.items() if path.is_file()}
-        listed = {name: Output(path.stat().st_size, sha256_of(path)) for name, path in paths.items()}
+    manifest = run.folder / MANIFEST
+    there = read_manifest(manifest) if manifest.is_file() else files_of(run.folder)  # it was killed
     folder = "members/" if has_failed(run) else "adapter/"
-    files = {name: output for name, output in listed.items() if name.startswith(folder)}
+    files = {name: output for name, output in there.items() if name.startswith(folder)}
     if not files:
         raise InputInvalid(f"{run.name} left no {folder} here", hint=f"make pull RUN={run.name}")
-    files["run.json"] = listed["run.json"]
+    files["run.json"] = there["run.json"]
     for name, output in files.items():
         path = run.folder / name
         if not path.is_file() or sha256_of(path) != output.sha256:
