@@ -8,9 +8,9 @@ from kit.config import Config
 from kit.errors import KitError
 from kit.remote import runs
 from kit.remote.pushing import adapters, resume
-from kit.remote.pushing.adapters import AdaptersRefused
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
+from kit.remote.wire.transport import KaggleError
 from local_kaggle import faults
 from local_kaggle.faults import Fault
 from local_kaggle.server import Server
@@ -59,7 +59,7 @@ def test_a_dataset_of_other_sizes_is_never_used(kaggle: Server, client: Client, 
     """After half an hour it is refused; nothing is recorded."""
     file = {"name": "weights.bin", "totalBytes": 7}
     kaggle.faults.arm(faults.answer("ListDatasetFiles", {"datasetFiles": [file]}, times=9999))
-    with pytest.raises(AdaptersRefused, match="does not list the files that were sent"):
+    with pytest.raises(KaggleError, match="does not list the files that were sent"):
         keep(client, pulled)
     assert not (pulled.folder / adapters.RECORD).exists()
 

@@ -17,8 +17,8 @@ from kit.errors import NotYet
 from kit.remote import runs, submit
 from kit.remote.pulling import pull
 from kit.remote.runs import Run
-from kit.remote.submit import SubmissionRefused
 from kit.remote.wire.client import Client
+from kit.remote.wire.transport import KaggleError
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server
@@ -108,7 +108,7 @@ def test_a_script_that_only_works_on_the_public_rows_is_caught(
     """It is said what that error means and what to do; the version is never submitted again."""
     run = answered(body)
     for _ in range(2):
-        with pytest.raises(SubmissionRefused, match=message) as caught:
+        with pytest.raises(KaggleError, match=message) as caught:
             submit.submit(client, run)
         assert "make rehearse KIND=code" in caught.value.hint or "rerun_minutes" in caught.value.hint
     assert (record(run)["status"], kaggle.requests.count("CreateCodeSubmission")) == ("ERROR", 1)
@@ -136,7 +136,7 @@ def test_each_refusal_has_its_next_command(
     """Nothing is recorded that Kaggle has not got."""
     run = answered()
     kaggle.faults.arm(faults.status("CreateCodeSubmission", 403 if "denied" in reason else 400, reason))
-    with pytest.raises(SubmissionRefused, match=re.escape(reason) or "with 400") as caught:
+    with pytest.raises(KaggleError, match=re.escape(reason) or "with 400") as caught:
         submit.submit(client, run)
     assert hint in caught.value.hint
     assert not record(run)
@@ -186,10 +186,10 @@ def test_what_a_code_competition_never_takes_is_not_sent(
         (replace(run, config=connected), "ran with internet", "make infer FROM="),
         (replace(run, version=0), "was made at home", "make infer FROM=v3"),
     ):
-        with pytest.raises(SubmissionRefused, match=message) as caught:
+        with pytest.raises(KaggleError, match=message) as caught:
             submit.submit(client, other)
         assert hint in caught.value.hint
     (run.folder / "submission.csv").write_text("ID,label\nt0,Positive\n")
-    with pytest.raises(SubmissionRefused, match=r"does not list submission\.csv .* as it was pulled"):
+    with pytest.raises(KaggleError, match=r"does not list submission\.csv .* as it was pulled"):
         submit.submit(client, run)
     assert "CreateCodeSubmission" not in kaggle.requests

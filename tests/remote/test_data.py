@@ -13,8 +13,8 @@ from makers import MakeClient
 
 from kit.errors import KitError
 from kit.remote.joining import data
-from kit.remote.joining.data import DataRefused
 from kit.remote.wire.client import Client
+from kit.remote.wire.transport import KaggleError
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server
@@ -91,9 +91,9 @@ def test_rules_that_are_not_accepted_are_named_with_their_page(
 ) -> None:
     """A 403 says where to accept them, a 404 is about the name."""
     client = make_client(start_kaggle(joined=False))
-    with pytest.raises(DataRefused, match="Kaggle knows no competition 'no-such'"):
+    with pytest.raises(KaggleError, match="Kaggle knows no competition 'no-such'"):
         data.fetch(client, "no-such", tmp_path / "data")
-    with pytest.raises(DataRefused, match="accept this competition's rules") as caught:
+    with pytest.raises(KaggleError, match="accept this competition's rules") as caught:
         data.fetch(client, SLUG, tmp_path / "data")
     assert caught.value.hint.endswith(f"/competitions/{SLUG}/rules")
     assert content(tmp_path / "data") == {}

@@ -12,9 +12,9 @@ from makers import MakeClient, MakeRun
 from kit.errors import InputInvalid, KitError, NotYet
 from kit.remote import runs, submit
 from kit.remote.runs import Run
-from kit.remote.submit import SubmissionRefused
 from kit.remote.wire import transfer
 from kit.remote.wire.client import Client
+from kit.remote.wire.transport import KaggleError
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
 from local_kaggle.server import Server
@@ -109,7 +109,7 @@ def test_a_submission_without_an_answer_is_not_made_again_before_a_look(
     if not is_listed:
         kaggle.faults.arm(faults.status("ListSubmissions", 403, times=8))
     if not is_listed or fault is not LOST["answer"]:
-        with pytest.raises(SubmissionRefused, match="may have been made"):
+        with pytest.raises(KaggleError, match="may have been made"):
             submit.submit(client, pulled)
         assert (record(pulled)["status"], kaggle.requests.count("CreateSubmission")) == ("UNKNOWN", 1)
     assert submit.submit(client, pulled).public_score == "1.00000"
@@ -123,7 +123,7 @@ def test_a_list_that_does_not_answer_is_no_leave_to_submit_again(
     kaggle.faults.arm(LOST["answer"])
     kaggle.faults.arm(faults.status("ListSubmissions", 403, times=99))
     for _ in range(2):
-        with pytest.raises(SubmissionRefused):
+        with pytest.raises(KaggleError):
             submit.submit(client, pulled)
     assert record(pulled)["status"] == "UNKNOWN"
     kaggle.faults.clear()
@@ -220,7 +220,7 @@ def test_a_refused_submission_says_what_to_do(
 def test_a_run_of_some_test_rows_is_not_submitted(kaggle: Server, client: Client, pulled: Run) -> None:
     """Kaggle would refuse it anyway."""
     pulled.config["data"]["test_rows"] = 16
-    with pytest.raises(SubmissionRefused, match="answered 16 test rows on purpose"):
+    with pytest.raises(KaggleError, match="answered 16 test rows on purpose"):
         submit.submit(client, pulled)
     assert "StartSubmissionUpload" not in kaggle.requests
 
@@ -237,5 +237,5 @@ def test_rules_that_are_not_accepted_are_said(
 ) -> None:
     """Joining comes before submitting."""
     kaggle.close()
-    with pytest.raises(SubmissionRefused, match="accept this competition's rules"):
+    with pytest.raises(KaggleError, match="accept this competition's rules"):
         submit.submit(make_client(start_kaggle(joined=False)), pulled)

@@ -8,9 +8,9 @@ from kaggle_fixtures import USER
 from makers import MakeRun
 from quick_clock import QuickClock
 
+from kit.errors import NotYet
 from kit.remote.following import watch
 from kit.remote.following.screen import RunFailed, Screen, last_words
-from kit.remote.following.watch import StillRunning
 from kit.remote.wire.client import Client
 from local_kaggle import faults
 from local_kaggle.faults import NAMED, Fault
@@ -187,7 +187,7 @@ def test_watching_ends_at_its_deadline(
 ) -> None:
     """A rehearsal ends with its Kaggle; a run on Kaggle goes on, and the line says how to come back."""
     kaggle.faults.arm(NAMED["never-ends"])
-    with pytest.raises(StillRunning, match=f"still RUNNING after 60 s; {goes_on}") as caught:
+    with pytest.raises(NotYet, match=f"still RUNNING after 60 s; {goes_on}") as caught:
         watch.watch(client, replace(finished("print()"), url=url), 60, told)
     assert caught.value.hint.startswith(hint)
 
@@ -212,7 +212,7 @@ def test_a_stuck_session_is_told_apart_from_a_long_one(
 ) -> None:
     """Five minutes in a state that should pass are enough, however long the deadline."""
     kaggle.faults.arm(fault)
-    with pytest.raises(StillRunning, match="is stuck") as caught:
+    with pytest.raises(NotYet, match="is stuck") as caught:
         watch.watch(client, finished(script), 1e6, told)
     assert "make stop" in caught.value.hint
     assert 300 <= sum(clock.slept) < 400
@@ -231,7 +231,7 @@ def test_silence_of_kaggle_is_borne_for_a_while(
     run = finished("print()")
     kaggle.faults.arm(Fault("*", 99_999, drop="before"))
     clock.slept.clear()
-    with pytest.raises(StillRunning, match=r"no word from Kaggle for .* broke the connection.*it ends with"):
+    with pytest.raises(NotYet, match=r"no word from Kaggle for .* broke the connection.*it ends with"):
         watch.watch(client, run, 1e6, told)
     assert 60 < sum(clock.slept) < 200
 
@@ -240,7 +240,7 @@ def test_a_deleted_run_is_one_line(client: Client, finished: MakeRun, told: Told
     """A version that is gone may only be hidden for a while: it is waited for some minutes, not for hours."""
     run = finished("print()")
     client.call("DeleteKernel", user_name=USER, kernel_slug=run.slug)
-    with pytest.raises(StillRunning, match=r"no word from Kaggle for 9\d\d s .*403: Permission"):
+    with pytest.raises(NotYet, match=r"no word from Kaggle for 9\d\d s .*403: Permission"):
         watch.watch(client, run, 1e6, told)
 
 

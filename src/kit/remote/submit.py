@@ -9,7 +9,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from kit.errors import InputInvalid, KitError, NotYet
+from kit.errors import InputInvalid, NotYet
 from kit.files import read_json, sha256_of, write_json
 from kit.remote import runs
 from kit.remote.pulling.published import LATE_SECONDS
@@ -51,10 +51,6 @@ KNOWN = {
     "format error": ("it is no submission, or still empty", f"make validate RUN={{run}}, or {_REHEARSE}"),
 }
 """By words of Kaggle's text: what it means where that does not say it, and the next command."""
-
-
-class SubmissionRefused(KitError):
-    """Kaggle did not take the submission, or could not score it."""
 
 
 class Submission(BaseModel):
@@ -141,7 +137,7 @@ def _made(client: Client, run: Run, body: bytes, message: str) -> Submission:
         left = client.call("GetSubmissionLimits", competition_name=begun.competition)
         if left.num_allowed_now <= 0:
             text = f"no submission to {begun.competition} is left today, after {left.num_today}"
-            raise SubmissionRefused(text, hint="tomorrow, after 00:00 UTC")
+            raise KaggleError(text, hint="tomorrow, after 00:00 UTC")
         print(f"{left.num_allowed_now} submissions to {begun.competition} are left today")
         ref = _create(client, run, body, begun)
     status = begun.status if begun.status == "ERROR" else "PENDING"
@@ -159,7 +155,7 @@ def _require_whole(client: Client, run: Run, body: bytes) -> None:
         (is_code and is_online, "ran with internet, which a code competition forbids", infer),
     ):
         if applies:
-            raise SubmissionRefused(f"{run.name} {objection}", hint=hint)
+            raise KaggleError(f"{run.name} {objection}", hint=hint)
     for _ in client.clock.rounds(LATE_SECONDS) if is_code else ():
         with suppress(Unsettled, LinkStale):
             link = session.outputs(client, run).links.get(NAME, "")
@@ -167,7 +163,7 @@ def _require_whole(client: Client, run: Run, body: bytes) -> None:
                 return
     if is_code:
         text = f"Kaggle does not list {NAME} of {run.name} as it was pulled"
-        raise SubmissionRefused(text, hint=f"make pull RUN={run.name} FORCE=1")
+        raise KaggleError(text, hint=f"make pull RUN={run.name} FORCE=1")
 
 
 def _create(client: Client, run: Run, body: bytes, begun: Submission) -> int:
@@ -199,7 +195,7 @@ def _create(client: Client, run: Run, body: bytes, begun: Submission) -> int:
                 if ref := _look_up(client, begun):
                     return ref
         text = f"the submission may have been made, Kaggle does not show it yet: {cause}"
-        raise SubmissionRefused(text, hint="make submit again in some minutes, which looks first")
+        raise KaggleError(text, hint="make submit again in some minutes, which looks first")
 
     return client.patiently(attempt)
 
@@ -243,9 +239,9 @@ def _verdict(client: Client, made: Submission, deadline_seconds: float) -> dict[
     raise NotYet(text, hint=f"make submit again, which only looks, or {page}")
 
 
-def _explained(said: str, run: Run, web: str, *, hint: str, before: str = "") -> SubmissionRefused:
+def _explained(said: str, run: Run, web: str, *, hint: str, before: str = "") -> KaggleError:
     """Return a refusal in Kaggle's words with what is known of it; `hint` is for what is not."""
     known = next((known for words, known in KNOWN.items() if words in said.lower()), ("", hint))
     places = {"run": run.name, "url": run.url, "web": web, "slug": run.config["competition"]["slug"]}
     meaning, command = (text.format(**places) for text in known)
-    return SubmissionRefused(f"{before}{said}{f': {meaning}' if meaning else ''}", hint=command)
+    return KaggleError(f"{before}{said}{f': {meaning}' if meaning else ''}", hint=command)

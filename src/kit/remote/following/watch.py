@@ -25,10 +25,6 @@ _SOON_OVER = ("CANCEL_REQUESTED", "NEW_SCRIPT")  # lingers after a cancel; no se
 OnLine = Callable[[str, str], None]  # takes the stream's name and one line of the log, without its line end
 
 
-class StillRunning(NotYet):
-    """Watching ended before the session did."""
-
-
 def watch(
     client: Client, run: Run, deadline_seconds: float, on_line: OnLine, on_update: OnLine = lambda *_: None
 ) -> session.Status:
@@ -70,7 +66,7 @@ def watch(
         if (seconds := lasts("over", is_over)) > STUCK_SECONDS:
             text = f"{run.name} is stuck: over for {seconds:.0f} s, and Kaggle still says {status}"
             hint = f"{run.url}; make stop RUN={run.name} ends it, which stops the clock"
-            raise StillRunning(text, hint=hint)
+            raise NotYet(text, hint=hint)
         left = started + deadline_seconds - now()
         if left <= 0:
             raise _unwatched(run, f"{run.name} is still {status} after {deadline_seconds:.0f} s")
@@ -86,10 +82,10 @@ def log_so_far(client: Client, run: Run) -> list[str]:
     return seen.lines
 
 
-def _unwatched(run: Run, what: str) -> StillRunning:
+def _unwatched(run: Run, what: str) -> NotYet:
     how = "it ends with the Kaggle on this machine" if run.is_rehearsal else "the run goes on"
     hint = "make rehearse TIMEOUT=7200" if run.is_rehearsal else f"make watch RUN={run.name}"
-    return StillRunning(f"{what}; {how}", hint=hint)
+    return NotYet(f"{what}; {how}", hint=hint)
 
 
 class _Log:

@@ -11,19 +11,15 @@ from kit.files import replace_folder
 from kit.remote import runs
 from kit.remote.wire import transfer
 from kit.remote.wire.client import Client
-from kit.remote.wire.transport import LinkStale, Refused, Unsettled
+from kit.remote.wire.transport import KaggleError, LinkStale, Refused, Unsettled
 from kit.task import metrics, sample
 
 NEEDED = ("train.csv", "test.csv")
 MOST_SAMPLES = 5  # files beside those that are fetched because they may be the sample submission
 
 
-class DataRefused(KitError):
-    """Kaggle does not give the competition's files."""
-
-
 def fetch(client: Client, slug: str, folder: Path) -> list[Path]:
-    """Bring the files to `folder`, all or none, beside what else it holds; raises DataRefused."""
+    """Bring the files to `folder`, all or none, beside what else it holds; raises KaggleError."""
     size_by_name = _wanted(client, slug)
     stage = folder.with_name(f".{folder.name}.part")
     with runs.alone(folder, waits=True):
@@ -51,11 +47,11 @@ def _wanted(client: Client, slug: str) -> dict[str, int]:
     sizes = {file.name: file.total_bytes for page in pages for file in page.files or ()}
     if any(name.startswith("kaggle_evaluation/") for name in sizes):
         text = f"competition {slug!r} asks through an inference server, kaggle_evaluation, and not for a csv"
-        raise DataRefused(text, hint=f"{client.web}/competitions/{slug}/code; this kit answers a test.csv")
+        raise KaggleError(text, hint=f"{client.web}/competitions/{slug}/code; this kit answers a test.csv")
     if missing := [name for name in NEEDED if name not in sizes]:
         there = ", ".join(sorted(sizes)[:20]) or "nothing"
         text = f"competition {slug!r} has no {' and no '.join(missing)}, but {there}"
-        raise DataRefused(
+        raise KaggleError(
             text, hint=f"{client.web}/competitions/{slug}/data; files of these names are needed"
         )
     likely = [name for name in sizes if sample.could_be(name, sizes[name], sizes["test.csv"])]
@@ -84,12 +80,12 @@ def _fetch(client: Client, slug: str, path: Path, size: int) -> None:
     client.patiently(attempt)
 
 
-def _explained(client: Client, slug: str, refused: Refused) -> KitError:
+def _explained(client: Client, slug: str, refused: Refused) -> KaggleError:
     if refused.status == 404:
-        return DataRefused(f"Kaggle knows no competition {slug!r}", hint="the last part of its address")
+        return KaggleError(f"Kaggle knows no competition {slug!r}", hint="the last part of its address")
     if refused.status == 403:
         hint = f"accept the rules at {client.web}/competitions/{slug}/rules"
-        return DataRefused(f"Kaggle gives no files of {slug!r}: {refused.reason}", hint=hint)
+        return KaggleError(f"Kaggle gives no files of {slug!r}: {refused.reason}", hint=hint)
     return refused
 
 

@@ -3,25 +3,21 @@
 from contextlib import suppress
 from pathlib import PurePosixPath
 
-from kit.errors import InputInvalid, KitError
+from kit.errors import InputInvalid
 from kit.files import read_json, sha256_of, write_json
 from kit.outputs import MANIFEST, Output, files_of, read_manifest
 from kit.remote.runs import SCHEMA, Run
 from kit.remote.wire import transfer
 from kit.remote.wire.client import Client, Fields
-from kit.remote.wire.transport import Refused, Unsettled
+from kit.remote.wire.transport import KaggleError, Refused, Unsettled
 
 RECORD = "adapters.json"
 LONGEST_SLUG = 50
 READY_SECONDS = 1800.0  # how long Kaggle may take to show a new dataset whole; seconds were seen
 
 
-class AdaptersRefused(KitError):
-    """Kaggle did not take the dataset, or holds other files under its name."""
-
-
 def keep(client: Client, run: Run) -> str:
-    """Upload a pulled run's adapters once, record them, and return `owner/slug`; raises AdaptersRefused."""
+    """Upload a pulled run's adapters once, record them, and return `owner/slug`; raises KaggleError."""
     files = _proved(run)
     suffix = f"-v{run.version}-{sha256_of(repr(sorted(files.items())))[:8]}"
     slug, owner = run.slug[: LONGEST_SLUG - len(suffix)] + suffix, client.user()
@@ -39,7 +35,7 @@ def keep(client: Client, run: Run) -> str:
         # A second attempt, after an answer that was lost, finds its own name in use.
         answer = client.call("CreateDataset", owner_slug=owner, slug=slug, **described)
         if answer.error and "already in use" not in answer.error:
-            raise AdaptersRefused(f"Kaggle refuses the dataset {slug}: {answer.error}", hint="make doctor")
+            raise KaggleError(f"Kaggle refuses the dataset {slug}: {answer.error}", hint="make doctor")
     for pause in client.clock.rounds(READY_SECONDS, first=2.0):
         if _listed(client, own) == sizes:
             version = client.call("GetDataset", **own).current_version_number
@@ -47,7 +43,7 @@ def keep(client: Client, run: Run) -> str:
             return handle
         print(f"dataset {handle} is not whole yet; looking again in {pause:.0f} s")
     text = f"Kaggle does not list the files that were sent in dataset {handle}"
-    raise AdaptersRefused(text, hint=f"{client.web}/datasets/{handle}, or make adapters again")
+    raise KaggleError(text, hint=f"{client.web}/datasets/{handle}, or make adapters again")
 
 
 def kept(run: Run, why: str) -> str:
