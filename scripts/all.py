@@ -17,14 +17,14 @@ def to_valid(kaggle: Client, resolved: Config, timeout: float, note: str = "") -
     from kit.remote import workflow
     from kit.remote.pulling import pull
     from kit.review import tables
-    from kit.review.checks.validate import lines, validate
+    from kit.review.checks.validate import validate
 
     pushed = workflow.look_and_push(kaggle, resolved, note)
     workflow.watch_to_end(kaggle, pushed, timeout)
     pulled = pull.pull(kaggle, pushed)
     print(pulled, flush=True)
     verdict = validate(pulled.folder, inputs.places, resolved.competition)
-    print("\n".join(lines(verdict)), flush=True)
+    print(verdict, flush=True)
     if pulled.status.has_succeeded:
         tables.show_sweep(pulled.folder)
     if verdict.valid:

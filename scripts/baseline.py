@@ -11,7 +11,7 @@ def main(arguments: Arguments) -> int:
     from kit.fetch import inputs
     from kit.remote import runs
     from kit.review import baselines, made
-    from kit.review.checks.validate import lines, validate
+    from kit.review.checks.validate import validate
 
     resolved = config.resolve(arguments.preset, arguments.set)
     data = inputs.competition_folder(resolved)
@@ -21,7 +21,7 @@ def main(arguments: Arguments) -> int:
         with alone("baseline"):
             folder = made.write(answers, runs.home(is_local=bool(endpoint)))
         verdict = validate(folder, inputs.places, resolved.competition)
-        print("\n".join(lines(verdict)), flush=True)
+        print(verdict, flush=True)
         if not verdict.valid:
             return 1
     run_name = runs.load(folder).name

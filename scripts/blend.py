@@ -9,7 +9,7 @@ def main(arguments: Arguments) -> int:
     from kit.fetch import inputs
     from kit.remote import runs
     from kit.review import blend, made, results
-    from kit.review.checks.validate import lines, validate
+    from kit.review.checks.validate import validate
 
     if (count := len(arguments.runs)) < 2:
         raise KitError(f"a blend needs two runs, {count} are named", hint='make blend RUNS="v1 v2"')
@@ -21,7 +21,7 @@ def main(arguments: Arguments) -> int:
         folder = made.write(blended, runs.home(is_local=rehearsed))
     blend.show(blended, blended_runs, weights)
     verdict = validate(folder, inputs.places, blended.competition)
-    print("\n".join(lines(verdict)), flush=True)
+    print(verdict, flush=True)
     if verdict.valid:
         print(f"next: make submit RUN={runs.load(folder).name}")
     return 0 if verdict.valid else 1

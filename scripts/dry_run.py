@@ -36,11 +36,11 @@ def _folder(config: Config, built: Built, note: str) -> Path:
 def _judge(config: Config, data: Path, folder: Path) -> int:
     """Show the points of a sweep, validate the submission and, where the solution is known, score it."""
     from kit.review import baselines, tables
-    from kit.review.checks.validate import lines, validate
+    from kit.review.checks.validate import validate
 
     tables.show_sweep(folder)
     verdict = validate(folder, lambda _: [data], config.competition)
-    print("\n".join(lines(verdict)), flush=True)
+    print(verdict, flush=True)
     if verdict.valid and (data / "solution.csv").is_file():
         baselines.show(data, folder / "submission.csv", config.competition)
     print(f"next: make report RUN={folder.relative_to(PROJECT_ROOT / 'runs')}")

@@ -10,11 +10,11 @@ def main(arguments: Arguments) -> int:
     from kit import config
     from kit.fetch import inputs
     from kit.remote import runs, submit, workflow
-    from kit.review.checks.validate import lines, validate
+    from kit.review.checks.validate import validate
 
     kaggle, found = workflow.reach(arguments.run, or_made=True)
     verdict = validate(found.folder, inputs.places, config.resolve("t4x2").competition)
-    print("\n".join(lines(verdict)), flush=True)
+    print(verdict, flush=True)
     tell(run=found.name, valid=verdict.valid)
     if not verdict.valid:
         print(f"error: nothing was submitted (try: make validate RUN={found.name})", file=sys.stderr)

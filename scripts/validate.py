@@ -39,8 +39,6 @@ def main(arguments: Arguments) -> int:
         tell(valid=False, rows=0, errors=[problem], warnings=[])
         raise Usage(error.message, hint=error.hint) from None
 
-    from kit.review.checks import validate
-
     tell(**verdict.as_json())
-    print("\n".join(validate.lines(verdict)))
+    print(verdict)
     return 0 if verdict.valid else 1

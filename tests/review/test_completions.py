@@ -38,7 +38,7 @@ def test_each_completion_is_counted_once(tmp_path: Path, facts: Facts) -> None:
         ("r2", "negated"),
         ("r4", "empty"),
     ]
-    shown = "\n".join(completions.table_lines(counts))
+    shown = str(counts)
     assert "disagreeing         1" in shown
     assert "'r3' hi Positive (score), today Negative: 'नकारात्मक\\n'" in shown
 
@@ -56,7 +56,7 @@ def test_a_scored_run_has_nothing_to_read(tmp_path: Path, facts: Facts) -> None:
     path = written(tmp_path / "p.csv", [["r1", "hi", "Negative", "score", "0.4", "0.6", ""]])
     counts = completions.reparse(completions.read(path), facts.labels, {})
     assert (counts.completions, counts.unparsed["empty"], counts.examples) == (0, 0, [])
-    assert completions.table_lines(counts) == ["completions: none, the 1 rows were scored"]
+    assert str(counts) == "completions: none, the 1 rows were scored"
 
 
 def test_at_most_twenty_examples(tmp_path: Path, facts: Facts) -> None:

@@ -40,6 +40,18 @@ class Reread:
     disagreements: int
     examples: list[Prediction]
 
+    def __str__(self) -> str:
+        if not self.completions:
+            return f"completions: none, the {self.rows} rows were scored"
+        lines = [f"completions    {self.completions:>8,}", f"  parsed       {self.parsed:>8,}"]
+        lines += [f"  {reason:<12} {count:>8,}" for reason, count in self.unparsed.items() if count]
+        lines.append(f"  disagreeing  {self.disagreements:>8,}  (today's parser against the run's label)")
+        lines += [
+            f"    {one.id!r} {one.language} {one.label} ({one.source}), today {one.today}: {one.completion!r}"
+            for one in self.examples
+        ]
+        return "\n".join(lines)
+
 
 def read(path: Path) -> list[Prediction]:
     """Return the rows of predictions.csv. Raises InputInvalid."""
@@ -91,16 +103,3 @@ def check(predictions: Sequence[Prediction], counts: Reread, table: Table | None
         words = "id {id!r} is {value!r}, in predictions.csv {predicted!r}"
         problems += problems_of("predictions_differ", words, differing, predicted=predicted)
     return problems
-
-
-def table_lines(counts: Reread) -> list[str]:
-    """Return what a terminal shows of the re-parsed completions."""
-    if not counts.completions:
-        return [f"completions: none, the {counts.rows} rows were scored"]
-    lines = [f"completions    {counts.completions:>8,}", f"  parsed       {counts.parsed:>8,}"]
-    lines += [f"  {reason:<12} {count:>8,}" for reason, count in counts.unparsed.items() if count]
-    lines.append(f"  disagreeing  {counts.disagreements:>8,}  (today's parser against the run's label)")
-    return lines + [
-        f"    {one.id!r} {one.language} {one.label} ({one.source}), today {one.today}: {one.completion!r}"
-        for one in counts.examples
-    ]

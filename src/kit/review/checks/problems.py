@@ -60,6 +60,23 @@ class Verdict:
     completions: Reread | None = None
     """What today's parser reads in predictions.csv, where that was looked at."""
 
+    def __str__(self) -> str:
+        """Each problem with a few of its spots, then the verdict."""
+        shown = []
+        for kind, problems in (("error", self.errors), ("warning", self.warnings)):
+            for one in problems:
+                shown.append(f"{kind:<7}  {one.code} ({one.count:,})  {one.message}")
+                for spot in one.examples[1:]:
+                    parts = (("line", spot.line), ("id", spot.id), ("value", spot.value))
+                    told = (f"{name} {value!r}" for name, value in parts if value is not None)
+                    shown.append(" " * 9 + ", ".join(told))
+        if self.completions:
+            shown.append(str(self.completions))
+        word = "valid" if self.valid else "invalid"
+        counted = ((len(self.errors), "error"), (len(self.warnings), "warning"))
+        counts = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counted)
+        return "\n".join([*shown, f"{self.path}: {word}, {self.rows:,} rows, {counts}"])
+
     @property
     def valid(self) -> bool:
         """Whether Kaggle would take the file and score what was meant."""

@@ -36,7 +36,10 @@ def validate(
     if told and "competition" in asked.config:
         competition = record.read_competition(told, asked.config)
     path = submission or (run or Path()) / "submission.csv"
-    test = test or _test(places(competition.slug), asked)
+    if test is None:  # the one that the run answered, or the competition's; rehearsals have theirs elsewhere
+        folders = places(competition.slug)
+        there = [folder for folder in folders if (folder / "test.csv").is_file()]
+        test = (results.data_folder(asked.test_sha256, there) or (there or folders)[0]) / "test.csv"
     verdict, table = judge(path, facts.gather(competition, test, asked=asked, submission=path))
     predictions = path.with_name("predictions.csv")
     if not run or not predictions.is_file():
@@ -70,27 +73,3 @@ def check(data: bytes, known: Facts) -> tuple[Verdict, Table | None]:
         problems.append(Problem("row_count", message, abs(table.row_count - len(known.ids))))
     problems += [*ids.check(table, known), *answers.check(table, known)]
     return Verdict(table.row_count, problems), table
-
-
-def lines(verdict: Verdict) -> list[str]:
-    """Return what a person reads: each problem with a few of its spots, then the verdict."""
-    shown = []
-    for kind, problems in (("error", verdict.errors), ("warning", verdict.warnings)):
-        for one in problems:
-            shown.append(f"{kind:<7}  {one.code} ({one.count:,})  {one.message}")
-            for spot in one.examples[1:]:
-                parts = (("line", spot.line), ("id", spot.id), ("value", spot.value))
-                told = (f"{name} {value!r}" for name, value in parts if value is not None)
-                shown.append(" " * 9 + ", ".join(told))
-    if verdict.completions:
-        shown += completions.table_lines(verdict.completions)
-    word = "valid" if verdict.valid else "invalid"
-    counted = ((len(verdict.errors), "error"), (len(verdict.warnings), "warning"))
-    counts = ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counted)
-    return [*shown, f"{verdict.path}: {word}, {verdict.rows:,} rows, {counts}"]
-
-
-def _test(folders: Sequence[Path], asked: Run) -> Path:
-    """Return the test.csv that the run answered, or the competition's; rehearsals have theirs elsewhere."""
-    there = [folder for folder in folders if (folder / "test.csv").is_file()]
-    return (results.data_folder(asked.test_sha256, there) or (there or folders)[0]) / "test.csv"
