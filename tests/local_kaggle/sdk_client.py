@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_type_hints
@@ -15,6 +14,7 @@ from kagglesdk import KaggleClient, KaggleEnv
 from kagglesdk.competitions.services.competition_api_service import CompetitionApiClient as Competitions  # noqa: F401
 from kagglesdk.kaggle_object import KaggleObject
 from kagglesdk.kernels.services.kernels_api_service import KernelsApiClient as Kernels
+from waiting import wait_for
 
 from local_kaggle.routes import ROUTES
 from local_kaggle.server import Server
@@ -41,14 +41,6 @@ def ask(method: Callable[[KaggleObject], KaggleObject], **fields: object) -> Kag
     for name, value in fields.items():
         setattr(request, name, value)
     return method(request)
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Poll until the condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never held"
-        time.sleep(0.01)
 
 
 def rpc(kaggle: Server, method: str, payload: Json, **options: object) -> requests.Response:
@@ -78,6 +70,13 @@ def wait_for_file(path: Path) -> str:
         f"while not os.path.exists({str(path)!r}): time.sleep(0.02)\n"
         "print('done', flush=True)\n"
     )
+
+
+def push_behind_another(kaggle: Server, gate: Path) -> None:
+    """Fill a server's one slot with a kernel that waits for the gate, and push the little one behind it."""
+    for title in ("First One", "Little Kernel"):
+        rpc(kaggle, "SaveKernel", push_fields(newTitle=title, text=wait_for_file(gate)))
+        assert wait_for(lambda: kaggle.state.kernels[0].versions[0].status == "RUNNING")
 
 
 def status(kernels: Kernels, label: str = "", **fields: str) -> KaggleObject:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from kaggle_fixtures import SLUG, USER, StartKaggle
-from sdk_client import Json, push_fields, rpc, wait_for, wait_for_file
+from sdk_client import Json, push_fields, rpc, wait_for_file
+from waiting import wait_for
 
 from local_kaggle.profile import OBSERVED
 from local_kaggle.server import Server
@@ -56,7 +57,9 @@ def pushed(kaggle: Server, text: str = ANSWERS + WRITES, **changes: object) -> N
 
 def judged(kaggle: Server, ref: int) -> Json:
     """Wait until the rerun has ended and give the submission."""
-    wait_for(lambda: rpc(kaggle, "GetSubmission", {"ref": ref}).json().get("status") in ("COMPLETE", "ERROR"))
+    assert wait_for(
+        lambda: rpc(kaggle, "GetSubmission", {"ref": ref}).json().get("status") in ("COMPLETE", "ERROR")
+    )
     entry: Json = rpc(kaggle, "GetSubmission", {"ref": ref}).json()
     return entry
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from kaggle_fixtures import SLUG, TOKEN, USER, StartKaggle
-from sdk_client import wait_for
+from waiting import wait_for
 
 from local_kaggle.profile import GENTLE, OBSERVED
 from local_kaggle.server import Server
@@ -84,12 +84,12 @@ def test_the_command_pushes_follows_downloads_submits_and_reads_the_score(
     assert (
         f"Kernel version 1 successfully pushed.  Please check progress at {kaggle.url}/code/{name}" in pushed
     )
-    wait_for(lambda: kaggle.state.version(USER, USER, "little-kernel").status == "RUNNING")
+    assert wait_for(lambda: kaggle.state.version(USER, USER, "little-kernel").status == "RUNNING")
     assert "KernelWorkerStatus.RUNNING" in kaggle_command("kernels", "status", name)
 
     follow = [KAGGLE, "kernels", "logs", "--follow", name]
     follower = subprocess.Popen(follow, env=environment, stdout=subprocess.PIPE, text=True)
-    wait_for(lambda: "GetKernelSessionLogsStream" in kaggle.requests)
+    assert wait_for(lambda: "GetKernelSessionLogsStream" in kaggle.requests)
     gate.touch()
     assert follower.communicate(timeout=30)[0].startswith("predicting 4 rows\ndone\n")
     assert follower.returncode == 0

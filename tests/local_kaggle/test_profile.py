@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import requests
 from kaggle_fixtures import SLUG, TOKEN, USER, StartKaggle
-from sdk_client import GO_TO_WORKING, Json, push_fields, rpc, wait_for, wait_for_file
+from sdk_client import GO_TO_WORKING, Json, push_behind_another, push_fields, rpc, wait_for_file
+from waiting import wait_for
 
 from local_kaggle.profile import OBSERVED
 from local_kaggle.server import Server
@@ -28,18 +29,17 @@ def start_observed(start_kaggle: StartKaggle) -> StartKaggle:
     return start
 
 
-def run(kaggle: Server, text: str = WRITES, **fields: object) -> int:
-    """Push and wait for the end; gives the session's number."""
+def run(kaggle: Server, text: str = WRITES, **fields: object) -> str:
+    """Push and wait for the end; gives what the script said first."""
     number = rpc(kaggle, "SaveKernel", push_fields(text=text, **fields)).json()["versionNumber"]
-    return kaggle.state.wait(USER, "little-kernel", number).session_id
+    said: str = kaggle.state.log(kaggle.state.wait(USER, "little-kernel", number))[0]["data"]
+    return said
 
 
 def test_defaults_are_left_out(start_observed: StartKaggle, gate: Path) -> None:
     """QUEUED, PENDING, zero and false are missing keys of a 200."""
     kaggle = start_observed({"parallel_sessions": 1, "joined": False, "max_daily_submissions": 0})
-    for title in ("First One", "Little Kernel"):
-        rpc(kaggle, "SaveKernel", push_fields(newTitle=title, text=wait_for_file(gate)))
-        wait_for(lambda: kaggle.state.kernels[0].versions[0].status == "RUNNING")
+    push_behind_another(kaggle, gate)
     assert rpc(kaggle, "GetKernelSessionStatus", LITTLE).json() == {}
     assert "userHasEntered" not in rpc(kaggle, "GetCompetition", {"competitionName": SLUG}).json()
     assert rpc(kaggle, "GetSubmissionLimits", {"competitionName": SLUG}).json() == {}
@@ -69,11 +69,13 @@ def test_status_and_log_come_late(start_observed: StartKaggle) -> None:
     rpc(kaggle, "SaveKernel", push_fields(text="print('done')"))
     assert rpc(kaggle, "GetKernelSessionStatus", LITTLE).status_code == 404
     version = kaggle.state.version(USER, USER, "little-kernel")
-    wait_for(lambda: bool(kaggle.state.log(version)))
+    assert wait_for(lambda: bool(kaggle.state.log(version)))
     assert version.status == "RUNNING"
     kaggle.state.wait(USER, "little-kernel", 1)
     assert rpc(kaggle, "ListKernelSessionOutput", LITTLE).json().get("log", "") == ""
-    wait_for(lambda: "NbConvertApp" in rpc(kaggle, "ListKernelSessionOutput", LITTLE).json().get("log", ""))
+    assert wait_for(
+        lambda: "NbConvertApp" in rpc(kaggle, "ListKernelSessionOutput", LITTLE).json().get("log", "")
+    )
 
 
 @pytest.mark.parametrize("clean", [True, False])
@@ -115,9 +117,7 @@ def test_the_log_of_a_queued_session_ends_at_once(
 ) -> None:
     """In one of four ways, none of which means that the log is whole."""
     kaggle = start_observed({"parallel_sessions": 1}, queued_log=kind)
-    for title in ("First One", "Little Kernel"):
-        rpc(kaggle, "SaveKernel", push_fields(newTitle=title, text=wait_for_file(gate)))
-        wait_for(lambda: kaggle.state.kernels[0].versions[0].status == "RUNNING")
+    push_behind_another(kaggle, gate)
     answer = rpc(kaggle, "GetKernelSessionLogsStream", LITTLE | {"waitForLogsUrlSeconds": 60})
     assert answer.status_code == status
     assert body is None or answer.text == body
@@ -128,7 +128,7 @@ def test_a_log_can_be_silent_to_its_end(start_observed: StartKaggle, gate: Path)
     kaggle = start_observed(silent_log=True)
     rpc(kaggle, "SaveKernel", push_fields(text=wait_for_file(gate)))
     version = kaggle.state.version(USER, USER, "little-kernel")
-    wait_for(lambda: bool(kaggle.state.log(version)))
+    assert wait_for(lambda: bool(kaggle.state.log(version)))
     address = f"{kaggle.url}/api/v1/kernels/logs/stream/{USER}/little-kernel"
     with (
         requests.get(address, auth=(USER, TOKEN), stream=True, timeout=0.5) as response,
@@ -145,7 +145,7 @@ def test_the_kernel_knows_its_session_and_only_that_number_cancels(start_observe
     script = "import os, time; print(os.environ['KAGGLE_CONTAINER_NAME'], flush=True); time.sleep(60)"
     kernel_id = rpc(kaggle, "SaveKernel", push_fields(text=script)).json()["kernelId"]
     version = kaggle.state.version(USER, USER, "little-kernel")
-    wait_for(lambda: bool(kaggle.state.log(version)))
+    assert wait_for(lambda: bool(kaggle.state.log(version)))
     start, _, rest = kaggle.state.log(version)[0]["data"].partition("_")
     number = int(rest.removesuffix("-webtier\n").rpartition("-")[2])
     assert start == "kaggle"
@@ -170,10 +170,8 @@ def test_attached_outputs_hold_the_files_of_their_page(start_observed: StartKagg
     run(kaggle, WRITES, newTitle="Little Kernel")
     look = "import os\nfor parent, _, names in os.walk(os.environ['INPUT']): print(*sorted(names))"
     kaggle.state.settings.child_env["INPUT"] = "{input}"  # type: ignore[index]
-    run(kaggle, look, kernelDataSources=[f"{USER}/little-kernel"])
-    version = kaggle.state.version(USER, USER, "little-kernel")
-    said = kaggle.state.log(version)[0]["data"].split()
-    assert {"submission.csv", "__results__.html", "__script__.ipynb", "custom.css"} <= set(said)
+    said = run(kaggle, look, kernelDataSources=[f"{USER}/little-kernel"])
+    assert {"submission.csv", "__results__.html", "__script__.ipynb", "custom.css"} <= set(said.split())
     listed = rpc(kaggle, "ListKernelSessionOutput", LITTLE | {"versionLabel": "v1"}).json()["files"]
     assert [file["fileName"] for file in listed] == ["submission.csv"]
 
@@ -186,8 +184,8 @@ def test_a_second_push_leaves_or_replaces_the_first(
     kaggle = start_observed(replaces_earlier_session=replaces)
     for _ in range(2):
         rpc(kaggle, "SaveKernel", push_fields(text=wait_for_file(gate)))
-        wait_for(lambda: kaggle.state.kernels[0].versions[-1].status == "RUNNING")
-    wait_for(lambda: kaggle.state.kernels[0].versions[0].status == status)
+        assert wait_for(lambda: kaggle.state.kernels[0].versions[-1].status == "RUNNING")
+    assert wait_for(lambda: kaggle.state.kernels[0].versions[0].status == status)
 
 
 def test_the_status_call_can_refuse_a_label(start_observed: StartKaggle) -> None:
@@ -216,7 +214,6 @@ def test_a_dataset_status_is_for_its_owner(tmp_path: Path, start_observed: Start
 @pytest.mark.parametrize("starts_in", ["working", "src"])
 def test_a_script_starts_where_the_profile_says(start_observed: StartKaggle, starts_in: str) -> None:
     """Kaggle was seen to do both."""
-    kaggle = start_observed(starts_in=starts_in)
-    run(kaggle, "import os; print(os.path.basename(os.getcwd()))")
-    version = kaggle.state.version(USER, USER, "little-kernel")
-    assert kaggle.state.log(version)[0]["data"] == f"{starts_in}\n"
+    assert run(start_observed(starts_in=starts_in), "import os; print(os.getcwd())").endswith(
+        f"{starts_in}\n"
+    )

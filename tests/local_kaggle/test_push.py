@@ -74,11 +74,16 @@ def test_a_lost_push_can_be_looked_up(kernels: Kernels, push: Push) -> None:
 
 
 def test_a_title_decides_where_a_kernel_is_filed(kernels: Kernels, push: Push) -> None:
-    """When title and slug disagree the wanted slug stays empty, and asking for it is forbidden."""
+    """When title and slug disagree the wanted slug stays empty, and asking for it is forbidden.
+
+    So is a push to another account.
+    """
     answer = push(slug=f"{USER}/wanted", new_title="Given Title!")
     assert answer.ref == f"/code/{USER}/given-title"
     with pytest.raises(requests.HTTPError, match="denied"):
         status(kernels, kernel_slug="wanted")
+    with pytest.raises(requests.HTTPError, match="denied"):
+        push(slug="somebody-else/little-kernel")
 
 
 @given(st.text())
@@ -121,12 +126,6 @@ def test_a_notebook_names_its_kernel_and_no_script_becomes_one(kaggle: Server, p
         assert (refused.status_code, refused.content) == (400, b"")
     assert push().version_number == 1
     assert "cannot be changed" in push(kernel_type="notebook", text=json.dumps(made)).error
-
-
-def test_nobody_pushes_to_another_account(push: Push) -> None:
-    """The owner in the slug must be the one who is logged in."""
-    with pytest.raises(requests.HTTPError, match="denied"):
-        push(slug="somebody-else/little-kernel")
 
 
 def test_at_most_two_gpu_sessions_run(kaggle: Server, push: Push, gate: Path) -> None:

@@ -90,14 +90,8 @@ def test_the_environment_is_kaggles_and_holds_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Credentials, PYTHONPATH and pip's settings of the caller stay outside; thread settings come along."""
-    for name in (
-        "KAGGLE_USERNAME",
-        "KAGGLE_KEY",
-        "KAGGLE_API_TOKEN",
-        "PYTHONPATH",
-        "PIP_INDEX_URL",
-        "HF_TOKEN",
-    ):
+    secrets = ("KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "HF_TOKEN")
+    for name in (*secrets, "PYTHONPATH", "PIP_INDEX_URL"):
         monkeypatch.setenv(name, "x")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setenv("OMP_WAIT_POLICY", "passive")
@@ -125,39 +119,24 @@ def test_temporary_names_are_short_enough_for_sockets(tmp_path: Path) -> None:
 
 def test_child_env_names_the_folders(tmp_path: Path) -> None:
     """`{input}` and `{working}` become paths, also inside longer values."""
-    status, output = run(
-        tmp_path,
-        "import os; print(os.environ['A'], os.environ['B'])",
-        child_env={"A": "{input}:{working}/x", "B": "plain"},
-    )
+    given = {"A": "{input}:{working}/x", "B": "plain"}
+    status, output = run(tmp_path, "import os; print(os.environ['A'], os.environ['B'])", child_env=given)
     assert status == 0
     assert output.text() == f"{tmp_path}/kaggle/input:{tmp_path}/kaggle/working/x plain\n"
 
 
-@pytest.mark.parametrize("name", ["KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN"])
-def test_credentials_cannot_be_handed_in(tmp_path: Path, name: str) -> None:
-    """A kernel on Kaggle has no API credentials, so a rehearsal with them would prove nothing."""
-    with pytest.raises(ValueError, match=name):
-        run(tmp_path, "", child_env={name: "x"})
-
-
 MOUNTS = [
-    ("competitions", "titanic", "competitions/titanic", "titanic"),
-    ("datasets", "me/words", "datasets/me/words", "words"),
-    ("notebooks", "me/earlier", "notebooks/me/earlier", "earlier"),
-    (
-        "models",
-        "meta/llama/transformers/8b/2",
-        "models/meta/llama/transformers/8b/2",
-        "llama/transformers/8b/2",
-    ),
+    ("competitions", "titanic", "titanic"),
+    ("datasets", "me/words", "words"),
+    ("notebooks", "me/earlier", "earlier"),
+    ("models", "meta/llama/transformers/8b/2", "llama/transformers/8b/2"),
 ]
 
 
-@pytest.mark.parametrize(("kind", "handle", "path_2026", "path_old"), MOUNTS)
+@pytest.mark.parametrize(("kind", "handle", "old"), MOUNTS)
 @pytest.mark.parametrize("layout", ["2026", "old"])
 def test_inputs_are_found_where_each_layout_has_them(
-    tmp_path: Path, data: Path, kind: Any, handle: str, path_2026: str, path_old: str, layout: Any
+    tmp_path: Path, data: Path, kind: Any, handle: str, old: str, layout: Any
 ) -> None:
     """Walking the input folder, as Kaggle's own template does, meets every file of every mount."""
     script = """
@@ -168,20 +147,29 @@ def test_inputs_are_found_where_each_layout_has_them(
                 path = os.path.join(parent, name)
                 print(os.path.relpath(path, top), open(path).read().split())
     """
-    mount = Mount(kind, handle, data)
-    status, output = run(
-        tmp_path / "root", script, mounts=[mount], layout=layout, child_env={"INPUT": "{input}"}
-    )
-    folder = path_2026 if layout == "2026" else path_old
+    given = {"mounts": [Mount(kind, handle, data)], "layout": layout, "child_env": {"INPUT": "{input}"}}
+    status, output = run(tmp_path / "root", script, **given)
+    folder = f"{kind}/{handle}" if layout == "2026" else old
     assert status == 0
     assert output.text() == f"{folder}/train.csv ['ID', '1']\n{folder}/deep/config.json ['{{}}']\n"
 
 
-def test_a_missing_mount_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    """The message names the folder and what it should have been."""
-    mount = Mount("datasets", "me/gone", tmp_path / "gone")
-    with pytest.raises(FileNotFoundError, match=r"gone.*datasets 'me/gone'"):
-        run(tmp_path / "root", "", mounts=[mount])
+@pytest.mark.parametrize(
+    ("mount", "variable", "message"),
+    [
+        ("gone", "", r"gone.*datasets 'me/x'"),  # what it should have been
+        (".", "", "lies inside the folder of 'me/x'"),  # it would contain itself
+        # A kernel on Kaggle has no API credentials, so a rehearsal with them would prove nothing.
+        *(("data", name, name) for name in ("KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN")),
+    ],
+)
+def test_what_no_kernel_may_have_is_refused_before_anything_runs(
+    tmp_path: Path, data: Path, mount: str, variable: str, message: str
+) -> None:
+    """A missing mount, one that holds the root, and credentials; the message names the folder or variable."""
+    given = {"mounts": [Mount("datasets", "me/x", tmp_path / mount)]}
+    with pytest.raises((FileNotFoundError, ValueError), match=message):
+        run(tmp_path / "root", "", **given, child_env={variable: "x"} if variable else {})
     assert not (tmp_path / "root").exists()
 
 
@@ -233,12 +221,6 @@ def test_inputs_cannot_be_made_writable_again(tmp_path: Path, data: Path, way: s
     _, output = run(tmp_path / "root", script, mounts=mounts, child_env={"INPUT": "{input}"})
     assert int(output.text()) != 0
     assert (data / "train.csv").read_text() == "ID\n1\n"
-
-
-def test_a_mount_that_holds_the_root_is_refused(tmp_path: Path) -> None:
-    """Such a mount would contain itself."""
-    with pytest.raises(ValueError, match="lies inside the folder of 'me/x'"):
-        run(tmp_path / "root", "", mounts=[Mount("datasets", "me/x", tmp_path)])
 
 
 CONNECT = """
@@ -347,12 +329,8 @@ def test_sigterm_comes_first_and_its_last_words_are_kept(tmp_path: Path) -> None
 def test_setting_stop_ends_the_run(tmp_path: Path) -> None:
     """Another thread can end a session; the status is that of the signal."""
     stop = threading.Event()
-
-    def on_output(*_: object) -> None:
-        stop.set()
-
     script = "import time; print('up', flush=True); time.sleep(600)"
-    assert run(tmp_path, script, stop=stop, on_output=on_output)[0] == -15
+    assert run(tmp_path, script, stop=stop, on_output=lambda *_: stop.set())[0] == -15
 
 
 def test_ctrl_c_kills_the_script_and_is_passed_on(tmp_path: Path) -> None:

@@ -17,10 +17,10 @@ from sdk_client import (
     ask,
     connect,
     output,
+    push_behind_another,
     push_fields,
     rpc,
     status,
-    wait_for,
     wait_for_file,
 )  # fmt: skip
 from toy_wheels import make_wheel
@@ -45,14 +45,13 @@ def test_a_session_is_queued_then_running_and_shows_nothing_yet(
     """With one slot the second push waits its turn; QUEUED is written out although it is the default."""
     kaggle = start_kaggle(parallel_sessions=1)
     kernels = connect(kaggle).kernels.kernels_api_client
-    for title in ("Little Kernel", "Other Kernel"):
-        rpc(kaggle, "SaveKernel", push_fields(newTitle=title, text=wait_for_file(gate)))
-        wait_for(lambda: status(kernels).status == KernelWorkerStatus.RUNNING)
-    raw = rpc(kaggle, "GetKernelSessionStatus", {"userName": USER, "kernelSlug": "other-kernel"})
+    push_behind_another(kaggle, gate)
+    raw = rpc(kaggle, "GetKernelSessionStatus", {"userName": USER, "kernelSlug": "little-kernel"})
     assert raw.json() == {"status": "QUEUED"}
-    assert (output(kernels).files, output(kernels).log) == ([], "")
+    running = output(kernels, kernel_slug="first-one")
+    assert (running.files, running.log) == ([], "")
     gate.touch()
-    kaggle.state.wait(USER, "other-kernel", 1)
+    kaggle.state.wait(USER, "little-kernel", 1)
     assert "".join(chunk["data"] for chunk in json.loads(output(kernels).log)) == "waiting\ndone\n"
 
 
@@ -83,18 +82,15 @@ def test_outputs_are_listed_in_pages_with_sizes_only_where_kaggle_has_them(
 ) -> None:
     """The output list has links and no sizes, the file list sizes and no links."""
     run(WRITES_FILES)
-    names: list[str] = []
-    token = ""
-    pages = 0
-    while pages == 0 or token:
-        page = output(kernels, page_size=2, page_token=token)
-        names += [file.file_name for file in page.files]
-        token, pages = page.next_page_token, pages + 1
+    pages = [output(kernels, page_size=2)]
+    while token := pages[-1].next_page_token:
+        pages.append(output(kernels, page_size=2, page_token=token))
+    names = [file.file_name for page in pages for file in page.files]
     assert names == [f"deep/er/file {n} é.txt" for n in range(5)]
-    assert pages == 3
+    assert len(pages) == 3
     files = ask(kernels.list_kernel_files, **LITTLE).files
     assert {file.name: file.size for file in files} == {name: n for n, name in enumerate(names)}
-    assert "size" not in page.files[0].to_dict()
+    assert "size" not in pages[0].files[0].to_dict()
 
 
 def test_an_output_link_needs_no_login_redirects_and_can_be_resumed(kernels: Kernels, run: Push) -> None:
@@ -118,15 +114,12 @@ def test_links_expire_and_cannot_be_forged(start_kaggle: StartKaggle) -> None:
     """An expired address is a web page with 404, an expired signed link an XML text with 403."""
     kaggle = start_kaggle(link_seconds=0)
     path = f"/kf/{USER}/little-kernel/1/submission.csv"
-    late = requests.get(kaggle.state.signed(path, kaggle.state.bundle), timeout=10)
-    assert (late.status_code, late.headers["Content-Type"]) == (404, "text/html")
-    late = requests.get(kaggle.state.signed("/signed" + path, kaggle.state.bundle), timeout=10)
-    assert (late.status_code, late.headers["Content-Type"]) == (403, "application/xml")
-    forged = kaggle.state.signed("/signed" + path, kaggle.state.bundle).replace("signature=", "signature=9")
-    assert requests.get(forged, timeout=10).status_code == 403
-    assert (
-        requests.get(f"{kaggle.url}/signed/competitions/{SLUG}/solution.csv", timeout=10).status_code == 403
-    )
+    late, signed = (kaggle.state.signed(root + path, kaggle.state.bundle) for root in ("", "/signed"))
+    forged = signed.replace("signature=", "signature=9")
+    bare = f"{kaggle.url}/signed/competitions/{SLUG}/solution.csv"
+    answers = [requests.get(address, timeout=10) for address in (late, signed, forged, bare)]
+    assert [answer.status_code for answer in answers] == [404, 403, 403, 403]
+    assert [answer.headers["Content-Type"] for answer in answers[:2]] == ["text/html", "application/xml"]
 
 
 def test_a_session_is_stopped_at_its_time_limit(kernels: Kernels, run: Push) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from kaggle_fixtures import USER
 from makers import MakeRun
-from sdk_client import wait_for
+from waiting import wait_for
 
 from kit.errors import KitError
 from kit.remote.following import stop, watch
@@ -42,7 +42,7 @@ def begun(kaggle: Server, push: MakeRun, monkeypatch: pytest.MonkeyPatch) -> Cal
     def run(script: str) -> Run:
         pushed = push(script)
         version = kaggle.state.kernels[0].versions[-1]
-        wait_for(lambda: "begun" in json.dumps(kaggle.state.log(version)))
+        assert wait_for(lambda: "begun" in json.dumps(kaggle.state.log(version)))
         return pushed
 
     return run
