@@ -85,10 +85,10 @@ def make_built(tmp_path: Path) -> MakeBuilt:
 
 @pytest.fixture
 def push(client: Client, config: Config, make_built: MakeBuilt, runs_root: Path) -> MakeRun:
-    """Push a script and return its run."""
+    """Push a script, with changes to its metadata, and return its run."""
 
-    def run(script: str = GOOD_SCRIPT) -> Run:
-        return pushing.push(client, make_built(config, script), config, root=runs_root)
+    def run(script: str = GOOD_SCRIPT, **changes: Any) -> Run:
+        return pushing.push(client, make_built(config, script, **changes), config, root=runs_root, note="why")
 
     return run
 
@@ -157,13 +157,3 @@ def only(monkeypatch: pytest.MonkeyPatch) -> LeaveOnly:
         return folder
 
     return leave
-
-
-@pytest.fixture
-def send(client: Client, config: Config, make_built: MakeBuilt, runs_root: Path) -> MakeRun:
-    """Push a script, with changes to its metadata."""
-
-    def run(script: str = "print('hello')", **changes: Any) -> Run:
-        return pushing.push(client, make_built(config, script, **changes), config, root=runs_root, note="why")
-
-    return run

@@ -5,8 +5,6 @@ import json
 import os
 import random
 import re
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from enum import Enum
@@ -18,7 +16,6 @@ import pytest
 import requests
 import urllib3
 from kaggle_fixtures import SLUG
-from makers import MakeClient
 
 import kit.remote
 from kit.errors import KitError
@@ -26,6 +23,9 @@ from kit.remote.wire import client as clients
 from kit.remote.wire import transport
 from kit.remote.wire.client import Client
 from kit.remote.wire.transport import Refused, Unauthorized, Unsettled
+from local_kaggle import faults
+from local_kaggle.faults import Fault
+from local_kaggle.server import Server
 
 SOURCES = "".join(path.read_text() for path in Path(kit.remote.__path__[0]).rglob("*.py"))
 METHODS = sorted(set(re.findall(r'(?:call|pages|_object)\(\s*"(\w+)"', SOURCES)))
@@ -151,11 +151,7 @@ SENTENCE = "Submission not allowed:  This competition only accepts Submissions f
 @pytest.mark.parametrize(
     ("body", "reason", "kind"),
     [
-        (
-            {"error": {"code": 400, "message": SENTENCE, "status": "FAILED_PRECONDITION"}},
-            SENTENCE,
-            "FAILED_PRECONDITION",
-        ),
+        ({"error": {"code": 400, "message": SENTENCE, "status": "FAILED_X"}}, SENTENCE, "FAILED_X"),
         ({"code": 400, "message": "x" * 5_000 + SENTENCE}, SENTENCE, ""),
         ({"error": SENTENCE}, SENTENCE, ""),
         (SENTENCE, SENTENCE, ""),
@@ -165,11 +161,11 @@ SENTENCE = "Submission not allowed:  This competition only accepts Submissions f
     ],
 )
 def test_an_error_body_keeps_its_decisive_sentence(
-    make_client: MakeClient, raw: Callable[..., str], body: object, reason: str, kind: str
+    kaggle: Server, client: Client, body: object, reason: str, kind: str
 ) -> None:
     """In an envelope, flat, or as text; long or with control characters."""
     text = body if isinstance(body, str) else json.dumps(body)
-    client = make_client(raw(b"HTTP/1.1 400 Bad\r\nConnection: close\r\n\r\n" + text.encode()))
+    kaggle.faults.arm(faults.raw("GetCompetition", text.encode(), code=400))
     with pytest.raises(Refused) as caught:
         client.call("GetCompetition", competition_name=SLUG)
     assert caught.value.reason.endswith(re.sub(r"\s+", " ", reason))
@@ -177,37 +173,11 @@ def test_an_error_body_keeps_its_decisive_sentence(
     assert caught.value.message.isprintable()
 
 
-@pytest.fixture
-def raw() -> Iterator[Callable[..., str]]:
-    """Serve these bytes to whoever asks."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve(data: bytes) -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection:
-                    connection.recv(1 << 16)
-                    connection.sendall(data)
-                    connection.shutdown(socket.SHUT_WR)
-                    while connection.recv(1 << 16):  # unread bytes would reset the connection
-                        pass
-
-        def start(data: bytes) -> str:
-            threading.Thread(target=serve, args=(data,), daemon=True).start()
-            return f"http://127.0.0.1:{server.getsockname()[1]}"
-
-        yield start
-        server.shutdown(socket.SHUT_RDWR)
-
-
 BOMB = gzip.compress(b" " * (transport.ANSWER_BYTES + (1 << 20)))
 
 
 @pytest.mark.parametrize(
-    ("headers", "body", "message"),
+    ("header", "body", "message"),
     [
         ("Content-Length: abc", b"{}", ""),
         ("Content-Length: 1, 1", b"{}", "broke the connection"),
@@ -222,10 +192,12 @@ BOMB = gzip.compress(b" " * (transport.ANSWER_BYTES + (1 << 20)))
     ids=lambda value: value[:30] if isinstance(value, str) else "",
 )
 def test_odd_transport_of_an_answer_is_bounded_and_one_line(
-    make_client: MakeClient, raw: Callable[..., str], headers: str, body: bytes, message: str
+    kaggle: Server, client: Client, header: str, body: bytes, message: str
 ) -> None:
     """Lengths of nonsense, broken packing, and a small body that unpacks to much."""
-    client = make_client(raw(f"HTTP/1.1 200 OK\r\nConnection: close\r\n{headers}\r\n\r\n".encode() + body))
+    name, _, value = header.partition(": ")
+    headers = {"Connection": "close", "Content-Length": "", name: value}
+    kaggle.faults.arm(Fault("GetCompetition", status=200, headers=headers, body=body))
     if message:
         with pytest.raises(Unsettled, match=message):
             client.call("GetCompetition", patient=False, competition_name=SLUG)

@@ -1,9 +1,8 @@
 """The preflight says of everything that can be seen whether it is fit, and only a fail keeps a push back."""
 
 import re
-import shutil
-from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +28,7 @@ from local_kaggle.server import Server
 from local_kaggle.state import Refused
 
 GPU = {"enable_gpu": True, "machine_shape": "NvidiaTeslaT4"}
+QUOTA = "GetAcceleratorQuotaStatistics"
 
 
 @pytest.fixture
@@ -96,11 +96,8 @@ def test_what_kaggle_knows_is_judged(
         (faults.amend("GetCompetition", {"deadline": "2020-01-01T00:00:00Z"}), "ended on 01 Jan 2020"),
         (faults.amend("GetCompetition", {"deadline": "2020-01-01T00:00:00+05:00"}), "ended on 01 Jan 2020"),
         (faults.amend("GetCompetition", {"isKernelsSubmissionsOnly": True}), "kit.toml says csv"),
-        (
-            faults.amend("GetAcceleratorQuotaStatistics", {"gpuQuota": {"timeUsed": "5s"}}, times=9),
-            "does not say",
-        ),
-        (faults.answer("GetAcceleratorQuotaStatistics", {}, times=99), "does not say how many"),
+        (faults.amend(QUOTA, {"gpuQuota": {"timeUsed": "5s"}}, times=9), "does not say"),
+        (faults.answer(QUOTA, {}, times=99), "does not say how many"),
         (faults.status("*", 401, times=99), "rejects the credentials"),
     ],
 )
@@ -118,13 +115,12 @@ def test_an_answer_that_says_little_is_no_pass(
     "variables", [{"KAGGLE_API_TOKEN": "wrong"}, {"KAGGLE_USERNAME": "", "KAGGLE_KEY": ""}]
 )
 def test_without_credentials_the_table_is_whole(
-    kaggle: Server, make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, gpu_config: Config,
-    make_built: MakeBuilt, runs_root: Path, variables: dict[str, str],
-) -> None:  # fmt: skip
+    examine: Examine, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
     """Their own line fails and says where a token comes from; what needs them says that it was not seen."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    checks = list(doctor.examine(make_client(kaggle), gpu_config, make_built(gpu_config), root=runs_root))
+    checks = examine().values()
     assert [check.name for check in checks if check.verdict == "fail"] == ["credentials"]
     assert TOKEN_PAGE in "".join(check.hint for check in checks)
     unseen = [check.name for check in checks if check.text == "not seen without credentials"]
@@ -174,23 +170,12 @@ def test_a_dataset_to_attach_must_be_ready(
     assert [check.verdict for check in doctor.sources(client, told)] == [verdict]
 
 
-def test_what_the_api_cannot_see_is_asked(
-    client: Client,
-    gpu_config: Config,
-    make_built: MakeBuilt,
-    runs_root: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_the_api_cannot_see_is_asked(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     """A verified phone and an accepted licence have pages of their own; a rehearsal needs neither."""
     monkeypatch.setattr(Client, "is_local", False)
     monkeypatch.setattr(pins, "unresolved", lambda _: ("", ""))
-    built = make_built(gpu_config, **GPU, model_sources=["meta/llama/transformers/8b/2"])
-    asked = {
-        c.name: c.hint
-        for c in doctor.examine(client, gpu_config, built, root=runs_root)
-        if c.verdict == "ask"
-    }
-    assert asked == {
+    checks = examine(**GPU, model_sources=["meta/llama/transformers/8b/2"])
+    assert {name: check.hint for name, check in checks.items() if check.verdict == "ask"} == {
         "phone": "https://www.kaggle.com/settings",
         "model": "https://www.kaggle.com/models/meta/llama",
     }
@@ -238,8 +223,7 @@ def test_the_expected_time_is_that_of_an_earlier_run(gpu_config: Config, runs_ro
 
 def test_little_disk_is_a_warning(examine: Examine, monkeypatch: pytest.MonkeyPatch) -> None:
     """The outputs need room at home."""
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 10**8))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10**8))
     assert examine()["disk"].verdict == "warn"
 
 

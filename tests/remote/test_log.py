@@ -4,8 +4,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext, redirect_stderr, redirect_stdout
+from contextlib import nullcontext
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -140,29 +139,19 @@ after
 DIED = _DIED.split("\n")
 
 
-def _show(lines: list[str], error: Exception | None) -> Iterator[str]:
-    text = io.StringIO()
-    with redirect_stdout(text), redirect_stderr(text), nullcontext():
-        try:
-            with Screen(is_terminal=False) as screen:
-                for line in lines:
-                    screen.on_line("stderr", line)
-                if error is not None:
-                    raise error
-        except RunFailed as failed:
-            print("\n".join(failed.last_words))
-    yield from text.getvalue().split("\n")
-
-
-def test_a_traceback_is_shown_as_it_comes_and_at_the_end_with_the_repositorys_paths(tmp_path: Any) -> None:
+def test_a_traceback_is_shown_as_it_comes_and_at_the_end_with_the_repositorys_paths(
+    tmp_path: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The end names the files that a person can open, once for each rank."""
-    run = Run(tmp_path, "owner", "slug", 1, "", "", {})
-    shown = list(_show(DIED, RunFailed(run, Status("ERROR"), DIED)))
-    assert shown.count("ValueError: the end") == 2
-    assert shown.count('  File "src/kit/pipeline/run.py", line 40, in main') == 1
-    assert shown.count('  File "kernel/main.py", line 9, in <module>') == 1
-    assert '  File "/usr/lib/python3.12/json/__init__.py", line 3, in loads' in shown
-    assert list(_show(DIED, None)).count("ValueError: the end") == 1
+    with Screen(is_terminal=False) as screen:
+        for line in DIED:
+            screen.on_line("stderr", line)
+    assert capsys.readouterr().err.splitlines().count("ValueError: the end") == 1
+    words = RunFailed(Run(tmp_path, "owner", "slug", 1, "", "", {}), Status("ERROR"), DIED).last_words
+    assert words.count("ValueError: the end") == 1
+    assert words.count('  File "src/kit/pipeline/run.py", line 40, in main') == 1
+    assert words.count('  File "kernel/main.py", line 9, in <module>') == 1
+    assert '  File "/usr/lib/python3.12/json/__init__.py", line 3, in loads' in words
 
 
 NOISE = [

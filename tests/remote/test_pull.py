@@ -39,13 +39,15 @@ def test_members_that_failed_are_named(
 
 
 def test_a_second_pull_asks_nothing(kaggle: Server, client: Client, done: Run) -> None:
-    """What is whole stays; a file that was damaged since is brought again with the rest."""
+    """What is whole stays unless that is forced; a file that was damaged since is brought with the rest."""
     first = pull.pull(client, done)
     kaggle.requests.clear()
     assert pull.pull(client, done) == first
     assert kaggle.requests == []
-    (done.folder / "submission.csv").write_text("damaged")
     (done.folder / "submission.json").write_text("{}")
+    pull.pull(client, done, again=True)
+    assert kaggle.requests.count("signed") == 4
+    (done.folder / "submission.csv").write_text("damaged")
     pull.pull(client, done)
     assert is_right(done)
     assert (done.folder / "submission.json").exists(), "what stands beside the outputs is kept"
@@ -104,27 +106,23 @@ def test_an_older_version_is_pulled_and_not_the_newest(client: Client, finished:
     assert is_right(second)
 
 
+OTHER_FRESH_LINKS = (
+    Fault("output", skip=1, status=404),
+    Fault(LISTING, 99, skip=1, edit_request=lambda asked: asked | {"versionLabel": "v2"}),
+)
+
+
+@pytest.mark.parametrize("faults", [(NAMED["stale-version"],), OTHER_FRESH_LINKS], ids=["at once", "later"])
 def test_another_versions_output_is_refused_by_its_name(
-    kaggle: Server, client: Client, finished: MakeRun, files: Files
+    kaggle: Server, client: Client, finished: MakeRun, files: Files, faults: tuple[Fault, ...]
 ) -> None:
-    """Where Kaggle forgets the version asked for, run.json gives it away."""
+    """Where Kaggle forgets the version asked for, when listing first or listing anew, run.json tells."""
     first, _ = finished(), finished(GOOD_SCRIPT.replace("hello", "good evening"))
-    kaggle.faults.arm(NAMED["stale-version"])
+    for fault in faults:
+        kaggle.faults.arm(fault)
     with pytest.raises(
         PullRefused, match="gave the output of little-kernel-tiny/v2 for little-kernel-tiny/v1"
     ):
-        pull.pull(client, first)
-    assert [name for name in files() if "v1" in name] == BARE
-
-
-def test_fresh_links_prove_themselves(
-    kaggle: Server, client: Client, finished: MakeRun, files: Files
-) -> None:
-    """A second listing of the same names and sizes, but of another version, is found out as well."""
-    first, _ = finished(), finished(GOOD_SCRIPT.replace("hello", "good evening"))
-    kaggle.faults.arm(Fault("output", skip=1, status=404))
-    kaggle.faults.arm(Fault(LISTING, 99, skip=1, edit_request=lambda asked: asked | {"versionLabel": "v2"}))
-    with pytest.raises(PullRefused, match="gave the output of little-kernel-tiny/v2"):
         pull.pull(client, first)
     assert [name for name in files() if "v1" in name] == BARE
 
@@ -178,17 +176,6 @@ def test_a_run_that_is_on_is_not_pulled(kaggle: Server, client: Client, push: Ma
         pull.pull(client, run)
     assert caught.value.hint == f"make watch RUN={run.name}"
     assert files() == BARE
-
-
-def test_a_pull_is_forced_anew(kaggle: Server, client: Client, done: Run) -> None:
-    """Everything is fetched again; what stands beside the outputs stays."""
-    pull.pull(client, done)
-    (done.folder / "submission.json").write_text("{}")
-    kaggle.requests.clear()
-    pull.pull(client, done, again=True)
-    assert kaggle.requests.count("signed") == 4
-    assert (done.folder / "submission.json").exists()
-    assert is_right(done)
 
 
 def test_an_odd_record_or_link_in_the_folder_stops_no_pull(client: Client, done: Run) -> None:

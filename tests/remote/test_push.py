@@ -22,10 +22,10 @@ from local_kaggle.server import Server
 
 
 def test_a_push_writes_its_record_at_once(
-    kaggle: Server, send: MakeRun, runs_root: Path, files: Files
+    kaggle: Server, push: MakeRun, runs_root: Path, files: Files
 ) -> None:
     """push.json stands in the version's folder, latest follows, and Kaggle holds the very text."""
-    pushed = send()
+    pushed = push("print('hello')")
     folder = runs_root / KERNEL / "v1"
     told = json.loads((folder / "push.json").read_text())
     assert files() == [f"{KERNEL}/v1/push.json"]
@@ -40,22 +40,16 @@ def test_a_push_writes_its_record_at_once(
     assert (told["note"], (folder / "kernel.py").read_text()) == ("why", "print('hello')")
     assert kaggle.state.source(versions(kaggle)[0]) == "print('hello')"
     assert versions(kaggle)[0].push.is_private is True
-    send("print('again')")
+    push("print('again')")
     assert (runs_root / "latest").resolve() == runs_root / KERNEL / "v2"
 
 
-def test_a_public_kernel_is_only_made_on_request(kaggle: Server, send: MakeRun) -> None:
-    """Private is what Kaggle is told; public only where the settings say so."""
-    send(is_private=False)
-    assert versions(kaggle)[0].push.is_private is False
-
-
-def test_a_folder_of_a_deleted_kernel_is_moved_aside(client: Client, send: MakeRun, runs_root: Path) -> None:
+def test_a_folder_of_a_deleted_kernel_is_moved_aside(client: Client, push: MakeRun, runs_root: Path) -> None:
     """Versions count from one again after a deletion; what an older v1 left is kept under another name."""
-    first = send()
+    first = push()
     (first.folder / "submission.csv").write_text("kept")
     client.call("DeleteKernel", user_name=USER, kernel_slug=KERNEL)
-    send("print('new')")
+    push("print('new')")
     aside = [path for path in (runs_root / KERNEL).iterdir() if path.name.startswith("v1-")]
     assert (aside[0] / "submission.csv").read_text() == "kept"
     assert not (runs_root / KERNEL / "v1" / "submission.csv").exists()
@@ -66,24 +60,19 @@ def test_a_folder_of_a_deleted_kernel_is_moved_aside(client: Client, send: MakeR
     [
         (NAMED["drop-competition"], f"competition '{SLUG}' was dropped", "make stop", 1),
         (faults.answer("SaveKernel", {}), "names no version", "/code/tester", 0),
-        (
-            faults.amend("SaveKernel", {"ref": "/code/tester/elsewhere"}),
-            "filed it as tester/elsewhere",
-            "make stop",
-            1,
-        ),
+        (faults.amend("SaveKernel", {"ref": "/code/tester/x"}), "filed it as tester/x", "make stop", 1),
         (Fault("SaveKernel", status=400), "Kaggle refuses SaveKernel with 400", "make doctor", 0),
         (faults.html("SaveKernel", 403), "Kaggle refuses SaveKernel with 403", "make doctor", 0),
     ],
     ids=["competition", "nothing", "elsewhere", "bare 400", "page"],
 )
 def test_a_push_that_cannot_do_its_work_is_refused(
-    kaggle: Server, send: MakeRun, runs_root: Path, fault: Fault, message: str, hint: str, pushed: int
+    kaggle: Server, push: MakeRun, runs_root: Path, fault: Fault, message: str, hint: str, pushed: int
 ) -> None:
     """The cause and the next command are named, and latest stays where it was."""
     kaggle.faults.arm(fault)
     with pytest.raises(PushRefused, match=message) as caught:
-        send()
+        push()
     assert hint in caught.value.hint
     assert len(versions(kaggle)) == pushed
     assert not (runs_root / "latest").exists()
@@ -100,43 +89,39 @@ def test_a_push_that_cannot_do_its_work_is_refused(
 )
 @pytest.mark.parametrize("is_lost", [False, True])
 def test_a_source_that_is_dropped_in_silence_is_an_error(
-    kaggle: Server, send: MakeRun, runs_root: Path, kind: str, sources: dict[str, list[str]], is_lost: bool
+    kaggle: Server, push: MakeRun, runs_root: Path, kind: str, sources: dict[str, list[str]], is_lost: bool
 ) -> None:
     """Each kind of source is looked for in the answer, or in the version where the answer was lost."""
     if is_lost:
         none = {f"{name}DataSources": [] for name in ("dataset", "kernel", "model", "competition")}
         kaggle.faults.arm(Fault("SaveKernel", drop="after", edit_request=lambda asked: asked | none))
     with pytest.raises(PushRefused, match=rf"{kind} '.*absent.*' was dropped") as caught:
-        send(**sources)
+        push(**sources)
     run = runs.find(f"{KERNEL}/v1", runs_root)
     assert run.name in caught.value.hint, "what runs needlessly can be stopped by its name"
 
 
-def _dead_link(root: Path) -> None:
-    root.symlink_to("nowhere")
-
-
-def _file(root: Path) -> None:
-    root.write_text("")
-
-
-def _latest_folder(root: Path) -> None:
-    (root / "latest").mkdir(parents=True)
-
-
-@pytest.mark.parametrize("spoil", [_dead_link, _file, _latest_folder])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda root: root.symlink_to("nowhere"),
+        lambda root: root.write_text(""),
+        lambda root: (root / "latest").mkdir(parents=True),
+    ],
+    ids=["dead link", "file", "folder as latest"],
+)
 def test_what_cannot_be_recorded_is_not_pushed(
-    kaggle: Server, send: MakeRun, runs_root: Path, spoil: Callable[[Path], None]
+    kaggle: Server, push: MakeRun, runs_root: Path, spoil: Callable[[Path], object]
 ) -> None:
     """One line, before anything starts."""
     spoil(runs_root)
     with pytest.raises(KitError, match=r"cannot be written|is no link"):
-        send()
+        push()
     assert versions(kaggle) == []
 
 
 def test_a_full_disk_before_and_after_a_push(
-    kaggle: Server, send: MakeRun, monkeypatch: pytest.MonkeyPatch
+    kaggle: Server, push: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Before, nothing starts; after, the version is named, and the next push records it."""
     write, room = runs.write_json, [0]
@@ -149,16 +134,14 @@ def test_a_full_disk_before_and_after_a_push(
 
     monkeypatch.setattr(runs, "write_json", full)
     with pytest.raises(KitError, match="No space left"):
-        send()
+        push()
     assert versions(kaggle) == []
     room[0] = 1
-    with pytest.raises(
-        KitError, match=r"version 1 of tester/little-kernel-tiny runs at .*No space left"
-    ) as caught:
-        send()
+    with pytest.raises(KitError, match=rf"version 1 of tester/{KERNEL} runs at .*No space left") as caught:
+        push()
     assert "make push" in caught.value.hint
     room[0] = 99
-    assert send().version == 1
+    assert push().version == 1
     assert len(versions(kaggle)) == 1
 
 
@@ -180,11 +163,11 @@ def test_a_full_disk_before_and_after_a_push(
     ids=str,
 )
 def test_a_good_push_is_recorded_whatever_stands_beside_it(
-    kaggle: Server, send: MakeRun, runs_root: Path, tmp_path: Path, changes: dict[str, Any]
+    kaggle: Server, push: MakeRun, runs_root: Path, tmp_path: Path, changes: dict[str, Any]
 ) -> None:
     """Empty names, other capitals, a missing number; no value of the answer leads out of runs/."""
     kaggle.faults.arm(faults.amend("SaveKernel", changes))
-    run = send()
+    run = push()
     assert (run.version, run.folder) == (1, runs_root / KERNEL / "v1")
     assert run.url == f"{kaggle.url}/code/{USER}/{KERNEL}"
     assert not (tmp_path / "evil").exists()
@@ -212,7 +195,7 @@ REASONS = {
 @pytest.mark.parametrize("is_status", [False, True])
 @pytest.mark.parametrize(("reason", "hint"), REASONS.items(), ids=list(REASONS))
 def test_each_kind_of_refusal_has_its_hint_and_leaves_nothing(
-    kaggle: Server, send: MakeRun, files: Files, reason: str, hint: str, is_status: bool
+    kaggle: Server, push: MakeRun, files: Files, reason: str, hint: str, is_status: bool
 ) -> None:
     """As an error in a good answer, or as a bad answer in an envelope."""
     envelope = {"error": {"code": 409, "message": reason, "status": ""}}
@@ -220,7 +203,7 @@ def test_each_kind_of_refusal_has_its_hint_and_leaves_nothing(
     body = json.dumps(envelope).encode()
     kaggle.faults.arm(replace(refusal, status=409, body=body) if is_status else refusal)
     with pytest.raises(PushRefused) as caught:
-        send()
+        push()
     assert hint in caught.value.hint
     assert files() == []
 
@@ -236,19 +219,20 @@ def test_each_kind_of_refusal_has_its_hint_and_leaves_nothing(
     ],
 )
 def test_a_push_without_a_session_is_noticed(
-    kaggle: Server, client: Client, send: MakeRun, fault: Fault | None, has_opened: bool
+    kaggle: Server, client: Client, push: MakeRun, fault: Fault | None, has_opened: bool
 ) -> None:
     """Some versions are taken and never run; what cannot be seen is not said."""
-    run = send()
+    run = push()
     if fault:
         kaggle.faults.arm(fault)
     assert lookup.has_opened(client, run) == has_opened
 
 
-def test_what_the_template_asks_for_is_pushed(kaggle: Server, send: MakeRun) -> None:
-    """An image of one's own and its pinning reach Kaggle."""
+def test_what_the_template_asks_for_is_pushed(kaggle: Server, push: MakeRun) -> None:
+    """An image of one's own and its pinning reach Kaggle; a kernel is public only where that is asked."""
     seen: list[dict[str, Any]] = []
     kaggle.faults.arm(Fault("SaveKernel", edit_request=lambda asked: seen.append(asked) or asked))
-    send(docker_image="gcr.io/kaggle-gpu-images/python@sha256:1", docker_image_pinning_type="original")
-    assert seen[0]["dockerImage"].endswith("sha256:1")
-    assert seen[0]["dockerImagePinningType"] == "original"
+    image = "gcr.io/kaggle-gpu-images/python@sha256:1"
+    push(docker_image=image, docker_image_pinning_type="original", is_private=False)
+    assert (seen[0]["dockerImage"], seen[0]["dockerImagePinningType"]) == (image, "original")
+    assert versions(kaggle)[0].push.is_private is False

@@ -21,8 +21,7 @@ from local_kaggle.server import Server
 
 
 def record(run: Run) -> dict[str, Any]:
-    path = run.folder / "submission.json"
-    return json.loads(path.read_text()) if path.exists() else {}
+    return runs.read_json(run.folder / submit.RECORD)
 
 
 def test_a_submission_is_scored_and_recorded(
@@ -174,30 +173,17 @@ def test_an_upload_goes_on_where_it_was_cut(
     assert sent == [len(body), 0, len(body) - 20], "the lost one, the question, the rest"
 
 
+NONE_LEFT = faults.answer("GetSubmissionLimits", {"numAllowedNow": 0})
+NOTEBOOKS = "This competition only accepts Submissions from Notebooks."
 REFUSALS = {
     "limit": (NAMED["submission-limit"], r"daily Submission allowance \(5\)", "tomorrow", None),
-    "for no known reason": (
-        faults.status("CreateSubmission", 403, "because"),
-        "because",
-        "/submissions",
-        None,
-    ),
+    "unknown": (faults.status("CreateSubmission", 403, "because"), "because", "/submissions", None),
     "error": (NAMED["score-error"], "cannot score .*: injected failure", "make validate", "ERROR"),
     "pending": (NAMED["score-pending"], "without a score after", "submit again, which only looks", "PENDING"),
-    "none left": (
-        faults.answer("GetSubmissionLimits", {"numAllowedNow": 0}),
-        "no submission to .* is left today",
-        "tomorrow",
-        None,
-    ),
+    "none left": (NONE_LEFT, "no submission to .* is left today", "tomorrow", None),
     "no upload": (faults.status("StartSubmissionUpload", 500, times=99), "answers 500", "same command", None),
     "upload gone": (faults.status("upload", 404, times=99), "a file's link with 404", "/submissions", None),
-    "notebooks only": (
-        faults.status("CreateSubmission", 400, "This competition only accepts Submissions from Notebooks."),
-        "only accepts Submissions from Notebooks",
-        'competition.kind = "code"',
-        None,
-    ),
+    "code": (faults.status("CreateSubmission", 400, NOTEBOOKS), NOTEBOOKS, 'competition.kind = "code"', None),
 }
 
 

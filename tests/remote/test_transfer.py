@@ -1,11 +1,10 @@
 """A transfer brings exactly the bytes that it should, however the line behaves, or nothing."""
 
 import random
-import shutil
-from collections import namedtuple
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from makers import MakeRun
@@ -114,8 +113,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     fetch: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The room is looked at while writing, and the part does not stay in the way."""
-    usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 5_000))
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=5_000))
     monkeypatch.setattr(transfer, "TELL_SECONDS", 0.0)
     with pytest.raises(KitError, match=r"big\.bin cannot be written: No space left") as caught:
         fetch()

@@ -43,6 +43,10 @@ print("""[rank0]: Traceback (most recent call last):
 [rank0]: RuntimeError: last of rank 0""", file=sys.stderr)
 raise RuntimeError("ChildFailedError")
 '''
+ALL_RANKS = [
+    *("rank0", "RuntimeError: last of rank 0", "rank1", "torch.OutOfMemoryError: CUDA out of memory"),
+    *("main process", "RuntimeError: ChildFailedError"),
+]
 
 
 class Told:
@@ -60,48 +64,35 @@ def told() -> Told:
     return Told()
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        None,
-        Fault("GetKernelSessionLogsStream", 4, cut_after_events=3),
-        Fault("GetKernelSessionLogsStream", 99, cut_after_events=5),
-        Fault("GetKernelSessionLogsStream", 99, drop="before"),
-        faults.status("GetKernelSessionLogsStream", 404, times=99),
-        faults.status("GetKernelSessionLogsStream", 500, times=99),
-        faults.html("GetKernelSessionLogsStream", times=99),
-        faults.status("GetKernelSessionStatus", 503, times=3),
-        faults.answer("GetKernelSessionStatus", {}, times=3),
-        faults.html("GetKernelSessionStatus", times=3),
-    ],
-    ids=[
-        "none",
-        "cut",
-        "always cut",
-        "reset",
-        "no stream",
-        "500",
-        "page",
-        "status 503",
-        "status {}",
-        "status page",
-    ],
-)
+FAULTS = {
+    "none": Fault("none"),
+    "cut": Fault("GetKernelSessionLogsStream", 4, cut_after_events=3),
+    "always cut": Fault("GetKernelSessionLogsStream", 99, cut_after_events=5),
+    "reset": Fault("GetKernelSessionLogsStream", 99, drop="before"),
+    "no stream": faults.status("GetKernelSessionLogsStream", 404, times=99),
+    "500": faults.status("GetKernelSessionLogsStream", 500, times=99),
+    "page": faults.html("GetKernelSessionLogsStream", times=99),
+    "status 503": faults.status("GetKernelSessionStatus", 503, times=3),
+    "status {}": faults.answer("GetKernelSessionStatus", {}, times=3),
+    "status page": faults.html("GetKernelSessionStatus", times=3),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_every_line_is_told_once_and_in_order(
-    kaggle: Server, client: Client, push: MakeRun, told: Told, fault: Fault | None
+    kaggle: Server, client: Client, push: MakeRun, told: Told, fault: Fault
 ) -> None:
-    """Chunks are joined to lines and replayed ones dropped; without a stream the stored log is read."""
-    if fault is not None:
-        kaggle.faults.arm(fault)
-    status = watch.watch(client, push(COUNTING), 1e6, told)
+    """Chunks are joined to lines and replayed ones dropped; without a stream the stored log is read.
+
+    Coming late shows the same lines.
+    """
+    kaggle.faults.arm(fault)
+    run, late = push(COUNTING), Told()
+    status = watch.watch(client, run, 1e6, told)
     assert told.by_stream == {"stdout": LINES, "stderr": [*NOTES, *RUNNER_LINES.splitlines()]}
     assert status.name == "COMPLETE"
-
-
-def test_an_ended_session_is_told_whole(client: Client, finished: MakeRun, told: Told) -> None:
-    """Coming late shows the same lines, from the stored log."""
-    watch.watch(client, finished(COUNTING), 600, told)
-    assert told.by_stream == {"stdout": LINES, "stderr": [*NOTES, *RUNNER_LINES.splitlines()]}
+    watch.watch(client, run, 600, late)
+    assert late.by_stream == told.by_stream
 
 
 def test_the_version_is_watched_and_not_the_newest(
@@ -119,14 +110,7 @@ def test_the_version_is_watched_and_not_the_newest(
     [
         ("raise SystemExit('injected failure')", ["the last lines of the log", "injected failure"]),
         ("raise KeyError('x')", ["main process", "KeyError: 'x'"]),
-        (
-            RANKS,
-            [
-                *("rank0", "RuntimeError: last of rank 0"),
-                *("rank1", "torch.OutOfMemoryError: CUDA out of memory"),
-                *("main process", "RuntimeError: ChildFailedError"),
-            ],
-        ),
+        (RANKS, ALL_RANKS),
     ],
     ids=["message", "traceback", "ranks"],
 )

@@ -116,15 +116,8 @@ def test_a_rehearsal_whose_kaggle_is_gone_is_not_waited_for(client: Client, conf
 def test_what_was_made_at_home_is_only_submitted(client: Client) -> None:
     """A baseline or a blend has no version to watch; the next command is named."""
     folder = runs.RUNS / "rehearsal" / "baseline-x"
-    told = {
-        "slug": "baseline-x",
-        "owner": "",
-        "version": 0,
-        "url": "http://x",
-        "bundle_hash": "",
-        "config": {},
-    }
-    runs.write_json(folder / "made.json", told)
+    told = {"slug": "baseline-x", "owner": "", "version": 0, "url": "http://x"}
+    runs.write_json(folder / "made.json", told | {"bundle_hash": "", "config": {}})
     with pytest.raises(InputInvalid, match="made at home: nothing of it ran on Kaggle") as caught:
         workflow.find(client, "baseline-x")
     assert "make submit RUN=" in caught.value.hint
