@@ -4,8 +4,6 @@ Become, and not call: packages that were just upgraded must not meet half-import
 reach the pipeline itself. Its exit status is the kernel's.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

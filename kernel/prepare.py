@@ -3,8 +3,6 @@
 Runs on the CPU with internet, in the image of the day, whose Python the wheels are for. It installs nothing.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -5,8 +5,6 @@ variable LOCAL_KAGGLE_TOKEN. SIGTERM, SIGHUP and Ctrl-C stop it together with ev
 It listens on 127.0.0.1 and nowhere else.
 """
 
-from __future__ import annotations
-
 import argparse
 import ctypes
 import os

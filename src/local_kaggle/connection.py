@@ -4,8 +4,6 @@ What a request means is handler.py's business. A request from a web page, under 
 nonsensical length or too large is refused here, before anything is done.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import re
@@ -37,7 +35,7 @@ class Connection(BaseHTTPRequestHandler):
     # Answers are small and written in parts: with Nagle's algorithm each waits 40 ms for the client.
     disable_nagle_algorithm = True
 
-    server: Server
+    server: "Server"
     protocol_version = "HTTP/1.1"
     # A dead client must not hold a thread for ever.
     timeout = 60

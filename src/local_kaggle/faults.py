@@ -5,8 +5,6 @@ them. It changes answers, not the records behind them. `times=ALWAYS` never ends
 `replace(fault, skip=N)` begins later. NAMED holds the common ones for the command line.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 import threading

@@ -1,7 +1,5 @@
 """Follow a child process to its end: pass its output on, keep its time limit, and leave none of its kin."""
 
-from __future__ import annotations
-
 import codecs
 import contextlib
 import os

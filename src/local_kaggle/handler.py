@@ -3,8 +3,6 @@
 It answers what routes knows and records everything else as unknown, with a 501.
 """
 
-from __future__ import annotations
-
 import base64
 import email.utils
 import hashlib

@@ -5,8 +5,6 @@ the caller, to this process or to the command, no process of the command is left
 stranger's code: the kernel, the user's identity and the devices are shared.
 """
 
-from __future__ import annotations
-
 import ctypes
 import fcntl
 import json

@@ -4,13 +4,11 @@ The profile OBSERVED holds what public transcripts show, with times scaled down;
 lets one expect. docs/fidelity.md names the source of each value. What goes wrong only sometimes is a fault.
 """
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Profile:
     quick_seconds: float = 1.5
     throttle_seconds: float = 3.0
 
-    def without_waiting(self) -> Profile:
+    def without_waiting(self) -> Self:
         """Give the same behaviour with every time at zero and no throttling."""
         return replace(
             self, status_after_seconds=0, trailing_seconds=0, log_after_seconds=0, dataset_after_seconds=0,

@@ -3,8 +3,6 @@
 A refused push makes no version. Running what was accepted is the business of sessions.py.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import unicodedata

@@ -6,8 +6,6 @@ stage for one's own code, not a prison for a stranger's. Kernel versions, queues
 business.
 """
 
-from __future__ import annotations
-
 import functools
 import json
 import os

@@ -4,8 +4,6 @@ It accepts requests in absolute form, so that it can stand behind HTTP_PROXY, bu
 listens elsewhere.
 """
 
-from __future__ import annotations
-
 import sys
 import threading
 import time

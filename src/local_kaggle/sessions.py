@@ -4,8 +4,6 @@ What a session leaves behind is a log, the files of its working folder and a sta
 itself is thrown away.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import secrets

@@ -4,8 +4,6 @@ Everything is kept below one folder and survives a restart. Running scripts is t
 judging that of submissions.py, and speaking HTTP that of server.py and routes.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 import shutil

@@ -3,8 +3,6 @@
 A version runs again on the hidden test set; who submitted learns no more of that than a verdict of few words.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import shutil

@@ -3,8 +3,6 @@
 Makes or fetches what is missing and can be; the real competition's data come by `make data`.
 """
 
-from __future__ import annotations
-
 import csv
 import itertools
 import shutil

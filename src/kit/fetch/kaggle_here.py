@@ -3,8 +3,6 @@
 What it serves is `inputs`' business, what is asked of it the caller's.
 """
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil

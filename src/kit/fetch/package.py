@@ -3,8 +3,6 @@
 pip does the download, so its own configuration (index, extra index, find-links, certificate, proxy) holds.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -3,8 +3,6 @@
 Knows nothing of what goes into it.
 """
 
-from __future__ import annotations
-
 import errno
 import hashlib
 import inspect

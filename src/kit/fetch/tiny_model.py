@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kit.config import PROJECT_ROOT, Competition, Prompt
 from kit.fetch import stage, vocabulary
 from kit.task import prompt
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from tokenizers import Tokenizer
 
 SENTENCES = PROJECT_ROOT / "src/local_kaggle/competition/train.csv"
@@ -84,8 +85,6 @@ def make_weights(
     hands on the mean of what the row says, magnified; and the output layer knows the form of an answer (a
     label after text, the end after a label), so that training spends its steps on which label.
     """
-    import numpy as np
-
     random = np.random.default_rng(0)
 
     def noise(rows: int, columns: int, scale: float) -> NDArray[np.float64]:
@@ -129,7 +128,6 @@ def _meanings(tokenizer: Tokenizer, sentences: Sequence[str], width: int) -> NDA
     A token is the bag of its letter n-grams, a sentence the mean of its tokens; the vectors keep the
     directions in which the sentences differ most (Deerwester et al., 1990). Rare n-grams weigh more.
     """
-    import numpy as np
     from sklearn.feature_extraction.text import TfidfVectorizer
     from threadpoolctl import threadpool_limits
 

@@ -3,8 +3,6 @@
 Plain arithmetic on rows and tokens, for the kernel, which counts tokens, and for home, which estimates them.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Sequence

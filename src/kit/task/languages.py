@@ -1,7 +1,5 @@
 """The English names of languages, by the codes that data sets use, out of languages.txt."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

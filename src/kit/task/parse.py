@@ -5,8 +5,6 @@ Unparsed, for a score by probability costs little and a wrong label is silent. I
 never the prompt, in time linear in its length. The rules are in the tables CUTS and RULES.
 """
 
-from __future__ import annotations
-
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

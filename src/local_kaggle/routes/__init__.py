@@ -3,8 +3,6 @@
 HTTP, authentication, links' bytes and streams are the business of handler.py.
 """
 
-from __future__ import annotations
-
 from kagglesdk.kaggle_object import KaggleObject
 from kagglesdk.security.types.oauth_service import IntrospectTokenRequest, IntrospectTokenResponse
 

@@ -1,7 +1,5 @@
 """What the API methods have in common: reading requests, the kinds of answers, pages, times and the table."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The competition's methods: rules, data, uploads, submissions and their limits."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from kagglesdk.competitions.types import competition_api_service as c

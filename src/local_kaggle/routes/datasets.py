@@ -1,7 +1,5 @@
 """The datasets' methods: whether one is there, what it holds, and a private one made of uploads."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import time

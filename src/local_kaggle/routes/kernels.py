@@ -3,8 +3,6 @@
 The wire format is the SDK's own; only durations are written here, because its serialiser drops days.
 """
 
-from __future__ import annotations
-
 import time
 from dataclasses import fields
 from datetime import UTC, datetime

@@ -3,8 +3,6 @@
 They know no label. A rule gives None where nothing but the beginning of an answer is left.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 

@@ -3,8 +3,6 @@
 It knows single words and phrases; what a sentence of them states is for `sentences`.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 import unicodedata

@@ -1,7 +1,5 @@
 """The words that `parse` knows, by kind, out of words.txt; marks and endings that no word list can hold."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 
