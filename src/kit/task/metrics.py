@@ -4,20 +4,16 @@ It reads no files and chooses no labels. Every figure follows from sums over row
 resamples cost one matrix product; tests hold each against scikit-learn. A new metric is a row of METRICS.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy
+from numpy.typing import ArrayLike
 
 from kit.task import sums
 from kit.task.sums import Sums
-
-if TYPE_CHECKING:
-    import numpy
-    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -152,11 +148,8 @@ def evaluate(
     per_language. `intervals` are of 95 %: Wilson's of proportions, else the bootstrap's, and none where every
     resample says the same. Raises ValueError where lengths differ, or for an unknown label or probability.
     """
-    import numpy
-
     columns = sums.tally(truth, predicted, labels, probability=probability)
-    true, guessed = (numpy.array(sums.positions(side, labels)) for side in (truth, predicted))
-    cells = numpy.bincount(true * len(labels) + guessed, minlength=len(labels) ** 2)
+    each = Sums(columns, len(labels))
     scalars, bounds = _scalars(columns, labels), {}
     for name, values in figures(sums.resample(columns), labels).items():
         low, high = sums.interval(values)
@@ -165,10 +158,10 @@ def evaluate(
         if name in scalars and high > low:
             bounds[name] = [low, high]
     result: dict[str, object] = {"rows": len(truth), **scalars, "intervals": bounds}
-    result["confusion"] = cells.reshape(len(labels), len(labels)).tolist()
+    result["confusion"] = (each.true.T @ each.guessed).astype(int).tolist()
     result["majority_accuracy"] = max(Counter(truth).values()) / len(truth)
     if probability is not None:
-        result["reliability"] = _reliability(true, guessed, sums.checked(probability, len(truth), labels))
+        result["reliability"] = _reliability(each, numpy.asarray(probability, dtype=float))
     if language is not None:
         result["per_language"] = _by_language(columns, labels, language)
     return result
@@ -189,15 +182,12 @@ def figures(totals: numpy.ndarray, labels: Sequence[str]) -> dict[str, numpy.nda
     }
 
 
-def _reliability(
-    true: numpy.ndarray, guessed: numpy.ndarray, shares: numpy.ndarray
-) -> list[dict[Hashable, float]]:
+def _reliability(each: Sums, shares: numpy.ndarray) -> list[dict[Hashable, float]]:
     """Return rows, mean confidence and accuracy of each bin that holds rows, from low to high."""
-    import numpy
     from pandas import DataFrame
 
-    confidence = shares[numpy.arange(len(true)), guessed]
-    told = DataFrame({"bin": sums.bins(confidence), "confidence": confidence, "accuracy": true == guessed})
+    confidence, accuracy = (shares * each.guessed).sum(axis=1), each.hits.sum(axis=1)
+    told = DataFrame({"bin": sums.bins(confidence), "confidence": confidence, "accuracy": accuracy})
     groups = told.groupby("bin").agg("mean").assign(rows=told["bin"].value_counts())
     return groups.to_dict("records")
 

@@ -3,20 +3,14 @@
 It decides nothing about labels: it says where they and the sample disagree.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kit.config import spelling_key
+from kit.config import Competition, spelling_key
 from kit.errors import InputInvalid
 from kit.task import csv_file
-
-if TYPE_CHECKING:
-    from kit.config import Competition
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".zip")
 NOT_SAMPLES = ("train.csv", "test.csv", "solution.csv")

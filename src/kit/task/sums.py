@@ -4,14 +4,10 @@ They say how sure a figure is: what it would have been on other rows of the same
 metrics; `kit.task.metrics` has them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy
-    from numpy.typing import ArrayLike
+import numpy
+from numpy.typing import ArrayLike
 
 PROBABILITY_FLOOR = 1e-15  # a certain and wrong answer costs -log of this instead of infinity
 BINS = 10
@@ -56,8 +52,6 @@ def tally(
     loss, Brier score, AUC, by bin the confidence beyond being right, and by place of the true label in the
     ranking the reciprocal of that place. Raises ValueError where they misfit.
     """
-    import numpy
-
     true, guessed = (numpy.array(positions(side, labels), dtype=int) for side in (truth, predicted))
     if len(true) != len(guessed):
         raise ValueError(f"{len(true)} true and {len(guessed)} predicted labels")
@@ -81,8 +75,6 @@ def tally(
 
 def ratio(above: ArrayLike, below: ArrayLike, *, empty: float = 0.0) -> numpy.ndarray:
     """Return the quotient, and `empty` where nothing is below."""
-    import numpy
-
     above, below = numpy.asarray(above, dtype=float), numpy.asarray(below, dtype=float)
     result: numpy.ndarray = numpy.divide(above, below, out=numpy.full_like(above, empty), where=below > 0)
     return result
@@ -90,8 +82,6 @@ def ratio(above: ArrayLike, below: ArrayLike, *, empty: float = 0.0) -> numpy.nd
 
 def chance_distance(sums: Sums) -> numpy.ndarray:
     """Return what the squared distances would add up to, times the rows, were answers given at random."""
-    import numpy
-
     places = numpy.arange(sums.true.shape[-1])
     squares = (places[:, None] - places) ** 2
     found: numpy.ndarray = numpy.einsum("...i,...j,ij->...", sums.true, sums.guessed, squares)
@@ -100,8 +90,6 @@ def chance_distance(sums: Sums) -> numpy.ndarray:
 
 def correlation(sums: Sums) -> numpy.ndarray:
     """Return Matthews' correlation of any number of labels (Gorodkin 2004)."""
-    import numpy
-
     both = sums.hits.sum(axis=-1) * sums.rows - (sums.true * sums.guessed).sum(axis=-1)
     spread = [sums.rows**2 - (side**2).sum(axis=-1) for side in (sums.true, sums.guessed)]
     return ratio(both, numpy.sqrt(spread[0] * spread[1]))
@@ -113,7 +101,6 @@ def _auc_parts(shares: numpy.ndarray, true: numpy.ndarray) -> numpy.ndarray:
     AUC plus each row's influence on it (DeLong et al. 1988), the mean over labels; NaN where no label has
     both a row of its own and others.
     """
-    import numpy
     from scipy.stats import rankdata  # type: ignore[import-untyped]
 
     parts = []
@@ -142,8 +129,6 @@ def positions(side: Sequence[str], labels: Sequence[str]) -> list[int]:
 
 def checked(probability: ArrayLike, rows: int, labels: Sequence[str]) -> numpy.ndarray:
     """Return probabilities as an array; raises ValueError where a row has not one for each label."""
-    import numpy
-
     shares = numpy.asarray(probability, dtype=float)
     if shares.shape != (rows, len(labels)):
         raise ValueError(f"probabilities of shape {shares.shape} for {rows} rows of {tuple(labels)!r}")
@@ -157,8 +142,6 @@ def checked(probability: ArrayLike, rows: int, labels: Sequence[str]) -> numpy.n
 
 def bins(confidence: numpy.ndarray) -> numpy.ndarray:
     """Return the bin of each confidence; a bin holds its upper end, as in Guo et al., the first 0 as well."""
-    import numpy
-
     bins: numpy.ndarray = numpy.clip(numpy.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)
     return bins
 
@@ -169,8 +152,6 @@ def resample(values: numpy.ndarray) -> numpy.ndarray:
     The bootstrap (Efron 1979), not stratified; it draws the same rows each time. Random blocks of equal
     rows give the sums the same variance as single rows do, with a relative error of sqrt(2 / MOST_UNITS).
     """
-    import numpy
-
     generator = numpy.random.default_rng(0)
     units = min(len(values), MOST_UNITS)
     if units < len(values):
@@ -188,8 +169,6 @@ def resample(values: numpy.ndarray) -> numpy.ndarray:
 
 def interval(figures: numpy.ndarray) -> list[float]:
     """Return [low, high], between which 95 % of a figure's resamples lie (the percentile interval)."""
-    import numpy
-
     low, high = numpy.quantile(figures, [TAIL, 1 - TAIL])
     return [float(low), float(high)]
 
