@@ -10,12 +10,12 @@ OWN: dict[str, Option] = {
 
 @verb(own=OWN)
 def main(arguments: Arguments) -> None:
-    from kit.fetch import corpus, gemma_model, inputs, small_model, tiny_model, vocabulary
+    from kit.fetch import corpus, gguf_models, inputs, tiny_model, vocabulary
 
     folder, make = {
         "tiny-model": (inputs.MODELS / inputs.TINY, tiny_model.make),
-        "small-model": (inputs.MODELS / inputs.SMALL, small_model.make),
-        "gemma-model": (inputs.MODELS / inputs.GEMMA, gemma_model.make),
+        "small-model": (inputs.MODELS / inputs.SMALL, gguf_models.make_small),
+        "gemma-model": (inputs.MODELS / inputs.GEMMA, gguf_models.make_gemma),
         "vocabulary": (vocabulary.FOLDER, vocabulary.make),
         "corpus": (inputs.CORPUS, corpus.make),
     }[arguments.what]

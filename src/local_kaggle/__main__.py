@@ -6,7 +6,6 @@ It listens on 127.0.0.1 and nowhere else.
 """
 
 import argparse
-import ctypes
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from local_kaggle import faults, server
+from local_kaggle.jail import die_with
 from local_kaggle.profile import OBSERVED, PROFILES, Profile, Settings
 from local_kaggle.scoring import METRICS
 
@@ -36,8 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
-    if options.parent and not _ends_with(options.parent):
-        return 1
+    if options.parent:
+        die_with(options.parent, signal.SIGTERM)
     try:
         kaggle = server.start(options.root, settings, port=options.port)
     except OSError as error:
@@ -86,12 +86,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _given(options: argparse.Namespace, kind: type[Settings | Profile]) -> dict[str, Any]:
     return {field.name: getattr(options, field.name) for field in fields(kind) if field.name in options}
-
-
-def _ends_with(parent: int) -> bool:
-    """Ask the kernel for a SIGTERM when the parent ends; False if it has ended already."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-    return os.getppid() == parent
 
 
 def _folder(text: str) -> Path:

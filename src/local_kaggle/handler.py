@@ -31,7 +31,9 @@ class Handler(Connection):
         if self.command == "POST" and method in ROUTES:
             self._call(method)
         elif self.command == "GET" and path.startswith(_LOG_STREAM) and path.count("/") == 7:
-            self._stream_newest(*path.removeprefix(_LOG_STREAM).split("/"))
+            owner, slug = path.removeprefix(_LOG_STREAM).split("/")
+            self.body = json.dumps({"userName": owner, "kernelSlug": slug}).encode()
+            self._call("kernels.KernelsApiService/GetKernelSessionLogsStream")
         elif self.command == "GET" and path.startswith(("/kf/", "/signed/")):
             self._link(path)
         elif self.command == "PUT" and path.startswith("/upload/"):
@@ -56,11 +58,6 @@ class Handler(Connection):
             for fault in self.faults:
                 payload = fault.edit_answer(asked, payload) if fault.edit_answer else payload
             self.send(200, self.edited(json.dumps(payload).encode()))
-
-    def _stream_newest(self, owner: str, slug: str) -> None:
-        self._log_in("kernels.KernelsApiService/GetKernelSessionLogsStream")
-        state = self.server.state
-        self._log(LogOf(state.version(state.settings.user, owner, slug), 60))
 
     def _log_in(self, key: str) -> None:
         """Apply faults, the limit of quick calls and the login."""

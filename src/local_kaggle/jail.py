@@ -53,7 +53,7 @@ class Plan(NamedTuple):
 def main(plan: Plan) -> None:
     """Run the command and end as it ended; without `isolate` only die with the caller."""
     if not plan.isolate:
-        _die_with(plan.caller)
+        die_with(plan.caller)
         os.execvp(plan.command[0], plan.command)  # noqa: S606 - no shell is wanted
     user, group = os.getuid(), os.getgid()
     _check(LIBC.unshare(_NEW_NAMESPACES | (0 if plan.network else _NEW_NETWORK)))
@@ -66,7 +66,7 @@ def main(plan: Plan) -> None:
     os.close(writing)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the command may save its state; its end is waited for
-    _die_with(plan.caller)
+    die_with(plan.caller)
     os.wait()
     status = int(os.read(reading, 16) or b"256")
     if os.WIFSIGNALED(status):
@@ -177,8 +177,9 @@ def _raise_loopback() -> None:
         fcntl.ioctl(probe, set_interface_flags, struct.pack("16sh", b"lo", up_and_running))
 
 
-def _die_with(caller: int) -> None:
-    _check(LIBC.prctl(_PARENT_DEATH, signal.SIGKILL))
+def die_with(caller: int, number: int = signal.SIGKILL) -> None:
+    """Ask the kernel for a signal when the caller, this process's parent, ends; end now if it has."""
+    _check(LIBC.prctl(_PARENT_DEATH, number))
     if os.getppid() != caller:
         os._exit(1)
 

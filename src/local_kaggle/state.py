@@ -202,14 +202,14 @@ class State:
         """List the versions of every kernel."""
         return [version for kernel in list(self.kernels) for version in list(kernel.versions)]
 
-    def version(self, user: str, owner: str, slug: str, label: str = "") -> Version:
+    def version(self, owner: str, slug: str, label: str = "") -> Version:
         """Give the newest version, or the one that `label` ("v3") names.
 
         Raises Refused as Kaggle does: 403 for a kernel that does not exist or is not the user's, 404 for a
         label that is a bare number or names no version, and for a kernel without one.
         """
         kernel = self.kernel(owner, slug)
-        if kernel is None or owner != user:
+        if kernel is None or owner != self.settings.user:
             raise Refused(403, "Permission 'kernels.get' was denied")
         if not kernel.versions:
             raise Refused(404, "Kernel session was not found")
@@ -252,7 +252,7 @@ class State:
 
     def wait(self, owner: str, slug: str, number: int, timeout_seconds: float = 60.0) -> Version:
         """Block until that version has ended; raises TimeoutError."""
-        version = self.version(owner, owner, slug, f"v{number}")
+        version = self.version(owner, slug, f"v{number}")
         with self.changed:
             if not self.changed.wait_for(lambda: version.is_terminal, timeout_seconds):
                 raise TimeoutError(f"{owner}/{slug} v{number} is still {version.status}")

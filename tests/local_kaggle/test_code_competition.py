@@ -77,7 +77,7 @@ def test_a_version_is_scored_on_the_hidden_test_set(code: Server, gate: Path) ->
     entry = judged(code, submitted["ref"])
     assert (entry["status"], entry["publicScore"]) == ("COMPLETE", "1.00000")
     assert (entry["fileName"], entry["description"]) == ("submission.csv", "run v1")
-    version = code.state.version(USER, USER, "little-kernel")
+    version = code.state.version(USER, "little-kernel")
     assert code.state.log(version)[0]["data"] == "4 False\n"
     log = (code.state.root / "reruns" / str(submitted["ref"]) / "log.json").read_text()
     assert json.loads(log)[0]["data"].startswith("3 True\n")

@@ -136,7 +136,7 @@ def test_deleting_a_kernel_stops_its_session_and_loses_its_outputs(
 ) -> None:
     """Afterwards it is as if it had never been, on disk too."""
     push(wait_for_file(gate))
-    version = kaggle.state.version(USER, USER, "little-kernel")
+    version = kaggle.state.version(USER, "little-kernel")
     ask(kernels.delete_kernel, **LITTLE)
     assert version.is_terminal
     assert not kaggle.state.folder(version).parent.exists()

@@ -51,7 +51,7 @@ def test_a_named_image_is_pushed_and_remembered(
     assert said() == "default"
     run = push.push(client, make_built(asked, SAYS), asked, root=root)
     workflow.watch_to_end(client, run, 600)
-    version = kaggle.state.version(USER, USER, run.slug)
+    version = kaggle.state.version(USER, run.slug)
     assert runs.read_json(run.folder / "push.json")["image"] == version.push.docker_image == IMAGE
     assert IMAGE in str(kaggle.state.log(version))
     monkeypatch.setenv("KAGGLE_DOCKER_IMAGE", IMAGE)

@@ -1,5 +1,6 @@
 """Write the kernel-metadata.json of a build: the project's template with what the settings decide."""
 
+import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -102,9 +103,7 @@ def read(template: Path) -> Metadata:
     """Return what a template says; raises InputInvalid for what Kaggle refuses."""
     try:
         data = template.read_bytes()
-        return Metadata.model_validate_json(
-            data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        )
+        return Metadata.model_validate_json(data.decode(json.detect_encoding(data)))
     except OSError as error:
         why = f" cannot be read: {error.strerror}"
     except ValidationError as error:

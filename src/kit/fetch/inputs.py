@@ -76,13 +76,13 @@ def model_folder(config: Config) -> Path | None:
     name = config.model.name
     if name.count("/") == 1:
         return None
-    from kit.fetch import gemma_model, small_model, tiny_model
+    from kit.fetch import gguf_models, tiny_model
 
     folder = MODELS / name
     if name == TINY:
         tiny_model.make(folder, labels=config.competition.labels)
     elif name in (SMALL, GEMMA):
-        (small_model if name == SMALL else gemma_model).make(folder)
+        (gguf_models.make_small if name == SMALL else gguf_models.make_gemma)(folder)
     elif not (folder / "config.json").is_file():
         raise InputInvalid(f"{folder} holds no model", hint=f"SET=model.name={SMALL}")
     return folder

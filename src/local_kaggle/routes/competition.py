@@ -61,9 +61,9 @@ class Competition(Service):
         return fill(c.ApiCreateSubmissionResponse(), message=message, ref=made.ref)
 
     def create_code_submission(self, request: KaggleObject) -> KaggleObject:
-        owner, slug, number = request.kernel_owner, request.kernel_slug, request.kernel_version
+        label = f"v{request.kernel_version}"
         try:
-            version = self.state.version(self.settings.user, owner, slug, f"v{number}")
+            version = self.state.version(request.kernel_owner, request.kernel_slug, label)
         except Refused as refused:
             raise Refused(403, "Permission 'kernelSessions.get' was denied") from refused
         name, words = request.file_name, request.submission_description

@@ -117,8 +117,7 @@ class Kernels(Service):
         return k.ApiCancelKernelSessionResponse()
 
     def _version(self, request: KaggleObject) -> Version:
-        owner, slug, label = request.user_name, request.kernel_slug, request.version_label
-        return self.state.version(self.settings.user, owner, slug, label)
+        return self.state.version(request.user_name, request.kernel_slug, request.version_label)
 
     def _metadata(self, version: Version) -> KaggleObject:
         kernel = next(kernel for kernel in self.state.kernels if version in kernel.versions)
