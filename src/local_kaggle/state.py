@@ -224,10 +224,12 @@ class State:
     def source(self, version: Version) -> str:
         return (self.folder(version) / "source.py").read_bytes().decode()
 
-    def outputs(self, version: Version) -> list[Path]:
-        """List the output files, sorted; none before the session has ended."""
-        files = self.folder(version).glob("output/**/*") if version.is_terminal else ()
-        return sorted(path for path in files if path.is_file() and not path.is_symlink())
+    def outputs(self, version: Version) -> list[tuple[str, Path]]:
+        """List the output files with their names, sorted; none before the session has ended."""
+        folder = self.folder(version) / "output"
+        found = sorted(folder.rglob("*")) if version.is_terminal else ()
+        files = [path for path in found if path.is_file() and not path.is_symlink()]
+        return [(path.relative_to(folder).as_posix(), path) for path in files]
 
     def log(self, version: Version) -> list[Chunk]:
         """Give the log so far."""

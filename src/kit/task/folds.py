@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kit.errors import InputInvalid
+from kit.task.rows import groups_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -34,19 +35,16 @@ def folds(frame: DataFrame, count: int, seed: int, *, group_duplicates: bool = F
     rows_by_group: dict[int, list[int]] = defaultdict(list)
     for position, group in enumerate(groups):
         rows_by_group[group].append(position)
+    alike_rows = list(rows_by_group.values())
+    strata = groups_of(frame.iloc[[rows[0] for rows in alike_rows]])
     generator = random.Random(seed)  # noqa: S311 - a reproducible draw, not a secret
-    labels = frame["label"].tolist()
-    languages = frame["language"].tolist() if "language" in frame else [""] * len(frame)
-    by_stratum: dict[tuple[str, str], list[list[int]]] = defaultdict(list)
-    for rows in rows_by_group.values():
-        by_stratum[labels[rows[0]], languages[rows[0]]].append(rows)
     fold_of = [0] * len(frame)
-    for label in sorted({label for label, _ in by_stratum}):
+    for label in sorted({label for label, _ in strata}):
         order = list(range(count))
         generator.shuffle(order)
         turn = 0
-        for key in sorted(key for key in by_stratum if key[0] == label):
-            stratum = by_stratum[key]
+        for key in sorted(key for key in strata if key[0] == label):
+            stratum = [alike_rows[at] for at in strata[key]]
             generator.shuffle(stratum)
             # The largest first: the small ones behind them even out what they leave uneven.
             for rows in sorted(stratum, key=len, reverse=True):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,9 +96,11 @@ def scan(path: Path, competition: Competition, *, labelled: bool, text: bool = T
 
 def _wanted(competition: Competition, header: Sequence[str], *, labelled: bool, text: bool) -> dict[str, str]:
     """Return the columns to read by role: no training id and, without texts, no language must be there."""
+    names = competition.texts
+    text_roles = {"text": names[0]} if len(names) == 1 else {f"text_{name}": name for name in names}
     column_by_role = {
         "id": competition.id,
-        **(_text_roles(competition.texts) if text or not competition.id else {}),
+        **(text_roles if text or not competition.id else {}),
         "language": competition.language,
         "label": competition.label if labelled else "",
     }
@@ -109,10 +110,6 @@ def _wanted(competition: Competition, header: Sequence[str], *, labelled: bool, 
         for role, column in column_by_role.items()
         if column and (column in header or role not in optional)
     }
-
-
-def _text_roles(names: Sequence[str]) -> dict[str, str]:
-    return {"text": names[0]} if len(names) == 1 else {f"text_{name}": name for name in names}
 
 
 def _joined(columns: Columns, names: Sequence[str]) -> list[str]:
@@ -147,7 +144,7 @@ def sample(frame: DataFrame, count: int, seed: int) -> DataFrame:
     if count <= 0 or count >= len(frame):
         return frame
     generator = random.Random(seed)  # noqa: S311 - a reproducible draw, not a secret
-    groups = _groups(frame)
+    groups = groups_of(frame)
     labels = sorted({label for label, _ in groups})
     languages = sorted({language for _, language in groups})
     generator.shuffle(labels)
@@ -173,7 +170,7 @@ def split(frame: DataFrame, holdout_share: float, seed: int) -> tuple[DataFrame,
     two rows or more stands on both sides. Raises InputInvalid where no label has two rows.
     """
     generator = random.Random(seed)  # noqa: S311 - a reproducible draw, not a secret
-    groups = _groups(frame)
+    groups = groups_of(frame)
     held: list[int] = []
     for label in sorted({label for label, _ in groups}):
         parts = [groups[key] for key in sorted(groups) if key[0] == label]
@@ -197,12 +194,8 @@ def split(frame: DataFrame, holdout_share: float, seed: int) -> tuple[DataFrame,
     return frame.iloc[kept].reset_index(drop=True), frame.iloc[sorted(held)].reset_index(drop=True)
 
 
-def _groups(frame: DataFrame) -> dict[tuple[str, str], list[int]]:
+def groups_of(frame: DataFrame) -> dict[tuple[str, str], list[int]]:
     """Return the positions of the rows by label and language; a column that is absent counts as one value."""
-    nothing = [""] * len(frame)
-    labels = frame["label"].tolist() if "label" in frame else nothing
-    languages = frame["language"].tolist() if "language" in frame else nothing
-    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for position, key in enumerate(zip(labels, languages, strict=True)):
-        groups[key].append(position)
-    return dict(groups)
+    whole = frame.assign(**{name: "" for name in ("label", "language") if name not in frame})
+    grouped = whole.reset_index(drop=True).groupby(["label", "language"], sort=False)
+    return {(str(label), str(language)): own.index.tolist() for (label, language), own in grouped}

@@ -15,9 +15,7 @@ from local_kaggle.state import Refused, State
 
 def introspect_token(state: State, _: Sessions, request: KaggleObject) -> KaggleObject:
     active = request.token == state.settings.token
-    return fill(
-        IntrospectTokenResponse(), active=active, **({"username": state.settings.user} if active else {})
-    )
+    return fill(IntrospectTokenResponse(), active=active, username=state.settings.user if active else None)
 
 
 ROUTES: Routes = {

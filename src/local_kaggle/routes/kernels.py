@@ -67,11 +67,8 @@ class Kernels(Service):
         version = self._version(request)
         link = f"/kf/{version.owner}/{version.slug}/{version.number}"
         shown, token = self._page(self.state.outputs(version), request)
-        folder, files = self.state.folder(version) / "output", []
-        for path in shown:
-            name = path.relative_to(folder).as_posix()
-            url = self.state.signed(f"{link}/{name}", path)
-            files.append(fill(k.ApiKernelSessionOutputFile(), file_name=name, url=url))
+        links = [(name, self.state.signed(f"{link}/{name}", path)) for name, path in shown]
+        files = [fill(k.ApiKernelSessionOutputFile(), file_name=name, url=url) for name, url in links]
         response = k.ApiListKernelSessionOutputResponse()
         return fill(response, files=files, log=self.state.published_log(version), next_page_token=token)
 
@@ -84,10 +81,10 @@ class Kernels(Service):
             return Answer(response, {"files": None} if self.state.file_lists % 4 == 0 else {})
         shown, token = self._page(self.state.outputs(version), request)
         items = []
-        for path in shown:
-            name, stat = path.relative_to(self.state.folder(version) / "output").as_posix(), path.stat()
+        for name, path in shown:
             size, date = 780 + 10 * len(name), _in_english(moment(version.created))
             if true_list:
+                stat = path.stat()
                 size, date = stat.st_size, moment(stat.st_mtime).isoformat(timespec="milliseconds") + "Z"
             items.append(fill(k.ApiListKernelFilesItem(), name=name, size=size, creation_date=date))
         return fill(response, files=items, next_page_token=token)
