@@ -16,7 +16,7 @@ from typing import Any
 
 from kit import config as settings
 from kit.config import Config
-from kit.fetch import small_model
+from kit.fetch import gguf_models
 from kit.pipeline import loading, model, tokens
 from kit.pipeline.answering import predict
 from kit.pipeline.machine import hardware
@@ -234,8 +234,8 @@ def make_small(gguf: str, folder: str) -> dict[str, object]:
     """Make SmolLM2 of its GGUF, as `make small-model` does."""
     place = Path(folder)
     place.mkdir(parents=True, exist_ok=True)
-    small_model.save_tokenizer(Path(gguf), place)
-    small_model.save_model(Path(gguf), place, "LlamaForCausalLM")
+    gguf_models.save_tokenizer_of_smollm2(Path(gguf), place)
+    gguf_models.save_model(Path(gguf), place, "LlamaForCausalLM")
     return {"files": sorted(path.name for path in place.iterdir())}
 
 

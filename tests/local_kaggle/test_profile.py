@@ -68,7 +68,7 @@ def test_status_and_log_come_late(start_observed: StartKaggle) -> None:
     kaggle = start_observed(status_after_seconds=0.8, trailing_seconds=0.8, log_after_seconds=0.8)
     rpc(kaggle, "SaveKernel", push_fields(text="print('done')"))
     assert rpc(kaggle, "GetKernelSessionStatus", LITTLE).status_code == 404
-    version = kaggle.state.version(USER, USER, "little-kernel")
+    version = kaggle.state.version(USER, "little-kernel")
     assert wait_for(lambda: bool(kaggle.state.log(version)))
     assert version.status == "RUNNING"
     kaggle.state.wait(USER, "little-kernel", 1)
@@ -127,7 +127,7 @@ def test_a_log_can_be_silent_to_its_end(start_observed: StartKaggle, gate: Path)
     """Then it is whole."""
     kaggle = start_observed(silent_log=True)
     rpc(kaggle, "SaveKernel", push_fields(text=wait_for_file(gate)))
-    version = kaggle.state.version(USER, USER, "little-kernel")
+    version = kaggle.state.version(USER, "little-kernel")
     assert wait_for(lambda: bool(kaggle.state.log(version)))
     address = f"{kaggle.url}/api/v1/kernels/logs/stream/{USER}/little-kernel"
     with (
@@ -144,7 +144,7 @@ def test_the_kernel_knows_its_session_and_only_that_number_cancels(start_observe
     kaggle = start_observed()
     script = "import os, time; print(os.environ['KAGGLE_CONTAINER_NAME'], flush=True); time.sleep(60)"
     kernel_id = rpc(kaggle, "SaveKernel", push_fields(text=script)).json()["kernelId"]
-    version = kaggle.state.version(USER, USER, "little-kernel")
+    version = kaggle.state.version(USER, "little-kernel")
     assert wait_for(lambda: bool(kaggle.state.log(version)))
     start, _, rest = kaggle.state.log(version)[0]["data"].partition("_")
     number = int(rest.removesuffix("-webtier\n").rpartition("-")[2])

