@@ -77,7 +77,7 @@ def test_the_reference_recipe_runs_its_own_way(tiny_model: Path) -> None:
     tiny = ("model.name=kit/tiny/transformers/default/1",)
     ended = _dry_run(
         "--preset", "reference",
-        *_settings(*tiny, "run.cards=0", "train.max_steps=6", "data.test_rows=12", "train.batch_size=1"),
+        *_settings(*tiny, "run.cards=0", "train.max_steps=2", "data.test_rows=12", "train.batch_size=1"),
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "partial_run" in ended.stdout
