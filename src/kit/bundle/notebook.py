@@ -66,41 +66,33 @@ def written(tree: Tree, told: Mapping[str, object], title: str) -> str:
     """Return `tree` as a notebook with its manifest `told` in a cell; the same text every time."""
     import nbformat
 
-    v4 = nbformat.v4
-    cells: list[object] = []
-
-    def say(text: str) -> None:
-        cells.append(v4.new_markdown_cell(text, id=f"cell-{len(cells)}"))
-
-    def do(code: str) -> None:
-        cells.append(v4.new_code_cell(code, id=f"cell-{len(cells)}"))
-
+    markdown, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
     config = json.loads(json.dumps(told["config"]))
     competition = config["competition"]
-    say(
-        _INTRODUCTION.format(
-            title=title, model=config["model"]["name"], competition=competition["slug"],
-            labels=", ".join(competition["labels"]), count=len(tree.files),
-        )
+    introduction = _INTRODUCTION.format(
+        title=title, model=config["model"]["name"], competition=competition["slug"],
+        labels=", ".join(competition["labels"]), count=len(tree.files),
     )  # fmt: skip
     folders = sorted({path.rpartition("/")[0] for path in tree.files})
     empty = [path for path, data in tree.files.items() if not data]
-    do(_FOLDERS.format(folders=json.dumps(folders, indent=4), empty=json.dumps(empty)))
-    say("## The settings\n\nEvery value that decides the run, and the hash of each file.")
-    do(f"%%writefile {{ROOT}}/bundle.json\n{json.dumps(told, indent=1)}")
-    say("## The sources")
+    cells = [
+        markdown(introduction),
+        code(_FOLDERS.format(folders=json.dumps(folders, indent=4), empty=json.dumps(empty))),
+        markdown("## The settings\n\nEvery value that decides the run, and the hash of each file."),
+        code(f"%%writefile {{ROOT}}/bundle.json\n{json.dumps(told, indent=1)}"),
+        markdown("## The sources"),
+    ]
     # The entry last; before it by depth and name, so that what others stand on comes first.
     for path in sorted(tree.files, key=lambda path: (path == tree.entry, path.count("/"), path)):
         if text := tree.files[path].decode("utf-8"):
             said = (ast.get_docstring(ast.parse(text)) or "") if path.endswith(".py") else ""
-            say(f"### {path}\n\n{said.partition(chr(10) * 2)[0]}")
-            do(f"%%writefile {{ROOT}}/{path}\n{text.removesuffix(chr(10))}")
-    say("## The run")
-    do(_RUN.format(source_root=tree.source_root, entry=tree.entry))
-    say("## What it left")
-    do(_LEFT)
-    do(_PREVIEW)
+            cells.append(markdown(f"### {path}\n\n{said.partition(chr(10) * 2)[0]}"))
+            cells.append(code(f"%%writefile {{ROOT}}/{path}\n{text.removesuffix(chr(10))}"))
+    cells += [markdown("## The run"), code(_RUN.format(source_root=tree.source_root, entry=tree.entry))]
+    cells += [markdown("## What it left"), code(_LEFT), code(_PREVIEW)]
+    for at, cell in enumerate(cells):
+        cell["id"] = f"cell-{at}"
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
-    made = v4.new_notebook(cells=cells, metadata=metadata)
+    made = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
     # Kaggle takes sources as strings, where nbformat would write lists of lines.
     return str(nbformat.writes(made, split_lines=False)) + "\n"

@@ -25,13 +25,12 @@ class Sums:
     """Sums of the columns of `tally` over some rows; leading axes, such as resamples, are kept."""
 
     def __init__(self, sums: numpy.ndarray, labels: int) -> None:
-        self.hits, self.true, self.guessed = (sums[..., at * labels : (at + 1) * labels] for at in range(3))
+        ends = numpy.cumsum([*[labels] * 3, *[1] * 4, BINS])
+        parts = numpy.split(sums, ends, axis=-1)
+        self.hits, self.true, self.guessed, *single, self.gaps, self.places = parts
+        told = (part[..., 0] if part.size else None for part in single)
+        self.distance, self.loss, self.squares, self.auc = told
         self.rows = self.true.sum(axis=-1)
-        self.distance, self.loss, self.squares, self.auc = (
-            sums[..., 3 * labels + at] if sums.shape[-1] > 3 * labels + at else None for at in range(4)
-        )
-        self.gaps = sums[..., 3 * labels + 4 : 3 * labels + 4 + BINS]
-        self.places = sums[..., 3 * labels + 4 + BINS :]
 
     @property
     def f1(self) -> numpy.ndarray:

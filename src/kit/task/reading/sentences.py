@@ -3,8 +3,6 @@
 RULES give the reasons for which a sentence with a label does not state it; no rule gives a label.
 """
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +38,7 @@ class Sentence:
     is_alone: bool  # whether it is all of its line
     asks: bool
     explains: bool
-    before: Sentence | None  # the sentence before it, where that is on the same line or ends without a stop
+    before: "Sentence | None"  # the sentence before it, where that is on the same line or ends without a stop
     labels: frozenset[str] = frozenset()
     at: int = 0  # place of the first label among the tokens
     aside: list[Token] = field(default_factory=list)
