@@ -89,8 +89,6 @@ class Settings:
     """A name of scoring.METRICS."""
     models: Path | None = None
     """Folder `<owner>/<model>/<framework>/<variation>/<version>` of the models that exist here."""
-    datasets: Path | None = None
-    """Folder `<owner>/<slug>` of the datasets that exist here."""
     child_env: Mapping[str, str] = field(default_factory=dict)
     network: bool = False
     """Whether a kernel that asks for the internet gets it."""

@@ -13,7 +13,8 @@ from local_kaggle.state import Kernel, Push, Refused, State
 
 SOURCE_LIMIT_BYTES = 1 << 20
 SESSION_LIMITS = {"GPU": 2, "CPU": 5}
-SOURCES = ("competition", "dataset", "kernel", "model")
+PLACES = {"competition": "competitions", "dataset": "datasets", "kernel": "notebooks", "model": "models"}
+"""Where the sources of each kind are mounted."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
@@ -42,7 +43,7 @@ def mounts(state: State, push: Push, competition: Path) -> tuple[list[Mount], di
     """Find the folder behind each source; handles of those that do not exist are listed by their kind."""
     found = {
         kind: {handle: _mount(state, kind, handle, competition) for handle in push.sources(kind)}
-        for kind in SOURCES
+        for kind in PLACES
     }
     invalid = {kind: [handle for handle, mount in of.items() if not mount] for kind, of in found.items()}
     return [mount for of in found.values() for mount in of.values() if mount], invalid
@@ -55,8 +56,8 @@ def slug_of(title: str) -> str:
 
 
 def dataset_folder(state: State, handle: str) -> Path | None:
-    """Give the folder of a dataset that this Kaggle was started with, or that was uploaded since."""
-    return _below(state.settings.datasets, handle, 2) or _below(state.root / "datasets", handle, 2)
+    """Give the folder of a dataset that exists here."""
+    return _below(state.root / "datasets", handle, 2)
 
 
 def _objection(state: State, push: Push) -> str:
@@ -76,7 +77,7 @@ def _objection(state: State, push: Push) -> str:
 
 def _check(push: Push, text: str, user: str) -> None:
     """Refuse what is too large, another's, could lead out of a folder or never end; raises Refused."""
-    parts = [part for kind in SOURCES for handle in push.sources(kind) for part in handle.split("/")]
+    parts = [part for kind in PLACES for handle in push.sources(kind) for part in handle.split("/")]
     too_large = len(text.encode()) > SOURCE_LIMIT_BYTES
     if too_large or (push.kernel_type == "notebook" and not _is_taken_as_notebook(text)):
         raise Refused(400, "")
@@ -104,23 +105,20 @@ def _mount(state: State, kind: str, handle: str, competition: Path) -> Mount | N
     settings = state.settings
     folder: Path | None = None
     if kind == "competition":
-        kind, folder = "competitions", competition if handle == settings.slug and settings.joined else None
+        folder = competition if handle == settings.slug and settings.joined else None
     elif kind == "kernel":
         kernel = state.kernel(*handle.split("/")) if handle.count("/") == 1 else None
         complete = [v for v in kernel.versions if v.status == "COMPLETE"] if kernel else []
-        kind, left = (
-            "notebooks",
-            [state.folder(v) / name for v in complete[-1:] for name in ("attached", "output")],
-        )
+        left = [state.folder(v) / name for v in complete[-1:] for name in ("attached", "output")]
         folder = next((path for path in left if path.exists()), None)
     elif kind == "dataset":
-        kind, folder = "datasets", dataset_folder(state, handle)
+        folder = dataset_folder(state, handle)
     else:
         versions = _below(settings.models, handle, 4)
         numbers = [int(path.name) for path in versions.iterdir() if path.name.isdecimal()] if versions else []
         handle = f"{handle}/{max(numbers)}" if numbers else handle
-        kind, folder = "models", _below(settings.models, handle, 5)
-    return Mount(kind, handle, folder) if folder else None
+        folder = _below(settings.models, handle, 5)
+    return Mount(PLACES[kind], handle, folder) if folder else None
 
 
 def _below(root: Path | None, handle: str, parts: int) -> Path | None:

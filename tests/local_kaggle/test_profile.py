@@ -197,12 +197,12 @@ def test_the_status_call_can_refuse_a_label(start_observed: StartKaggle) -> None
     assert rpc(kaggle, "GetKernelSessionStatus", LITTLE).json()["status"] == "COMPLETE"
 
 
-def test_a_dataset_status_is_for_its_owner(tmp_path: Path, start_observed: StartKaggle) -> None:
+def test_a_dataset_status_is_for_its_owner(start_observed: StartKaggle) -> None:
     """404 for another's, 403 for a missing one; the list of files answers for both that exist."""
+    kaggle = start_observed()
     for owner in (USER, "other"):
-        (tmp_path / "datasets" / owner / "words").mkdir(parents=True)
-        (tmp_path / "datasets" / owner / "words" / "a.txt").write_text("a")
-    kaggle = start_observed({"datasets": tmp_path / "datasets"})
+        (kaggle.state.root / "datasets" / owner / "words").mkdir(parents=True)
+        (kaggle.state.root / "datasets" / owner / "words" / "a.txt").write_text("a")
     seen = []
     for owner, slug in ((USER, "words"), ("other", "words"), (USER, "gone")):
         asked = {"ownerSlug": owner, "datasetSlug": slug}

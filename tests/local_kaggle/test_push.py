@@ -186,9 +186,9 @@ def test_sources_that_exist_are_mounted_and_others_are_dropped_in_silence(
     for version in ("1", "12"):
         (model / version).mkdir(parents=True)
         (model / version / "config.json").write_text(version)
-    (tmp_path / "datasets/me/words").mkdir(parents=True)
-    (tmp_path / "datasets/me/words/words.txt").touch()
-    kaggle = start_kaggle(models=tmp_path / "models", datasets=tmp_path / "datasets")
+    kaggle = start_kaggle(models=tmp_path / "models")
+    (kaggle.state.root / "datasets/me/words").mkdir(parents=True)
+    (kaggle.state.root / "datasets/me/words/words.txt").touch()
     earlier = push_fields(newTitle="Earlier", text=GO_TO_WORKING + "open('made.txt', 'w')")
     rpc(kaggle, "SaveKernel", earlier)
     kaggle.state.wait(USER, "earlier", 1)

@@ -24,7 +24,6 @@ from kit.errors import InputInvalid
 if TYPE_CHECKING:
     from _csv import Reader
 
-UTF8_BOM = codecs.BOM_UTF8
 DELIMITERS = (",", ";", "\t", "|")
 CHUNK = 500  # records that are turned from rows into columns at once; more would wake the garbage collector
 _FOREIGN_STARTS = {
@@ -50,7 +49,7 @@ def foreign_format(data: bytes) -> str | None:
     for start, name in _FOREIGN_STARTS.items():
         if data.startswith(start):
             return name
-    head = data[:4096].removeprefix(UTF8_BOM).lstrip()
+    head = data[:4096].removeprefix(codecs.BOM_UTF8).lstrip()
     if _utf16(data):
         return "UTF-16 text"
     if head.startswith((b"{", b"[")):
