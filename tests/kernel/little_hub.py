@@ -25,13 +25,7 @@ def serve(name: str, folder: Path, hangs: int = 0) -> Iterator[tuple[str, list[s
     class Handler(BaseHTTPRequestHandler):
         """Knows one model and answers 404 to everything else."""
 
-        def do_HEAD(self) -> None:
-            self._answer()
-
         def do_GET(self) -> None:
-            self._answer()
-
-        def _answer(self) -> None:
             path = self.path.partition("?")[0]
             asked.append(f"{self.command} {path}")
             prefix = f"/{name}/resolve/"
@@ -49,6 +43,9 @@ def serve(name: str, folder: Path, hangs: int = 0) -> Iterator[tuple[str, list[s
                 self._send(200, (folder / path.split("/")[-1]).read_bytes(), "application/octet-stream")
             else:
                 self._send(404, b"{}", "application/json")
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
 
         def _send(self, status: int, body: bytes, kind: str) -> None:
             self.send_response(status)

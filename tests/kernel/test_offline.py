@@ -100,14 +100,10 @@ def run(kaggle: Server, project: Path, tmp_path: Path) -> Callable[[Config], tup
         built = Built(folder, folder / "kernel.py", metadata.write(config, folder, owner=USER), made)
         pushed = pushing.push(client.Client(kaggle.url), built, config, root=tmp_path / "runs")
         version = kaggle.state.wait(USER, pushed.slug, pushed.version, 200.0)
-        log = "".join(chunk["data"] for chunk in json.loads(_log(kaggle, version).read_text()))
+        log = "".join(chunk["data"] for chunk in kaggle.state.log(version))
         return pushed, kaggle.state.folder(version) / "output", f"{version.status}\n{log}"
 
     return push
-
-
-def _log(kaggle: Server, version: object) -> Path:
-    return kaggle.state.folder(version) / "log.json"  # type: ignore[arg-type]
 
 
 def test_what_a_prepared_kernel_downloads_carries_a_run_without_internet(
@@ -117,10 +113,8 @@ def test_what_a_prepared_kernel_downloads_carries_a_run_without_internet(
     config = settings.resolve("tiny", LITTLE)
     prepared, output, log = run(build.preparation(config))
     assert log.startswith("COMPLETE"), log
-    assert json.loads((output / "wheels" / install.MARKER).read_text())["pins"] == [
-        "kit-toy==1.0",
-        "kit-toy-cuda==1.0",
-    ]
+    marker = json.loads((output / "wheels" / install.MARKER).read_text())
+    assert marker["pins"] == ["kit-toy==1.0", "kit-toy-cuda==1.0"]
     assert len(list((output / "wheels").glob("*.whl"))) == 2
     assert json.loads((output / "model" / inputs.MODEL_MARKER).read_text())["name"] == MODEL
     assert not (output / "model" / ".cache").exists()

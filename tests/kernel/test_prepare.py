@@ -46,12 +46,8 @@ def test_preparing_is_the_one_cpu_kernel_that_is_pushed_to_kaggle() -> None:
 
 def _offline_checks(folder: Path, *overrides: str) -> list[str]:
     config = settings.resolve("t4x2", overrides)
-    built = Built(
-        folder,
-        folder / "kernel.py",
-        metadata.write(config, folder, owner="ada"),
-        Bundle("", "", "", (), False),
-    )
+    facts = metadata.write(config, folder, owner="ada")
+    built = Built(folder, folder / "kernel.py", facts, Bundle("", "", "", (), False))
     checks = doctor.examine(client.Client("http://127.0.0.1:9"), config, built, root=folder)
     looked = itertools.takewhile(lambda check: check.name != "requirements", checks)
     return [str(check) for check in looked if check.name == "offline"]

@@ -1,19 +1,33 @@
-"""The pins fit Kaggle's images, or the check says which dependency would not be met."""
+"""Which lines pin, and whether the pins fit Kaggle's images, or which dependency would not be met."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
-from toy_wheels import make_wheel
+from toy_wheels import find_only, make_wheel
 
 from kit.bundle import pins
 from kit.config import PROJECT_ROOT
 from kit.errors import KitError
 from kit.pipeline.machine import install
+from kit.remote import runs
 
 KERNEL = PROJECT_ROOT / "kernel"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('a==1.0\n# a comment\nb==2 ; extra == "cuda"  # why\n', (["a==1.0", "b==2"], [])),
+        ("a>=1\nb\nc==1.*\n-r other.txt\n", ([], ["a>=1", "b", "c==1.*", "-r other.txt"])),
+    ],
+)
+def test_only_exact_pins_count(tmp_path: Path, text: str, expected: tuple[list[str], list[str]]) -> None:
+    """What may change from one run to the next is named."""
+    path = tmp_path / "requirements.txt"
+    path.write_text(text)
+    assert pins.read(path) == expected
 
 
 @pytest.mark.parametrize("python", pins.IMAGE_PYTHONS)
@@ -29,25 +43,18 @@ def test_an_image_s_list_names_what_must_stay_and_says_where_it_is_from(python: 
 
 
 def test_the_home_reads_the_pins_that_the_kernel_installs() -> None:
-    """The check at home and the kernel see one list."""
-    path = KERNEL / "requirements.txt"
-    assert pins.read(path) == (install.pins(path.read_text(encoding="utf-8"), cuda=True), [])
+    """The check at home and the kernel see one list, in which every line pins."""
+    text = (KERNEL / "requirements.txt").read_text(encoding="utf-8")
+    assert pins.read(runs.REQUIREMENTS) == (install.pins(text, cuda=True), [])
 
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of wheels that stands for the package index."""
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    for name, version in (
-        ("torch", "2.10.0"),
-        ("torch", "2.11.0"),
-        ("kit_image", "1.0"),
-        ("kit_image", "2.0"),
-    ):
-        make_wheel(tmp_path, name, version)
-    return tmp_path
+    for name, versions in {"torch": ("2.10.0", "2.11.0"), "kit_image": ("1.0", "2.0")}.items():
+        for version in versions:
+            make_wheel(tmp_path, name, version)
+    return find_only(monkeypatch, tmp_path)
 
 
 IMAGE = {"torch": "2.10.0", "kit-image": "1.0"}
@@ -81,8 +88,20 @@ def test_the_image_s_own_torch_is_never_pinned() -> None:
     assert pins.unmet(["torch==2.11.0"], IMAGE, "3.12") == ["torch is pinned, and the image's own must stay"]
 
 
-def test_a_pin_without_a_wheel_is_named(index: Path) -> None:
-    """By doctor as a pin, by the check in pip's own words."""
+def test_a_pin_without_a_wheel_for_the_image_is_named(index: Path) -> None:
+    """By doctor as a pin, by the check in pip's own words; Kaggle's Python counts, not this machine's."""
+    make_wheel(index, "narrow", "1.0", tag="cp311-cp311-manylinux_2_17_x86_64")
+    assert pins.unresolved(["kit-image==1.0"]) == ("", "")
     assert pins.unresolved(["kit-image==1.0", "kit-other==2.0"]) == ("kit-other==2.0", "")
+    assert pins.unresolved(["kit-image==1.0", "narrow==1.0", "kit-other==2.0"]) == ("narrow==1.0", "")
     with pytest.raises(KitError, match=r"No matching distribution found for kit-other==2\.0"):
         pins.unmet(["kit-other==2.0"], IMAGE, "3.12")
+
+
+def test_an_index_that_cannot_be_asked_is_no_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network nothing is known of the pins."""
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    missing, why = pins.unresolved(["anything==1.0"])
+    assert (missing, bool(why)) == ("", True)

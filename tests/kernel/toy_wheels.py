@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import venv
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 
 def make_wheel(
@@ -28,6 +31,16 @@ def make_wheel(
         for member, text in members.items():
             archive.writestr(member, text)
     return path
+
+
+def find_only(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Path:
+    """Let pip see the wheels and archives of this folder and nothing else; return it."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    settings = {"CONFIG_FILE": os.devnull, "NO_INDEX": "1", "FIND_LINKS": str(folder)}
+    for name, value in {**settings, "DISABLE_PIP_VERSION_CHECK": "1"}.items():
+        monkeypatch.setenv(f"PIP_{name}", value)
+    return folder
 
 
 def make_python(folder: Path) -> Path:
