@@ -32,12 +32,8 @@ WORDS = {
 }
 LABELS = ("a", "b", "tie")
 SETTINGS = (
-    *(
-        'competition.text=["prompt", "answer_a", "answer_b"]',
-        "competition.label=winner",
-        "competition.language=",
-    ),
-    *('competition.labels=["a", "b", "tie"]', "competition.metric=log_loss"),
+    *('competition.text=["prompt", "answer_a", "answer_b"]', "competition.label=winner"),
+    *("competition.language=", 'competition.labels=["a", "b", "tie"]', "competition.metric=log_loss"),
     "prompt.template=### Prompt: {prompt}\n### A: {answer_a}\n### B: {answer_b}\n### Winner:",
     *("train.gradient_accumulation=1", "model.max_row_tokens=256", "train.pack_tokens=256"),
 )
@@ -81,14 +77,10 @@ def main() -> None:
     told = metrics.evaluate([row["label"] for row in asked], predicted, LABELS, probability=shares)
     low, high = told["intervals"]["accuracy"]
     print(
-        f"{given.model}: {len(learned)} rows learned in {trained - started:.0f} s, {len(asked)} answered",
-        end=" ",
+        f"{given.model}: {len(learned)} rows learned in {trained - started:.0f} s, {len(asked)} answered "
+        f"in {time.monotonic() - trained:.0f} s; accuracy {told['accuracy']:.3f} ({low:.3f} to {high:.3f}), "
+        f"majority {told['majority_accuracy']:.3f}; log loss {told['log_loss']:.3f}, chance 1.099"
     )
-    print(
-        f"in {time.monotonic() - trained:.0f} s; accuracy {told['accuracy']:.3f} ({low:.3f} to {high:.3f}),",
-        end=" ",
-    )
-    print(f"majority {told['majority_accuracy']:.3f}; log loss {told['log_loss']:.3f}, chance 1.099")
 
 
 if __name__ == "__main__":

@@ -45,6 +45,14 @@ def run(
     return ended.returncode, ended.stdout, ended.stderr
 
 
+def alone(
+    python: str, script: str | Path, *arguments: str, top: Path, stdin: str = ""
+) -> tuple[int, str, str]:
+    """Run a script in an empty folder below `top`, which is its TMPDIR too."""
+    environment = {"TMPDIR": str(top)}
+    return run(python, script, *arguments, cwd=top / "away", environment=environment, stdin=stdin)
+
+
 def bundled(top: Path, script: Path) -> Path:
     """Bundle the tree of `plant` below `top` into `script`."""
     write_whole(script, bundle(collect(top / "src", top / "kernel" / "main.py", ["src", "kernel"])).text)
@@ -54,7 +62,7 @@ def bundled(top: Path, script: Path) -> Path:
 @pytest.mark.parametrize("name", PROBES)
 def test_probe(name: str, python: str, tmp_path: Path) -> None:
     """A bundle prints, ends and fails as its tree does, from another folder, and leaves no file beside it."""
-    top, away = tmp_path / "tree", tmp_path / "away"
+    top = tmp_path / "tree"
     entry = plant(top, PROBES[name])
     environment = {"TMPDIR": str(tmp_path), "PYTHONPATH": str(top / "src")}
     status, out, errors = run(
@@ -64,11 +72,10 @@ def test_probe(name: str, python: str, tmp_path: Path) -> None:
 
     script = bundled(top, tmp_path / "renamed" / "script.py")
     top.rename(tmp_path / "gone")
-    environment = {"TMPDIR": str(tmp_path)}
-    status, out, errors = run(python, script, "a b", cwd=away, environment=environment, stdin="1\n2\n3")
+    status, out, errors = alone(python, script, "a b", top=tmp_path, stdin="1\n2\n3")
     unpacked_to = f"{unpacked(tmp_path)}/"
     assert (status, out.replace(unpacked_to, ""), errors.replace(unpacked_to, "")) == expected
-    assert list(away.iterdir()) == []
+    assert list((tmp_path / "away").iterdir()) == []
     assert [path.name for path in script.parent.iterdir()] == ["script.py"]
 
 
@@ -89,7 +96,7 @@ def unpacked(tmp_path: Path) -> Path:
 def test_unpacked_tree(python: str, tmp_path: Path) -> None:
     """In a new folder below TMPDIR, closed to others, stand the files byte for byte and a manifest."""
     script = make(tmp_path, "print(__file__)\n")
-    _, first, _ = run(python, script, cwd=tmp_path / "one", environment={"TMPDIR": str(tmp_path)})
+    _, first, _ = alone(python, script, top=tmp_path)
     tree = unpacked(tmp_path)
     for name, data in PACKAGE.items():
         assert (tree / name).read_bytes() == data
@@ -99,7 +106,7 @@ def test_unpacked_tree(python: str, tmp_path: Path) -> None:
     assert whole == (1, "kernel/main.py", "src", None)
     assert tree.stat().st_mode & 0o777 == 0o700
     assert first == f"{tree / 'kernel/main.py'}\n"
-    _, again, _ = run(python, script, cwd=tmp_path / "two", environment={"TMPDIR": str(tmp_path)})
+    _, again, _ = alone(python, script, top=tmp_path)
     assert again != first
 
 
@@ -139,31 +146,28 @@ def test_manifest(python: str, tmp_path: Path) -> None:
     """With --manifest alone the script prints what is inside, computed then, and neither runs nor unpacks."""
     script = make(tmp_path, "print('it ran')\n")
     command = (python, script, "--manifest")
-    status, out, errors = run(*command, cwd=tmp_path, environment={"TMPDIR": str(tmp_path)})
+    status, out, errors = alone(*command, top=tmp_path)
     told = json.loads(out)
     assert (status, errors, list(tmp_path.glob("bundle-*"))) == (0, "", [])
     assert told["files"]["kernel/sibling.py"] == hashlib.sha256(PACKAGE["kernel/sibling.py"]).hexdigest()
 
     script.write_text(script.read_text("utf-8").replace("it ran", "it was edited"), "utf-8")
-    edited = json.loads(run(*command, cwd=tmp_path)[1])
+    edited = json.loads(alone(*command, top=tmp_path)[1])
     assert edited["bundle_hash"] != told["bundle_hash"]
-    command = (python, script, "--manifest", "and more")
-    assert run(*command, cwd=tmp_path, environment={"TMPDIR": str(tmp_path)})[1] == "it was edited\n"
+    assert alone(*command, "and more", top=tmp_path)[1] == "it was edited\n"
 
 
 def test_read_only_renamed_without_network(python: str, tmp_path: Path) -> None:
     """A renamed script in a folder that cannot be written, with no network, runs."""
     script = make(tmp_path, PROBES["imports"])
-    expected = run(python, script, cwd=tmp_path / "away", environment={"TMPDIR": str(tmp_path)})
+    expected = alone(python, script, top=tmp_path)
     closed = tmp_path / "closed"
     closed.mkdir()
     script = script.rename(closed / "no suffix")
     script.chmod(0o444)
     closed.chmod(0o555)
-    alone = (
-        ["unshare", "-rn"] if subprocess.run(["unshare", "-rn", "true"], check=False).returncode == 0 else []
-    )
-    command = (*alone, python, "-B", script)
+    fenced = subprocess.run(["unshare", "-rn", "true"], check=False).returncode == 0
+    command = (*(["unshare", "-rn"] if fenced else []), python, "-B", script)
     assert run(*command, cwd=tmp_path / "away", environment={"TMPDIR": str(tmp_path)}) == expected
     assert [path.name for path in closed.iterdir()] == ["no suffix"]
 
@@ -187,16 +191,18 @@ def test_module_that_hides_one_of_python(python: str, tmp_path: Path) -> None:
     environment = {"TMPDIR": str(tmp_path), "PYTHONPATH": str(tmp_path / "tree/src")}
     at_home = run(python, entry, cwd=tmp_path / "away", environment=environment)
     script = bundled(tmp_path / "tree", tmp_path / "alone" / "script.py")
-    assert run(python, script, cwd=tmp_path / "away", environment={"TMPDIR": str(tmp_path)}) == at_home
+    assert alone(python, script, top=tmp_path) == at_home
     assert at_home == (0, "The tree's own.\n", "")
 
 
 def test_script_from_standard_input(python: str, tmp_path: Path) -> None:
     """The script needs no file of its own: it runs from standard input."""
     script = make(tmp_path, PROBES["traceback"])
-    here = {"cwd": tmp_path / "away", "environment": {"TMPDIR": str(tmp_path)}}
-    piped, named = run(python, "-", stdin=script.read_text("utf-8"), **here), run(python, script, **here)
-    assert [word.endswith("pkg.boom.Boom: ä: ünïcödé\n") for word in (piped[2], named[2])] == [True, True]
+    for ended in (
+        alone(python, "-", top=tmp_path, stdin=script.read_text("utf-8")),
+        alone(python, script, top=tmp_path),
+    ):
+        assert ended[2].endswith("pkg.boom.Boom: ä: ünïcödé\n")
 
 
 def test_ascii_locale(python: str, tmp_path: Path) -> None:
@@ -220,7 +226,7 @@ def test_entry_of_any_name(python: str, name: str, tmp_path: Path) -> None:
     (source / name).write_text(work + entry)
     script = tmp_path / "script.py"
     write_whole(script, bundle(collect(source, source / name)).text)
-    status, out, errors = run(python, script, cwd=tmp_path / "a", environment={"TMPDIR": str(tmp_path)})
+    status, out, errors = alone(python, script, top=tmp_path)
     assert (status, out) == (0, "[Point(2), Point(4)] [Point(9), Point(12)]\nTrue\n1\n"), errors
 
 
@@ -236,7 +242,7 @@ def test_extension_module(python: str, tmp_path: Path) -> None:
     shutil.copy(compiled, source / compiled.name)
     (source / "main.py").write_text("import xxlimited\nprint(xxlimited.foo(1, 2), xxlimited.__file__)\n")
     write_whole(tmp_path / "script.py", bundle(collect(source, source / "main.py")).text)
-    _, out, _ = run(python, tmp_path / "script.py", cwd=tmp_path / "a", environment={"TMPDIR": str(tmp_path)})
+    _, out, _ = alone(python, tmp_path / "script.py", top=tmp_path)
     assert out == f"3 {unpacked(tmp_path) / compiled.name}\n"
 
 
@@ -246,7 +252,6 @@ def test_compressed_tree(python: str, tmp_path: Path) -> None:
     (tmp_path / "tree/src/pkg/long.py").write_text("# " + "long " * 200_000)
     script = bundled(tmp_path / "tree", tmp_path / "script.py")
     assert script.stat().st_size < 20_000
-    status, _, errors = run(python, script, cwd=tmp_path / "a", environment={"TMPDIR": str(tmp_path)})
-    assert status == 1
-    assert errors.endswith("pkg.boom.Boom: ä: ünïcödé\n")
+    status, _, errors = alone(python, script, top=tmp_path)
+    assert (status, errors.endswith("pkg.boom.Boom: ä: ünïcödé\n")) == (1, True)
     assert (unpacked(tmp_path) / "src/pkg/raw.bin").read_bytes() == PACKAGE["src/pkg/raw.bin"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from probe_package import plant
-from test_script_runs import bundled, run
+from test_script_runs import alone, bundled
 
 pytestmark = [
     pytest.mark.slow,
@@ -79,8 +79,7 @@ def script(tmp_path: Path, entry: str) -> Path:
 def test_torchrun(target: str, tmp_path: Path) -> None:
     """torchrun started by the script runs two ranks of a module, or of a file, of the tree."""
     made = script(tmp_path, LAUNCH.replace("TARGET", target))
-    environment = {"TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    status, out, errors = run(sys.executable, made, "go", cwd=tmp_path / "away", environment=environment)
+    status, out, errors = alone(sys.executable, made, "go", top=tmp_path)
     assert status == 0, errors
     assert sorted(out.splitlines()) == ["rank 0 sum 2.0 ['go']", "rank 1 sum 2.0 ['go']"]
     assert list((tmp_path / "away").iterdir()) == []
@@ -89,8 +88,7 @@ def test_torchrun(target: str, tmp_path: Path) -> None:
 def test_a_rank_that_fails(tmp_path: Path) -> None:
     """Its traceback names the file of the tree, and the script fails with it."""
     made = script(tmp_path, LAUNCH.replace("TARGET", '["-m", "pkg.rank"]'))
-    environment = {"TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
-    status, _, errors = run(sys.executable, made, "fail", cwd=tmp_path / "away", environment=environment)
+    status, _, errors = alone(sys.executable, made, "fail", top=tmp_path)
     assert status == 1
     assert '/src/pkg/boom.py", line ' in errors
     assert 'raise KeyError("second") from error' in errors
@@ -99,7 +97,5 @@ def test_a_rank_that_fails(tmp_path: Path) -> None:
 def test_data_loader_workers(tmp_path: Path) -> None:
     """Workers of a DataLoader, forked or spawned, unpickle a dataset that the script defines."""
     made = script(tmp_path, WORKERS)
-    status, out, errors = run(
-        sys.executable, made, cwd=tmp_path / "away", environment={"TMPDIR": str(tmp_path)}
-    )
+    status, out, errors = alone(sys.executable, made, top=tmp_path)
     assert (status, out) == (0, "[[0, 1], [4, 9]]\n" * 2), errors

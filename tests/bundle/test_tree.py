@@ -28,20 +28,9 @@ def git(folder: Path, *words: str) -> None:
 
 
 CLUTTER = (
-    "pkg/__pycache__/a.cpython-311.pyc",
-    "pkg/old.pyc",
-    "pkg/a.py~",
-    "pkg/.a.py.swp",
-    "pkg/#a.py#",
-    "pkg/.#a.py",
-    ".idea/x.xml",
-    ".vscode/settings.json",
-    ".mypy_cache/x.json",
-    ".venv/lib/x.py",
-    "environment/pyvenv.cfg",
-    "environment/lib/x.py",
-    "kit.egg-info/PKG-INFO",
-    ".DS_Store",
+    *("pkg/__pycache__/a.cpython-311.pyc", "pkg/old.pyc", "pkg/a.py~", "pkg/.a.py.swp", "pkg/#a.py#"),
+    *("pkg/.#a.py", ".idea/x.xml", ".vscode/settings.json", ".mypy_cache/x.json", ".venv/lib/x.py"),
+    *("environment/pyvenv.cfg", "environment/lib/x.py", "kit.egg-info/PKG-INFO", ".DS_Store"),
     ".ipynb_checkpoints/a.ipynb",
 )
 
@@ -69,13 +58,8 @@ def test_git_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(tmp_path, "init")
     git(tmp_path, "add", "main.py", "gone.py")
     (tmp_path / "gone.py").unlink()
-    assert set(collect(tmp_path, tmp_path / "main.py").files) == {
-        ".gitignore",
-        "main.py",
-        "new.py",
-        "pkg/own/.gitignore",
-        "pkg/own/y.py",
-    }
+    kept = [".gitignore", "main.py", "new.py", "pkg/own/.gitignore", "pkg/own/y.py"]
+    assert list(collect(tmp_path, tmp_path / "main.py").files) == kept
     assert list(collect(tmp_path / "pkg", tmp_path / "pkg/own/y.py").files) == ["own/.gitignore", "own/y.py"]
 
 
@@ -85,19 +69,31 @@ def test_repository_inside(tmp_path: Path) -> None:
     grow(tmp_path, **{"inner/.gitignore": "*.log\n"})
     git(tmp_path, "init")
     git(tmp_path / "inner", "init")
-    assert list(collect(tmp_path, tmp_path / "main.py").files) == [
-        ".gitignore",
-        "inner/.gitignore",
-        "inner/a.py",
-        "main.py",
-    ]
+    kept = [".gitignore", "inner/.gitignore", "inner/a.py", "main.py"]
+    assert list(collect(tmp_path, tmp_path / "main.py").files) == kept
     assert list(collect(tmp_path / "build/tree", tmp_path / "build/tree/b.py").files) == ["b.py"]
 
 
-def test_git_that_fails(tmp_path: Path) -> None:
-    """Where git cannot answer in a checkout the tree is refused: what it ignores must not go along unseen."""
-    grow(tmp_path, "main.py", **{".git/HEAD": "broken"})
-    with pytest.raises(InputInvalid, match="git cannot say what it ignores: fatal"):
+def _weights(top: Path) -> None:
+    with (top / "weights.bin").open("wb") as file:
+        file.truncate(50 * 2**30)
+
+
+SPOILS = {
+    # What git ignores must not go along unseen.
+    "git cannot say what it ignores: fatal": lambda top: grow(top, **{".git/HEAD": "broken"}),
+    r"'bundle\.json': .* manifest": lambda top: grow(top, "bundle.json"),
+    # Refused by its size, before it is read.
+    "largest files: 'weights.bin' 53,687,091,200": _weights,
+    "not UTF-8": lambda top: Path(os.fsdecode(bytes(top) + b"/\xff.txt")).touch(),
+}
+
+
+@pytest.mark.parametrize("message", SPOILS)
+def test_what_cannot_travel_is_refused(message: str, tmp_path: Path) -> None:
+    """A checkout whose git is broken, a file where the manifest goes, gigabytes, a name that is not UTF-8."""
+    SPOILS[message](grow(tmp_path, "main.py"))
+    with pytest.raises(InputInvalid, match=message):
         collect(tmp_path, tmp_path / "main.py")
 
 
@@ -118,12 +114,8 @@ def test_links(tmp_path: Path) -> None:
     grow(tmp_path, "outside.txt")
     (source / "pkg/link.txt").symlink_to("../data.txt")
     assert collect(source, source / "main.py").files["pkg/link.txt"] == b"text"
-    for target, why in (
-        ("../outside.txt", "leads out"),
-        ("pkg", "not a file"),
-        ("nothing", "not a file"),
-        ("bad", "not a file"),
-    ):
+    no_files = dict.fromkeys(("pkg", "nothing", "bad"), "not a file")
+    for target, why in {"../outside.txt": "leads out", **no_files}.items():
         (source / "bad").symlink_to(target)
         with pytest.raises(InputInvalid, match=f"^'bad': .*{why}"):
             collect(source, source / "main.py")
@@ -142,32 +134,13 @@ def test_syntax_errors_are_refused(text: str, tmp_path: Path) -> None:
         collect(source, source / "run")
 
 
-def test_missing_and_taken_names(tmp_path: Path) -> None:
-    """A missing source or entry, and a file where the manifest goes, are refused."""
-    source = grow(tmp_path / "tree", "main.py", "bundle.json")
-    with pytest.raises(InputInvalid, match=r"'bundle\.json': .* manifest"):
-        collect(source, source / "main.py")
+def test_missing_names(tmp_path: Path) -> None:
+    """A missing source or entry is refused."""
+    grow(tmp_path, "main.py")
     with pytest.raises(InputInvalid, match=r"absent\.py': no such file"):
-        collect(source, source / "absent.py")
+        collect(tmp_path, tmp_path / "absent.py")
     with pytest.raises(InputInvalid, match="absent': no such folder"):
-        collect(tmp_path / "absent", source / "main.py")
-
-
-def test_hopelessly_large_is_not_read(tmp_path: Path) -> None:
-    """A tree of gigabytes is refused by its sizes, before it is read."""
-    grow(tmp_path, "main.py")
-    with (tmp_path / "weights.bin").open("wb") as file:
-        file.truncate(50 * 2**30)
-    with pytest.raises(InputInvalid, match=r"largest files: 'weights.bin' 53,687,091,200"):
-        collect(tmp_path, tmp_path / "main.py")
-
-
-def test_name_that_is_not_utf8(tmp_path: Path) -> None:
-    """A name that is not UTF-8 is refused."""
-    grow(tmp_path, "main.py")
-    Path(os.fsdecode(bytes(tmp_path) + b"/\xff.txt")).touch()
-    with pytest.raises(InputInvalid, match="not UTF-8"):
-        collect(tmp_path, tmp_path / "main.py")
+        collect(tmp_path / "absent", tmp_path / "main.py")
 
 
 HOME_ONLY = {
