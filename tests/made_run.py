@@ -141,10 +141,9 @@ def make(
     """Write run.json, metrics.json, predictions.csv, oof.csv, push.json and the log of a complete run."""
     folder.mkdir(parents=True)
     draw = numpy.random.default_rng(seed)
-    settings = config.resolve("t4x2", ["train.learning_rate=0.0001", "lora.r=32"]).model_dump(mode="json")
+    changed = ["train.learning_rate=0.0001", "lora.r=32", f"evaluate.mode={evaluate}", f"predict.mode={mode}"]
+    settings = config.resolve("t4x2", changed).model_dump(mode="json")
     settings["competition"] |= {"labels": list(labels), "language": "language" if language else ""}
-    settings["evaluate"]["mode"] = evaluate
-    settings["predict"]["mode"] = mode
     competition = config.Competition.model_validate(settings["competition"])
     train, _ = rows.read(data / "train.csv", competition, labelled=True)
     test, _ = rows.read(data / "test.csv", competition, labelled=False)
@@ -152,7 +151,6 @@ def make(
     if evaluate == "folds":
         held_out = train.assign(fold=[str(at % len(members)) for at in range(len(train))])
     test = test.assign(truth=draw.choice(list(labels), len(test)))
-    judged = None
     if evaluate != "none":
         _answer(folder / "oof.csv", held_out.assign(truth=held_out["label"]), labels, mode, draw)
     _answer(folder / "predictions.csv", test, labels, mode, draw)
@@ -181,10 +179,8 @@ def make(
         members=[_member(name, at, max(1, cards), timings) for at, name in enumerate(members)],
     )
     dump(folder / "push.json", config=settings, **PUSH)
-    dump(folder / "metrics.json", metric="macro_f1", held_out=None, history=histories)
-    run = results.read(folder)
-    if run.oof is not None:
-        judged = results.judge(run.oof, labels)
+    oof = results.read(folder, whole=False).oof
+    judged = results.judge(oof, labels) if oof is not None else None
     dump(folder / "metrics.json", metric="macro_f1", held_out=judged, history=histories)
     lines = [
         json.dumps(event)

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "kit.config": {"kit.errors", "kit.files", "kit.presets", "kit.competition", "kit.settings"},
     "kit.task": {"kit.errors", "kit.files", "kit.config", "kit.task"},
     "kit.pipeline.machine": {
-        *("kit.errors", "kit.files", "kit.accelerators", "kit.config", "kit.pipeline.machine"),
+        *("kit.errors", "kit.files", "kit.accelerators", "kit.config", "kit.pipeline.machine")
     },
     "kit.pipeline.answering": {"kit.errors", "kit.config", "kit.pipeline", "kit.pipeline.answering"},
     "kit.pipeline.training": {
@@ -47,7 +47,7 @@ MAY_IMPORT = {
         *("kit.accelerators", "kit.task", "kit.bundle", "kit.remote"),
     },
     "kit.review": {
-        *("kit.errors", "kit.files", "kit.outputs", "kit.config", "kit.progress", "kit.task", "kit.review"),
+        *("kit.errors", "kit.files", "kit.outputs", "kit.config", "kit.progress", "kit.task", "kit.review")
     },
     "kit.fetch": {"kit.errors", "kit.files", "kit.config", "kit.task", "kit.fetch"},
     "local_kaggle": {"local_kaggle"},

@@ -106,10 +106,7 @@ def _run(target: Path, shape: str, way: str) -> dict[str, Any]:
         "peak_gib": [round(member["peak_memory_bytes"] / 2**30, 2) for member in members],
         "timings": timings,
     }
-    return {
-        "told": told,
-        "probabilities": {row["id"]: [float(row["probability_Positive"])] for row in rows},
-    }
+    return {"told": told, "probabilities": {row["id"]: [float(row["probability_Positive"])] for row in rows}}
 
 
 def _killed_member(target: Path) -> dict[str, Any]:

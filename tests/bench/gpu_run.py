@@ -169,15 +169,11 @@ def speed(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
         for length in (512, 1024, 1536, 2048)
     }
     one_by_one = {"how": "generate", "predict__mode": "generate", "predict__batch_rows": 1, "count": 60}
-    upper = [
-        f"{layer}.{block}.{name}_proj"
-        for layer in range(16, 32)
-        for block, names in (("self_attn", "qkvo"), ("mlp", ("gate", "up", "down")))
-        for name in names
-    ]
     cases: dict[str, dict[str, Any]] = {
         "train, 1152": {**ours, **cap, "train__pack_tokens": 1152, "model__max_row_tokens": 1152, **without},
-        "train, 2048, upper half": {**ours, **cap, **by_length[2048], **without, "lora__modules": upper},
+        "train, 2048, upper half": {
+            **ours, **cap, **by_length[2048], **without, "lora__modules": modules(range(16, 32)),
+        },
         "train, 2 x 2048, checkpointing": {
             **ours, **cap, **by_length[2048], **again, "train__batch_size": 2,
         },
@@ -204,6 +200,13 @@ def speed(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
         if only == [""] or name in only:
             timed = "predict_speed" if "how" in changed else "train_speed"
             yield name, json.dumps(case(target, timed, folder=large, **changed))
+
+
+def modules(layers: range) -> list[str]:
+    """Return the names of all linear modules of these layers."""
+    names = [f"self_attn.{name}_proj" for name in "qkvo"]
+    names += [f"mlp.{name}_proj" for name in ("gate", "up", "down")]
+    return [f"{layer}.{name}" for layer in layers for name in names]
 
 
 def mount(target: Path) -> None:

@@ -67,14 +67,7 @@ GEMMA = (
     "model.name=kit/gemma/transformers/default/1", "model.architecture=Gemma3ForCausalLM",
     "model.layers=18", "model.width=640", "model.instruct=false", "model.dtype=bfloat16",
 )  # fmt: skip
-UPPER_HALF = json.dumps(
-    [
-        f"{layer}.{block}.{name}_proj"
-        for layer in range(15, 30)
-        for block, names in (("self_attn", "qkvo"), ("mlp", ("gate", "up", "down")))
-        for name in names
-    ]
-).replace(" ", "")
+UPPER_HALF = json.dumps(gpu_run.modules(range(15, 30))).replace(" ", "")
 UNTRAINED = "train.epochs=0"
 
 

@@ -27,35 +27,28 @@ MAKE = "import sys, pathlib; from kit.fetch import tiny_model; tiny_model.make(p
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("tiny") / "1"
-    assert tiny_model.make(path)
-    return path
-
-
-@pytest.fixture(scope="module")
-def tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+def tokenizer(tiny_model: Path) -> PreTrainedTokenizerFast:
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder)
+    return AutoTokenizer.from_pretrained(tiny_model)
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> LlamaForCausalLM:
+def model(tiny_model: Path) -> LlamaForCausalLM:
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(folder).eval()
+    return AutoModelForCausalLM.from_pretrained(tiny_model).eval()
 
 
-def test_the_same_recipe_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+def test_the_same_recipe_gives_the_same_bytes(tiny_model: Path, tmp_path: Path) -> None:
     """Another process with another number of threads and another hash seed writes the same files."""
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONHASHSEED": "7"}
     subprocess.run([sys.executable, "-c", MAKE, str(tmp_path / "1")], env=environment, check=True, timeout=60)
-    names = sorted(path.name for path in folder.iterdir())
-    assert names == sorted(path.name for path in (tmp_path / "1").iterdir())
-    assert [
-        name for name in names if (folder / name).read_bytes() != (tmp_path / "1" / name).read_bytes()
-    ] == []
+    made, again = (
+        {path.name: path.read_bytes() for path in at.iterdir()} for at in (tiny_model, tmp_path / "1")
+    )
+    assert made.keys() == again.keys()
+    assert [name for name, data in made.items() if data != again[name]] == []
 
 
 def test_it_is_made_once_for_each_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,11 +94,11 @@ def test_no_text_is_unknown_to_it(tokenizer: PreTrainedTokenizerFast, text: str)
     assert tokenizer.decode(tokens, skip_special_tokens=False) == text
 
 
-def test_its_shape_fits_the_training_stack(model: LlamaForCausalLM, folder: Path) -> None:
+def test_its_shape_fits_the_training_stack(model: LlamaForCausalLM, tiny_model: Path) -> None:
     """It is a Llama of 1 to 3 M parameters whose linear layers fill whole blocks of NF4."""
     count = sum(parameter.numel() for parameter in model.parameters())
     assert 1_000_000 < count < 3_000_000
-    assert json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["parameters"] == count
+    assert json.loads((tiny_model / "provenance.json").read_text(encoding="utf-8"))["parameters"] == count
     assert model.config.architectures == ["LlamaForCausalLM"]
     assert all(size % 64 == 0 for weight in model.parameters() for size in weight.shape)
 

@@ -71,12 +71,8 @@ def test_llama_3s_own_label_tokens() -> None:
     from transformers import AutoTokenizer
 
     llama = AutoTokenizer.from_pretrained(vocabulary.FOLDER)
-    assert (len(llama), llama.bos_token_id, llama.eos_token_id, llama.pad_token_id) == (
-        128256,
-        128000,
-        128009,
-        128004,
-    )
+    ids = (llama.bos_token_id, llama.eos_token_id, llama.pad_token_id)
+    assert (len(llama), *ids) == (128256, 128000, 128009, 128004)
     for label, alone, spaced in (("Positive", 36590, 45003), ("Negative", 39589, 51957)):
         for style, expected in (("plain", spaced), ("notebook", alone), ("llama3", alone)):
             form = prompt.form(Competition(slug="s", labels=("Positive", "Negative")), Prompt(), style)

@@ -100,7 +100,7 @@ def test_the_environment_is_kaggles_and_holds_no_secret(
     assert status == 0
     names = {name for name in environment if not name.lower().endswith("_proxy")}
     assert names == {"OMP_NUM_THREADS", "OMP_WAIT_POLICY", "LOCAL_KAGGLE_SANDBOX"} | {
-        *("PATH", "HOME", "TMPDIR", "LANG", "KAGGLE_KERNEL_RUN_TYPE"),
+        *("PATH", "HOME", "TMPDIR", "LANG", "KAGGLE_KERNEL_RUN_TYPE")
     }
     assert environment["KAGGLE_KERNEL_RUN_TYPE"] == "Batch"
     assert Path(environment["HOME"]) == tmp_path / "home"

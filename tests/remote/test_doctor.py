@@ -64,28 +64,21 @@ def test_a_fit_push_passes_every_check(examine: Examine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "name", "verdict", "message"),
+    ("settings", "line"),
     [
-        ({"gpu_seconds_used": 30 * 3600}, "quota", "fail", "0.0 of 30 GPU hours left"),
-        ({"gpu_seconds_used": 29 * 3600}, "quota", "warn", "1.0 of 30 GPU hours left"),
-        ({"joined": False}, "competition", "fail", f"/competitions/{SLUG}/rules"),
-        ({"slug": "other"}, "competition", "fail", "was not found"),
-        ({"token": "other"}, "credentials", "fail", "rejects the credentials of KAGGLE_USERNAME"),
+        ({"gpu_seconds_used": 30 * 3600}, r"fail  quota +0\.0 of 30 GPU hours left"),
+        ({"gpu_seconds_used": 29 * 3600}, r"warn  quota +1\.0 of 30 GPU hours left"),
+        ({"joined": False}, rf"fail  competition .*/competitions/{SLUG}/rules"),
+        ({"slug": "other"}, "fail  competition .*was not found"),
+        ({"token": "other"}, "fail  credentials .*rejects the credentials of KAGGLE_USERNAME"),
     ],
 )
 def test_what_kaggle_knows_is_judged(
-    start_kaggle: StartKaggle,
-    make_client: MakeClient,
-    examine: Examine,
-    settings: dict[str, Any],
-    name: str,
-    verdict: str,
-    message: str,
+    start_kaggle: StartKaggle, make_client: MakeClient, examine: Examine, settings: dict[str, Any], line: str
 ) -> None:
     """Quota, rules and names, each with the next step."""
-    check = examine(make_client(start_kaggle(**settings)))[name]
-    assert check.verdict == verdict
-    assert message in str(check)
+    checks = examine(make_client(start_kaggle(**settings)))
+    assert [check for check in checks.values() if re.match(line, str(check))]
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,11 @@ import os, random
 open(os.environ["KIT_WORKING_DIR"] + "/big.bin", "wb").write(random.Random(1).randbytes({SIZE}))
 """
 PROOF = Output(SIZE, sha256_of(BYTES))
+Fetch = Callable[..., Path]
 
 
 @pytest.fixture
-def fetch(client: Client, finished: MakeRun, tmp_path: Path) -> Callable[..., Path]:
+def fetch(client: Client, finished: MakeRun, tmp_path: Path) -> Fetch:
     """Fetch a file of a megabyte, proved by its hash unless `expected` is None."""
     url = session.outputs(client, finished(SCRIPT)).links["big.bin"]
 
@@ -61,7 +62,7 @@ def fetch(client: Client, finished: MakeRun, tmp_path: Path) -> Callable[..., Pa
     ids=["cut", "cut often", "no ranges", "gzip", "another part", "length abc", "no length", "reset"],
 )
 def test_a_rough_line_brings_the_same_bytes(
-    kaggle: Server, fetch: Callable[..., Path], expected: Output | None, fault: Fault, most: int
+    kaggle: Server, fetch: Fetch, expected: Output | None, fault: Fault, most: int
 ) -> None:
     """A broken transfer goes on where it stopped; what came from elsewhere is not kept."""
     kaggle.faults.arm(fault)
@@ -71,37 +72,29 @@ def test_a_rough_line_brings_the_same_bytes(
 
 
 @pytest.mark.parametrize(
-    ("fault", "limit", "message"),
+    ("fault", "message"),
     [
-        (Fault("signed", 99, endless=True), 2 * SIZE, "has more than 2,000,000 bytes"),
-        (Fault("signed", faults.ALWAYS, keep_bytes=9), transfer.LARGEST_BYTES, "broke the connection"),
-        (faults.html("signed", times=99), transfer.LARGEST_BYTES, "web page in its place"),
+        (Fault("signed", 99, endless=True), "has more than 2,000,000 bytes"),
+        (Fault("signed", faults.ALWAYS, keep_bytes=9), "broke the connection"),
+        (faults.html("signed", times=99), "web page in its place"),
     ],
     ids=["endless", "no progress", "page"],
 )
 @pytest.mark.parametrize("expected", [PROOF, None], ids=["proved", "unproved"])
 def test_a_hopeless_line_is_given_up(
-    kaggle: Server,
-    fetch: Callable[..., Path],
-    tmp_path: Path,
-    expected: Output | None,
-    fault: Fault,
-    limit: int,
-    message: str,
+    kaggle: Server, fetch: Fetch, tmp_path: Path, expected: Output | None, fault: Fault, message: str
 ) -> None:
     """No more bytes are taken than the file may have, and no file is left."""
     kaggle.faults.arm(fault)
     message = "not with what the kernel wrote" if expected and "has more" in message else message
     with pytest.raises(KaggleError, match=message):
-        fetch(expected, limit)
+        fetch(expected, 2 * SIZE)
     assert not (tmp_path / "here" / "big.bin").exists()
     part = tmp_path / "part"
     assert not part.exists() or part.stat().st_size <= SIZE
 
 
-def test_a_line_that_drips_is_given_up(
-    kaggle: Server, fetch: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_line_that_drips_is_given_up(kaggle: Server, fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two bytes a second have an end."""
     monkeypatch.setattr(transfer, "WINDOW_SECONDS", 0.3)
     kaggle.faults.arm(Fault("signed", 99, seconds_per_byte=0.05))
@@ -110,7 +103,7 @@ def test_a_line_that_drips_is_given_up(
 
 
 def test_a_full_disk_is_one_line_and_leaves_nothing(
-    fetch: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The room is looked at while writing, and the part does not stay in the way."""
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=5_000))

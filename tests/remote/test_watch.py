@@ -59,11 +59,6 @@ class Told:
         self.by_stream[stream].append(line)
 
 
-@pytest.fixture
-def told() -> Told:
-    return Told()
-
-
 FAULTS = {
     "none": Fault("none"),
     "cut": Fault("GetKernelSessionLogsStream", 4, cut_after_events=3),
@@ -80,14 +75,14 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
 def test_every_line_is_told_once_and_in_order(
-    kaggle: Server, client: Client, push: MakeRun, told: Told, fault: Fault
+    kaggle: Server, client: Client, push: MakeRun, fault: Fault
 ) -> None:
     """Chunks are joined to lines and replayed ones dropped; without a stream the stored log is read.
 
     Coming late shows the same lines.
     """
     kaggle.faults.arm(fault)
-    run, late = push(COUNTING), Told()
+    run, told, late = push(COUNTING), Told(), Told()
     status = watch.watch(client, run, 1e6, told)
     assert told.by_stream == {"stdout": LINES, "stderr": [*NOTES, *RUNNER_LINES.splitlines()]}
     assert status.name == "COMPLETE"
@@ -95,11 +90,9 @@ def test_every_line_is_told_once_and_in_order(
     assert late.by_stream == told.by_stream
 
 
-def test_the_version_is_watched_and_not_the_newest(
-    client: Client, finished: MakeRun, push: MakeRun, told: Told
-) -> None:
+def test_the_version_is_watched_and_not_the_newest(client: Client, finished: MakeRun, push: MakeRun) -> None:
     """A later push of the same kernel changes neither the log nor the verdict of an earlier one."""
-    first = finished("print('first')")
+    first, told = finished("print('first')"), Told()
     push("raise SystemExit('second')")
     assert watch.watch(client, first, 600, told).has_succeeded
     assert told.by_stream["stdout"] == ["first"]
@@ -115,11 +108,11 @@ def test_the_version_is_watched_and_not_the_newest(
     ids=["message", "traceback", "ranks"],
 )
 def test_a_failed_run_holds_what_every_rank_died_of(
-    client: Client, push: MakeRun, told: Told, script: str, said: list[str]
+    client: Client, push: MakeRun, script: str, said: list[str]
 ) -> None:
     """The launcher's own error hides no rank's."""
     with pytest.raises(RunFailed, match="ended as ERROR: Your notebook failed") as caught:
-        watch.watch(client, push(script), 600, told)
+        watch.watch(client, push(script), 600, Told())
     words = [word.strip("- ") for word in caught.value.last_words]
     assert [word for word in words if word in said] == said
     assert words[-1] == said[-1]
@@ -150,13 +143,11 @@ KitError: the end"""
     assert last_words(lines) == ["--- card 1 ---", *chained, "--- main process ---", *lines[15:]]
 
 
-def test_a_cancelled_session_is_a_failed_one(
-    kaggle: Server, client: Client, push: MakeRun, told: Told
-) -> None:
+def test_a_cancelled_session_is_a_failed_one(kaggle: Server, client: Client, push: MakeRun) -> None:
     """Cancelled is an end, not something to wait for."""
     kaggle.faults.arm(NAMED["cancelled"])
     with pytest.raises(RunFailed, match="ended as CANCELLED"):
-        watch.watch(client, push(), 600, told)
+        watch.watch(client, push(), 600, Told())
 
 
 @pytest.mark.parametrize(
@@ -167,12 +158,12 @@ def test_a_cancelled_session_is_a_failed_one(
     ],
 )
 def test_watching_ends_at_its_deadline(
-    kaggle: Server, client: Client, finished: MakeRun, told: Told, url: str, goes_on: str, hint: str
+    kaggle: Server, client: Client, finished: MakeRun, url: str, goes_on: str, hint: str
 ) -> None:
     """A rehearsal ends with its Kaggle; a run on Kaggle goes on, and the line says how to come back."""
     kaggle.faults.arm(NAMED["never-ends"])
     with pytest.raises(NotYet, match=f"still RUNNING after 60 s; {goes_on}") as caught:
-        watch.watch(client, replace(finished("print()"), url=url), 60, told)
+        watch.watch(client, replace(finished("print()"), url=url), 60, Told())
     assert caught.value.hint.startswith(hint)
 
 
@@ -186,29 +177,18 @@ def test_watching_ends_at_its_deadline(
     ids=["after its own end", "cancel requested", "never started"],
 )
 def test_a_stuck_session_is_told_apart_from_a_long_one(
-    kaggle: Server,
-    client: Client,
-    finished: MakeRun,
-    told: Told,
-    clock: QuickClock,
-    fault: Fault,
-    script: str,
+    kaggle: Server, client: Client, finished: MakeRun, clock: QuickClock, fault: Fault, script: str
 ) -> None:
     """Five minutes in a state that should pass are enough, however long the deadline."""
     kaggle.faults.arm(fault)
     with pytest.raises(NotYet, match="is stuck") as caught:
-        watch.watch(client, finished(script), 1e6, told)
+        watch.watch(client, finished(script), 1e6, Told())
     assert "make stop" in caught.value.hint
     assert 300 <= sum(clock.slept) < 400
 
 
 def test_silence_of_kaggle_is_borne_for_a_while(
-    kaggle: Server,
-    client: Client,
-    finished: MakeRun,
-    told: Told,
-    clock: QuickClock,
-    monkeypatch: pytest.MonkeyPatch,
+    kaggle: Server, client: Client, finished: MakeRun, clock: QuickClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After too long without any answer the watching ends, not the run."""
     monkeypatch.setattr(watch, "SILENCE_SECONDS", 60.0)
@@ -216,16 +196,16 @@ def test_silence_of_kaggle_is_borne_for_a_while(
     kaggle.faults.arm(Fault("*", 99_999, drop="before"))
     clock.slept.clear()
     with pytest.raises(NotYet, match=r"no word from Kaggle for .* broke the connection.*it ends with"):
-        watch.watch(client, run, 1e6, told)
+        watch.watch(client, run, 1e6, Told())
     assert 60 < sum(clock.slept) < 200
 
 
-def test_a_deleted_run_is_one_line(client: Client, finished: MakeRun, told: Told) -> None:
+def test_a_deleted_run_is_one_line(client: Client, finished: MakeRun) -> None:
     """A version that is gone may only be hidden for a while: it is waited for some minutes, not for hours."""
     run = finished("print()")
     client.call("DeleteKernel", user_name=USER, kernel_slug=run.slug)
     with pytest.raises(NotYet, match=r"no word from Kaggle for 9\d\d s .*403: Permission"):
-        watch.watch(client, run, 1e6, told)
+        watch.watch(client, run, 1e6, Told())
 
 
 def test_a_plain_screen_prints_sentences(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,14 +17,8 @@ from kit.review.checks.problems import WARNINGS
 from kit.review.record import Run
 from kit.task.submission import Columns
 
-COMPETITION = Competition(
-    slug="reviews",
-    id="ID",
-    text="sentence",
-    label="label",
-    language="language",
-    labels=("Positive", "Negative"),
-)
+NAMES = {"id": "ID", "text": "sentence", "label": "label", "language": "language"}
+COMPETITION = Competition(slug="reviews", labels=("Positive", "Negative"), **NAMES)
 TEST = "ID,sentence,language\nb,NA,hi\na,x,ta\n1.0,x,hi\n"
 
 

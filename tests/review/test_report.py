@@ -74,7 +74,7 @@ SAYS = {
     "header": [r"Macro F1 of the best, character n-grams, is 0\."],
     "settings": ["lora.r Rank. 32 16"],
     "provenance": [
-        *("c" * 40 + " with uncommitted changes", "b" * 64, "Tesla T4, Tesla T4", r"torch 2\.11\.0\+cu128"),
+        *("c" * 40 + " with uncommitted changes", "b" * 64, "Tesla T4, Tesla T4", r"torch 2\.11\.0\+cu128")
     ],
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -156,14 +157,15 @@ def test_a_run_is_judged_by_its_own_settings(folder: Path) -> None:
 
 def test_checking_loads_neither_torch_nor_pandas_nor_the_client(folder: Path) -> None:
     """A whole check imports no torch, no pandas, no scikit-learn and no Kaggle client."""
-    code = (
-        "import runpy, sys\n"
-        f"sys.argv = ['x', {str(folder / 'submission.csv')!r}, '--test', {str(folder / 'test.csv')!r}]\n"
-        "try:\n"
-        f"    runpy.run_path({str(SCRIPT)!r}, run_name='__main__')\n"
-        "except SystemExit as status:\n"
-        "    assert not status.code\n"
-        "assert not {'torch', 'pandas', 'sklearn', 'kagglesdk', 'kaggle', 'requests'} & set(sys.modules)\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    command = [
+        sys.executable,
+        "-X",
+        "importtime",
+        SCRIPT,
+        folder / "submission.csv",
+        "--test",
+        folder / "test.csv",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+    assert not re.search(r"\| +(torch|pandas|sklearn|kagglesdk|kaggle|requests)$", done.stderr, re.MULTILINE)

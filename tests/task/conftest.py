@@ -9,11 +9,5 @@ from kit.config import Competition
 
 @pytest.fixture(scope="session")
 def competition() -> Competition:
-    return Competition(
-        slug="reviews",
-        id="ID",
-        text="sentence",
-        label="label",
-        language="language",
-        labels=("Positive", "Negative"),
-    )
+    columns = {"id": "ID", "text": "sentence", "label": "label", "language": "language"}
+    return Competition(slug="reviews", labels=("Positive", "Negative"), **columns)
