@@ -1,7 +1,7 @@
 """See what Kaggle has published of a run, by the kernel's own list, and wait for what it publishes late."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from kit import progress
 from kit.bundle.metadata import CODE_FILES
 from kit.bundle.origin import PATCH
 from kit.errors import InputInvalid, KitError
-from kit.files import sha256_of, write_whole
+from kit.files import read_json, sha256_of, write_whole
 from kit.outputs import DRY_RUN, LOG_NAME, MADE, MANIFEST, Output, read_manifest
 from kit.remote import runs
 from kit.remote.wire import session, transfer
@@ -67,7 +67,7 @@ def _look(client: Client, run: runs.Run, status: Status, folder: Path) -> Publis
             write_whole(folder / name, transfer.read(client, listed.links[name], name))
     manifest = _manifest(folder) if MANIFEST in listed.links else None
     if RECORD in listed.links:
-        _check_owner(run, (folder / RECORD).read_bytes())
+        _check_owner(run, read_json(folder / RECORD))
     lacking = [] if listed.has_log else [LOG_NAME]
     events = map(progress.event, session.whole(listed.log).splitlines())
     if manifest is not None:
@@ -89,9 +89,9 @@ def _manifest(folder: Path) -> dict[str, Output] | None:
     return {**manifest, MANIFEST: Output(own.stat().st_size, sha256_of(own))}
 
 
-def _check_owner(run: runs.Run, record: bytes) -> None:
+def _check_owner(run: runs.Run, record: Mapping[str, object]) -> None:
     """Refuse outputs whose run.json was written by another bundle; raises Unsettled where it names none."""
-    found = session.record_of(record).bundle_hash
+    found = str(record.get("bundle_hash") or "")
     if not found:
         raise Unsettled(f"{RECORD} names no bundle")
     if found != run.bundle_hash:

@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import requests
-from pydantic import BaseModel, ValidationError
 
 from kit.outputs import MANIFEST
 from kit.remote.runs import Run
@@ -58,13 +56,6 @@ class Listing:
         return self.log.strip() not in ("", "[]")
 
 
-class Record(BaseModel):
-    """What a run.json says of its run, as far as the way home needs it."""
-
-    bundle_hash: str = ""
-    ended: str = ""
-
-
 def status(client: Client, run: Run, *, patient: bool = True) -> Status:
     """Return how this version stands: UNKNOWN, with the reason, where Kaggle does not say."""
 
@@ -100,22 +91,17 @@ def outputs(client: Client, run: Run) -> Listing:
     return Listing({str(file.file_name): str(file.url) for file in files}, str(pages[0].log or ""))
 
 
-def record_of(body: bytes) -> Record:
-    """Return what the bytes of a run.json say; nothing where they are none."""
-    with suppress(ValidationError):
-        return Record.model_validate_json(body)
-    return Record()
-
-
 def by_outputs(client: Client, run: Run) -> Status | None:
     """Return the end that the kernel wrote into its own outputs, None where they are not there."""
     links = outputs(client, run).links
     if RECORD not in links or MANIFEST not in links:
         return None
-    record = record_of(transfer.read(client, links[RECORD], RECORD))
-    if record.bundle_hash != run.bundle_hash or not record.ended:
+    record = _parsed(_text([transfer.read(client, links[RECORD], RECORD)]))
+    told = record if isinstance(record, dict) else {}
+    ended = str(told.get("ended", ""))
+    if told.get("bundle_hash") != run.bundle_hash or not ended:
         return None
-    return Status("COMPLETE") if record.ended == "complete" else Status("ERROR", record.ended)
+    return Status("COMPLETE") if ended == "complete" else Status("ERROR", ended)
 
 
 class Chunk(NamedTuple):
