@@ -20,7 +20,8 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-VENV = ROOT / ".venv"
+VENV = ROOT / os.environ.get("KIT_VENV", ".venv")
+"""Another one where the tests run on another Python."""
 GROUPS = ("home", "train", "dev")
 PYTHON = VENV / "bin" / "python"
 BUSY = VENV / ".busy"

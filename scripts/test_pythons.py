@@ -1,6 +1,5 @@
 """Run the tests that need no torch on the other Pythons of this machine, each in a fresh environment."""
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -27,17 +26,9 @@ def _find(version: str) -> str | None:
 
 def _passes(version: str, interpreter: str) -> bool:
     venv = PROJECT_ROOT / "build" / f"python-{version}"
+    setup = [interpreter, "scripts/setup.py", "home", "dev"]
+    subprocess.run(setup, cwd=PROJECT_ROOT, env={**os.environ, "KIT_VENV": str(venv)}, check=True)
     python = str(venv / "bin" / "python")
-    pins = b"".join((PROJECT_ROOT / name).read_bytes() for name in ("requirements.lock", "pyproject.toml"))
-    ready = venv / f".ready-{hashlib.sha256(pins).hexdigest()[:12]}"
-    if not ready.exists():
-        shutil.rmtree(venv, ignore_errors=True)
-        pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        groups = ["-c", "requirements.lock", "--group", "home", "--group", "dev"]
-        for command in ([interpreter, "-m", "venv", str(venv)], [*pip, "-U", "pip"], [*pip, *groups],
-                        [*pip, "--no-deps", "-e", "."]):  # fmt: skip
-            subprocess.run(command, cwd=PROJECT_ROOT, check=True)
-        ready.touch()
     tests = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow and not train"]
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(tests, cwd=PROJECT_ROOT, env=environment, check=False).returncode == 0
