@@ -1,15 +1,9 @@
 """Check a submission against the test rows: exit 0 valid, 1 invalid, 2 cannot check; --json for programs."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kit.command import Arguments, Option, Usage, tell, verb
 from kit.errors import KitError
-
-if TYPE_CHECKING:
-    from kit.review.checks.problems import Verdict
 
 OWN: dict[str, Option] = {
     "submission": {"nargs": "?", "type": Path, "help": "default: submission.csv of the run"},
@@ -17,28 +11,22 @@ OWN: dict[str, Option] = {
 }
 
 
-def _check(arguments: Arguments) -> Verdict:
+@verb("run", run="", own=OWN)
+def main(arguments: Arguments) -> int:
+    """Print every problem and return the exit status; what keeps the check from being made exits 2."""
     from kit.config import resolve
     from kit.fetch import inputs
     from kit.remote import runs
     from kit.review.checks.validate import validate
 
-    is_of_run = arguments.submission is None or arguments.run
-    folder = runs.folder_of(arguments.run or "latest") if is_of_run else None
-    competition = resolve("t4x2").competition
-    return validate(folder, inputs.places, competition, submission=arguments.submission, test=arguments.test)
-
-
-@verb("run", run="", own=OWN)
-def main(arguments: Arguments) -> int:
-    """Print every problem and return the exit status; what keeps the check from being made exits 2."""
+    path, test = arguments.submission, arguments.test
     try:
-        verdict = _check(arguments)
+        folder = None if path and not arguments.run else runs.folder_of(arguments.run or "latest")
+        verdict = validate(folder, inputs.places, resolve("t4x2").competition, submission=path, test=test)
     except KitError as error:
         problem = {"code": "cannot_check", "message": str(error), "count": 1, "examples": []}
         tell(valid=False, rows=0, errors=[problem], warnings=[])
         raise Usage(error.message, hint=error.hint) from None
-
     tell(**verdict.as_json())
     print(verdict)
     return 0 if verdict.valid else 1
