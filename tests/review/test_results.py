@@ -125,6 +125,7 @@ def test_a_value_of_the_wrong_kind_counts_as_absent(tmp_path: Path) -> None:
         members=[5, {"name": 5, "slot": "x", "timings": []}],
         cards="T4",
         failed=["seed-1"],
+        submission={"id": 5, "label": "x"},
     )
     run = results.read(folder)
     assert run.held_out is not None
@@ -133,6 +134,7 @@ def test_a_value_of_the_wrong_kind_counts_as_absent(tmp_path: Path) -> None:
     assert run.held_out.intervals == {"accuracy": (0.1, 0.2)}
     assert run.run.timings == {"install": 3.0}
     assert (run.run.cards, run.run.failed, len(run.run.members)) == ((), {}, 1)
+    assert run.run.submission is None
 
 
 def test_a_run_that_failed_says_so(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, Field, OnErrorOmit, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticUseDefault
 
 from kit import progress
 from kit.config import Competition
@@ -25,6 +26,10 @@ LARGEST = 10**15
 Number = Annotated[float, Field(strict=True, ge=-LARGEST, le=LARGEST, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0, le=LARGEST)]
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+T = TypeVar("T")
+Listed = tuple[OnErrorOmit[T], ...]
+Named = dict[str, OnErrorOmit[T]]
+"""Items of another kind are left out; the others still tell."""
 
 
 class Record(BaseModel):
@@ -34,19 +39,11 @@ class Record(BaseModel):
 
     @field_validator("*", mode="wrap")
     @classmethod
-    def _keep_what_reads(
-        cls, value: object, read: Callable[[object], object], info: ValidationInfo
-    ) -> object:
-        """Drop the items of a list or an object that are of another kind; else take the default."""
+    def _absent_where_damaged(cls, value: object, read: Callable[[object], object]) -> object:
         try:
             return read(value)
-        except ValidationError as error:
-            odd = {one["loc"][0] for one in error.errors(include_url=False) if one["loc"]}
-        if odd and isinstance(value, dict):
-            return read({name: one for name, one in value.items() if name not in odd})
-        if odd and isinstance(value, list):
-            return read([one for at, one in enumerate(value) if at not in odd])
-        return cls.model_fields[info.field_name or ""].get_default()
+        except ValidationError:
+            raise PydanticUseDefault from None
 
 
 class Member(Record):
@@ -56,12 +53,12 @@ class Member(Record):
     slot: Count = 0
     settings: str = ""
     stopped: str = ""
-    notes: tuple[str, ...] = ()
+    notes: Listed[str] = ()
     step: Count | None = None
     train_tokens: Count | None = None
     bins: Count | None = None
     peak_memory_bytes: Number | None = None
-    timings: dict[str, Number] = {}
+    timings: Named[Number] = {}
 
 
 class Run(Record):
@@ -70,22 +67,22 @@ class Run(Record):
     ended: str = ""
     bundle_hash: str = ""
     config: dict[str, object] = {}
-    cards: tuple[dict[str, object], ...] = ()
-    precision: dict[str, str] = {}  # the number format, `dtype`, and the `reason` for it
+    cards: Listed[dict[str, object]] = ()
+    precision: Named[str] = {}  # the number format, `dtype`, and the `reason` for it
     loader: str = ""
-    timings: dict[str, Number] = {}
-    train_rows: dict[str, Number] = {}
+    timings: Named[Number] = {}
+    train_rows: Named[Number] = {}
     share_of_train_seen: Number | None = None
-    versions: dict[str, str] = {}
+    versions: Named[str] = {}
     ranks: Count = 1
-    notes: tuple[str, ...] = ()
-    answered_by: tuple[str, ...] = ()
-    unreached: tuple[str, ...] = ()
-    failed: dict[str, str] = {}  # why a member is missing, by its name
-    left: dict[str, Left] = {}  # rows of a file that were left out, by the file's name
-    members: tuple[Member, ...] = ()
+    notes: Listed[str] = ()
+    answered_by: Listed[str] = ()
+    unreached: Listed[str] = ()
+    failed: Named[str] = {}  # why a member is missing, by its name
+    left: Named[Left] = {}  # rows of a file that were left out, by the file's name
+    members: Listed[Member] = ()
     test_sha256: str = ""
-    test_ids: tuple[str, ...] | None = None  # the rows that were asked for; None for all
+    test_ids: Listed[str] | None = None  # the rows that were asked for; None for all
     submission: Columns | None = None  # the header of the submission
 
     @field_validator("test_sha256", mode="before")
@@ -117,11 +114,11 @@ class Bin(Record):
 class Judged(Record):
     """Figures of rows that the models had not seen, as `kit.task.metrics.evaluate` gives them."""
 
-    figures: dict[str, Number] = {}
-    intervals: dict[str, tuple[Number, Number]] = {}
-    confusion: tuple[tuple[Count, ...], ...] = ()
-    reliability: tuple[Bin, ...] = ()
-    per_language: dict[str, Judged] = {}
+    figures: Named[Number] = {}
+    intervals: Named[tuple[Number, Number]] = {}
+    confusion: Listed[tuple[Count, ...]] = ()
+    reliability: Listed[Bin] = ()
+    per_language: Named[Judged] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -186,7 +183,7 @@ class Part(Record):
 class Origin(Record):
     """made.json: what a blend was made of."""
 
-    members: tuple[Part, ...] = ()
+    members: Listed[Part] = ()
 
 
 R = TypeVar("R", bound=Record)
