@@ -11,6 +11,7 @@ from typing import Any, TextIO
 EVENT_PREFIX = '{"event":'
 # Control characters but the tab, ends of lines and of paragraphs, changes of direction, half letters.
 _UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+JOINERS = "\u200c\u200d"  # invisible signs that Indian scripts and Urdu are written with
 TOKENS = {
     "a Kaggle token": r"KGAT_[0-9A-Za-z]{16,}",
     "a Hugging Face token": r"(?:hf|api_org)_(?=[a-z]*[0-9A-Z])[0-9A-Za-z]{20,}",
@@ -34,6 +35,12 @@ def visible(text: str) -> str:
 def _number(sign: re.Match[str]) -> str:
     code = ord(sign[0])
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+def one_line(text: str) -> str:
+    """Return foreign text as one line of words: what cannot be printed is a blank."""
+    signs = (sign if sign.isprintable() or sign in JOINERS else " " for sign in text)
+    return " ".join("".join(signs).split())
 
 
 def never_fail(*streams: TextIO) -> None:

@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from kit.progress import one_line
 from kit.review import results
 from kit.review.record import Judged
 from kit.task import metrics
 
 WIDTH_OF_A_FILE = 140
 SWEEP = "sweep.csv"
-JOINERS = "\u200c\u200d"  # invisible signs that Indian scripts and Urdu are written with
 
 
 def console() -> Console:
@@ -58,8 +58,7 @@ def figure(value: float | None, bounds: Sequence[float] | None = None, *, signed
 
 def sentence(text: object, most: int = 60) -> str:
     """Return foreign text as one short line without markup, control or direction characters."""
-    signs = (sign if sign.isprintable() or sign in JOINERS else " " for sign in str(text))
-    words = " ".join("".join(signs).split())
+    words = one_line(str(text))
     return escape(words if len(words) <= most else f"{words[: most - 1]}…")
 
 

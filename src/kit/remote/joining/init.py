@@ -20,6 +20,7 @@ from kit import files
 from kit.bundle import metadata
 from kit.config import Competition, Config, spelling_key
 from kit.errors import InputInvalid
+from kit.progress import one_line
 from kit.remote.joining import columns
 from kit.remote.joining.columns import Choice, Column, Table
 from kit.task import csv_file, sample
@@ -229,17 +230,13 @@ def show(suggestion: Suggestion, *, is_terminal: bool) -> None:
     chosen = suggestion.choices.items()
     roles = {column: (role, choice.why) for role, choice in chosen for column in choice.columns}
     head = ("column", "type", "distinct", "blank", "example", "in test", "taken as", "why")
-
-    def plain(text: str) -> str:  # a control character would reach the terminal
-        return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
-
     table = Drawn(*head, box=box.HEAVY_HEAD if is_terminal else None)
     for column in suggestion.columns:
         role, why = roles.get(column.name, ("", ""))
-        figures = (column.kind, f"{column.distinct:,}", f"{column.blank:,}", plain(column.example[:30]))
-        cells = (plain(column.name), *figures, "yes" if column.in_test else "no", role, why)
+        figures = (column.kind, f"{column.distinct:,}", f"{column.blank:,}", one_line(column.example[:30]))
+        cells = (one_line(column.name), *figures, "yes" if column.in_test else "no", role, why)
         table.add_row(*map(escape, cells))
     Console(width=None if is_terminal else WIDE).print(table)
     print(f"labels: {', '.join(map(repr, suggestion.settings['labels']))}")
     for note in suggestion.notes:
-        print(f"look: {plain(note)}")
+        print(f"look: {one_line(note)}")

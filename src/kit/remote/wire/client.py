@@ -15,6 +15,7 @@ from typing import TypeVar
 import requests
 
 from kit import environment
+from kit.progress import one_line
 from kit.remote.wire import credentials, transport
 from kit.remote.wire.credentials import Credentials
 from kit.remote.wire.transport import (
@@ -197,7 +198,7 @@ class Client:
             code, word, reason = transport.error_in(payload) or (0, "", "")
             answer = transport.typed(types(method)[2], payload) if code < 400 else None
         except transport.UNREADABLE as error:
-            cause = transport.plain(f"{error}")[:100]
+            cause = one_line(f"{error}")[:100]
             raise Unsettled(f"Kaggle's answer to {method} cannot be read: {cause}") from None
         if code >= 400:
             raise transport.refused(code, word, reason, method)

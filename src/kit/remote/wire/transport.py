@@ -15,6 +15,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from kit.errors import KitError
+from kit.progress import one_line
 
 Untyped: TypeAlias = Any  # a JSON value, or a type or an object of the SDK, which declares none
 ANSWER_BYTES = 64 << 20  # more than any log that Kaggle keeps; a packed body counts as it unpacks
@@ -148,7 +149,7 @@ def _refusal(response: requests.Response) -> Exception:
     try:
         _, kind, reason = error_in(json_of(data)) or (0, "", "")
     except UNREADABLE:
-        text = plain(data.decode("utf-8", "replace"))
+        text = one_line(data.decode("utf-8", "replace"))
         reason = "" if text.startswith("<") else text
     method = _API_METHOD.search(response.request.url or "")
     error = refused(response.status_code, kind, reason, method[1] if method else None)
@@ -227,13 +228,7 @@ def error_in(payload: object) -> tuple[int, str, str] | None:
     words = (error.get("status"), error.get("message") or envelope)
     kind, message = (word if isinstance(word, str) else "" for word in words)
     code = error["code"] if type(error.get("code")) is int else 0
-    return (code, kind, plain(message)) if error is envelope or message or code >= 400 else None
-
-
-def plain(text: str) -> str:
-    """Return text of a server as one line without control characters, none of its words left out."""
-    shown = "".join(character if character.isprintable() else " " for character in text)
-    return re.sub(r"\s+", " ", shown).strip()
+    return (code, kind, one_line(message)) if error is envelope or message or code >= 400 else None
 
 
 def _read(kind: Untyped, serializer: Untyped, value: object) -> object:
@@ -249,4 +244,4 @@ def _read(kind: Untyped, serializer: Untyped, value: object) -> object:
     with suppress(KeyError):
         found = serializer.from_dict_value(kind, value)
     # A state that the SDK does not know keeps its name; it is none of those that end a wait.
-    return found if isinstance(found, kind) else SimpleNamespace(name=plain(str(value)))
+    return found if isinstance(found, kind) else SimpleNamespace(name=one_line(str(value)))
