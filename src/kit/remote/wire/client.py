@@ -18,14 +18,7 @@ from kit import environment
 from kit.progress import one_line
 from kit.remote.wire import credentials, transport
 from kit.remote.wire.credentials import Credentials
-from kit.remote.wire.transport import (
-    CredentialsInvalid,
-    KaggleError,
-    Refused,
-    Unauthorized,
-    Unsettled,
-    Untyped,
-)
+from kit.remote.wire.transport import CredentialsInvalid, KaggleError, Refused, Unsettled, Untyped
 
 ATTEMPTS = 6
 LONGEST_PAUSE_SECONDS = 120.0  # bound of every pause, also of what a Retry-After header asks for
@@ -163,20 +156,23 @@ class Client:
         """Return the unread response, once more with other credentials where Kaggle rejects or denies."""
         try:
             return self._post(method, fields)
-        except Unauthorized:
-            self._settle()
         except Refused as refused:
             is_denied = refused.status == 403 and types(method)[0].startswith("kernels")
-            if not is_denied or self.clock.now() <= self._known_until:
-                raise
-            before = self.credentials
-            with suppress(Unsettled):  # where even that gets no answer, Kaggle may well know who asks
+            if refused.status == 401:
                 self._settle()
-            if self.credentials == before:
+            elif not is_denied or self.clock.now() <= self._known_until:
                 raise
+            else:
+                before = self.credentials
+                with suppress(Unsettled):  # where even that gets no answer, Kaggle may well know who asks
+                    self._settle()
+                if self.credentials == before:
+                    raise
         try:
             return self._post(method, fields)
-        except Unauthorized:
+        except Refused as refused:
+            if refused.status != 401:
+                raise
             raise credentials.rejected(self.credentials.origin) from None
 
     def _post(self, method: str, fields: Fields, *, sign: Sign | None = None) -> requests.Response:
@@ -223,7 +219,7 @@ class Client:
 
     def _owner(self, asker: Credentials) -> str:
         """Return whose credentials these are, empty where Kaggle does not know them."""
-        with suppress(Unauthorized, Refused):
+        with suppress(Refused):
             if not asker.token:
                 self._post("GetAcceleratorQuotaStatistics", {}, sign=asker.sign).close()
                 return asker.user
@@ -244,7 +240,7 @@ class Client:
         try:
             response = self._post("GenerateAccessToken", fields, sign=lambda unsigned: unsigned)
             answer = self._object("GenerateAccessToken", response, needs="token")
-        except (Unauthorized, Refused):
+        except Refused:
             text = "the log-in through the browser has expired"
             raise CredentialsInvalid(text, hint="kaggle auth login") from None
         token = credentials.clean(answer.token, "the token that Kaggle gives")

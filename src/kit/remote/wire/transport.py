@@ -87,10 +87,6 @@ class LinkStale(KaggleError):
         super().__init__(f"{name}: Kaggle sends a web page in its place", hint="make pull")
 
 
-class Unauthorized(Exception):
-    """The API does not accept the credentials of this request."""
-
-
 def session(*, local: bool, read_seconds: float) -> requests.Session:
     """Return a session with our limits and errors."""
     made = requests.Session()
@@ -110,10 +106,8 @@ def explained(what: str, host: str) -> Iterator[None]:
         raise _trouble(error, what, host) from None  # a proxy's address in its text may hold a password
 
 
-def refused(code: int, kind: str, reason: str, method: str | None) -> Exception:
+def refused(code: int, kind: str, reason: str, method: str | None) -> KaggleError:
     """Return the exception that an error status stands for; `method` is None for a file's link."""
-    if code == 401 and method:
-        return Unauthorized()
     what = method or "a file's link"
     if code in (408, 429) or code >= 500:
         return Unsettled(f"Kaggle answers {code} to {what}", is_busy=code == 429)
@@ -142,7 +136,7 @@ class _Adapter(HTTPAdapter):
         return response
 
 
-def _refusal(response: requests.Response) -> Exception:
+def _refusal(response: requests.Response) -> KaggleError:
     data, kind, reason = b"", "", ""
     with suppress(ValueError, requests.RequestException, urllib3.exceptions.HTTPError):
         data = body(response, ERROR_BYTES)
