@@ -19,7 +19,6 @@ CLIENT = {"kagglesdk", "kaggle"}
 MAY_IMPORT = {
     "kit.errors": set(),
     "kit.files": {"kit.errors"},
-    "kit.presets": set(),
     "kit.accelerators": set(),
     "kit.competition": {"kit.task.metrics"},
     "kit.settings": {"kit.accelerators", "kit.competition", "kit.task.prompt"},
@@ -27,7 +26,7 @@ MAY_IMPORT = {
     "kit.command": {"kit.errors", "kit.files", "kit.progress", "kit.environment", "kit.config"},
     "kit.outputs": {"kit.errors", "kit.files"},
     "kit.environment": {"kit.errors"},
-    "kit.config": {"kit.errors", "kit.files", "kit.presets", "kit.competition", "kit.settings"},
+    "kit.config": {"kit.errors", "kit.files", "kit.competition", "kit.settings"},
     "kit.task": {"kit.errors", "kit.files", "kit.config", "kit.task"},
     "kit.pipeline.machine": {
         *("kit.errors", "kit.files", "kit.accelerators", "kit.config", "kit.pipeline.machine")

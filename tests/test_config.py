@@ -11,7 +11,6 @@ import pytest
 from kit import config as settings
 from kit import environment
 from kit.errors import KitError, SettingInvalid
-from kit.presets import PRESETS
 
 COMPETITION = '[competition]\nslug = "s"\nlabels = ["A", "B"]\n'
 
@@ -33,7 +32,7 @@ def test_a_preset_uses_the_whole_machine() -> None:
     assert settings.resolve("t4x2-cv", ["kernel.accelerator=NvidiaL4"]).run.members == 1
 
 
-@pytest.mark.parametrize("preset", list(PRESETS))
+@pytest.mark.parametrize("preset", list(settings.shipped()))
 def test_every_preset_resolves_and_survives_the_bundle(preset: str) -> None:
     """Config to JSON and back is the same config."""
     resolved = settings.resolve(preset)

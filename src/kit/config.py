@@ -9,6 +9,7 @@ import reprlib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,13 +17,13 @@ from kit.competition import Competition as Competition
 from kit.competition import spelling_key as spelling_key
 from kit.errors import SettingInvalid
 from kit.files import PROJECT_ROOT as PROJECT_ROOT
-from kit.presets import PRESETS, Table
 from kit.settings import SWEPT
 from kit.settings import Config as Config
 from kit.settings import Lora as Lora
 from kit.settings import Prompt as Prompt
 from kit.settings import schema_names as schema_names
 
+Table = dict[str, Any]  # settings by name, some of them tables again, as TOML has them
 GRID_HINT = 'make sweep GRID="train.learning_rate=1e-4,2e-4 seed=1,2"'
 
 
@@ -33,7 +34,7 @@ def resolve(preset: str, overrides: Sequence[str] = (), *, kit_toml: Path | None
     """
     path = kit_toml or PROJECT_ROOT / "kit.toml"
     user = _read_toml(path)
-    presets = {**PRESETS, **user.pop("preset", {})}
+    presets = {**shipped(), **user.pop("preset", {})}
     merged: Table = user
     for layer in _layers(preset, presets):
         merged = _merge(merged, layer)
@@ -43,6 +44,11 @@ def resolve(preset: str, overrides: Sequence[str] = (), *, kit_toml: Path | None
     for text in resolved.run.grid:
         point(resolved, text)  # refused here and not in the kernel
     return resolved
+
+
+def shipped() -> dict[str, Table]:
+    """Return the presets that ship with the kit, by name."""
+    return dict(_read_toml(Path(__file__).with_name("presets.toml"))["preset"])
 
 
 def override(config: Config, overrides: Sequence[str]) -> Config:
