@@ -69,13 +69,10 @@ CLIENT_IN = {"kit.remote.wire.client", *(f"local_kaggle.routes{part}" for part i
 """The places that speak Kaggle's protocol; `kaggle` is imported nowhere: importing it logs in."""
 
 
-def _modules() -> Iterator[tuple[str, Path]]:
-    for path in sorted(SRC.rglob("*.py")):
-        name = ".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__")
-        yield name, path
-
-
-MODULES = dict(_modules())
+MODULES = {
+    ".".join(path.relative_to(SRC).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(SRC.rglob("*.py"))
+}
 
 
 def _imports(name: str, path: Path) -> Iterator[tuple[int, str]]:

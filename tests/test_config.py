@@ -126,21 +126,15 @@ def test_a_wrong_setting_is_refused_with_what_would_be_right(preset: str, overri
         ("[competition\n", "kit.toml"),
         ('[competition]\nslug = "s"\n', "'competition.labels' is not set"),
         (COMPETITION + '[preset.a]\nextends = "b"\n[preset.b]\nextends = "a"\n', "extends itself"),
+        ("", "make init"),
     ],
 )
 def test_a_wrong_kit_toml_is_refused_by_name(kit_toml: Path, text: str, says: str) -> None:
-    """The message says which file and what is wrong in it."""
-    kit_toml.write_text(text)
+    """The message says which file and what is wrong in it; where it is missing, the verb that writes it."""
+    kit_toml.write_text(text) if text else kit_toml.unlink()
     with pytest.raises(SettingInvalid) as caught:
         settings.resolve("a" if "preset.a" in text else "tiny", kit_toml=kit_toml)
     assert says in str(caught.value)
-
-
-def test_a_missing_kit_toml_names_the_verb_that_writes_it(tmp_path: Path) -> None:
-    """`make init` does."""
-    with pytest.raises(SettingInvalid) as caught:
-        settings.resolve("tiny", kit_toml=tmp_path / "kit.toml")
-    assert "make init" in caught.value.hint
 
 
 def test_every_setting_is_documented() -> None:

@@ -11,12 +11,8 @@ all cards train, and the rows a second that they answer.
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import signal
 import subprocess
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,7 +51,7 @@ def pack(folder: Path) -> None:
 
 
 def pair(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
-    """Run every way on both shapes, then kill a member; yield the lines of the table."""
+    """Run every way on both shapes; yield the lines of the table."""
     del folder
     gpu_run.mount(target)
     for shape in SHAPES:
@@ -80,7 +76,6 @@ def pair(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
                 one["probabilities"],
                 runs["one member on both"]["probabilities"],
             )
-    yield "a killed member", json.dumps(_killed_member(target))
 
 
 def _run(target: Path, shape: str, way: str) -> dict[str, Any]:
@@ -107,39 +102,6 @@ def _run(target: Path, shape: str, way: str) -> dict[str, Any]:
         "timings": timings,
     }
     return {"told": told, "probabilities": {row["id"]: [float(row["probability_Positive"])] for row in rows}}
-
-
-def _killed_member(target: Path) -> dict[str, Any]:
-    """Kill one of two members while it trains: the other answers, and the run says who failed."""
-    working = target / "pair-killed"
-    run = subprocess.Popen(
-        gpu_run.command(target, _script_name("small", "a member on each")),
-        env=gpu_run.environment_of_kernel(target, working),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=working,
-    )
-    lines: list[str] = []
-    reader = threading.Thread(target=lambda: lines.extend(run.stdout or ()), daemon=True)
-    reader.start()
-    deadline = time.monotonic() + 240
-    while not any('"event": "step"' in line for line in lines) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    children = subprocess.run(
-        ["pgrep", "-f", "kit.pipeline.member .* 1$"], capture_output=True, text=True, check=False
-    ).stdout.split()
-    killed = time.monotonic()
-    for child in children:
-        os.kill(int(child), signal.SIGKILL)
-    status = run.wait(400)
-    record = json.loads((working / "run.json").read_text(encoding="utf-8"))
-    return {
-        "killed": len(children),
-        "status": status,
-        "seconds_until_the_other_had_answered": round(time.monotonic() - killed, 1),
-        **{name: record[name] for name in ("answered_by", "failed")},
-    }
 
 
 def _script_name(shape: str, way: str) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
+from types import SimpleNamespace
 
 import little_hub
 import pytest
@@ -27,21 +27,16 @@ MODEL = "ada/tiny"
 
 
 @pytest.fixture(scope="module")
-def main() -> ModuleType:
-    """kernel/main.py as a module."""
-    spec = importlib.util.spec_from_file_location("kernel_main", PROJECT_ROOT / "kernel" / "main.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def main() -> SimpleNamespace:
+    """What kernel/main.py defines."""
+    return SimpleNamespace(**runpy.run_path(str(PROJECT_ROOT / "kernel" / "main.py")))
 
 
 def _config(*overrides: str, preset: str = "tiny") -> Config:
     return settings.resolve(preset, overrides)
 
 
-def test_without_internet_nobody_calls_home(main: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_internet_nobody_calls_home(main: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """The switch is kernel.internet; it wins over what the environment says."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     offline = main.environment(_config("kernel.internet=false"), 0.0)
@@ -50,7 +45,7 @@ def test_without_internet_nobody_calls_home(main: ModuleType, monkeypatch: pytes
 
 
 def test_downloads_go_to_the_temporary_folder_unless_told_otherwise(
-    main: ModuleType, monkeypatch: pytest.MonkeyPatch
+    main: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The working folder is the kernel's output and holds 20 GB."""
     monkeypatch.delenv("HF_HOME")
@@ -118,7 +113,7 @@ def test_what_the_machine_lacks_ends_the_run_before_anything_is_installed(
 
 
 def test_a_model_is_fetched_ahead_only_where_it_must_and_may_be(
-    main: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    main: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Not a Kaggle Model, not without internet, and not one whose snapshot is attached."""
     monkeypatch.setenv("KIT_INPUT_DIR", str(tmp_path))

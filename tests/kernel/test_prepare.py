@@ -37,10 +37,14 @@ def test_preparing_asks_for_internet_and_for_no_gpu() -> None:
 
 
 def test_preparing_is_the_one_cpu_kernel_that_is_pushed_to_kaggle() -> None:
-    """Any other would train for hours on the wrong machine."""
+    """Any other is for rehearsals, and would train for hours on the wrong machine."""
     told = metadata.build(build.preparation(FULL), owner="ada")
-    for is_preparation, verdict in ((True, "pass"), (False, "fail")):
-        checks = objections.checks(told, "", is_local=False, is_preparation=is_preparation)
+    for is_local, is_preparation, verdict in (
+        (False, True, "pass"),
+        (False, False, "fail"),
+        (True, False, "pass"),
+    ):
+        checks = objections.checks(told, "", is_local=is_local, is_preparation=is_preparation)
         assert checks["accelerator"].verdict == verdict
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 from kaggle_fixtures import TOKEN, USER, StartKaggle
-from sdk_client import LITTLE, Kernels, Push, ask, push_behind_another, push_fields, rpc
+from sdk_client import LITTLE, Kernels, Push, ask, push_behind_another, push_fields, rpc, wait_for_file
 
 from local_kaggle import faults
 from local_kaggle.server import Server
@@ -19,13 +19,7 @@ BROKEN = (requests.exceptions.ChunkedEncodingError, requests.ConnectionError)
 
 def talk(gate: Path) -> str:
     """Make a script that says one thing, waits for the file and says two more."""
-    return (
-        "import os, sys, time\n"
-        "print('before', flush=True)\n"
-        f"while not os.path.exists({str(gate)!r}): time.sleep(0.02)\n"
-        "print('after', flush=True); time.sleep(0.1)\n"
-        "print('oops', file=sys.stderr, flush=True)\n"
-    )
+    return wait_for_file(gate) + "import sys; time.sleep(0.1); print('oops', file=sys.stderr, flush=True)\n"
 
 
 def follow(kernels: Kernels, label: str | None = None) -> requests.Response:
@@ -48,25 +42,18 @@ def events(response: requests.Response) -> Iterator[str]:
 
 
 def test_a_running_session_streams_chunks_as_they_come(kernels: Kernels, push: Push, gate: Path) -> None:
-    """The first event arrives while the script waits; END_OF_LOG closes the stream."""
-    push(talk(gate))
-    response = follow(kernels)
-    assert response.headers["Content-Type"] == "text/event-stream"
-    stream = events(response)
-    first = json.loads(next(stream))
-    assert (first["stream_name"], first["data"]) == ("stdout", "before\n")
-    gate.touch()
-    rest = list(stream)
-    assert [json.loads(event)["data"] for event in rest[:-1]] == ["after\n", "oops\n"]
-    assert rest[-1] == "END_OF_LOG"
-
-
-def test_a_reconnect_replays_from_the_start(kernels: Kernels, push: Push, gate: Path) -> None:
-    """A client must drop what it has seen."""
+    """The first event arrives while the script waits, END_OF_LOG ends it; a reconnect replays all."""
     push(talk(gate))
     for _ in range(2):
-        with follow(kernels) as response:
-            assert json.loads(next(events(response)))["data"] == "before\n"
+        response = follow(kernels)
+        assert response.headers["Content-Type"] == "text/event-stream"
+        stream = events(response)
+        first = json.loads(next(stream))
+        assert (first["stream_name"], first["data"]) == ("stdout", "waiting\n")
+    gate.touch()
+    rest = list(stream)
+    assert [json.loads(event)["data"] for event in rest[:-1]] == ["done\n", "oops\n"]
+    assert rest[-1] == "END_OF_LOG"
 
 
 def test_a_finished_session_gives_its_log_as_an_array(kaggle: Server, kernels: Kernels, run: Push) -> None:
@@ -96,7 +83,7 @@ def test_an_idle_stream_is_cut_without_an_end_mark(start_kaggle: StartKaggle, ga
     seen: list[str] = []
     with pytest.raises(BROKEN):
         seen.extend(events(response))
-    assert [json.loads(event)["data"] for event in seen] == ["before\n"]
+    assert [json.loads(event)["data"] for event in seen] == ["waiting\n"]
 
 
 def test_a_stream_can_be_cut_by_a_fault(kaggle: Server, kernels: Kernels, push: Push, gate: Path) -> None:
@@ -104,7 +91,7 @@ def test_a_stream_can_be_cut_by_a_fault(kaggle: Server, kernels: Kernels, push: 
     cut = kaggle.faults.arm(faults.NAMED["cut-stream"])
     push(talk(gate))
     stream = events(follow(kernels))
-    assert json.loads(next(stream))["data"] == "before\n"
+    assert json.loads(next(stream))["data"] == "waiting\n"
     with pytest.raises(BROKEN):
         next(stream)
     assert kaggle.faults.struck(cut) == 1

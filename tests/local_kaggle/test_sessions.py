@@ -28,15 +28,24 @@ from toy_wheels import make_wheel
 from local_kaggle.server import Server
 
 
-def test_a_failed_script_ends_in_error_and_keeps_log_and_outputs(kernels: Kernels, run: Push) -> None:
-    """The traceback is in the log as stderr chunks, and what was written before stays."""
-    run(GO_TO_WORKING + "open('half.txt', 'w').write('x')\nraise ValueError('broken')")
-    assert status(kernels).status == KernelWorkerStatus.ERROR
-    assert "exit status 1" in status(kernels).failure_message
+@pytest.mark.parametrize(
+    ("script", "limit", "ended", "why", "said"),
+    [
+        ("raise ValueError('broken')", None, "ERROR", "exit status 1", "ValueError: broken"),
+        ("time.sleep(600)", 1, "CANCEL_ACKNOWLEDGED", "max allowed execution duration", ""),
+    ],
+)
+def test_a_script_that_fails_or_is_stopped_keeps_log_and_outputs(
+    kernels: Kernels, run: Push, script: str, limit: int | None, ended: str, why: str, said: str
+) -> None:
+    """The traceback is in the log as stderr chunks; Kaggle says why, and what was written before stays."""
+    text = GO_TO_WORKING + "import time; open('half.txt', 'w').write('x')\n"
+    run(text + script, session_timeout_seconds=limit)
+    assert (status(kernels).status.name, why in status(kernels).failure_message) == (ended, True)
     answer = output(kernels)
     assert [file.file_name for file in answer.files] == ["half.txt"]
     chunks = json.loads(answer.log)
-    assert "ValueError: broken" in "".join(c["data"] for c in chunks if c["stream_name"] == "stderr")
+    assert said in "".join(chunk["data"] for chunk in chunks if chunk["stream_name"] == "stderr")
 
 
 def test_a_session_is_queued_then_running_and_shows_nothing_yet(
@@ -120,15 +129,6 @@ def test_links_expire_and_cannot_be_forged(start_kaggle: StartKaggle) -> None:
     answers = [requests.get(address, timeout=10) for address in (late, signed, forged, bare)]
     assert [answer.status_code for answer in answers] == [404, 403, 403, 403]
     assert [answer.headers["Content-Type"] for answer in answers[:2]] == ["text/html", "application/xml"]
-
-
-def test_a_session_is_stopped_at_its_time_limit(kernels: Kernels, run: Push) -> None:
-    """It ends as cancelled with Kaggle's message, and its outputs stay."""
-    run(GO_TO_WORKING + "import time; open('x', 'w'); time.sleep(600)", session_timeout_seconds=1)
-    ended = status(kernels)
-    assert ended.status == KernelWorkerStatus.CANCEL_ACKNOWLEDGED
-    assert "max allowed execution duration" in ended.failure_message
-    assert [file.file_name for file in output(kernels).files] == ["x"]
 
 
 def test_deleting_a_kernel_stops_its_session_and_loses_its_outputs(

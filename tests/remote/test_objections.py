@@ -10,8 +10,8 @@ from kit.remote.pushing import objections
 from kit.remote.pushing.objections import Check
 
 
-def fails(facts: Metadata, script: str = "", *, is_local: bool = True) -> dict[str, Check]:
-    checks = objections.checks(facts, script, is_local=is_local)
+def fails(facts: Metadata, script: str = "") -> dict[str, Check]:
+    checks = objections.checks(facts, script, is_local=True)
     return {name: check for name, check in checks.items() if check.verdict == "fail"}
 
 
@@ -31,13 +31,6 @@ def test_what_kaggle_would_refuse_without_a_reason_is_refused_here(
     facts = Metadata(**{"id": "me/little-kernel", "title": "Little Kernel"} | changes)  # type: ignore[arg-type]
     (found,) = fails(facts, script).values()
     assert message in found.text
-
-
-def test_a_cpu_preset_is_not_pushed_to_kaggle() -> None:
-    """It is for rehearsals; on Kaggle it would run for hours on the wrong machine."""
-    told = Metadata(id="me/little-kernel", title="Little Kernel")
-    assert "accelerator" in fails(told, is_local=False)
-    assert not fails(told)
 
 
 @pytest.mark.parametrize(

@@ -27,18 +27,15 @@ def test_resuming_keeps_the_settings_and_attaches_the_output(run: Run) -> None:
     assert config.seed == 5
     assert config.run.resume == run.bundle_hash
     assert config.kernel.kernel_sources == ("me/sentiment-t4x2",)
+    # A kernel cannot attach itself, and what it goes on from must stay the newest output.
+    assert metadata.slug(config).endswith("t4x2-resumed")
     assert resume.resume(run, dataset="me/saved").kernel.dataset_sources == ("me/saved",)
 
 
-def test_a_run_onward_has_a_slug_of_its_own(run: Run) -> None:
-    """A kernel cannot attach itself, and what it goes on from must stay the newest output."""
-    assert metadata.slug(resume.resume(run)).endswith("t4x2-resumed")
-    assert metadata.slug(resume.answer_from(run)).endswith("t4x2-again")
-
-
 def test_answering_again_takes_other_settings(run: Run) -> None:
-    """New templates or test rows for adapters that are there."""
+    """New templates or test rows for adapters that are there, under a slug of its own too."""
     config = resume.answer_from(run, ['predict.templates=["notebook"]'])
+    assert metadata.slug(config).endswith("t4x2-again")
     assert config.run.adapters_from == run.bundle_hash
     assert config.run.resume == ""
     assert config.predict.templates == ("notebook",)

@@ -36,9 +36,11 @@ def root(tmp_path: Path) -> Path:
     ],
 )
 def test_a_run_is_found_by_its_names(root: Path, name: str, found: str) -> None:
-    """latest, a version of the latest slug, slug and version, or a folder."""
-    assert runs.find(name, root).name == found
-    assert runs.find(str(root / found), root).name == found
+    """latest, a version of the latest slug, slug and version, or a folder; a label pins the version."""
+    slug, _, version = found.partition("/")
+    for one in (runs.find(name, root), runs.find(str(root / found), root)):
+        assert one.name == found
+        assert one.pinned == {"user_name": "me", "kernel_slug": slug, "version_label": version}
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"owner": "me"}'])
@@ -47,11 +49,6 @@ def test_a_damaged_record_is_one_line(root: Path, text: str) -> None:
     (root / "a" / "v3" / "push.json").write_text(text)
     with pytest.raises(InputInvalid, match=r"push\.json cannot be read"):
         runs.find("latest", root)
-
-
-def test_a_requests_version_is_pinned_by_its_label(root: Path) -> None:
-    """A bare number is refused by Kaggle, no label means the newest."""
-    assert runs.find("v1", root).pinned == {"user_name": "me", "kernel_slug": "a", "version_label": "v1"}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Stopping cancels by the session's number and brings home what is there; deleting is the last resort."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 from kaggle_fixtures import USER
@@ -35,7 +34,7 @@ def no_question(_: str) -> bool:
 
 
 @pytest.fixture
-def begun(kaggle: Server, push: MakeRun, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Run]:
+def begun(kaggle: Server, push: MakeRun, monkeypatch: pytest.MonkeyPatch) -> MakeRun:
     """Push a long script and wait until it has said so."""
     monkeypatch.setattr(watch, "SO_FAR_SECONDS", 1.0)
 
@@ -49,7 +48,7 @@ def begun(kaggle: Server, push: MakeRun, monkeypatch: pytest.MonkeyPatch) -> Cal
 
 
 def test_a_running_session_is_cancelled_and_its_outputs_come_home(
-    kaggle: Server, client: Client, begun: Callable[[str], Run], capsys: pytest.CaptureFixture[str]
+    kaggle: Server, client: Client, begun: MakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is asked, nothing deleted, and what it had written is named as unproved."""
     run = begun(NUMBER + LONG)
@@ -73,7 +72,7 @@ def test_a_running_session_is_cancelled_and_its_outputs_come_home(
     ids=["no number", "unknown number", "soft error"],
 )
 def test_a_session_that_cannot_be_cancelled_ends_with_its_kernel(
-    kaggle: Server, client: Client, begun: Callable[[str], Run], fault: Fault | None
+    kaggle: Server, client: Client, begun: MakeRun, fault: Fault | None
 ) -> None:
     """The log so far is saved before the question, and nothing runs afterwards."""
     run = begun((NUMBER if fault else "") + LONG)
@@ -93,7 +92,7 @@ def test_a_session_that_cannot_be_cancelled_ends_with_its_kernel(
 
 
 def test_a_dead_status_does_not_keep_a_session_from_being_cancelled(
-    kaggle: Server, client: Client, begun: Callable[[str], Run]
+    kaggle: Server, client: Client, begun: MakeRun
 ) -> None:
     """The number is in the log; the end is known once Kaggle answers again."""
     run = begun(NUMBER + LONG)
@@ -120,7 +119,7 @@ def test_outputs_that_cannot_be_saved_are_not_deleted(kaggle: Server, client: Cl
 
 
 def test_an_earlier_versions_outputs_come_home_before_the_kernel_goes(
-    client: Client, finished: MakeRun, begun: Callable[[str], Run]
+    client: Client, finished: MakeRun, begun: MakeRun
 ) -> None:
     """Deleting takes all versions, so all are saved."""
     first = finished()

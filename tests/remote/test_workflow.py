@@ -1,6 +1,7 @@
 """The verbs joined: looks before a push, a home for each Kaggle's runs, the next step that is true."""
 
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 from kaggle_fixtures import USER, StartKaggle
@@ -93,12 +94,8 @@ def test_a_rehearsal_that_is_left_is_not_said_to_go_on(
     client: Client, config: Config, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its Kaggle ends with it."""
-
-    def fail(*_: object) -> None:
-        raise KeyboardInterrupt
-
     run = workflow.look_and_push(client, config)
-    monkeypatch.setattr(watch, "watch", fail)
+    monkeypatch.setattr(watch, "watch", Mock(side_effect=KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         workflow.watch_to_end(client, run, 1)
     said = str(capsys.readouterr())
