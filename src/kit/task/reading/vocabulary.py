@@ -23,8 +23,6 @@ class Vocabulary:
     labels_by_word: Mapping[str, frozenset[str]]
     labels_by_beginning: Mapping[str, frozenset[str]]
     """First letters of label words, three or more: what a completion cut short ends in."""
-    phrases_by_first: Mapping[str, Sequence[tuple[str, ...]]]
-    """Sequences of words that count as one, the longest first."""
     token: re.Pattern[str]
     is_nested: bool  # one label holds another, as Very Positive does: then no intensifier is plain
     has_negative: bool  # a label is a number below 0: then `- 1` is one too, and no bullet
@@ -100,45 +98,25 @@ def vocabulary_of(labels: tuple[str, ...], synonyms: tuple[tuple[str, tuple[str,
     for word, names in claims.items():
         for end in range(3, len(word)):
             begun.setdefault(word[:end], set()).update(names)
-    phrases: dict[str, list[tuple[str, ...]]] = {}
-    special = []
-    for text in [*claims, *ROLES]:
-        pieces = tuple(re.findall(_TOKEN, text))
-        if " ".join(pieces) == text and all(map(_is_word, pieces)):
-            phrases.setdefault(pieces[0], []).append(pieces)
-        elif text in claims and not re.fullmatch(r"[-+]?[\d.,]+", text):
-            special.append(re.escape(text))
-    # A run of letters without spaces is cut into the longest known words, and single letters between them.
-    unspaced = filter(re.compile(f"[{_UNSPACED}]+").fullmatch, [*claims, *ROLES])
-    known = sorted(unspaced, key=len, reverse=True)
-    token = "|".join([*known, f"[{_UNSPACED}]", _TOKEN])
-    either = "|".join(sorted(special, key=len, reverse=True))
+    known = sorted([*claims, *ROLES], key=len, reverse=True)
+    # `not at all` and `A+` count as one; so do known words in a run of letters that has no spaces.
+    several = (text for text in known if re.findall(_TOKEN, text) != [text])
+    joined = [re.escape(text) for text in several if not re.fullmatch(r"[-+]?[\d.,]+", text)]
+    unspaced = filter(re.compile(f"[{_UNSPACED}]+").fullmatch, known)
+    whole = rf"(?<!{_LETTER})(?:{'|'.join(joined)})(?!['-]?{_LETTER}|(?<=\d)[.,:/⁄]\d)"
     return Vocabulary(
         label_by_answer={word: next(iter(names)) for word, names in claims.items() if len(names) == 1},
         labels_by_word={word: frozenset(names) for word, names in claims.items()},
         labels_by_beginning={word: frozenset(names) for word, names in begun.items() if word not in claims},
-        phrases_by_first={
-            first: sorted(some, key=len, reverse=True)
-            for first, some in phrases.items()
-            if max(map(len, some)) > 1
-        },
-        token=re.compile(rf"(?<!{_LETTER})(?:{either})(?!-?{_LETTER})|{token}" if special else token),
+        token=re.compile("|".join([whole, *unspaced, f"[{_UNSPACED}]", _TOKEN])),
         is_nested=any(f" {one} " in f" {other} " for one in claims for other in claims if one != other),
         has_negative=any(re.match(r"-\d", word) for word in claims),
     )
 
 
 def tokens_of(line: str, vocabulary: Vocabulary) -> list[Token]:
-    pieces = vocabulary.token.findall(line)
     tokens: list[Token] = []
-    at = 0
-    while at < len(pieces):
-        word, length = pieces[at], 1
-        for phrase in vocabulary.phrases_by_first.get(word, ()):
-            if tuple(pieces[at : at + len(phrase)]) == phrase:
-                word, length = " ".join(phrase), len(phrase)
-                break
-        at += length
+    for word in vocabulary.token.findall(line):
         token = _token(word, tokens, vocabulary)
         if token is not None:
             tokens.append(token)
