@@ -41,28 +41,19 @@ def _seconds(text: str) -> float:
 
 
 def _free(text: str) -> str:
-    if text not in ("", "free"):
+    if text != "free":
         raise argparse.ArgumentTypeError(f"{text!r} is not free")
     return text
 
 
 _OPTIONS: dict[str, Option] = {
-    "preset": {
-        "default": "t4x2",
-        "metavar": "NAME",
-        "help": "preset to take settings from (default: %(default)s)",
-    },
+    "preset": {"default": "t4x2", "help": "preset to take settings from (default: %(default)s)"},
     "set": {"default": [], "action": "append", "metavar": "NAME=VALUE", "help": "override a setting"},
     "run": {"default": "latest", "metavar": "RUN", "help": f"{_RUN_HELP} (default: %(default)s)"},
     "runs": {"default": [], "nargs": "*", "metavar": "RUN", "help": _RUN_HELP},
     "weights": {"default": [], "nargs": "+", "help": "one for each run (default: equal ones)"},
     "grid": {"metavar": "'NAME=A,B …'", "help": "settings with their values by commas"},
-    "timeout": {
-        "default": None,
-        "type": _seconds,
-        "metavar": "SECONDS",
-        "help": "leave or stop a run after this",
-    },
+    "timeout": {"type": _seconds, "metavar": "SECONDS", "help": "leave or stop a run after this"},
     "competition": {"metavar": "SLUG", "help": "the last part of its address"},
     "kind": {"metavar": "code", "help": "rehearse a code competition, with a rerun on hidden rows"},
     "when": {"type": _free, "metavar": "free", "help": "wait for a free session and GPU hours"},
@@ -71,14 +62,14 @@ _OPTIONS: dict[str, Option] = {
     "resume": {"metavar": "RUN", "help": "go on with an earlier run, with its settings"},
     "from": {"dest": "answer_from", "metavar": "RUN", "help": "only answer, with the adapters of that run"},
     "dataset": {"metavar": "OWNER/SLUG", "help": "where that run's output was uploaded"},
-    "data": {"default": None, "type": Path, "metavar": "DIR", "help": "folder with train.csv and test.csv"},
+    "data": {"type": Path, "metavar": "DIR", "help": "folder with train.csv and test.csv"},
     "yes": {"action": "store_true", "help": "do not ask"},
     "again": {"action": "store_true", "help": "ask Kaggle anew for what is already here"},
     "discard": {"action": "store_true", "help": "delete outputs that could not be saved, too"},
 }
 """Each option that a verb may take: a flag, and a make variable of the same name in capitals.
 
-The default is empty text unless it stands here; where it is a list, a variable gives its words one by one.
+Where no default stands, it is None for what has a type and else empty text; a variable gives a list's words.
 """
 _VARIABLES = {"again": "FORCE"}
 """Variables of another name than their option."""
@@ -106,7 +97,7 @@ def options(description: str | None, *names: str, **defaults: object) -> argpars
         takes = ", ".join(taken) or "no variable"
         raise Usage(f"this verb takes no {min(strange)}", hint=f"it takes {takes}; make help")
     for name in names:
-        option = {"default": "", **_OPTIONS[name]}
+        option = {"default": None if "type" in _OPTIONS[name] else "", **_OPTIONS[name]}
         default = defaults.get(name, option["default"])
         text = given[name.upper()].strip()
         if text and isinstance(default, list):

@@ -81,8 +81,7 @@ def suggest(folder: Path, slug: str, settings: Settings | None = None) -> Sugges
         labels = tuple(settings["labels"])  # in the user's order
     if len(labels) < 2:
         raise InputInvalid(f"column {names['label']!r} has one label, {labels[0]!r}", hint=columns.PAGE)
-    shown: Settings = {"slug": slug, **names, "labels": labels, "submission": asked or "label"}
-    shown |= {"encoding": form.encoding, "delimiter": form.delimiter}
+    shown: Settings = {"slug": slug, **vars(form), **names, "labels": labels, "submission": asked or "label"}
     shown["text"] = texts if len(texts) > 1 else names["text"]
     if other := {label: name for label, name in values.items() if label != name}:
         shown["submission_values"] = other
@@ -109,8 +108,8 @@ def _form(folder: Path, settings: Settings) -> Form:
             shown = ", ".join(f"{name} {option!r}" for option, name in found.items())
             text = f"{folder}: the files differ in their {setting}: {shown}"
             raise InputInvalid(text, hint="write one of them anew")
-    defaults = {"encoding": "utf-8", "delimiter": ","}
-    return Form(*(settings.get(name) or next(iter(options[name]), value) for name, value in defaults.items()))
+    usual = vars(Form()).items()
+    return Form(*(settings.get(name) or next(iter(options[name]), value) for name, value in usual))
 
 
 def _sample(folder: Path, test: Table, looked: list[Column], settings: Settings) -> tuple[str, Sample | None]:

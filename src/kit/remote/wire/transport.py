@@ -55,10 +55,6 @@ class CredentialsInvalid(KaggleError):
     """There are no credentials, or Kaggle rejects them."""
 
 
-class Unreachable(KaggleError):
-    """The network lacks something that asking again does not bring; nothing was sent."""
-
-
 class Refused(KaggleError):
     """Kaggle understood and said no; asking again changes nothing."""
 
@@ -99,7 +95,7 @@ def session(*, local: bool, read_seconds: float) -> requests.Session:
 
 @contextmanager
 def explained(what: str, host: str) -> Iterator[None]:
-    """Turn network errors into Unsettled and Unreachable, which name `host` where the error names none."""
+    """Turn network errors into Unsettled and KaggleError, which name `host` where the error names none."""
     try:
         yield
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
@@ -124,7 +120,7 @@ class _Adapter(HTTPAdapter):
         address = urlsplit(request.url or "")
         if address.scheme != "https" and address.hostname not in LOOPBACK:
             text = f"a link to {address.hostname} is not encrypted, so it is not followed"
-            raise Unreachable(text, hint="make doctor")
+            raise KaggleError(text, hint="make doctor")
         try:
             response = super().send(request, **options | {"timeout": self._timeout})
         except OSError as error:
@@ -169,7 +165,7 @@ def _trouble(error: Exception, what: str, host: str) -> KaggleError:
     where, text = f" ({what})" if what else "", f"{error!r}"
     for word, (cause, hint) in _LASTING.items():
         if word in text:
-            return Unreachable(f"{host}: {cause}{where}", hint=hint)
+            return KaggleError(f"{host}: {cause}{where}", hint=hint)
     passing = next((cause for word, cause in _PASSING.items() if word in text), "broke the connection")
     return Unsettled(f"{host} {passing}{where}")
 

@@ -29,10 +29,6 @@ TEXT_LIMIT = 600  # characters of a sentence that the page shows
 COMPLETION_LIMIT = 200
 
 
-Group = tuple[int, int, int, int]
-"""Rows of about one length: the shortest, the longest, how many, and how many of them are wrong."""
-
-
 def by_language(run: Results) -> list[tuple[str, Judged]]:
     """Return code and figures of the languages, the weakest first; nothing where the rows name none."""
     told = run.held_out.per_language.items() if run.held_out else ()
@@ -76,8 +72,11 @@ def chosen(run: Results) -> tuple[list[float], list[float], list[float]]:
     return sides[0], sides[1], sides[2]
 
 
-def by_length(oof: DataFrame | None, text_by_id: Mapping[str, str]) -> list[Group]:
-    """Return groups of about equal size, the short sentences first; one length stays in one group."""
+def by_length(oof: DataFrame | None, text_by_id: Mapping[str, str]) -> list[tuple[int, int, int, int]]:
+    """Return the shortest and longest sentence, the rows and the wrong ones of groups of about one size.
+
+    The short sentences come first; one length stays in one group.
+    """
     from pandas import qcut
 
     if oof is None:
