@@ -6,7 +6,6 @@ The tokenizer files only: no weights.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -68,20 +67,13 @@ def from_ranks(ranks: bytes, specials: Sequence[str]) -> Tokenizer:
 def save(tokenizer: Tokenizer, folder: Path, *, context_tokens: int) -> None:
     """Write what AutoTokenizer loads; the begin token is put in front once, by tokenisation."""
     from tokenizers import processors
+    from transformers import PreTrainedTokenizerFast
 
     begin = (BEGIN, tokenizer.token_to_id(BEGIN))
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BEGIN} $A", pair=f"{BEGIN} $A {BEGIN}:1 $B:1", special_tokens=[begin]
     )
-    tokenizer.save(str(folder / "tokenizer.json"))
-    settings = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": BEGIN,
-        "eos_token": END_OF_TURN,
-        # Another token than the end: a loss that masks padding would never teach the model to stop.
-        "pad_token": PADDING,
-        "model_max_length": context_tokens,
-        "clean_up_tokenization_spaces": False,
-        "model_input_names": ["input_ids", "attention_mask"],
-    }
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+    # Padding is another token than the end: a loss that masks padding would never teach the model to stop.
+    roles = {"bos_token": BEGIN, "eos_token": END_OF_TURN, "pad_token": PADDING}
+    own = {"model_max_length": context_tokens, "clean_up_tokenization_spaces": False}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **roles, **own).save_pretrained(folder)

@@ -88,7 +88,7 @@ METRICS = {
     ),
     "qwk": Metric(
         "Quadratic kappa", "agreement, by the squared distance of the labels in their order",
-        lambda of: 1 - sums.ratio(of.distance * of.rows, sums.chance_distance(of), empty=0),
+        lambda of: 1 - sums.ratio(of.distance * of.rows, sums.chance_distance(of)),
         ("qwk", "quadratic weighted kappa", "quadratic kappa", "cohen kappa quadratic"),
     ),
     "mcc": Metric(

@@ -72,10 +72,10 @@ def tally(
     return numpy.hstack(columns)
 
 
-def ratio(above: ArrayLike, below: ArrayLike, *, empty: float = 0.0) -> numpy.ndarray:
-    """Return the quotient, and `empty` where nothing is below."""
+def ratio(above: ArrayLike, below: ArrayLike) -> numpy.ndarray:
+    """Return the quotient, and 0 where nothing is below."""
     above, below = numpy.asarray(above, dtype=float), numpy.asarray(below, dtype=float)
-    result: numpy.ndarray = numpy.divide(above, below, out=numpy.full_like(above, empty), where=below > 0)
+    result: numpy.ndarray = numpy.divide(above, below, out=numpy.zeros_like(above), where=below > 0)
     return result
 
 
