@@ -72,19 +72,17 @@ def start(config: Config, started: float) -> NoReturn:
         hardware.choose(cards, config.run.cards, config.kernel.accelerator)
     except HardwareUnfit:
         become_pipeline(variables)  # which says why; nothing is installed for that
-    download = None
-    if must_download(config):
-        download = Download(config.model.name, variables, config.run.stall_seconds)
-    try:
+    with contextlib.ExitStack() as ending:
+        download = None
+        if must_download(config):
+            download = Download(config.model.name, variables, config.run.stall_seconds)
+            ending.callback(download.stop)
         before = time.monotonic()
         bring_packages(config, cuda=bool(cards), until=until)
         variables["KIT_INSTALL_SECONDS"] = f"{time.monotonic() - before:.2f}"
         if download is not None:
             seconds = download.finish(min(until, time.monotonic() + DOWNLOAD_SECONDS), _report)
             variables["KIT_DOWNLOAD_SECONDS"] = f"{seconds:.2f}"
-    finally:
-        if download is not None:
-            download.stop()
     become_pipeline(variables)
 
 
