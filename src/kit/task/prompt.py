@@ -93,29 +93,15 @@ def form(
     competition: Competition, asked: Prompt, style: str = "", language: str = "", turn: Turn = ("", "")
 ) -> Form:
     """Return the form of `style`, or of `asked`; `language` is an English name, `turn` a chat template's."""
-    labels = tuple(map(competition.word, competition.labels))
-    return _form(
-        style or asked.style, competition.texts, competition.label, labels, asked.template, language, turn
-    )
-
-
-@functools.lru_cache(maxsize=512)
-def _form(
-    style: str,
-    names: tuple[str, ...],
-    label: str,
-    labels: tuple[str, ...],
-    template: str,
-    language: str,
-    turn: Turn,
-) -> Form:
+    style, names, label = style or asked.style, competition.texts, competition.label
     frame = STYLES[style]
     is_turn = frame.turn != ("", "")
-    if template:
-        literals = _FIELD.split(template.replace("{language}", language))
+    if asked.template:
+        literals = _FIELD.split(asked.template.replace("{language}", language))
         names, literals = tuple(literals[1::2]), literals[::2]
     else:
         headings = names if len(names) > 1 else ("Input",)
+        labels = list(map(competition.word, competition.labels))
         above = _instruction(names, label, labels, language if is_turn else "") if frame.instructs else ""
         within = _TEXT if is_turn and len(names) == 1 else frame.field
         shown = f" ({language})" if language and not is_turn else ""
