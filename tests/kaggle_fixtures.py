@@ -39,6 +39,18 @@ def competition_folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def hidden(tmp_path: Path) -> Path:
+    """The nine hidden rows of a code competition, with their solution: every second one is negative."""
+    folder = tmp_path / "hidden"
+    folder.mkdir()
+    (folder / "test.csv").write_text("ID,sentence,language\n" + "".join(f"t{n},w {n},ta\n" for n in range(9)))
+    answers = "".join(f"t{n},{'Negative' if n % 2 else 'Positive'}\n" for n in range(9))
+    for name in ("solution.csv", "sample_submission.csv"):
+        (folder / name).write_text("ID,label\n" + answers)
+    return folder
+
+
+@pytest.fixture
 def profile() -> Profile:
     """How the local Kaggles of a test behave: as observed, but at once."""
     return OBSERVED.without_waiting()

@@ -28,16 +28,6 @@ with open("submission.csv", "w") as file:
 
 
 @pytest.fixture
-def hidden(tmp_path: Path) -> Path:
-    """Another test set than the public one, with its solution."""
-    folder = tmp_path / "hidden"
-    folder.mkdir()
-    (folder / "test.csv").write_text("ID,sentence,language\nh1,a,ta\nh2,b,ta\nh3,c,ta\n")
-    (folder / "solution.csv").write_text("ID,label\nh1,Positive\nh2,Positive\nh3,Positive\n")
-    return folder
-
-
-@pytest.fixture
 def code(start_kaggle: StartKaggle, hidden: Path) -> Server:
     """A code competition with a hidden test set and a short limit."""
     return start_kaggle(
@@ -75,12 +65,12 @@ def test_a_version_is_scored_on_the_hidden_test_set(code: Server, gate: Path) ->
     assert rpc(code, "GetSubmissionLimits", COMPETITION).json()["numToday"] == 1
     gate.touch()
     entry = judged(code, submitted["ref"])
-    assert (entry["status"], entry["publicScore"]) == ("COMPLETE", "1.00000")
+    assert (entry["status"], entry["publicScore"]) == ("COMPLETE", "0.35714")
     assert (entry["fileName"], entry["description"]) == ("submission.csv", "run v1")
     version = code.state.version(USER, "little-kernel")
     assert code.state.log(version)[0]["data"] == "4 False\n"
     log = (code.state.root / "reruns" / str(submitted["ref"]) / "log.json").read_text()
-    assert json.loads(log)[0]["data"].startswith("3 True\n")
+    assert json.loads(log)[0]["data"].startswith("9 True\n")
     assert not list(code.state.root.glob("competition*/solution.csv"))
 
 

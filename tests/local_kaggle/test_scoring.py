@@ -33,36 +33,26 @@ SOLUTION = "ID,label\na,Positive\nb,Negative\nc,Neutral\n"
         ("auc", "id,target\n1,1\n2,0\n", "id,target\n1,nan\n2,0\n", "must be finite"),
         ("auc", "id,target\n1,1\n2,1\n", "id,target\n1,0\n2,0\n", "Only one class"),
         ("auc", "id,target\n1,1\n2,0\n", "id,other\n1,0\n2,0\n", "required column 'target'"),
+        ("macro_f1", SOLUTION, "ID,label\nc,Neutral\nb,Negative\na,Positive\n", 1.0),
+        ("macro_f1", SOLUTION, "\ufeffID,label\r\na,Positive\r\nb,Negative\r\nc,Neutral\r\n", 1.0),
+        ("macro_f1", SOLUTION, 'note,label,ID\nx,"Positive",a\ny,Negative,b\nz,Neutral,c\n', 1.0),
     ],
 )
 def test_each_metric_reads_its_own_columns(
     tmp_path: Path, metric: str, solution: str, submission: str, expected: float | str
 ) -> None:
-    """Labels in the second column, probabilities in all but `Usage`, joined by id."""
+    """Labels in the second column, probabilities in all but `Usage`, joined by id.
+
+    Order of rows and columns, line ends and a byte order mark do not matter.
+    """
     (tmp_path / "solution.csv").write_text(solution)
-    (tmp_path / "submission.csv").write_text(submission)
+    (tmp_path / "submission.csv").write_text(submission, encoding="utf-8", newline="")
     paths = tmp_path / "submission.csv", tmp_path / "solution.csv"
     if isinstance(expected, str):
         with pytest.raises(scoring.SubmissionMalformed, match=expected):
             scoring.score(*paths, metric)
     else:
         assert scoring.score(*paths, metric) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "ID,label\nc,Neutral\nb,Negative\na,Positive\n",
-        "\ufeffID,label\r\na,Positive\r\nb,Negative\r\nc,Neutral\r\n",
-        'note,label,ID\nx,"Positive",a\ny,Negative,b\nz,Neutral,c\n',
-    ],
-    ids=["other-order", "bom-and-crlf", "more-columns"],
-)
-def test_rows_are_joined_by_id(tmp_path: Path, text: str) -> None:
-    """Order of rows and columns, line ends and a byte order mark do not matter."""
-    (tmp_path / "solution.csv").write_text(SOLUTION)
-    (tmp_path / "submission.csv").write_text(text, encoding="utf-8", newline="")
-    assert scoring.score(tmp_path / "submission.csv", tmp_path / "solution.csv") == 1.0
 
 
 @pytest.mark.parametrize(

@@ -47,15 +47,8 @@ BAD = {
 
 
 @pytest.fixture
-def kaggle(start_kaggle: StartKaggle, competition_folder: Path, tmp_path: Path) -> Server:
+def kaggle(start_kaggle: StartKaggle, hidden: Path) -> Server:
     """A code competition of four public test rows, nine hidden ones, and three seconds for a rerun."""
-    hidden = tmp_path / "hidden"
-    hidden.mkdir()
-    numbers = range(9)
-    (hidden / "test.csv").write_text("ID,sentence,language\n" + "".join(f"t{n},w {n},ta\n" for n in numbers))
-    answers = "".join(f"t{n},{'Negative' if n % 2 else 'Positive'}\n" for n in numbers)
-    for name in ("solution.csv", "sample_submission.csv"):
-        (hidden / name).write_text("ID,label\n" + answers)
     return start_kaggle(
         child_env={"KIT_WORKING_DIR": "{working}", "KIT_INPUT_DIR": "{input}"},
         notebooks_only=True,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 import made_run
 import pytest
 from loop_project import Project
 from made_run import Answer, answers, run
+from report_page import Page
 
 from kit import files
 from kit.errors import InputInvalid, KitError
@@ -23,10 +23,6 @@ from kit.review.report import page
 from kit.review.results import Results
 from kit.task import metrics
 from kit.task.submission import Columns
-
-
-def _text(path: Path) -> str:
-    return " ".join(re.sub(r"<[^>]+>", " ", path.read_text(encoding="utf-8")).split())
 
 
 def pair(root: Path, first: list[Answer], second: list[Answer], **told: object) -> list[Results]:
@@ -115,23 +111,19 @@ def test_votes_of_parsed_texts_have_no_log_loss(tmp_path: Path) -> None:
     assert "log_loss" in mixed.held_out
 
 
-def test_other_ids_are_refused(tmp_path: Path) -> None:
-    """The first that only one run answered are named, in both directions."""
-    runs = pair(tmp_path, answers([0.5] * 5), answers([0.5]))
-    for ordered in (runs, runs[::-1]):
-        with pytest.raises(InputInvalid, match=r"4 ids are .* alone, the first are 'r1', 'r2', 'r3'"):
-            blend_of(ordered)
-
-
 def test_runs_that_cannot_be_blended_are_refused(tmp_path: Path) -> None:
-    """Other labels, no predictions, and a run that is named twice."""
-    first = run(tmp_path / "a", test=answers([0.5]))
-    with pytest.raises(InputInvalid, match="a has the labels"):
-        blend_of([first, run(tmp_path / "b", test=answers([0.5]), labels=("Good", "Bad"))])
-    with pytest.raises(InputInvalid, match=r"c.predictions\.csv is missing"):
-        blend_of([first, run(tmp_path / "c")])
-    with pytest.raises(InputInvalid, match="a is named twice"):
-        blend_of([first, first])
+    """Other ids, named in both directions, other labels, no predictions, and a run that is named twice."""
+    first, more = pair(tmp_path, answers([0.5]), answers([0.5] * 5))
+    other = run(tmp_path / "c", test=answers([0.5]), labels=("Good", "Bad"))
+    for runs, message in (
+        ([first, more], r"4 ids are .* alone, the first are 'r1', 'r2', 'r3'"),
+        ([more, first], r"4 ids are .* alone, the first are 'r1', 'r2', 'r3'"),
+        ([first, other], "a has the labels"),
+        ([first, run(tmp_path / "d")], r"d.predictions\.csv is missing"),
+        ([first, first], "a is named twice"),
+    ):
+        with pytest.raises(InputInvalid, match=message):
+            blend_of(runs)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +175,8 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
     assert told["sha256"] == files.sha256_of(folder / "submission.csv")
     assert json.loads((folder / "run.json").read_text())["test_ids"] == ["r0", "r1"]
     assert again.run.test_sha256 == "f" * 64
-    assert "blend of slug/v2 (0.6), slug/v3 (0.4)" in _text(page.write(folder, lambda _: []))
+    drawn = Page(page.write(folder, lambda _: []))
+    assert any("blend of slug/v2 (0.6), slug/v3 (0.4)" in drawn.says(section) for section in drawn.texts)
     facts = Facts(Columns("ID", "label"), again.competition.labels, ["r0", "r1"], training={})
     assert validate.judge(folder / "submission.csv", facts)[0].valid
     deeper = blend_of([again, runs[0]])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kit import config
 from kit.config import Competition, Prompt
-from kit.errors import KitError, SettingInvalid
+from kit.errors import KitError
 from kit.task import languages, prompt
 
 STYLES = ("plain", "notebook", "llama3")
@@ -91,13 +91,6 @@ def test_the_language_stands_in_the_heading_or_the_instruction() -> None:
 def test_a_code_a_tag_or_an_english_name_is_understood(code: str, name: str) -> None:
     """Anything else has no name, and its row gets the prompt without one."""
     assert languages.name(code) == name
-
-
-def test_a_language_in_the_prompt_needs_its_column() -> None:
-    """Otherwise the setting would silently do nothing."""
-    assert config.resolve("tiny", ["prompt.language=true"]).prompt.language
-    with pytest.raises(SettingInvalid, match=r"prompt\.language = true needs competition\.language"):
-        config.resolve("tiny", ["prompt.language=true", 'competition.language=""'])
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -122,6 +122,7 @@ def test_a_label_is_known_in_any_spelling(path: Path, competition: Competition) 
     frame, left = rows.read(path, competition.model_copy(update={"labels": labels}), labelled=True)
     assert frame["label"].tolist() == ["Très bien", "Très bien", "1", "Très bien"]
     assert (left.out, left.odd) == ({}, {rows.RESPELLED: 3})
+    assert Competition(slug="s", labels=("-1", "0", "1")).spelling_of(" 1.0") == "1"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])

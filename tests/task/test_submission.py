@@ -83,31 +83,6 @@ def test_the_sample_says_what_a_row_gives(
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        (
-            {"labels": ("A", "B"), "submission": "probability"},
-            "is of the label that is written 1, and none is",
-        ),
-        ({"labels": ("A b", "B"), "submission": "ranking"}, "needs submission_values without blanks"),
-        ({"labels": ("A", " ")}, "a label is blank"),
-        ({"labels": ("A", "A")}, "'A' and 'A' are one label"),
-        ({"labels": ("Mixed feelings", "mixed_feelings")}, "are one label"),
-        ({"labels": ("\u00e9", "e\u0301")}, "are one label"),
-        ({"labels": ("1", "1.0")}, "are one label"),
-        ({"labels": ("A", "B"), "submission_values": {"C": "1"}}, "not each name is a label"),
-        ({"labels": ("A", "B"), "submission_values": {"A": "B"}}, "two labels would be written alike"),
-        ({"labels": ("A", "B"), "encoding": "utf-99"}, "Python knows no such encoding"),
-    ],
-)
-def test_labels_that_could_be_mixed_up_are_refused(changes: dict[str, object], message: str) -> None:
-    """Blank, doubled and nearly equal labels; -1 and 1 are two labels."""
-    with pytest.raises(ValueError, match=message):
-        Competition.model_validate({"slug": "s", **changes})
-    assert Competition(slug="s", labels=("-1", "0", "1")).spelling_of(" 1.0") == "1"
-
-
-@pytest.mark.parametrize(
     ("labels", "message"),
     [
         ({"b": "Positive", "NA": "Negative"}, "1 test ids have no label, the first is 'a,1'"),
@@ -128,9 +103,3 @@ def test_refusals_leave_the_old_file(
         submission.write(path, IDS, predicted(labels), competition)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_full_disk_is_the_users_error(competition: Competition) -> None:
-    """A disk that refuses gives one line, not a traceback."""
-    with pytest.raises(KitError, match="cannot be written"):
-        submission.write(Path("/dev/null/submission.csv"), IDS, predicted(LABELS), competition)
