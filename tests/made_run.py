@@ -182,12 +182,20 @@ def make(
     oof = results.read(folder, whole=False).oof
     judged = results.judge(oof, labels) if oof is not None else None
     dump(folder / "metrics.json", metric="macro_f1", held_out=judged, history=histories)
-    lines = [
-        json.dumps(event)
+    events = [
+        {
+            "event": "step",
+            "seconds": at // max(1, cards) * 1210 + 75 + 9.5 * step["step"],
+            "member": name,
+            "memory_bytes": int((9 + at / 2 + 2 * math.tanh(step["step"] / 10)) * GIB),
+            **step,
+        }
         for at, (name, history) in enumerate(histories.items())
-        for event in _events(name, history, before=at // max(1, cards) * 1210, gib=9 + at / 2)
+        for step in history
     ]
-    (folder / "kernel.log").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (folder / "kernel.log").write_text(
+        "".join(f"{json.dumps(event)}\n" for event in events), encoding="utf-8"
+    )
     return folder
 
 
@@ -226,21 +234,6 @@ def _history(steps: int, draw: Any) -> list[dict[str, float]]:
             "learning_rate": 1e-4 * min(1, (step - 1) / 5) * (1 - max(0, step - 5) / steps),
         }
         for step in range(1, steps + 1)
-    ]
-
-
-def _events(
-    name: str, history: Sequence[dict[str, float]], *, before: float, gib: float
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "event": "step",
-            "seconds": before + 75 + 9.5 * step["step"],
-            "member": name,
-            "memory_bytes": int((gib + 2 * math.tanh(step["step"] / 10)) * GIB),
-            **step,
-        }
-        for step in history
     ]
 
 

@@ -198,9 +198,7 @@ def test_each_session_can_start_in_an_empty_environment(tmp_path: Path, start_ka
     assert "machine/environment/lib" in log
 
 
-def test_the_internet_takes_both_the_kernels_wish_and_the_servers_leave(
-    start_kaggle: StartKaggle, tmp_path: Path
-) -> None:
+def test_the_internet_takes_both_the_kernels_wish_and_the_servers_leave(start_kaggle: StartKaggle) -> None:
     """A kernel that does not ask stays offline even where others may go online."""
     kaggle = start_kaggle(network=True)
     port = kaggle.url.rpartition(":")[2]

@@ -199,11 +199,7 @@ def test_links_that_go_in_a_circle_end(kaggle: Server, client: Client) -> None:
     ],
 )
 def test_causes_in_the_network_are_named(
-    make_client: MakeClient,
-    clock: QuickClock,
-    monkeypatch: pytest.MonkeyPatch,
-    variables: dict[str, str],
-    message: str,
+    clock: QuickClock, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], message: str
 ) -> None:
     """With the host that failed, without a proxy's password, and not tried again where that cannot heal."""
     for name, value in variables.items():

@@ -148,9 +148,7 @@ def test_an_archive_that_cannot_be_trusted_is_one_line(
     assert not (tmp_path / "data").exists()
 
 
-def test_what_may_be_the_sample_is_fetched(
-    kaggle: Server, client: Client, competition_folder: Path, tmp_path: Path
-) -> None:
+def test_what_may_be_the_sample_is_fetched(kaggle: Server, client: Client, tmp_path: Path) -> None:
     """Whatever its name, zipped too; large files beside it are left, and one's own files stay."""
     served = kaggle.state.competition_folder
     (served / "sample_submission.csv").rename(served / "gender.csv")

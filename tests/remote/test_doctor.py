@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from kaggle_fixtures import SLUG, StartKaggle
-from kagglesdk.datasets.types import dataset_api_service as d
 from makers import Examine, MakeBuilt, MakeClient, MakeRun
 from recorded_run import record
 
@@ -22,10 +21,9 @@ from kit.remote.runs import Run
 from kit.remote.wire.client import Client
 from kit.remote.wire.credentials import TOKEN_PAGE
 from kit.task import effort
-from local_kaggle import faults, routes
+from local_kaggle import faults
 from local_kaggle.faults import Fault
 from local_kaggle.server import Server
-from local_kaggle.state import Refused
 
 GPU = {"enable_gpu": True, "machine_shape": "NvidiaTeslaT4"}
 QUOTA = "GetAcceleratorQuotaStatistics"
@@ -145,19 +143,19 @@ def test_a_kernel_to_attach_must_be_there(examine: Examine, finished: MakeRun) -
     assert examine(kernel_sources=[f"tester/{run.slug}"])["source"].verdict == "pass"
 
 
-@pytest.mark.parametrize(("state", "verdict"), [("READY", "pass"), ("REPROCESSING", "fail"), (None, "warn")])
+@pytest.mark.parametrize(
+    ("fault", "verdict"),
+    [
+        (faults.answer("GetDatasetStatus", {"status": "READY"}), "pass"),
+        (faults.answer("GetDatasetStatus", {"status": "REPROCESSING"}), "fail"),
+        (faults.status("GetDatasetStatus", 404), "warn"),
+    ],
+)
 def test_a_dataset_to_attach_must_be_ready(
-    kaggle: Server, client: Client, monkeypatch: pytest.MonkeyPatch, state: str | None, verdict: str
+    kaggle: Server, client: Client, monkeypatch: pytest.MonkeyPatch, fault: Fault, verdict: str
 ) -> None:
     """A kernel that starts while a new version is processed gets the older one."""
-
-    def status(*_: object) -> Any:
-        if state is None:
-            raise Refused(404, "no such dataset")
-        return routes.Answer(d.ApiGetDatasetStatusResponse(), {"status": state})
-
-    key = "datasets.DatasetApiService/GetDatasetStatus"
-    monkeypatch.setitem(routes.ROUTES, key, (d.ApiGetDatasetStatusRequest, status))  # type: ignore[arg-type]
+    kaggle.faults.arm(fault)
     monkeypatch.setattr(Client, "is_local", False)
     told = Metadata(id="tester/x", title="X", dataset_sources=["tester/rows"])
     assert [check.verdict for check in doctor.sources(client, told)] == [verdict]

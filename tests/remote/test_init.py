@@ -244,7 +244,7 @@ def test_the_sample_is_read_in_the_encoding_that_kit_toml_names(write: Path) -> 
 
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_what_was_seen_is_shown(
-    write: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_terminal: bool
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, is_terminal: bool
 ) -> None:
     """A row a column, with what it was taken for and why, on a terminal and elsewhere."""
     monkeypatch.setenv("COLUMNS", "200")
