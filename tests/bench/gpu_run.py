@@ -106,7 +106,7 @@ def join(folder: Path, target: Path) -> None:
     scratch = target / "gguf"
     scratch.mkdir(exist_ok=True)
     (scratch / "model.gguf").write_bytes(b"".join(part.read_bytes() for part in parts))
-    print(case(target, "make_small", gguf=str(scratch / "model.gguf"), folder=str(_small(target))))
+    print(case(target, "make_small", gguf=str(scratch / "model.gguf"), folder=str(target / "small")))
 
 
 def correct(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
@@ -122,7 +122,7 @@ def correct(folder: Path, target: Path) -> Iterator[tuple[str, str]]:
         gap = max(abs(a - b) for a, b in zip(*(run["loss"] for run in runs.values()), strict=True))
         yield "largest gap of the loss curves", f"{gap:.4f}"
         yield labels("Unsloth against plain", *(run["probabilities"] for run in runs.values()))
-    small = str(_small(target))
+    small = str(target / "small")
     # The very rows that the kernel's own process scored; label is a stand-in that scoring never reads.
     asked = [
         {"id": row["ID"], "text": row["sentence"], "label": "Positive"}
@@ -214,7 +214,7 @@ def mount(target: Path) -> None:
     models = target / "input" / "models" / "kit"
     for source, place in (
         (target / "competition", target / "input" / "competitions" / "sample-sentiment"),
-        (_small(target), models / "small" / "transformers" / "default" / "1"),
+        (target / "small", models / "small" / "transformers" / "default" / "1"),
         (target / "8b", models / "large" / "transformers" / "default" / "1"),
     ):
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -297,10 +297,6 @@ def _environment(target: Path) -> dict[str, str]:
             [str(target / "site" / "nvidia" / "cuda_runtime" / "lib"), os.environ.get("LD_LIBRARY_PATH", "")]
         ),
     }
-
-
-def _small(target: Path) -> Path:
-    return target / "small"
 
 
 def csv_rows(path: Path) -> list[dict[str, str]]:

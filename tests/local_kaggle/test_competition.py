@@ -13,6 +13,7 @@ from kagglesdk.competitions.types.submission_status import SubmissionStatus
 from kagglesdk.kaggle_object import KaggleObject
 from sdk_client import Competitions, ask, connect, rpc
 
+from local_kaggle import faults
 from local_kaggle.server import Server
 
 PERFECT = b"ID,label\nt0,Positive\nt1,Negative\nt2,Positive\nt3,Negative\n"
@@ -109,13 +110,16 @@ def test_the_daily_allowance_is_kept(start_kaggle: StartKaggle) -> None:
 
 
 def test_an_upload_can_be_resumed(kaggle: Server, competitions: Competitions) -> None:
-    """308 tells how much arrived; the rest is appended; only a whole file can be submitted."""
+    """After a failure too: 308 tells how much arrived; the rest is appended; only a whole file counts."""
     asked = {"competition_name": SLUG, "file_name": "submission.csv", "content_length": len(PERFECT)}
     started = ask(competitions.start_submission_upload, **asked)
     look = {"Content-Length": "0", "Content-Range": f"bytes */{len(PERFECT)}"}
     empty = requests.put(started.create_url, headers=look, timeout=10, allow_redirects=False)
     assert (empty.status_code, empty.headers.get("Range")) == (308, None)
-    part = requests.put(started.create_url, data=PERFECT[:10], timeout=10, allow_redirects=False)
+    kaggle.faults.arm(faults.status("upload", 503))  # an early answer, after which the connection is usable
+    with requests.Session() as session:
+        assert session.put(started.create_url, data=PERFECT[:10], timeout=10).status_code == 503
+        part = session.put(started.create_url, data=PERFECT[:10], timeout=10, allow_redirects=False)
     assert (part.status_code, part.headers["Range"]) == (308, "bytes=0-9")
     fields = {"competitionName": SLUG, "blobFileTokens": started.token}
     assert "incomplete" in rpc(kaggle, "CreateSubmission", fields).json()["message"]

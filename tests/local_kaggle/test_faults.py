@@ -108,16 +108,6 @@ def test_a_list_can_name_a_way_out_come_twice_or_in_small_pages(kaggle: Server, 
     assert (len(page["files"]), page["nextPageToken"]) == (1, "1")
 
 
-def test_an_upload_can_fail_and_be_tried_again(kaggle: Server) -> None:
-    """The connection stays usable after an early answer to a request with a body."""
-    asked = {"competitionName": SLUG, "fileName": "s.csv", "contentLength": 4}
-    url = rpc(kaggle, "StartSubmissionUpload", asked).json()["createUrl"]
-    kaggle.faults.arm(faults.status("upload", 503))
-    with requests.Session() as session:
-        codes = [session.put(url, data=b"abcd", timeout=10).status_code for _ in range(2)]
-    assert codes == [503, 200]
-
-
 @pytest.mark.parametrize(
     ("kind", "field", "handle"),
     [

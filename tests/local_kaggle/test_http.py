@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import kaggle_fixtures
@@ -24,7 +23,6 @@ from local_kaggle.profile import Settings
 from local_kaggle.routes import ROUTES
 from local_kaggle.server import Server
 
-Start = Callable[..., tuple[subprocess.Popen[str], str]]
 PATHS = {"PYTHONPATH": str(Path(command.__file__).parents[1])}
 QUOTA = "/api/v1/kernels.KernelsApiService/GetAcceleratorQuotaStatistics"
 
@@ -165,32 +163,9 @@ def test_a_token_can_be_looked_up_without_a_login(kaggle: Server) -> None:
     assert not rpc(kaggle, "IntrospectToken", {"token": "other"}, auth=None).json()["active"]
 
 
-@pytest.fixture
-def started(tmp_path: Path, competition_folder: Path) -> Iterator[Start]:
-    """Start the command as a child process and give it with its first line."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(*options: str) -> tuple[subprocess.Popen[str], str]:
-        arguments = ["--root", str(tmp_path / "root"), "--competition", str(competition_folder)]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "local_kaggle", *arguments, *options], stdout=subprocess.PIPE, text=True,
-            env=os.environ | PATHS | {"LOCAL_KAGGLE_TOKEN": TOKEN},
-        )  # fmt: skip
-        processes.append(process)
-        assert process.stdout is not None
-        return process, process.stdout.readline()
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait(10)
-        assert process.stdout is not None
-        process.stdout.close()
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_the_command_says_where_it_is_and_stops_with_its_scripts(
-    started: Start, tmp_path: Path, number: signal.Signals
+    tmp_path: Path, competition_folder: Path, number: signal.Signals
 ) -> None:
     """One line when it is ready; after the signal no process of a script is left, whatever it started.
 
@@ -198,30 +173,33 @@ def test_the_command_says_where_it_is_and_stops_with_its_scripts(
     """
     if number == signal.SIGKILL and not sandbox.namespaces_allowed():
         pytest.skip("without namespaces a child outlives a killed server, and the sandbox says so")
-    process, line = started("--child-env", "OUT={working}/up", "--fault", "http-503:1")
-    url = line.split()[-1]
-    assert line == f"local Kaggle ready at {url}\n"
-    mark = str(tmp_path)
+    root, mark, user = tmp_path / "root", str(tmp_path), Settings().user
     script = (
         "import os, subprocess, sys, time\n"
         f"stays = [sys.executable, '-c', 'import time; time.sleep(600)', {mark!r}]\n"
         "subprocess.Popen(stays, env={}, start_new_session=True)\n"
         "open(os.environ['OUT'], 'w'); time.sleep(600)"
     )
-    push = push_fields(text=script, slug=f"{Settings().user}/little-kernel")
-    asked = [("kernels.KernelsApiService/SaveKernel", push)] * 2
-    asked.append(("competitions.CompetitionApiService/GetCompetition", {"competitionName": SLUG}))
-    codes = [
-        requests.post(
-            f"{url}/api/v1/{method}", json=told, auth=(Settings().user, TOKEN), timeout=10
-        ).status_code
-        for method, told in asked
-    ]
-    assert codes == [503, 200, 200]
-    note = tmp_path / f"root/kernels/{Settings().user}/little-kernel/v1/machine/kaggle/working/up"
-    assert wait_for(note.exists)
-    process.send_signal(number)
-    assert process.wait(20) == (-9 if number == signal.SIGKILL else 0)
+    push = ("kernels.KernelsApiService/SaveKernel", push_fields(text=script, slug=f"{user}/little-kernel"))
+    look = ("competitions.CompetitionApiService/GetCompetition", {"competitionName": SLUG})
+    options = ["--root", root, "--competition", competition_folder, "--fault", "http-503:1"]
+    server = [sys.executable, "-m", "local_kaggle", *options, "--child-env", "OUT={working}/up"]
+    environment = os.environ | PATHS | {"LOCAL_KAGGLE_TOKEN": TOKEN}
+    with subprocess.Popen(server, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            ready, _, url = process.stdout.readline().strip().rpartition(" ")
+            assert ready == "local Kaggle ready at"
+            for (method, told), status in ((push, 503), (push, 200), (look, 200)):
+                address = f"{url}/api/v1/{method}"
+                answer = requests.post(address, json=told, auth=(user, TOKEN), timeout=10)
+                assert answer.status_code == status
+            note = root / f"kernels/{user}/little-kernel/v1/machine/kaggle/working/up"
+            assert wait_for(note.exists)
+            process.send_signal(number)
+            assert process.wait(20) == (-9 if number == signal.SIGKILL else 0)
+        finally:
+            process.kill()
     assert wait_for(lambda: left(mark) == [])
 
 
