@@ -168,14 +168,11 @@ def test_the_four_files_are_a_competition(tmp_path: Path, monkeypatch: pytest.Mo
     tables = {path.stem: list(csv.DictReader(path.open(encoding="utf-8"))) for path in folder.glob("*.csv")}
     assert list(tables["train"][0]) == ["ID", "sentence", "label", "language"]
     assert list(tables["test"][0]) == ["ID", "sentence", "language"]
-    ids = [row["ID"] for row in tables["test"]]
-    assert (
-        ids == [row["ID"] for row in tables["sample_submission"]] == [row["ID"] for row in tables["solution"]]
-    )
-    assert len({*ids, *(row["ID"] for row in tables["train"])}) == len(ids) + len(tables["train"])
+    ids = {name: [row["ID"] for row in table] for name, table in tables.items()}
+    assert ids["test"] == ids["sample_submission"] == ids["solution"]
+    assert len({*ids["test"], *ids["train"]}) == len(ids["test"]) + len(ids["train"])
     # Copies across "languages" are copies: the same film is taken once.
     provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     assert sum(provenance["rows"]["train.csv"].values()) == len(tables["train"])
-    assert [source["sha256"] for source in provenance["sources"]] == [
-        source.package.sha256 for source in corpus.SOURCES
-    ]
+    pinned = [source.package.sha256 for source in corpus.SOURCES]
+    assert [source["sha256"] for source in provenance["sources"]] == pinned

@@ -80,10 +80,8 @@ def test_the_command_pushes_follows_downloads_submits_and_reads_the_score(
     """Every step of a competitor's day, the log read live, and the score of what came back."""
     gate, name = tmp_path / "gate", f"{USER}/little-kernel"
     write_kernel(tmp_path / "kernel", gate)
-    pushed = kaggle_command("kernels", "push", "-p", "kernel")
-    assert (
-        f"Kernel version 1 successfully pushed.  Please check progress at {kaggle.url}/code/{name}" in pushed
-    )
+    expected = f"Kernel version 1 successfully pushed.  Please check progress at {kaggle.url}/code/{name}"
+    assert expected in kaggle_command("kernels", "push", "-p", "kernel")
     assert wait_for(lambda: kaggle.state.version(USER, "little-kernel").status == "RUNNING")
     assert "KernelWorkerStatus.RUNNING" in kaggle_command("kernels", "status", name)
 

@@ -43,8 +43,8 @@ def whole(folder: Path, data: Path) -> Page:
     return Page(page.write(folder, lambda _: [data]))
 
 
-def _answers(folder: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader((folder / "oof.csv").open(encoding="utf-8", newline="")))
+def _answers(folder: Path, name: str = "oof.csv") -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / name).open(encoding="utf-8", newline="")))
 
 
 def test_a_whole_run_shows_every_chart_in_its_section(whole: Page) -> None:
@@ -96,7 +96,7 @@ def test_the_confusion_matrix_counts_the_rows_of_oof_csv(whole: Page, folder: Pa
 def test_labels_have_their_shares_of_truth_and_of_answers(whole: Page, folder: Path) -> None:
     """Of held-out rows and of test rows, so that a shift between them shows."""
     rows = _answers(folder)
-    test = list(csv.DictReader((folder / "predictions.csv").open(encoding="utf-8", newline="")))
+    test = _answers(folder, "predictions.csv")
     for label in ("Positive", "Negative"):
         shares = [
             sum(row["label"] == label for row in rows) / len(rows),
@@ -138,8 +138,7 @@ def test_thirty_rows_of_each_kind_are_shown_in_their_language(whole: Page, folde
     assert len(shown) == 2 * held_out.SHOWN_ROWS
     assert {attributes["dir"] for attributes in shown} == {"auto"}
     assert {"bd", "as"} <= {attributes["lang"] for attributes in shown}
-    train = csv.DictReader((data / "train.csv").open(encoding="utf-8", newline=""))
-    text_by_id = {row["ID"]: row["sentence"] for row in train}
+    text_by_id = {row["ID"]: row["sentence"] for row in _answers(data, "train.csv")}
     worst = held_out.to_read(results.read(folder), text_by_id)[0]["text"].iloc[0]
     assert " ".join(worst.split()) in whole.says("rows")
 

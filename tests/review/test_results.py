@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,48 +65,36 @@ def test_a_latest_link_has_the_name_of_its_run(tmp_path: Path) -> None:
     assert results.read(tmp_path / "latest").name == "s/v2"
 
 
-def _remove(name: str) -> Callable[[Path], object]:
-    return lambda folder: (folder / name).unlink()
-
-
-def _put(name: str, text: str) -> Callable[[Path], object]:
-    return lambda folder: (folder / name).write_text(text)
-
-
 ROW = "id,label,probability_Positive,probability_Negative\nx,Positive,"
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("name", "text", "message"),
     [
-        (_remove("run.json"), "run.json is missing"),
-        (_remove("metrics.json"), "metrics.json is missing"),
-        (_put("run.json", "<html>"), "run.json cannot be read"),
-        (_put("run.json", "[" * 100_000), "run.json cannot be read"),
-        (_put("metrics.json", '{"schema": ' + "9" * 5000 + "}"), "metrics.json cannot be read"),
-        (_put("run.json", "[1]"), "run.json: not an object but list"),
-        (_put("run.json", '{"schema": 1}'), "run.json: no config of a run"),
-        (_put("run.json", '{"schema": 2}'), "run.json: schema 2, and this kit reads 1"),
-        (_put("metrics.json", '{"held_out": null}'), "metrics.json: schema None, and this kit reads 1"),
-        (_put("predictions.csv", "id,label\n"), "no column 'probability_Positive'"),
-        (_put("predictions.csv", ROW.partition("\n")[0]), "a header and no rows"),
-        (_put("predictions.csv", ROW + "1"), "predictions.csv:2: 3 fields under a header of 4"),
-        (
-            _put("predictions.csv", ROW + "1,0\nx,Positive,1,0"),
-            "predictions.csv:3: id is 'x', and stands there twice",
-        ),
-        (_put("predictions.csv", ROW + "1,nan"), "predictions.csv:2: probability_Negative is 'nan'"),
-        (_put("predictions.csv", ROW + "2,-1"), "predictions.csv:2: probability_Positive is '2'"),
-        (_put("predictions.csv", ROW + "1,"), "probability_Negative is '', no probability"),
-        (_put("predictions.csv", ROW.replace("x,P", "x,p") + "1,0"), "label is 'positive', not one of"),
+        ("run.json", None, "run.json is missing"),
+        ("metrics.json", None, "metrics.json is missing"),
+        ("run.json", "<html>", "run.json cannot be read"),
+        ("run.json", "[" * 100_000, "run.json cannot be read"),
+        ("metrics.json", '{"schema": ' + "9" * 5000 + "}", "metrics.json cannot be read"),
+        ("run.json", "[1]", "run.json: not an object but list"),
+        ("run.json", '{"schema": 1}', "run.json: no config of a run"),
+        ("run.json", '{"schema": 2}', "run.json: schema 2, and this kit reads 1"),
+        ("metrics.json", '{"held_out": null}', "metrics.json: schema None, and this kit reads 1"),
+        ("predictions.csv", "id,label\n", "no column 'probability_Positive'"),
+        ("predictions.csv", ROW.partition("\n")[0], "a header and no rows"),
+        ("predictions.csv", ROW + "1", "predictions.csv:2: 3 fields under a header of 4"),
+        ("predictions.csv", ROW + "1,0\nx,Positive,1,0", ".csv:3: id is 'x', and stands there twice"),
+        ("predictions.csv", ROW + "1,nan", "predictions.csv:2: probability_Negative is 'nan'"),
+        ("predictions.csv", ROW + "2,-1", "predictions.csv:2: probability_Positive is '2'"),
+        ("predictions.csv", ROW + "1,", "probability_Negative is '', no probability"),
+        ("predictions.csv", ROW.replace("x,P", "x,p") + "1,0", "label is 'positive', not one of"),
     ],
+    ids=lambda value: str(value)[:30],
 )
-def test_what_no_run_writes_is_refused(
-    tmp_path: Path, damage: Callable[[Path], object], message: str
-) -> None:
+def test_what_no_run_writes_is_refused(tmp_path: Path, name: str, text: str | None, message: str) -> None:
     """File, line and value are named, and there is a next command."""
     folder = write(tmp_path / "run", test=TEST)
-    damage(folder)
+    (folder / name).unlink() if text is None else (folder / name).write_text(text)
     with pytest.raises(InputInvalid, match=message.replace("'", ".")) as refused:
         _ = results.read(folder).predictions
     assert refused.value.hint
