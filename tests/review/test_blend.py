@@ -178,7 +178,7 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
     drawn = Page(page.write(folder, lambda _: []))
     assert any("blend of slug/v2 (0.6), slug/v3 (0.4)" in drawn.says(section) for section in drawn.texts)
     facts = Facts(Columns("ID", "label"), again.competition.labels, ["r0", "r1"], training={})
-    assert validate.judge(folder / "submission.csv", facts)[0].valid
+    assert validate.check((folder / "submission.csv").read_bytes(), facts)[0].valid
     deeper = blend_of([again, runs[0]])
     assert deeper.held_out is not None
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from kit.config import resolve
+from kit.fetch.inputs import SAMPLE
 from kit.review.checks.facts import Facts
 from kit.review.checks.problems import WARNINGS, Verdict
-from kit.review.checks.validate import check, judge
+from kit.review.checks.validate import check, validate
 
 Lines = list[str]
 
@@ -211,11 +213,11 @@ def test_what_looks_like_a_label_is_shown_in_ascii(
     assert report.problems[0].message == f"line 4: {told}"
 
 
-def test_a_missing_file_is_an_error(facts: Facts, tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     """No file, or a folder, is invalid under its own code."""
     for path in (tmp_path / "none.csv", tmp_path):
-        report, _ = judge(path, facts)
-        assert codes(report) == {"file_missing"}
+        report = validate(None, lambda _: [SAMPLE], resolve("t4x2").competition, submission=path)
+        assert {problem.code for problem in report.errors} == {"file_missing"}
 
 
 OTHER_ID, OTHER_SPELLING = {"id_unknown", "id_missing"}, {"label_spelling"}

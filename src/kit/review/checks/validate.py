@@ -40,7 +40,13 @@ def validate(
         folders = places(competition.slug)
         there = [folder for folder in folders if (folder / "test.csv").is_file()]
         test = (results.data_folder(asked.test_sha256, there) or (there or folders)[0]) / "test.csv"
-    verdict, table = judge(path, facts.gather(competition, test, asked=asked, submission=path))
+    known = facts.gather(competition, test, asked=asked, submission=path)
+    try:
+        verdict, table = check(path.read_bytes(), known)
+    except OSError as error:
+        message = f"{path} cannot be read: {error.strerror} (try: make dry-run, or make pull)"
+        verdict, table = Verdict(0, [Problem("file_missing", message)]), None
+    verdict = replace(verdict, path=path)
     predictions = path.with_name("predictions.csv")
     if not run or not predictions.is_file():
         return verdict
@@ -49,17 +55,6 @@ def validate(
     written = [replace(one, label=competition.written(one.label)) for one in read]
     problems = [*verdict.problems, *completions.check(written, reread, table)]
     return replace(verdict, problems=problems, completions=reread)
-
-
-def judge(path: Path, known: Facts) -> tuple[Verdict, Table | None]:
-    """Return what `check` does for the file at `path`; a file that is not there is an error too."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        message = f"{path} cannot be read: {error.strerror} (try: make dry-run, or make pull)"
-        return Verdict(0, [Problem("file_missing", message)], path), None
-    verdict, table = check(data, known)
-    return replace(verdict, path=path), table
 
 
 def check(data: bytes, known: Facts) -> tuple[Verdict, Table | None]:
