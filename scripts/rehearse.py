@@ -38,8 +38,6 @@ def main(arguments: Arguments) -> int:
         status = next((bad for step in steps if (bad := script(*step, environment))), 0)
         if status == 0 and not is_scored:
             print(f"{data} holds no solution.csv, so only Kaggle can score this submission")
-    print(
-        f"the rehearsal {'failed' if status else 'passed'} after {time.monotonic() - started:.0f} s",
-        flush=True,
-    )
+    how = "failed" if status else "passed"
+    print(f"the rehearsal {how} after {time.monotonic() - started:.0f} s", flush=True)
     return status

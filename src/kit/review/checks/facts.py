@@ -50,22 +50,22 @@ def gather(
     if given and not competition.id and not given.is_stale:
         ids = given.ids
     kept = _kept(test, ids, asked)
-    notes, said = [], []
+    notes = []
     if len(kept) < len(ids):
         out = len(ids) - len(kept)
         words = f"the run was asked for {len(kept)} of {len(ids)} test rows and left {out} out on purpose"
         notes.append(Problem("partial_run", f"{words}; Kaggle will refuse this file", out))
     if given is None:
         words = "no sample submission beside test.csv says which header and values Kaggle wants"
-        said.append(("no_sample", f"{words} (try: make data)"))
+        notes.append(Problem("no_sample", f"{words} (try: make data)"))
     elif given.is_stale:
-        said.append(
-            ("stale_sample", f"the ids of {given.path.name} are not those of test.csv, which was used")
-        )
-    said += [(f"{name}_rows", f"{name}.csv, as the run read it: {left}") for name, left in asked.left.items()]
+        words = f"the ids of {given.path.name} are not those of test.csv, which was used"
+        notes.append(Problem("stale_sample", words))
+    for name, left in asked.left.items():
+        notes.append(Problem(f"{name}_rows", f"{name}.csv, as the run read it: {left}"))
     if given and (objection := sample.disagreement(given, competition)):
         code, words, hint = objection
-        said.append((code, f"{words} (try: {hint})"))
+        notes.append(Problem(code, f"{words} (try: {hint})"))
     written = tuple(map(competition.written, competition.labels))
     training, languages = by_language((), ()), own.get("language", ())
     try:
@@ -75,7 +75,7 @@ def gather(
             answers = zip(spoken, map(competition.written, learned["label"]), strict=True)
             training = by_language(answers, written)
     except InputInvalid as error:
-        said.append(("train_unread", f"the label counts were not compared: {error}"))
+        notes.append(Problem("train_unread", f"the label counts were not compared: {error}"))
     return Facts(
         columns=asked.submission if given is None and asked.submission else columns(competition, given),
         labels=written,
@@ -84,7 +84,7 @@ def gather(
         places=competition.places,
         languages=dict(zip(own["id"], languages, strict=False)) if len(training) > 1 else {},
         training=training,
-        notes=[*notes, *(Problem(*one) for one in said)],
+        notes=notes,
     )
 
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-import matplotlib
 import numpy
 from markupsafe import Markup
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -101,10 +101,7 @@ def _chart(
     `name` keeps the ids of two charts on one page apart, `shares` names the axes that show percents,
     `settings` go to Axes.set.
     """
-    style = matplotlib.rc_params_from_file(
-        Path(__file__).with_name("page.mplstyle"), use_default_template=False
-    )
-    with matplotlib.rc_context({**style, "svg.hashsalt": name}):
+    with style.context([Path(__file__).with_name("page.mplstyle"), {"svg.hashsalt": name}]):
         figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72, layout="constrained")
         axes = figure.add_subplot()
         paint(axes)
