@@ -55,11 +55,8 @@ def upload(client: Client, method: str, path: Path, body: BinaryIO, **fields: st
 def send(client: Client, url: str, body: BinaryIO, size: int) -> None:
     """Send the `size` bytes of `body`; what breaks off goes on where the server stopped."""
 
-    def put(headers: dict[str, str], start: int | None = None) -> int:
-        """Put the rest from `start`, or only ask, and return where the server stopped."""
-        if start is not None:
-            body.seek(start)
-        data = None if start is None else body
+    def put(headers: dict[str, str], data: BinaryIO | None = None) -> int:
+        """Put the rest of `data`, or only ask, and return where the server stopped."""
         answer = client.link("PUT", url, data=data, headers=headers, allow_redirects=False)
         if answer.status_code in (200, 201):
             return size
@@ -71,10 +68,12 @@ def send(client: Client, url: str, body: BinaryIO, size: int) -> None:
     def resume() -> None:
         start = put({"Content-Range": f"bytes */{size}"})
         if start < size:
-            put({"Content-Range": f"bytes {start}-{size - 1}/{size}"} if start else {}, start)
+            body.seek(start)
+            put({"Content-Range": f"bytes {start}-{size - 1}/{size}"} if start else {}, body)
 
     try:
-        put({}, 0)
+        body.seek(0)
+        put({}, body)
     except Unsettled:
         client.patiently(resume)
 
