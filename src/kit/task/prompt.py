@@ -5,7 +5,6 @@ It calls no tokenizer of its own. BOS and the end token are added once, where te
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -55,12 +54,6 @@ class Form:
     turn: Turn
     prefix: str  # stands between prompt and answer; a space here belongs to the answer's first token
 
-    @functools.cached_property
-    def _imitations(self) -> re.Pattern[str]:
-        """Finds the first character of a control token, and of whatever looks like a line of the form."""
-        lines = [line.strip() for literal in self.literals for line in literal.split("\n")]
-        return re.compile("|".join([_CONTROL, *filter(None, map(_imitation, lines))]), re.I | re.M)
-
     def render(self, texts: Mapping[str, str]) -> str:
         """Return what the model sees of one row.
 
@@ -68,7 +61,9 @@ class Form:
         character, since tokenizers turn `<|eot_id|>` into the token wherever it stands, and so does what
         looks like a heading of the form.
         """
-        told = [self._imitations.sub(r"\g<0> ", texts[name]) for name in self.names]
+        lines = [line.strip() for literal in self.literals for line in literal.split("\n")]
+        first = "|".join([_CONTROL, *filter(None, map(_imitation, lines))])
+        told = [re.sub(first, r"\g<0> ", texts[name], flags=re.I | re.M) for name in self.names]
         inside = [part for pair in zip(self.literals, told, strict=False) for part in pair]
         return "".join([self.turn[0], *inside, self.literals[-1], self.turn[1]])
 
