@@ -4,7 +4,6 @@ It answers what routes knows and records everything else as unknown, with a 501.
 """
 
 import base64
-import email.utils
 import hashlib
 import json
 import re
@@ -98,7 +97,7 @@ class Handler(Connection):
         self.work_is_done()
         headers = {
             "Content-Type": "application/octet-stream",
-            "Last-Modified": email.utils.formatdate(file.stat().st_mtime, usegmt=True),
+            "Last-Modified": self.date_time_string(int(file.stat().st_mtime)),
             "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"',
             "Accept-Ranges": "bytes",
         }
@@ -123,11 +122,8 @@ class Handler(Connection):
         if "Content-Range" in self.headers and not part:
             raise Refused(400, "The Content-Range makes no sense.")
         if not part or part[2]:
-            start = min(int(part[2]), path.stat().st_size) if part else 0
-            with path.open("r+b") as file:
-                file.truncate(start)
-                file.seek(start)
-                file.write(self.body)
+            kept = path.read_bytes()[: int(part[2])] if part else b""
+            path.write_bytes(kept + self.body)
         self.work_is_done()
         received = path.stat().st_size
         so_far = {"Range": f"bytes=0-{received - 1}"} if received else {}

@@ -4,7 +4,7 @@ The wire format is the SDK's own; only durations are written here, because its s
 """
 
 import time
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 
 from kagglesdk.kaggle_object import KaggleObject
@@ -13,8 +13,6 @@ from kagglesdk.kernels.types.kernels_enums import KernelWorkerStatus
 
 from local_kaggle.routes.answers import Answer, Json, LogOf, Service, fill, moment
 from local_kaggle.state import IMAGE, Kernel, Push, Refused, Version, quota_refresh
-
-_ASKED = [field.name for field in fields(Push)]
 
 
 class Kernels(Service):
@@ -25,7 +23,8 @@ class Kernels(Service):
         is_private = request.is_private or "is_private" not in request
         own = {"owner": owner or self.settings.user, "slug": slug, "title": request.new_title}
         own |= {"is_private": is_private}
-        copied = {name: getattr(request, name) for name in _ASKED if name not in own}
+        names = {field.name for field in fields(Push)} - own.keys()
+        copied = {name: getattr(request, name) for name in names}
         kernel, version, invalid = self.sessions.push(Push(**own, **copied), request.text)
         ref = f"/code/{kernel.owner}/{kernel.slug}"
         made = {"ref": ref, "url": f"{self.state.base_url}{ref}", "kernel_id": kernel.id}
@@ -118,7 +117,7 @@ class Kernels(Service):
 
     def _metadata(self, version: Version) -> KaggleObject:
         kernel = next(kernel for kernel in self.state.kernels if version in kernel.versions)
-        asked = {name: getattr(version.push, name) for name in _ASKED}
+        asked = asdict(version.push)
         del asked["owner"], asked["session_timeout_seconds"]
         asked |= {name: getattr(kernel, name) for name in ("id", "title", "slug")}
         asked |= {"author": kernel.owner, "ref": f"{kernel.owner}/{kernel.slug}"}
