@@ -14,18 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "src" / "local_kaggle" / "competition"
 
 
-@pytest.fixture
-def write(tmp_path: Path) -> Path:
-    """A folder for csv files."""
-    folder = tmp_path / "data"
-    folder.mkdir()
-    return folder
-
-
-def fill(folder: Path, train: str, test: str, sample: str = "") -> None:
+def suggest(folder: Path, train: str, test: str, sample: str = "", **decided: object) -> Suggestion:
+    """Write a competition's files and return what they suggest."""
     for name, text in (("train.csv", train), ("test.csv", test), ("sample_submission.csv", sample)):
         if text:
             (folder / name).write_text(text, encoding="utf-8")
+    return init.suggest(folder, "s", decided)
 
 
 def settings_of(found: Suggestion) -> tuple[object, ...]:
@@ -78,11 +72,10 @@ def test_the_sample_competition_is_read_as_kit_toml_has_it() -> None:
     ids=["three labels", "no sample", "language by its values", "the only column with few values"],
 )  # fmt: skip
 def test_columns_and_labels_are_found(
-    write: Path, train: str, test: str, sample: str, expected: tuple[object, ...]
+    tmp_path: Path, train: str, test: str, sample: str, expected: tuple[object, ...]
 ) -> None:
     """The sample submission names id and label; without one, uniqueness and absence from the test do."""
-    fill(write, train, test, sample)
-    assert settings_of(init.suggest(write, "s")) == expected
+    assert settings_of(suggest(tmp_path, train, test, sample)) == expected
 
 
 @pytest.mark.parametrize(
@@ -115,12 +108,11 @@ def test_columns_and_labels_are_found(
     ],
 )
 def test_files_that_show_no_competition_of_this_kind_are_refused(
-    write: Path, train: str, test: str, message: str
+    tmp_path: Path, train: str, test: str, message: str
 ) -> None:
     """In one line, naming the file or the column."""
-    fill(write, train, test)
     with pytest.raises(InputInvalid, match=message):
-        init.suggest(write, "s")
+        suggest(tmp_path, train, test)
 
 
 CASES: list[tuple[object, ...]] = [
@@ -188,11 +180,10 @@ CASES: list[tuple[object, ...]] = [
     ids=[case[0] for case in CASES],
 )  # fmt: skip
 def test_what_is_odd_is_named(
-    write: Path, train: str, test: str, sample: str, expected: tuple[object, ...], note: str
+    tmp_path: Path, train: str, test: str, sample: str, expected: tuple[object, ...], note: str
 ) -> None:
     """Each choice is right or has a note that says what to write into kit.toml."""
-    fill(write, train, test, sample)
-    found = init.suggest(write, "s")
+    found = suggest(tmp_path, train, test, sample)
     assert settings_of(found) == expected
     assert any(note in line for line in found.notes), found.notes
     named = {"submission", "submission_values"} & found.settings.keys()
@@ -200,43 +191,45 @@ def test_what_is_odd_is_named(
     assert config.Competition(slug="s", labels=expected[-1], **told)
 
 
-def test_a_sample_of_several_answers_is_refused(write: Path) -> None:
+def test_a_sample_of_several_answers_is_refused(tmp_path: Path) -> None:
     """A run gives one label a row, so settings for one of three targets would be scored for nothing."""
     targets = "id,text,toxic,rude,sad\n1,a b,0,1,0\n2,c d,1,0,1\n"
-    fill(write, targets, "id,text\n3,x y\n", "id,toxic,rude,sad\n3,0.5,0.5,0.5\n")
     with pytest.raises(InputInvalid, match="wants 3 answers a row"):
-        init.suggest(write, "s")
+        suggest(tmp_path, targets, "id,text\n3,x y\n", "id,toxic,rude,sad\n3,0.5,0.5,0.5\n")
 
 
-def test_a_choice_is_made_in_kit_toml(write: Path, tmp_path: Path) -> None:
+def test_a_choice_is_made_in_kit_toml(tmp_path: Path) -> None:
     """What kit.toml says of this competition decides between columns; of another it says nothing."""
-    fill(write, "id,text,toxic,rude\n1,a b,0,1\n2,c d,1,0\n", "id,text\n3,x\n")
+    train = "id,text,toxic,rude\n1,a b,0,1\n2,c d,1,0\n"
     path = tmp_path / "kit.toml"
     path.write_text('[competition]\nslug = "s"\nlabel = "rude"\n')
-    assert init.suggest(write, "s", init.decided(path, "s")).settings["label"] == "rude"
+    found = suggest(tmp_path, train, "id,text\n3,x\n", **init.decided(path, "s"))
+    assert found.settings["label"] == "rude"
     assert init.decided(path, "t") == {}
 
 
-def test_the_form_of_the_files_is_written_down(write: Path, tmp_path: Path) -> None:
+def test_the_form_of_the_files_is_written_down(tmp_path: Path) -> None:
     """Encoding and delimiter are found and stand in kit.toml; files that differ are refused."""
     for name, text in (("train", "id;text;label\n1;caf\u00e9;A\n2;b;B\n"), ("test", "id;text\n3;ol\u00e9\n")):
-        (write / f"{name}.csv").write_bytes(text.encode("cp1252"))
+        (tmp_path / f"{name}.csv").write_bytes(text.encode("cp1252"))
     path = tmp_path / "kit.toml"
-    found = init.suggest(write, "s")
+    found = init.suggest(tmp_path, "s")
     init.write_settings(found, path)
     resolved = config.resolve("tiny", kit_toml=path).competition
     assert (resolved.encoding, resolved.delimiter) == ("cp1252", ";")
-    (write / "test.csv").write_bytes("id,text\n3,ol\u00e9\n".encode("utf-16"))
+    (tmp_path / "test.csv").write_bytes("id,text\n3,ol\u00e9\n".encode("utf-16"))
     with pytest.raises(InputInvalid, match=r"differ in their encoding: train\.csv 'cp1252', test\.csv 'utf"):
-        init.suggest(write, "s")
+        init.suggest(tmp_path, "s")
 
 
-def test_the_sample_is_read_in_the_encoding_that_kit_toml_names(write: Path) -> None:
+def test_the_sample_is_read_in_the_encoding_that_kit_toml_names(tmp_path: Path) -> None:
     """As train and test are; the user's order of labels stays as well."""
     texts = {"train": "id,text,\u043a\n1,\u0434,\u044f\n2,\u0430,\u044e\n", "test": "id,text\n3,\u0434\n"}
     for name, text in (texts | {"sample_submission": "id,\u043a\n3,\u044f\n"}).items():
-        (write / f"{name}.csv").write_bytes(text.encode("cp1251"))
-    found = init.suggest(write, "s", {"encoding": "cp1251", "labels": ["\u044f", "\u044e"], "metric": "qwk"})
+        (tmp_path / f"{name}.csv").write_bytes(text.encode("cp1251"))
+    found = init.suggest(
+        tmp_path, "s", {"encoding": "cp1251", "labels": ["\u044f", "\u044e"], "metric": "qwk"}
+    )
     assert found.notes[-1] == "qwk takes the labels in their order: labels"
     assert found.settings["labels"] == ("\u044f", "\u044e")
     assert found.choices["label"].why == "the sample submission has it"
@@ -256,7 +249,7 @@ def test_what_was_seen_is_shown(
     assert "look: sample submission: sample_submission.csv (ID,label)" in shown
 
 
-def test_a_sentence_may_hold_any_line_separator(write: Path) -> None:
+def test_a_sentence_may_hold_any_line_separator(tmp_path: Path) -> None:
     """A csv's rows end where csv says, not at every character that looks like a line end."""
-    fill(write, 'id,text,label\n1,"a\u2028b\x0bc\nd",A\n2,e,B\n', "id,text\n3,f\n4,g\n")
-    assert init.suggest(write, "s").settings["labels"] == ("A", "B")
+    found = suggest(tmp_path, 'id,text,label\n1,"a\u2028b\x0bc\nd",A\n2,e,B\n', "id,text\n3,f\n4,g\n")
+    assert found.settings["labels"] == ("A", "B")

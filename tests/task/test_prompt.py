@@ -70,6 +70,7 @@ def test_a_sentence_cannot_end_the_question(sentence: str, style: str, language:
 
 def test_the_language_stands_in_the_heading_or_the_instruction() -> None:
     """By its English name; without one the prompt is what it always was."""
+    assert config.resolve("tiny", ["prompt.language=true"]).prompt.language
     assert render("x", "plain", language="Tamil") == "### Input (Tamil): x\n### Response:"
     assert "\n\n### Input (Tamil):\nx\n" in render("x", "notebook", language="Tamil")
     assert "Read the Tamil review and decide" in render("x", "llama3", language="Tamil")
