@@ -28,6 +28,8 @@ from local_kaggle.server import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.train, pytest.mark.loop, pytest.mark.timeout(300)]
 
+Push = Callable[[Config], tuple[Run, Path, str]]
+Hub = tuple[str, list[str]]
 MODEL = "ada/tiny"
 PINS = 'kit-toy==1.0\nkit-toy-cuda==1.0 ; extra == "cuda"\n'
 LITTLE = ("data.train_rows=32", "data.test_rows=8", "train.max_steps=2", f"model.name={MODEL}")
@@ -59,16 +61,14 @@ def index(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def hub(tiny_model: Path) -> Iterator[tuple[str, list[str]]]:
+def hub(tiny_model: Path) -> Iterator[Hub]:
     """The address of a Hugging Face of this machine, and what it was asked for."""
     with little_hub.serve(MODEL, tiny_model) as served:
         yield served
 
 
 @pytest.fixture
-def kaggle(
-    start_kaggle: StartKaggle, index: Path, hub: tuple[str, list[str]], python: Path, tmp_path: Path
-) -> Server:
+def kaggle(start_kaggle: StartKaggle, index: Path, hub: Hub, python: Path, tmp_path: Path) -> Server:
     """A local Kaggle whose kernels with internet reach the index and the hub."""
     variables = {
         "KIT_INPUT_DIR": "{input}",
@@ -88,7 +88,7 @@ def kaggle(
 
 
 @pytest.fixture
-def run(kaggle: Server, project: Path, tmp_path: Path) -> Callable[[Config], tuple[Run, Path, str]]:
+def run(kaggle: Server, project: Path, tmp_path: Path) -> Push:
     """Push these settings, wait, and return the run with its status, output folder and log."""
 
     def push(config: Config) -> tuple[Run, Path, str]:
@@ -107,7 +107,7 @@ def run(kaggle: Server, project: Path, tmp_path: Path) -> Callable[[Config], tup
 
 
 def test_what_a_prepared_kernel_downloads_carries_a_run_without_internet(
-    run: Callable[[Config], tuple[Run, Path, str]], python: Path, index: Path, hub: tuple[str, list[str]]
+    run: Push, python: Path, index: Path, hub: Hub
 ) -> None:
     """Wheels and model by the real clients; then a run that reaches neither index nor hub ends well."""
     config = settings.resolve("tiny", LITTLE)
@@ -135,9 +135,7 @@ def test_what_a_prepared_kernel_downloads_carries_a_run_without_internet(
     assert hub[1] == asked, "the run without internet called home"
 
 
-def test_without_what_was_prepared_the_run_ends_with_the_way_out(
-    run: Callable[[Config], tuple[Run, Path, str]],
-) -> None:
+def test_without_what_was_prepared_the_run_ends_with_the_way_out(run: Push) -> None:
     """One line, and nothing is left that looks like a result."""
     _, output, log = run(settings.resolve("tiny", [*LITTLE, "kernel.internet=false"]))
     assert log.startswith("ERROR")

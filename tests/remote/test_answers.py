@@ -38,6 +38,9 @@ HOSTILE: list[Any] = [
 ]  # fmt: skip
 
 
+Gate = Callable[[str, bytes], Any]
+
+
 def answer_of(body: bytes) -> requests.Response:
     response = requests.Response()
     response.status_code = 200
@@ -89,13 +92,13 @@ def is_sound(answer: Any) -> bool:
 
 
 @pytest.fixture
-def gate(own_home: None) -> Callable[[str, bytes], Any]:
+def gate(own_home: None) -> Gate:
     client = Client("http://127.0.0.1:9")
     return lambda method, body: client._object(method, answer_of(body))
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_mutated_answer_is_typed_or_one_line(gate: Callable[[str, bytes], Any], method: str) -> None:
+def test_a_mutated_answer_is_typed_or_one_line(gate: Gate, method: str) -> None:
     """Hostile values at every place, and bytes that are cut, doubled and flipped."""
     good = full(kind_of(method))
     assert is_sound(gate(method, json.dumps(good).encode()))
@@ -129,15 +132,13 @@ NO_OBJECTS = [
 
 @pytest.mark.parametrize("body", NO_OBJECTS, ids=lambda body: body[:6].decode("latin-1"))
 @pytest.mark.parametrize("method", ["GetCompetition", "SaveKernel"])
-def test_what_is_no_object_cannot_be_read(
-    gate: Callable[[str, bytes], Any], method: str, body: bytes
-) -> None:
+def test_what_is_no_object_cannot_be_read(gate: Gate, method: str, body: bytes) -> None:
     """Numbers, lists, null, pages and depth are one line each."""
     with pytest.raises(Unsettled, match="cannot be read"):
         gate(method, body)
 
 
-def test_missing_and_null_keys_are_the_defaults(gate: Callable[[str, bytes], Any]) -> None:
+def test_missing_and_null_keys_are_the_defaults(gate: Gate) -> None:
     """Kaggle leaves out what is zero, empty or false."""
     assert gate("GetKernelSessionStatus", b"{}").status.name == "QUEUED"
     assert gate("GetSubmissionLimits", b"{}").num_allowed_now == 0

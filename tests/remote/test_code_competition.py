@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from kaggle_fixtures import SLUG, StartKaggle
+from makers import MakeRun
 from tiny_kernels import MANIFEST
 
 from kit import config as settings
@@ -64,7 +64,7 @@ def config(config: Config) -> Config:
 
 
 @pytest.fixture
-def answered(client: Client, finished: Callable[..., Run]) -> Callable[..., Run]:
+def answered(client: Client, finished: MakeRun) -> MakeRun:
     """Push a script that answers, wait for its end and pull it."""
 
     def run(body: str = "") -> Run:
@@ -80,7 +80,7 @@ def record(run: Run) -> dict[str, Any]:
 
 
 def test_a_version_is_scored_on_hidden_rows_and_submitted_once(
-    kaggle: Server, client: Client, answered: Callable[..., Run], capsys: pytest.CaptureFixture[str]
+    kaggle: Server, client: Client, answered: MakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The day's allowance is shown; a second submit, here or in another checkout, only looks."""
     run = answered()
@@ -96,7 +96,7 @@ def test_a_version_is_scored_on_hidden_rows_and_submitted_once(
 
 @pytest.mark.parametrize(("body", "message"), BAD.values(), ids=BAD)
 def test_a_script_that_only_works_on_the_public_rows_is_caught(
-    kaggle: Server, client: Client, answered: Callable[..., Run], body: str, message: str
+    kaggle: Server, client: Client, answered: MakeRun, body: str, message: str
 ) -> None:
     """It is said what that error means and what to do; the version is never submitted again."""
     run = answered(body)
@@ -124,7 +124,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("reason", "hint"), REFUSALS.values(), ids=REFUSALS)
 def test_each_refusal_has_its_next_command(
-    kaggle: Server, client: Client, answered: Callable[..., Run], reason: str, hint: str
+    kaggle: Server, client: Client, answered: MakeRun, reason: str, hint: str
 ) -> None:
     """Nothing is recorded that Kaggle has not got."""
     run = answered()
@@ -147,7 +147,7 @@ def test_each_refusal_has_its_next_command(
     ids=["lost answer", "busy", "unseen", "late files", "lagging list"],
 )
 def test_one_submission_is_made_whatever_happens_to_its_answers(
-    kaggle: Server, client: Client, answered: Callable[..., Run], fault: Fault
+    kaggle: Server, client: Client, answered: MakeRun, fault: Fault
 ) -> None:
     """The version's files are listed first, and a lost answer is looked up."""
     run = answered()
@@ -156,9 +156,7 @@ def test_one_submission_is_made_whatever_happens_to_its_answers(
     assert len(kaggle.state.submissions) == 1
 
 
-def test_a_rerun_is_waited_for_and_come_back_to(
-    kaggle: Server, client: Client, answered: Callable[..., Run]
-) -> None:
+def test_a_rerun_is_waited_for_and_come_back_to(kaggle: Server, client: Client, answered: MakeRun) -> None:
     """Giving up, as Ctrl-C does, leaves the rerun going; the next command finds its verdict."""
     run = answered("time.sleep(2 * is_rerun)")
     with pytest.raises(NotYet, match="without a score after"):
@@ -169,7 +167,7 @@ def test_a_rerun_is_waited_for_and_come_back_to(
 
 
 def test_what_a_code_competition_never_takes_is_not_sent(
-    kaggle: Server, client: Client, answered: Callable[..., Run]
+    kaggle: Server, client: Client, answered: MakeRun
 ) -> None:
     """A run with internet, a blend, and a file that Kaggle does not hold are refused at home."""
     run = answered()

@@ -1,7 +1,5 @@
 """What holds a run up before it starts is said, and can be waited for or got round by naming an image."""
 
-from collections.abc import Callable
-
 import pytest
 from kaggle_fixtures import USER
 from makers import MakeBuilt, MakeRun
@@ -61,11 +59,7 @@ def test_a_named_image_is_pushed_and_remembered(
 
 
 def test_a_push_waits_until_a_session_and_hours_are_free(
-    kaggle: Server,
-    client: Client,
-    clock: QuickClock,
-    push: Callable[..., Run],
-    capsys: pytest.CaptureFixture[str],
+    kaggle: Server, client: Client, clock: QuickClock, push: MakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is sent before: a first push that is refused leaves a kernel that blocks its name."""
     kaggle.faults.arm(faults.amend("GetAcceleratorQuotaStatistics", SPENT, times=2))
@@ -76,7 +70,7 @@ def test_a_push_waits_until_a_session_and_hours_are_free(
     assert sum(clock.slept) >= 2 * lookup.PAUSE_SECONDS
 
 
-def test_only_a_refusal_that_time_heals_is_waited_for(client: Client, push: Callable[..., Run]) -> None:
+def test_only_a_refusal_that_time_heals_is_waited_for(client: Client, push: MakeRun) -> None:
     """The session count may change between the look and the push; a title does not."""
     refusals = ["Maximum batch GPU session count of 2 reached.", "Title must be at least five characters."]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import zipfile
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 from kit.config import Competition
 from kit.errors import InputInvalid
-from kit.review import record
 from kit.review.checks import facts
 from kit.review.checks.problems import WARNINGS
 from kit.review.record import Run
@@ -123,12 +121,10 @@ def test_a_broken_train_only_warns(test_csv: Path, tmp_path: Path) -> None:
     assert set(codes(gathered)) <= WARNINGS
 
 
-def test_the_run_says_which_rows_were_asked_for(test_csv: Path, tmp_path: Path) -> None:
+def test_the_run_says_which_rows_were_asked_for(test_csv: Path) -> None:
     """Ids of run.json narrow the test's, in the test's order; the file must be the one that was answered."""
     told = {"schema": 1, "test_sha256": hashlib.sha256(TEST.encode()).hexdigest(), "test_ids": ["1.0", "b"]}
-    (tmp_path / "run.json").write_text(json.dumps(told))
-    asked = record.read(Run, tmp_path / "run.json")
-    assert asked is not None
+    asked = Run.model_validate(told)
     gathered = facts.gather(COMPETITION, test_csv, asked=asked)
     assert gathered.ids == ["b", "1.0"]
     assert ("partial_run", 1) in [(problem.code, problem.count) for problem in gathered.notes]
@@ -139,7 +135,7 @@ def test_the_run_says_which_rows_were_asked_for(test_csv: Path, tmp_path: Path) 
         facts.gather(COMPETITION, test_csv, asked=asked)
 
 
-def test_what_the_run_left_out_is_in_the_verdict(test_csv: Path, tmp_path: Path) -> None:
+def test_what_the_run_left_out_is_in_the_verdict(test_csv: Path) -> None:
     """And the run's own columns hold where no sample is at home."""
     told = {
         "schema": 1,
@@ -147,10 +143,7 @@ def test_what_the_run_left_out_is_in_the_verdict(test_csv: Path, tmp_path: Path)
         "submission": {"id": "Row", "label": "mood", "label_first": True},
         "config": {"competition": {**COMPETITION.model_dump(), "labels": ["Good", "Bad"]}},
     }
-    (tmp_path / "run.json").write_text(json.dumps(told))
-    asked = record.read(Run, tmp_path / "run.json")
-    assert asked is not None
-    gathered = facts.gather(COMPETITION, test_csv, asked=asked)
+    gathered = facts.gather(COMPETITION, test_csv, asked=Run.model_validate(told))
     assert gathered.columns == Columns("Row", "mood", label_first=True)
     said = {problem.code: problem.message for problem in gathered.notes}
     assert said["train_rows"].endswith("as the run read it: 2 left out (2 blank text)")
