@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import os
+import random
 import time
 
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +15,7 @@ from hypothesis import strategies as st
 from kit.review.checks.facts import Facts
 from kit.review.checks.problems import MESSAGE, WARNINGS, Verdict
 from kit.review.checks.validate import check
+from kit.task.submission import Columns
 
 
 def codes(report: Verdict) -> set[str]:
@@ -90,3 +95,52 @@ def test_any_bytes_are_judged(facts: Facts, data: bytes) -> None:
     report, _ = check(data, facts)
     assert not report.valid
     report.as_json()
+
+
+FILES = int(os.environ.get("KIT_FILES", "1000"))
+"""Damaged files that are held against pandas; docs/results.md tells of 100,000."""
+ODD = Facts(
+    Columns("ID", "label"),
+    labels=("Positive", "Négatif", "0", "very, good"),
+    ids=[*(f"r{number}" for number in range(12)), "007", "1.0", "a,b", 'say "hi"', "é"],
+)
+PIECES = (
+    *(b"", b'"', b'""', b",", b";", b"\t", b"\n", b"\r", b"\r\n", b"\0", b"\xff", b" ", b"\xe2\x80\x8b"),
+    *(b"ID,label\n", b"r3", b"Positive", b"negatif", b"0.0", b"7", b"Ne\xcc\x81gatif", b"\xef\xbb\xbf"),
+    b"nan",
+)
+STRICTER = {"open_quote", "nul_byte", "long_line", "not_csv", "utf16"}
+"""Errors of files that pandas reads all the same, where another reader may not; a lone CR is one too."""
+
+
+def damaged(choose: random.Random) -> bytes:
+    """Return a good file with up to five pieces put in, taken out or exchanged."""
+    rows = pandas.DataFrame([(name, choose.choice(ODD.labels)) for name in ODD.ids], columns=["ID", "label"])
+    data = bytearray(rows.sample(frac=1.0, random_state=choose.randrange(99)).to_csv(index=False).encode())
+    for _ in range(choose.randint(0, 5)):
+        at = choose.randrange(len(data) + 1)
+        data[at : at + choose.choice((0, 0, 1, 3, 9))] = choose.choice(PIECES)
+    return bytes(data)
+
+
+def is_right(data: bytes) -> bool:
+    """Tell whether pandas reads exactly the ids that are asked for, each with a label."""
+    try:
+        frame = pandas.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
+        asked = sorted(frame.columns) == ["ID", "label"] and sorted(frame["ID"]) == sorted(ODD.ids)
+        return asked and set(frame["label"]) <= set(ODD.labels)
+    except (ValueError, pandas.errors.ParserError):
+        return False
+
+
+@pytest.mark.timeout(120 + FILES // 100)
+def test_what_is_valid_is_what_pandas_reads_rightly() -> None:
+    """And the other way round, but for what another reader may stumble over."""
+    choose, valid = random.Random(7), 0
+    for _ in range(FILES):
+        data = damaged(choose)
+        verdict, _ = check(data, ODD)
+        stricter = STRICTER & {problem.code for problem in verdict.errors} or b"\r" in data
+        assert verdict.valid == is_right(data) or (stricter and not verdict.valid), data
+        valid += verdict.valid
+    assert FILES / 10 < valid < FILES / 2
