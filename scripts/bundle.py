@@ -15,27 +15,26 @@ OWN: dict[str, Option] = {
 def main(arguments: Arguments) -> None:
     if (arguments.source is None) != (arguments.entry is None):
         raise Usage("--source and --entry go together", hint="python scripts/bundle.py --help")
-
-    from kit.bundle import script, tree
-    from kit.files import PROJECT_ROOT, write_whole
-
-    preset = arguments.preset or ("" if arguments.source else "t4x2")
-    name = arguments.source.resolve().name if arguments.source else preset
-    path = arguments.output or PROJECT_ROOT / "build" / name / "kernel.py"
-    settings = None
-    if preset:  # a foreign tree needs no settings, nor the packages behind them
-        from kit.bundle import metadata
-        from kit.config import resolve
-
-        resolved = resolve(preset, arguments.set)
-        settings = resolved.model_dump(mode="json")
     if arguments.source:
+        from kit.bundle import script, tree
+        from kit.files import PROJECT_ROOT, write_whole
+
+        settings = None
+        if arguments.preset:  # a foreign tree needs no settings, nor the packages behind them
+            from kit.config import resolve
+
+            settings = resolve(arguments.preset, arguments.set).model_dump(mode="json")
         made = script.bundle(tree.collect(arguments.source, arguments.entry), settings)
+        path = arguments.output or PROJECT_ROOT / "build" / arguments.source.resolve().name / "kernel.py"
+        write_whole(path, made.text)
     else:
-        made = script.bundle(tree.collect_project(PROJECT_ROOT), settings)
-        metadata.write(resolved, path.parent)
+        from kit import config
+        from kit.bundle import build, metadata
+
+        resolved = config.resolve(arguments.preset or "t4x2", arguments.set)
+        built = build.build(resolved, path=arguments.output)
+        path, made = built.script, built.bundle
         print(f"owner        {metadata.PLACEHOLDER_OWNER}, until make push fills in yours")
-    write_whole(path, made.text)
     print(f"path         {path}{'  (compressed as a whole)' if made.compressed else ''}")
     print(f"bytes        {len(made.text.encode())}")
     print(f"sha256       {made.sha256}")

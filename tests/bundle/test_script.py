@@ -224,6 +224,13 @@ def test_command(tmp_path: Path) -> None:
     assert f"bundle_hash  {told['bundle_hash']}\n" in ours.stdout
     assert json.loads((tmp_path / "ours/kernel-metadata.json").read_text())["code_file"] == "kernel.py"
 
+    notebook = command(
+        "--preset=tiny", "--set=kernel.form=notebook", "--output=ours/kernel.ipynb", cwd=tmp_path
+    )
+    assert (notebook.returncode, notebook.stderr) == (0, "")
+    assert json.loads((tmp_path / "ours/kernel.ipynb").read_text())["nbformat"] == 4
+    assert json.loads((tmp_path / "ours/kernel-metadata.json").read_text())["code_file"] == "kernel.ipynb"
+
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign/main.py").write_text("print('foreign')\n")
     foreign = ["--source=foreign", "--entry=foreign/main.py", "--output=made.py"]

@@ -33,12 +33,11 @@ def preparation(config: Config) -> Config:
     return config.model_copy(update={"preset": metadata.PREPARE, "kernel": kernel, "run": run})
 
 
-def build(config: Config, *, owner: str = metadata.PLACEHOLDER_OWNER) -> Built:
-    """Bundle the sources with `config` into build/<preset>/ and return what was written."""
-    folder = PROJECT_ROOT / "build" / config.preset
+def build(config: Config, *, owner: str = metadata.PLACEHOLDER_OWNER, path: Path | None = None) -> Built:
+    """Bundle the sources with `config` into build/<preset>/, or as `path`, and return what was written."""
     entry = PREPARE_ENTRY if metadata.is_preparation(config) else None
     title = metadata.title(config) if config.kernel.form == "notebook" else ""
     made = bundle(collect_project(PROJECT_ROOT, entry), config.model_dump(mode="json"), title=title)
-    script = folder / metadata.CODE_FILES[config.kernel.form]
+    script = path or PROJECT_ROOT / "build" / config.preset / metadata.CODE_FILES[config.kernel.form]
     write_whole(script, made.text)
-    return Built(folder, script, metadata.write(config, folder, owner=owner), made)
+    return Built(script.parent, script, metadata.write(config, script.parent, owner=owner), made)
