@@ -84,7 +84,6 @@ def test_invalid_is_one(folder: Path) -> None:
     "arguments",
     [
         ("submission.csv", "--test", "none.csv"),
-        ("submission.csv", "--test", "."),
         ("submission.csv", "--tset", "test.csv"),
         ("submission.csv", "more.csv"),
     ],
