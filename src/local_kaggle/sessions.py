@@ -132,11 +132,8 @@ class Sessions:
         """Run a version on a machine below `folder`, keep its log under `number`, give its exit status."""
         state, settings, profile = self._state, self._state.settings, self._state.settings.profile
         python, visible = settings.python, list(settings.visible)
-        child_env = {
-            **settings.child_env,
-            **environment,
-            "KAGGLE_DOCKER_IMAGE": version.push.docker_image or IMAGE,
-        }
+        image = version.push.docker_image or IMAGE
+        child_env = {**settings.child_env, **environment, "KAGGLE_DOCKER_IMAGE": image}
         if profile.names_container:
             child_env["KAGGLE_CONTAINER_NAME"] = f"kaggle_{secrets.token_hex(8)}-{number}-webtier"
         if settings.wheels is not None:

@@ -47,15 +47,13 @@ def submit_version(
         raise _not_allowed(" This competition does not accept Submissions from Notebooks.")
     _check_allowance(state)
     push, output = version.push, state.folder(version) / "output" / file_name
+    is_attached = state.settings.slug in push.sources("competition")
     objections = (
         (not version.is_terminal, "The Notebook is still running."),
         (version.status != "COMPLETE", "The Notebook did not complete."),
         (push.enable_internet, "Internet access must be turned off in the Notebook."),
         ("P100" in push.machine_shape, "The P100 accelerator is not allowed."),
-        (
-            state.settings.slug not in push.sources("competition"),
-            "The competition must be attached to the Notebook.",
-        ),
+        (not is_attached, "The competition must be attached to the Notebook."),
         (file_name != SUBMISSION, f"The output file must be called {SUBMISSION}."),
         (not output.is_file(), "The output file was not found."),
     )

@@ -37,9 +37,9 @@ def parse(
     """
     extra = tuple((label, tuple(others)) for label, others in synonyms.items()) if synonyms else ()
     vocabulary = vocabulary_of(tuple(labels), extra)
-    alone = vocabulary.label_by_answer.get(text.strip(TRIM).rstrip(".!" + TRIM).lower())
-    if alone is not None:
-        return alone
+    alone = vocabulary.labels_by_word.get(text.strip(TRIM).rstrip(".!" + TRIM).lower(), ())
+    if len(alone) == 1:  # it needs no reading
+        return next(iter(alone))
     outcome = (_read_short if len(text) <= 64 else _read)(text, vocabulary)
     return Unparsed(text, outcome[1]) if outcome[1] else outcome[0]
 

@@ -121,11 +121,9 @@ class Kernels(Service):
         del asked["owner"], asked["session_timeout_seconds"]
         asked |= {name: getattr(kernel, name) for name in ("id", "title", "slug")}
         asked |= {"author": kernel.owner, "ref": f"{kernel.owner}/{kernel.slug}"}
-        asked |= {
-            "docker_image": version.push.docker_image or IMAGE,
-            "last_run_time": moment(version.created),
-        }
-        return fill(k.ApiKernelMetadata(), **asked, current_version_number=kernel.versions[-1].number)
+        asked |= {"docker_image": version.push.docker_image or IMAGE}
+        newest, ran = kernel.versions[-1].number, moment(version.created)
+        return fill(k.ApiKernelMetadata(), **asked, current_version_number=newest, last_run_time=ran)
 
 
 def _in_english(when: datetime) -> str:

@@ -19,7 +19,6 @@ Token = tuple[str, str]
 class Vocabulary:
     """The words of one label set, folded as the text is."""
 
-    label_by_answer: Mapping[str, str]  # whole completions that need no reading
     labels_by_word: Mapping[str, frozenset[str]]
     labels_by_beginning: Mapping[str, frozenset[str]]
     """First letters of label words, three or more: what a completion cut short ends in."""
@@ -105,7 +104,6 @@ def vocabulary_of(labels: tuple[str, ...], synonyms: tuple[tuple[str, tuple[str,
     unspaced = filter(re.compile(f"[{_UNSPACED}]+").fullmatch, known)
     whole = rf"(?<!{_LETTER})(?:{'|'.join(joined)})(?!['-]?{_LETTER}|(?<=\d)[.,:/⁄]\d)"
     return Vocabulary(
-        label_by_answer={word: next(iter(names)) for word, names in claims.items() if len(names) == 1},
         labels_by_word={word: frozenset(names) for word, names in claims.items()},
         labels_by_beginning={word: frozenset(names) for word, names in begun.items() if word not in claims},
         token=re.compile("|".join([whole, *unspaced, f"[{_UNSPACED}]", _TOKEN])),
