@@ -86,12 +86,8 @@ def collect_project(project: Path, entry: str | None = None) -> Tree:
     Beyond what `collect` refuses, a file that imports a module of HOME_ONLY raises InputInvalid.
     """
     table = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["kit"]["bundle"]
-    tree = collect(
-        project / table["source"],
-        project / (entry or table["entry"]),
-        table["include"],
-        allow=table.get("allow", ()),
-    )
+    source, script = project / table["source"], project / (entry or table["entry"])
+    tree = collect(source, script, table["include"], allow=table.get("allow", ()))
     for path, data in tree.files.items():
         for line, module in _imports(path, data, tree.source_root):
             if any(f"{module}.".startswith(f"{home}.") for home in HOME_ONLY):

@@ -87,9 +87,8 @@ def vocabulary_of(labels: tuple[str, ...], synonyms: tuple[tuple[str, tuple[str,
     claims: dict[str, set[str]] = {}
     for label in labels:
         others = [other for name, others in synonyms if name == label for other in others]
-        for word in filter(
-            None, map(fold, map(compose, (label, *words.SENTIMENT.get(label.casefold(), ()), *others)))
-        ):
+        spellings = (label, *words.SENTIMENT.get(label.casefold(), ()), *others)
+        for word in filter(None, map(fold, map(compose, spellings))):
             endings = ("", *words.HANGUL_ENDINGS) if "가" <= word[-1] <= "힣" else ("",)
             for ending in endings:
                 claims.setdefault(word + ending, set()).add(label)
