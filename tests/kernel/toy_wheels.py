@@ -8,8 +8,10 @@ import venv
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
+if TYPE_CHECKING:  # a build backend in an empty environment loads this file, too
+    import pytest
 
 
 def make_wheel(
