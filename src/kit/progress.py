@@ -146,7 +146,10 @@ def sentence(found: dict[str, Any]) -> str:
             told |= {"gigabytes": found["bytes"] / 1e9, "mebibytes": found["bytes"] / 2**20}
         if "bytes_per_second" in found:
             told["megabytes_per_second"] = found["bytes_per_second"] / 1e6
-        return visible(_SENTENCES[found["event"]].format(**told, pace=_pace(found)))
+        template = _SENTENCES[found["event"]]
+        if "{pace}" in template:
+            told["pace"] = _pace(found)
+        return visible(template.format(**told))
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return ""
 

@@ -161,7 +161,7 @@ NOISE = [
     "Failed to load CPU gemm_4bit_forward from kernels-community: No module named 'kernels'.",
     "E0000 00:00:1 cuda_fft.cc:467] Unable to register cuFFT factory: already registered",
     '{"event": "measure", "rows": 1, "of": 1}',
-    '{"event": "train", "member": "seed-42", "rows": 2}',
+    '{"event": "train", "member": "seed-42", "rows": 2, "seconds_left": "odd"}',
 ]
 
 
