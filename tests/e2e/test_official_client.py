@@ -76,6 +76,8 @@ def test_the_command_ends_and_leaves_what_it_does(
     project: Project, kaggle: Server, pushed: Path, table: list[tuple[str, ...]], case: Case
 ) -> None:
     """Its exit status and the files that are not the kernel's, for each fault."""
+    for version in kaggle.state.versions():  # what an earlier push began; the command asks for the newest
+        kaggle.state.wait(version.owner, version.slug, version.number, timeout_seconds=100)
     work = project.root / "work"
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(project.root / "build" / "tiny", work / "build" / "tiny")
