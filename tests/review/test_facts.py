@@ -106,8 +106,8 @@ def test_a_label_may_be_written_as_another_word(test_csv: Path, tmp_path: Path) 
 
 
 def test_the_submission_is_not_its_own_sample(test_csv: Path, tmp_path: Path) -> None:
-    """A file that is judged beside test.csv says nothing about what is wanted."""
-    path = tmp_path / "submission.csv"
+    """A file that is judged beside test.csv says nothing about what is wanted, whatever its path is."""
+    path = tmp_path / ".." / tmp_path.name / "submission.csv"
     path.write_text("row,sentiment\n" + SAMPLE_ROWS)
     gathered = facts.gather(COMPETITION, test_csv, submission=path)
     assert (gathered.columns.label, codes(gathered)) == ("label", ["no_sample"])

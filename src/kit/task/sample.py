@@ -59,8 +59,8 @@ def find(
     A file with the test's ids goes before one that has only the name. Raises InputInvalid where two remain
     that ask for different columns.
     """
-    size = test.stat().st_size
-    paths = [path for path in sorted(test.parent.iterdir()) if path.is_file() and path != besides]
+    size, other = test.stat().st_size, besides and besides.resolve()
+    paths = [path for path in sorted(test.parent.iterdir()) if path.is_file() and path.resolve() != other]
     paths = [path for path in paths if could_be(path.name, path.stat().st_size, size)]
     found = [one for path in paths if (one := read(path, ids, competition))]
     found = [

@@ -83,10 +83,11 @@ def _ranking(facts: Facts, answer: str) -> tuple[str, str]:
 def _shares(facts: Facts, answer: str) -> tuple[str, str]:
     """Return the code of what is wrong with probabilities, or nothing, and the likeliest label."""
     labels = facts.columns.probabilities or sorted(facts.labels, key="1".__eq__)
+    parts = answer.split("," if facts.columns.probabilities else None)
     try:  # Kaggle reads no other digits, and no 0_1
-        shares = list(map(float, answer.split() if answer.isascii() and "_" not in answer else ["?"]))
+        shares = list(map(float, parts if answer.isascii() and "_" not in answer else ["?"]))
     except ValueError:
-        return "value_number", ""
+        return "value_number" if all(map(str.strip, parts)) else "value_count", ""
     if len(shares) != max(1, len(facts.columns.probabilities)):
         return "value_count", ""
     if not all(0 <= share <= 1 for share in shares):

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from operator import itemgetter
+from pathlib import Path
 
+from kit.errors import InputInvalid
 from kit.review.checks.facts import Facts
 from kit.review.checks.problems import Problem, Spot, problems_of
 from kit.task import csv_file
@@ -31,7 +33,7 @@ class Table:
     """A submission as far as it could be read; the first three run in parallel."""
 
     ids: list[str] = field(default_factory=list)
-    answers: list[str] = field(default_factory=list)  # the other columns of each row, apart by blanks
+    answers: list[str] = field(default_factory=list)  # the other columns of each row, apart by commas
     numbers: list[int] = field(default_factory=list)  # the line, from 1, of each row
     ragged: list[Spot] = field(default_factory=list)  # the rows that are not as wide as the header
     labels: list[str] = field(default_factory=list)
@@ -143,7 +145,7 @@ def _fill(
     id_place = facts.columns.header.index(facts.columns.id)
     id_at, others = places[id_place], [at for order, at in enumerate(places) if order != id_place]
     answer = itemgetter(*others)
-    answer_of = answer if len(others) == 1 else lambda fields: " ".join(answer(fields))
+    answer_of = answer if len(others) == 1 else lambda fields: ",".join(answer(fields))
 
     def table_of(records: Iterable[tuple[int, list[str]]]) -> Table:
         table = Table()
@@ -158,25 +160,24 @@ def _fill(
         return table
 
     try:
-        return table_of(_records(lines, start, delimiter, any("\n" in name for name in facts.ids))), []
-    except csv.Error:
+        if any("\n" in name for name in facts.ids):
+            sheet = csv_file.Sheet(Path(), "\n".join(lines[start:]), delimiter)
+            return table_of((start + line, fields) for line, fields in sheet.records()), []
+        return table_of(_records(lines, start, delimiter)), []
+    except (csv.Error, InputInvalid):
         single = [(at + 1, *_split(lines[at], delimiter)) for at in range(start, len(lines))]
         stray = [Spot(number, value=lines[number - 1]) for number, _, is_clean in single if not is_clean]
         return table_of((number, fields) for number, fields, _ in single), stray
 
 
-def _records(
-    lines: Sequence[str], start: int, delimiter: str, may_wrap: bool
-) -> Iterator[tuple[int, list[str]]]:
+def _records(lines: Sequence[str], start: int, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Yield line and fields of each record; a stray quote, or a record over several lines, is a csv.Error."""
-    rows = (line + "\n" for line in islice(lines, start, None))
-    reader = csv.reader(rows, delimiter=delimiter, strict=True)
-    used = 0
-    for fields in reader:
-        if reader.line_num > used + 1 and not may_wrap:
-            raise csv.Error
-        yield start + used + 1, fields
-        used = reader.line_num
+    reader = csv.reader(islice(lines, start, None), delimiter=delimiter, strict=True)
+    number = start
+    for number, fields in enumerate(reader, start + 1):
+        yield number, fields
+    if number < len(lines):
+        raise csv.Error
 
 
 def _split(line: str, delimiter: str) -> tuple[list[str], bool]:
