@@ -37,6 +37,17 @@ def write_whole(path: Path, content: str | bytes) -> None:
             beside.unlink(missing_ok=True)
 
 
+def keep_beside(folder: Path, staged: Path) -> None:
+    """Copy what `folder` holds and `staged` does not there, links as links."""
+
+    def there(above: str, names: list[str]) -> list[str]:
+        own, beside = Path(above), staged / Path(above).relative_to(folder)
+        both = [name for name in names if (beside / name).exists()]
+        return [name for name in both if not ((own / name).is_dir() and (beside / name).is_dir())]
+
+    shutil.copytree(folder, staged, symlinks=True, ignore=there, dirs_exist_ok=True)
+
+
 def replace_folder(staged: Path, folder: Path) -> None:
     """Put the folder `staged` in the place of `folder`; no reader finds none or half of one.
 

@@ -149,15 +149,16 @@ def test_an_archive_that_cannot_be_trusted_is_one_line(
 
 
 def test_what_may_be_the_sample_is_fetched(kaggle: Server, client: Client, tmp_path: Path) -> None:
-    """Whatever its name, zipped too; large files beside it are left, and one's own files stay."""
+    """Whatever its name, zipped too; large files beside it are left, and one's own files and folders stay."""
     served = kaggle.state.competition_folder
     (served / "sample_submission.csv").rename(served / "gender.csv")
     (served / "images.zip").write_bytes(b"PK\x03\x04" + bytes(2 << 20))
     folder = tmp_path / "data"
-    folder.mkdir()
-    (folder / "solution.csv").write_text("mine")
+    (folder / "extra").mkdir(parents=True)
+    for own in ("solution.csv", "extra/more.csv"):
+        (folder / own).write_text("mine")
     data.fetch(client, SLUG, folder)
-    assert sorted(content(folder)) == ["gender.csv", "solution.csv", "test.csv", "train.csv"]
+    assert sorted(content(folder)) == ["gender.csv", "more.csv", "solution.csv", "test.csv", "train.csv"]
 
 
 def test_two_at_once_and_a_kill_leave_whole_files(
@@ -182,3 +183,5 @@ def test_the_metric_is_known_or_left_open(kaggle: Server, client: Client) -> Non
     for words, name in {**known, "Balanced Accuracy": "", "Dice": "", "Map": ""}.items():
         kaggle.faults.arm(faults.amend("GetCompetition", {"evaluationMetric": words}))
         assert data.told(client, SLUG)[:2] == (name, words)
+    kaggle.faults.arm(faults.amend("GetCompetition", {"evaluationMetric": None}))
+    assert data.told(client, SLUG)[:2] == ("", "")

@@ -11,7 +11,7 @@ from kit.remote.pulling.published import LATE_SECONDS
 from kit.remote.runs import Run
 from kit.remote.wire import session
 from kit.remote.wire.client import Client
-from kit.remote.wire.transport import LinkStale, Refused, Unsettled
+from kit.remote.wire.transport import Refused, Unsettled
 
 POLL_SECONDS = 5.0
 LONGEST_PAUSE_SECONDS = 60.0  # quick connections in a row make Kaggle refuse all calls for a while
@@ -45,7 +45,7 @@ def watch(
         status = session.status(client, run, patient=False)
         answers = status.is_known
         if not answers:  # the outputs may tell
-            with suppress(Refused, Unsettled, LinkStale):
+            with suppress(Refused, Unsettled):
                 status, answers = session.by_outputs(client, run) or status, True
         if not status.is_known:
             on_update("stderr", f"Kaggle does not say how {run.name} is: {status.failure}")

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from kit.errors import KitError
-from kit.files import replace_folder
+from kit.files import keep_beside, replace_folder
 from kit.remote import runs
 from kit.remote.wire import transfer
 from kit.remote.wire.client import Client
@@ -29,9 +29,8 @@ def fetch(client: Client, slug: str, folder: Path) -> list[Path]:
         try:
             for name, size in size_by_name.items():
                 _fetch(client, slug, stage / name, size)
-            for path in folder.iterdir() if folder.is_dir() else ():
-                if path.name not in size_by_name and path.is_file():
-                    shutil.copy2(path, stage)
+            if folder.is_dir():
+                keep_beside(folder, stage)
             replace_folder(stage, folder)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
@@ -64,12 +63,10 @@ def _fetch(client: Client, slug: str, path: Path, size: int) -> None:
         try:
             opens = partial(client.stream, "DownloadDataFile", competition_name=slug, file_name=path.name)
             transfer.Transfer(client, lambda _: opens(), path, path.with_name(".part")).fetch()
-        except Refused as refused:
-            if refused.by_api:
-                raise _explained(client, slug, refused) from None
-            raise Unsettled(refused.message) from None  # the link has expired, the next answer has another
         except LinkStale as stale:
-            raise Unsettled(stale.message) from None
+            raise Unsettled(stale.message) from None  # the next answer has another link
+        except Refused as refused:
+            raise _explained(client, slug, refused) from None
         with path.open("rb") as file:
             is_packed = file.read(4) == b"PK\x03\x04" and path.suffix != ".zip"
         if is_packed:
@@ -109,5 +106,5 @@ def _unzip(path: Path) -> None:
 def told(client: Client, slug: str) -> tuple[str, str, str]:
     """Return the kit's name of what the competition ranks by, if any, Kaggle's words, and what it takes."""
     answer = client.call("GetCompetition", competition_name=slug)
-    words = str(answer.evaluation_metric)
+    words = str(answer.evaluation_metric or "")
     return metrics.metric_named(words) or "", words, "code" if answer.is_kernels_submissions_only else "csv"

@@ -15,7 +15,7 @@ from kit.remote import runs
 from kit.remote.wire import session, transfer
 from kit.remote.wire.client import Client
 from kit.remote.wire.session import RECORD, Status
-from kit.remote.wire.transport import LinkStale, Refused, Unsettled
+from kit.remote.wire.transport import Refused, Unsettled
 
 ASIDE = "kaggle"  # folder of what Kaggle adds to a kernel's outputs, and of outputs with odd names
 OURS = (
@@ -49,7 +49,7 @@ def wait(client: Client, run: runs.Run, status: Status, folder: Path) -> Publish
             if not found.lacking:
                 return found
             reason = f"Kaggle has not published {', '.join(map(progress.visible, found.lacking[:3]))}"
-        except (Refused, Unsettled, LinkStale) as error:
+        except (Refused, Unsettled) as error:
             found, reason = None, error.message
         if pause:
             print(f"{run.name}: {reason}; asking again in {pause:.0f} s")

@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kit import progress
 from kit.errors import NotYet
-from kit.files import read_json, replace_folder, sha256_of, write_json, write_whole
+from kit.files import keep_beside, read_json, replace_folder, sha256_of, write_json, write_whole
 from kit.outputs import LOG_NAME, Output
 from kit.remote import runs
 from kit.remote.pulling import published
 from kit.remote.pulling.published import Published, PullRefused
 from kit.remote.wire import session, transfer
 from kit.remote.wire.client import Client
-from kit.remote.wire.transport import LinkStale, Refused, Unsettled
+from kit.remote.wire.transport import Refused, Unsettled
 
 LISTINGS = 4  # how often fresh links are asked for on behalf of one file
 HOPELESS = 3  # files one after the other that did not come, behind which no further one is tried
@@ -83,7 +83,7 @@ def _bring(client: Client, run: runs.Run, stage: Path, *, again: bool) -> Pulled
     """Fetch every output into a hidden stage, then put the stage in the place of the run's folder."""
     status = session.status(client, run)
     if not status.has_ended:
-        with suppress(Refused, Unsettled, LinkStale):
+        with suppress(Refused, Unsettled):
             status = session.by_outputs(client, run) or status
     if not status.has_ended:
         raise NotYet(f"{run.name} is still {status}", hint=f"make watch RUN={run.name}")
@@ -124,7 +124,7 @@ def _bring(client: Client, run: runs.Run, stage: Path, *, again: bool) -> Pulled
             path.unlink()
     write_json(stage / "pull.json", pulled.model_dump(mode="json", by_alias=True))
     write_whole(stage / LOG_NAME, session.whole(found.log).encode("utf-8", "replace"))
-    _keep_ours(run.folder, stage)
+    keep_beside(run.folder, stage)  # push.json, and what a submission scored
     replace_folder(stage, run.folder)
     return pulled
 
@@ -164,7 +164,7 @@ def _fetch(
                 return ""
             except Unsettled as error:
                 return error.message
-            except (Refused, LinkStale) as error:
+            except Refused as error:
                 cause = error.message
             with suppress(Refused, Unsettled):
                 links.update(session.outputs(client, run).links)
@@ -189,14 +189,3 @@ def _already_here(run: runs.Run) -> Pulled | None:
     sizes = {run.folder / name: output.bytes for name, output in pulled.files.items()}
     is_whole = all(path.is_file() and path.stat().st_size == size for path, size in sizes.items())
     return pulled if is_whole and not pulled.missing else None
-
-
-def _keep_ours(folder: Path, staged: Path) -> None:
-    """Copy what stands beside the outputs (push.json, what a submission scored) into the stage."""
-
-    def there(above: str, names: list[str]) -> list[str]:
-        own, beside = Path(above), staged / Path(above).relative_to(folder)
-        both = [name for name in names if (beside / name).exists()]
-        return [name for name in both if not ((own / name).is_dir() and (beside / name).is_dir())]
-
-    shutil.copytree(folder, staged, symlinks=True, ignore=there, dirs_exist_ok=True)

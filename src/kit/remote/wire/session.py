@@ -96,7 +96,7 @@ def by_outputs(client: Client, run: Run) -> Status | None:
     links = outputs(client, run).links
     if RECORD not in links or MANIFEST not in links:
         return None
-    record = _parsed(_text([transfer.read(client, links[RECORD], RECORD)]))
+    record = _parsed(transfer.read(client, links[RECORD], RECORD).decode("utf-8", "replace"))
     told = record if isinstance(record, dict) else {}
     ended = str(told.get("ended", ""))
     if told.get("bundle_hash") != run.bundle_hash or not ended:
@@ -114,20 +114,20 @@ class Chunk(NamedTuple):
 def live(client: Client, answer: requests.Response) -> Iterator[Chunk | None]:
     """Yield the chunks of a log as they come, an empty one for any sign of life, and None at its end."""
     if "text/event-stream" not in answer.headers.get("Content-Type", ""):
-        text = _text([*_lines(client, answer, is_whole=True)])
+        text = transfer.whole(client, answer, "the log", LARGEST_LOG).decode("utf-8", "replace")
         if text.strip() and not transfer.is_page(text[:1024].encode()):
             yield from stored(text)
             yield None
         return
     data: list[bytes] = []
-    for line in _lines(client, answer, is_whole=False):
+    for line in _lines(client, answer):
         name, _, value = line.partition(b":")
         if name == b"data":
             data.append(value.removeprefix(b" "))
         if line or not data:
             yield Chunk("", "")
             continue
-        text = _text(data)
+        text = b"\n".join(data).decode("utf-8", "replace")
         data.clear()
         if text == "END_OF_LOG":
             yield None
@@ -163,12 +163,12 @@ def whole(log: str) -> str:
     return "".join(chunk.text for chunk in paired(stored(log)) if chunk is not None)
 
 
-def _lines(client: Client, answer: requests.Response, *, is_whole: bool) -> Iterator[bytes]:
-    """Yield the lines of a body as soon as they have come, or all of it at once where `is_whole`."""
+def _lines(client: Client, answer: requests.Response) -> Iterator[bytes]:
+    """Yield the lines of a body as soon as they have come."""
     rest: list[bytes] = []
     size = 0
     for piece in transfer.pieces(client, answer, "the log"):
-        *whole, last = [piece] if is_whole else piece.split(b"\n")
+        *whole, last = piece.split(b"\n")
         for line in whole:
             yield b"".join((*rest, line)).rstrip(b"\r")
             rest.clear()
@@ -194,7 +194,3 @@ def _parsed(text: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-def _text(lines: list[bytes]) -> str:
-    return b"\n".join(lines).decode("utf-8", "replace")

@@ -24,23 +24,28 @@ WINDOW_SECONDS = 60.0
 SLOWEST_BYTES = 1 << 16
 """Fewer bytes within a window are given up, and a series of attempts that gains fewer is the last one."""
 TELL_SECONDS = 5.0
+PAGE = "Kaggle sends a web page in its place"
 
 
 def read(client: Client, url: str, what: str) -> bytes:
     """Return the few bytes behind a link; raises as `fetch` does."""
 
     def attempt() -> bytes:
-        answer = client.link("GET", url, headers={"Accept-Encoding": "identity"})
-        try:
-            with client.explained(what):
-                body = transport.body(answer)
-        except ValueError as error:
-            raise Unsettled(f"{what} cannot be read: {error}") from None
+        body = whole(client, client.link("GET", url, headers={"Accept-Encoding": "identity"}), what)
         if is_page(body):
-            raise LinkStale(what)
+            raise LinkStale(f"{what}: {PAGE}", status=200)
         return body
 
     return client.patiently(attempt)
+
+
+def whole(client: Client, answer: requests.Response, what: str, limit: int = transport.ANSWER_BYTES) -> bytes:
+    """Return the body of an answer and close it; raises Unsettled where it cannot be read whole."""
+    try:
+        with client.explained(what):
+            return transport.body(answer, limit)
+    except ValueError as error:
+        raise Unsettled(f"{what} cannot be read: {error}") from None
 
 
 def upload(client: Client, method: str, path: Path, body: BinaryIO, **fields: str) -> str:
@@ -118,7 +123,7 @@ class Transfer:
         return self.part.stat().st_size if self.part.exists() else 0
 
     def fetch(self) -> Output:
-        """Return what came; raises Unsettled, LinkStale, Refused, and KitError where the disk refuses."""
+        """Return what came; raises Unsettled, Refused, and KitError where the disk refuses."""
         if self.expected is None:
             self.part.unlink(missing_ok=True)  # no hash tells where a beginning of an earlier command is from
         else:
@@ -216,7 +221,7 @@ class Transfer:
                 looks_like_page = is_page(file.read(1024))
             may_be_page = self.expected is None and self.path.suffix.lower() in (".html", ".htm")
             if looks_like_page and not may_be_page:
-                raise self._afresh(LinkStale(name))
+                raise self._afresh(LinkStale(f"{name}: {PAGE}", status=200))
             if self.expected is not None:
                 text = f"{name} came with {holds.bytes:,} bytes, not with what the kernel wrote"
                 raise self._afresh(Unsettled(text))

@@ -58,12 +58,15 @@ class CredentialsInvalid(KaggleError):
 class Refused(KaggleError):
     """Kaggle understood and said no; asking again changes nothing."""
 
-    def __init__(self, message: str, *, status: int, reason: str, by_api: bool, kind: str = "") -> None:
+    def __init__(self, message: str, *, status: int, reason: str = "", kind: str = "") -> None:
         super().__init__(message, hint="make doctor")
         self.status = status
         self.reason = reason
         self.kind = kind  # Kaggle's own word for it, such as FAILED_PRECONDITION; often empty
-        self.by_api = by_api  # false where a file's link said no, and not the API
+
+
+class LinkStale(Refused):
+    """A file's link says no, or gives a page in its place; a new listing may give a link that works."""
 
 
 class Unsettled(KaggleError):
@@ -74,13 +77,6 @@ class Unsettled(KaggleError):
     def __init__(self, message: str, *, is_busy: bool = False) -> None:
         super().__init__(message, hint="the same command again in a minute")
         self.is_busy = is_busy  # whether too much was asked in too short a time (429)
-
-
-class LinkStale(KaggleError):
-    """A link gives a page where a file is due; a new listing may give a link that works."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name}: Kaggle sends a web page in its place", hint="make pull")
 
 
 def session(*, local: bool, read_seconds: float) -> requests.Session:
@@ -108,7 +104,7 @@ def refused(code: int, kind: str, reason: str, method: str | None) -> KaggleErro
     if code in (408, 429) or code >= 500:
         return Unsettled(f"Kaggle answers {code} to {what}", is_busy=code == 429)
     message = f"Kaggle refuses {what} with {code}: {reason or 'no reason given'}"
-    return Refused(message, status=code, reason=reason, by_api=method is not None, kind=kind)
+    return (Refused if method else LinkStale)(message, status=code, reason=reason, kind=kind)
 
 
 class _Adapter(HTTPAdapter):
