@@ -47,5 +47,5 @@ def main(arguments: Arguments) -> None:
     elif words:
         print(f"look: Kaggle ranks by {words!r}, which this kit does not compute; here {here} ranks: metric")
     else:
-        print(f"look: Kaggle was not asked what it ranks by, the files were here; {here} ranks: metric")
+        print(f"look: Kaggle did not tell what it ranks by; {here} ranks: metric")
     print("each look names the setting in kit.toml, [competition]; next: make rehearse, make doctor")

@@ -82,6 +82,9 @@ def test_a_killed_run_leaves_its_members(kaggle: Server, client: Client, pulled:
     folder = kaggle.state.root / "datasets" / keep(client, pulled)
     assert sorted(path.name for path in folder.rglob("*.json")) == ["answers.json", "run.json"]
     assert resume.resume(pulled).kernel.dataset_sources == (f"{USER}/{folder.name}",)
+    (pulled.folder / "run.json").unlink()  # it was killed before its last step
+    with pytest.raises(KitError, match=r"left no run\.json"):
+        keep(client, pulled)
 
 
 def test_infer_is_the_same_run_without_internet(client: Client, pulled: Run) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kit import config
-from kit.errors import InputInvalid
+from kit.errors import InputInvalid, SettingInvalid
 from kit.remote.joining import init
 from kit.remote.joining.init import Suggestion
 
@@ -76,6 +76,12 @@ def test_files_that_show_no_competition_of_this_kind_are_refused(
     """In one line, naming the file or the column."""
     with pytest.raises(InputInvalid, match=message):
         suggest(tmp_path, train, test)
+
+
+def test_a_setting_by_which_files_are_read_is_refused_by_its_name(tmp_path: Path) -> None:
+    """A look sends the user to it, so a slip of the pen there is one line."""
+    with pytest.raises(SettingInvalid, match=r"kit\.toml: competition\.encoding = 'utf8-x': Python knows no"):
+        suggest(tmp_path, "id,text,label\n1,é,A\n2,y,B\n", "id,text\n1,x\n", encoding="utf8-x")
 
 
 CASES: list[tuple[object, ...]] = [

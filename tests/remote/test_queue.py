@@ -61,13 +61,15 @@ def test_a_named_image_is_pushed_and_remembered(
 def test_a_push_waits_until_a_session_and_hours_are_free(
     kaggle: Server, client: Client, clock: QuickClock, push: MakeRun, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Nothing is sent before: a first push that is refused leaves a kernel that blocks its name."""
-    kaggle.faults.arm(faults.amend("GetAcceleratorQuotaStatistics", SPENT, times=2))
+    """A first push that is refused leaves a kernel that blocks its name; an outage passes as well."""
+    kaggle.faults.arm(faults.amend("GetAcceleratorQuotaStatistics", SPENT, times=3))
+    kaggle.faults.arm(faults.status("ListKernels", 500, times=6))
     assert lookup.when_free(client, push).version == 1
     said = [line for line in capsys.readouterr().out.splitlines() if "looking again" in line]
-    assert len(said) == 2
-    assert all("0.0 of 30 GPU hours left, renewed on Sat" in line for line in said)
-    assert sum(clock.slept) >= 2 * lookup.PAUSE_SECONDS
+    assert len(said) == 3
+    assert all("0.0 of 30 GPU hours left, renewed on Sat" in line for line in said[1:])
+    assert "answers 500" in said[0]
+    assert sum(clock.slept) >= 3 * lookup.PAUSE_SECONDS
 
 
 def test_only_a_refusal_that_time_heals_is_waited_for(client: Client, push: MakeRun) -> None:

@@ -8,6 +8,7 @@ from makers import MakeRun
 from waiting import wait_for
 
 from kit.errors import KitError
+from kit.remote import runs
 from kit.remote.following import stop, watch
 from kit.remote.runs import Run
 from kit.remote.wire.client import Client
@@ -106,6 +107,17 @@ def test_the_outputs_of_an_ended_run_are_pulled_first(client: Client, done: Run)
     assert stop.stop(client, done, confirm=lambda _: False) == "kept"
     assert stop.stop(client, done, confirm=lambda _: True) == "deleted"
     assert (done.folder / "submission.csv").is_file()
+
+
+def test_what_was_pushed_to_a_kernel_that_is_gone_is_no_version_of_the_next(
+    client: Client, finished: MakeRun
+) -> None:
+    """Its folder was moved aside, under which name it is found."""
+    assert stop.stop(client, finished(), confirm=lambda _: True) == "deleted"
+    again, asked = finished(), list[str]()
+    assert stop.stop(client, again, confirm=asked.append) == "kept"
+    assert "1 pushed from here" in asked[0]
+    assert len({run.name for run in runs.newest_first(again.folder.parents[1])}) == 2
 
 
 def test_outputs_that_cannot_be_saved_are_not_deleted(kaggle: Server, client: Client, done: Run) -> None:

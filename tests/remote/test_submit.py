@@ -151,6 +151,15 @@ def test_a_state_that_is_not_known_is_waited_for(kaggle: Server, client: Client,
         submit.submit(client, pulled, deadline_seconds=30)
 
 
+def test_a_score_is_waited_for_while_kaggle_does_not_answer(
+    kaggle: Server, client: Client, pulled: Run
+) -> None:
+    """A rerun takes hours, and an outage some minutes."""
+    kaggle.faults.arm(faults.status("GetSubmission", 500, times=2))
+    kaggle.faults.arm(faults.status("ListSubmissions", 500, times=14))
+    assert submit.submit(client, pulled).public_score == "1.00000"
+
+
 def test_an_upload_goes_on_where_it_was_cut(
     kaggle: Server, client: Client, pulled: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,13 @@ def test_a_rehearsal_that_is_left_is_not_said_to_go_on(
     assert "goes on" not in said
 
 
+def test_an_answer_that_names_no_image_ends_nothing(kaggle: Server, client: Client, config: Config) -> None:
+    """The image is only a hint for the next push."""
+    run = workflow.look_and_push(client, config)
+    kaggle.faults.arm(faults.answer("GetKernel", {}, times=99))
+    assert workflow.watch_to_end(client, run, 600).has_succeeded
+
+
 def test_a_rehearsal_whose_kaggle_is_gone_is_not_waited_for(client: Client, config: Config) -> None:
     """Another server on this machine knows nothing of it."""
     run = replace(workflow.look_and_push(client, config), url="http://127.0.0.1:1/code/me/x")

@@ -50,7 +50,7 @@ class Run:
     def name(self) -> str:
         """`<slug>/v<N>`, which every verb takes as RUN; a rehearsal's has its folder in front."""
         above = self.folder.parents[1 if self.version else 0].name
-        name = f"{self.slug}/v{self.version}" if self.version else self.folder.name
+        name = f"{self.slug}/{self.folder.name}" if self.version else self.folder.name
         return f"{REHEARSALS}/{name}" if above == REHEARSALS else name
 
     @property

@@ -226,8 +226,10 @@ def _verdict(client: Client, made: Submission, deadline_seconds: float) -> dict[
         try:
             entry = client.call("GetSubmission", needs="ref", patient=False, ref=made.ref)
         except (Refused, Unsettled):
-            listed = client.call("ListSubmissions", competition_name=slug, page_size=100).submissions
-            entry = next((one for one in listed if one.ref == made.ref), None)
+            entry = None
+            with suppress(Refused, Unsettled):  # a rerun takes hours, and this is no verdict either
+                listed = client.call("ListSubmissions", competition_name=slug, page_size=100).submissions
+                entry = next((one for one in listed if one.ref == made.ref), None)
         if entry is not None and entry.status.name in ("COMPLETE", "ERROR"):
             score, error = (entry.public_score or "").strip(), entry.error_description or ""
             return {"status": entry.status.name, "public_score": score, "error": error}

@@ -103,7 +103,7 @@ def watch_to_end(client: Client, run: runs.Run, deadline_seconds: float) -> Stat
         failed = error
         print("\n".join(map(progress.visible, ["", *failed.last_words])), file=sys.stderr, flush=True)
     with suppress(KaggleError):  # the image that Kaggle says it ran this version in
-        image = client.call("GetKernel", patient=False, **run.pinned).metadata.docker_image
+        image = client.call("GetKernel", needs="metadata", patient=False, **run.pinned).metadata.docker_image
         path = run.folder / "push.json"
         runs.write_json(path, runs.read_json(path) | {"image": str(image or "")})
     if failed is None:

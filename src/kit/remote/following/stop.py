@@ -35,7 +35,8 @@ def stop(client: Client, run: Run, *, confirm: Callable[[str], bool], discard: b
             return "cancelled"
     # Deleting takes every version along.
     pushed = runs.newest_first(run.folder.parents[1])
-    versions = [one for one in pushed if one.folder.parent == run.folder.parent]
+    # A folder that was moved aside is of a kernel that was deleted before.
+    versions = [one for one in pushed if one.folder == run.folder.with_name(f"v{one.version}")]
     lost = [version.name for version in versions if not _is_saved(client, version)]
     kernel = f"{run.owner}/{run.slug}"
     if lost and not discard:

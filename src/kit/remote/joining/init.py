@@ -18,7 +18,7 @@ from rich.table import Table as Drawn
 
 from kit import files
 from kit.bundle import metadata
-from kit.config import Competition, Config, spelling_key
+from kit.config import Competition, Config, load, spelling_key
 from kit.errors import InputInvalid
 from kit.progress import one_line
 from kit.remote.joining import columns
@@ -47,6 +47,8 @@ _OF_ONE = (
     *("submission", "submission_id", "submission_label", "submission_values"),
 )
 """Settings that say nothing of another competition."""
+_READ_BY = ("encoding", "delimiter", "submission_id", "submission_label")
+"""Settings by which the files are read."""
 
 
 def decided(path: Path, slug: str) -> Settings:
@@ -61,10 +63,13 @@ def decided(path: Path, slug: str) -> Settings:
 def suggest(folder: Path, slug: str, settings: Settings | None = None) -> Suggestion:
     """Return what the files in `folder` show, after what `settings` name; raises InputInvalid."""
     settings = settings or {}
+    named = {name: settings[name] for name in _READ_BY if settings.get(name)}
+    told = {"preset": "", "competition": {"slug": slug, "labels": ["a", "b"], "id": "", **named}}
+    read_by = load(told, where="kit.toml").competition
     form = _form(folder, settings)
     train, test = columns.read(folder / "train.csv", form), columns.read(folder / "test.csv", form)
     looked = columns.look(train, test)
-    sample_id, given = _sample(folder, test, looked, {**settings, "encoding": form.encoding})
+    sample_id, given = _sample(folder, test, looked, read_by.model_copy(update={"encoding": form.encoding}))
     choices = columns.choose(looked, slug, settings, {"id": sample_id, "label": given.label if given else ""})
     names = {role: choice.column for role, choice in choices.items()}
     texts = choices["text"].columns
@@ -112,10 +117,8 @@ def _form(folder: Path, settings: Settings) -> Form:
     return Form(*(settings.get(name) or next(iter(options[name]), value) for name, value in usual))
 
 
-def _sample(folder: Path, test: Table, looked: list[Column], settings: Settings) -> tuple[str, Sample | None]:
+def _sample(folder: Path, test: Table, looked: list[Column], asked: Competition) -> tuple[str, Sample | None]:
     """Return the column of test.csv that holds the ids of a sample submission, and that sample."""
-    header = {name: settings.get(name, "") for name in ("submission_id", "submission_label", "encoding")}
-    asked = Competition(slug="x", labels=("a", "b"), id="", **header)
     stale = None
     for column in looked:
         if column.name in test and column.kind != "text":

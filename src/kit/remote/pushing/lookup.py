@@ -44,10 +44,12 @@ def gpu_hours(client: Client) -> tuple[float, str] | None:
 def when_free(client: Client, attempt: Callable[[], runs.Run]) -> runs.Run:
     """Return what `attempt` pushes once nothing is in its way; raises PushRefused where time is no help."""
     while True:
-        hours = gpu_hours(client)
-        on = _on(client)
-        busy = f"{' and '.join(on)} are on" if len(on) >= SESSIONS else ""
-        busy = hours[1] if hours and hours[0] <= 0 else busy
+        try:
+            hours, on = gpu_hours(client), _on(client)
+            busy = f"{' and '.join(on)} are on" if len(on) >= SESSIONS else ""
+            busy = hours[1] if hours and hours[0] <= 0 else busy
+        except Unsettled as error:  # time heals that as well
+            busy = error.message
         if not busy:
             try:
                 return attempt()
