@@ -43,7 +43,7 @@ def test_a_patch_makes_the_commit_what_ran(checkout: Path, tmp_path: Path) -> No
     ("text", "says"),
     [
         ("x = 1\n" * 200_000, "at most 1,048,576"),
-        (f"t = 'hf_{string.ascii_letters[:34]}'\n", "holds a Hugging Face token"),
+        (f"t = 'hf_{string.ascii_letters[:34]}'\n", "line 7 of git diff HEAD holds a Hugging Face token"),
     ],
 )
 def test_a_patch_that_must_not_be_kept_is_said(
@@ -55,6 +55,7 @@ def test_a_patch_that_must_not_be_kept_is_said(
     origin.keep(kept, "kernel.py", "print()")
     assert (kept / "changes.patch").exists()
     (checkout / "model.py").write_text(text)
+    (checkout / "other.py").touch()
     origin.keep(kept, "kernel.py", "print()")
     assert [path.name for path in kept.iterdir()] == ["kernel.py"]
     (said,) = capsys.readouterr().out.splitlines()

@@ -24,7 +24,7 @@ def keep(folder: Path, name: str, script: str) -> None:
     if not listed or changes is None:
         return
     untracked = [line[3:] for line in listed.splitlines() if line.startswith(b"??")]
-    patch = b"".join(b"# untracked: %s\n" % name for name in untracked) + changes
+    patch = changes + b"".join(b"# untracked: %s\n" % name for name in untracked)
     if len(patch) > MOST_BYTES:
         print(f"{PATCH} is not kept: {len(patch):,} bytes, at most {MOST_BYTES:,} are")
     elif credential := next(secrets.found(PATCH, patch), None):

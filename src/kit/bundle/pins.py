@@ -62,7 +62,7 @@ def unresolved(pins: list[str]) -> tuple[str, str]:
     # Without a network pip says the same of every package, after complaining about the connection.
     is_cut_off = re.search("NewConnectionError|connection.*broken", done.stderr, re.IGNORECASE)
     told = [line for line in done.stderr.splitlines() if _NOT_FOUND.search(line) and not is_cut_off]
-    missing = next((pin for pin in pins if any(pin in line for line in told)), "")
+    missing = next((pin for pin in pins if any(f" {pin} " in f"{line} " for line in told)), "")
     return missing, "" if missing or done.returncode == 0 else _last_line(done.stderr)
 
 

@@ -116,7 +116,7 @@ def _unpacked(data: bytes) -> list[tuple[str, bytes]]:
     """Return names and bytes of what an archive holds; raises ValueError where it cannot be looked into."""
     files: list[tuple[str, bytes]] = []
     try:
-        if data.startswith(b"PK\x03\x04"):
+        if zipfile.is_zipfile(io.BytesIO(data)):  # also behind the first line of a script
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 for name in archive.namelist():
                     with archive.open(name) as file:
@@ -126,10 +126,10 @@ def _unpacked(data: bytes) -> list[tuple[str, bytes]]:
                 files.append(("", opened(io.BytesIO(data)).read(_MOST_BYTES + 1)))
         if data[:2] in (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda"):
             files.append(("", zlib.decompressobj().decompress(data, _MOST_BYTES + 1)))
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError):
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile):
         pass  # another kind of file that begins alike
-    except RuntimeError:
-        raise ValueError("an encrypted archive, which cannot be looked into") from None
+    except RuntimeError:  # encrypted, or packed in a way that Python does not know
+        raise ValueError("an archive that cannot be looked into") from None
     if sum(len(inner) for _, inner in files) > _MOST_BYTES:
         raise ValueError("an archive of more than can be looked through")
     return files
