@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "competition" in options:
         chosen.setdefault("slug", options.competition.resolve().name)
     chosen |= {"child_env": dict(options.child_env), "notebooks_only": options.kind == "code"}
-    chosen |= {"token": token} if (token := os.environ.get("LOCAL_KAGGLE_TOKEN")) else {}
+    token = os.environ.get("LOCAL_KAGGLE_TOKEN")
+    chosen |= {"token": token} if token else {}
     profile = replace(PROFILES[options.profile], **_given(options, Profile))
     settings = Settings(**chosen | {"profile": profile})
     stopped = threading.Event()
@@ -40,14 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         die_with(options.parent, signal.SIGTERM)
     try:
         kaggle = server.start(options.root, settings, port=options.port)
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         print(f"local_kaggle: cannot start on port {options.port}: {error}", file=sys.stderr)
         return 1
     with kaggle:
         for fault in options.fault:
             kaggle.faults.arm(fault)
         print(f"local Kaggle ready at {kaggle.url}", flush=True)
-        if "LOCAL_KAGGLE_TOKEN" not in os.environ:
+        if not token:
             print(f"KAGGLE_API_TOKEN={settings.token}", flush=True)
         stopped.wait()
     return 0

@@ -51,9 +51,11 @@ class Connection(BaseHTTPRequestHandler):
         raise NotImplementedError
 
     def do_GET(self) -> None:
-        """Take a request of any method that is served."""
+        """Take a request of any method."""
         self.faults = []
         with contextlib.suppress(Answered, ConnectionError, TimeoutError):
+            if self.server.state.closing:
+                self.reset()
             try:
                 # What is left unread would be taken for the next request of this connection.
                 self.close_connection, reusable = True, self.close_connection
@@ -66,6 +68,9 @@ class Connection(BaseHTTPRequestHandler):
                     self.unknown()
             except Refused as refused:
                 self.refuse(refused)
+
+    # http.server dictates the names. A proxy would forward CONNECT: this one forwards nothing.
+    do_POST = do_PUT = do_CONNECT = do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = do_GET  # noqa: N815
 
     def _target(self) -> tuple[str, str | None]:
         """Give path and host of the request; raises Refused for a web page's request and for nonsense."""
@@ -100,10 +105,6 @@ class Connection(BaseHTTPRequestHandler):
         self.server.unknown_requests.append(f"{self.command} {self.path}")
         self.close_connection = True
         self.refuse(Refused(501, f"unknown request {self.path!r}"))
-
-    # http.server dictates the names. A proxy would forward CONNECT: this one forwards nothing.
-    do_POST = do_PUT = do_GET  # noqa: N815
-    do_CONNECT = do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = unknown  # noqa: N815
 
     def refuse(self, refused: Refused) -> None:
         """Answer an error as the profile writes it."""

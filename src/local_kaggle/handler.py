@@ -11,7 +11,7 @@ from pathlib import Path
 
 from local_kaggle.connection import Connection
 from local_kaggle.routes import ROUTES, answer
-from local_kaggle.routes.answers import LogOf, Redirect, read
+from local_kaggle.routes.answers import LogOf, read
 from local_kaggle.state import Refused, Version
 
 _LOG_STREAM = "/api/v1/kernels/logs/stream/"
@@ -48,15 +48,14 @@ class Handler(Connection):
             request = fault.edit_request(request) if fault.edit_request else request
         result = answer(key, self.server.state, self.server.sessions, dict(request))
         self.work_is_done()
-        if isinstance(result, Redirect):
-            self.send(302, b"", {"Location": result.url})
+        if isinstance(result, str):
+            self.send(302, b"", {"Location": result})
         elif isinstance(result, LogOf):
             self._log(result)
         else:
-            payload = result.payload(self.server.state)
             for fault in self.faults:
-                payload = fault.edit_answer(asked, payload) if fault.edit_answer else payload
-            self.send(200, self.edited(json.dumps(payload).encode()))
+                result = fault.edit_answer(asked, result) if fault.edit_answer else result
+            self.send(200, self.edited(json.dumps(result).encode()))
 
     def _log_in(self, key: str) -> None:
         """Apply faults, the limit of quick calls and the login."""

@@ -131,7 +131,7 @@ class Sessions:
     ) -> int:
         """Run a version on a machine below `folder`, keep its log under `number`, give its exit status."""
         state, settings, profile = self._state, self._state.settings, self._state.settings.profile
-        python, visible = settings.python, list(settings.visible)
+        python = settings.python
         image = version.push.docker_image or IMAGE
         child_env = {**settings.child_env, **environment, "KAGGLE_DOCKER_IMAGE": image}
         if profile.names_container:
@@ -143,7 +143,6 @@ class Sessions:
             subprocess.run(make, check=True, timeout=300)
             python = empty / "bin" / "python"
             child_env |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(settings.wheels.resolve())}
-            visible.append(settings.wheels)
 
         def keep(stream_name: str, seconds: float, text: str) -> None:
             with state.changed:
@@ -161,7 +160,7 @@ class Sessions:
             child_env=child_env,
             network=settings.network and version.push.enable_internet,
             python=python,
-            visible=visible,
+            visible=settings.visible,
             timeout_seconds=limit_seconds,
             on_output=keep,
             stop=self._stops[number],

@@ -204,7 +204,7 @@ def test_the_command_says_where_it_is_and_stops_with_its_scripts(
 
 
 def test_the_command_ends_with_its_parent(tmp_path: Path, competition_folder: Path) -> None:
-    """Also when the parent is killed and can stop nothing itself."""
+    """Also when the parent is killed and can stop nothing itself; a token that it made is told."""
     starts = (
         "import os, subprocess, sys, time\n"
         "subprocess.Popen([*sys.argv[1:], '--parent', str(os.getpid())], start_new_session=True)\n"
@@ -212,18 +212,21 @@ def test_the_command_ends_with_its_parent(tmp_path: Path, competition_folder: Pa
     )
     server = [sys.executable, "-m", "local_kaggle", "--root", str(tmp_path / "root")]
     server = [sys.executable, "-c", starts, *server, "--competition", str(competition_folder)]
-    with subprocess.Popen(server, stdout=subprocess.PIPE, env=os.environ | PATHS) as parent:
+    environment = os.environ | PATHS | {"LOCAL_KAGGLE_TOKEN": ""}
+    with subprocess.Popen(server, stdout=subprocess.PIPE, env=environment) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline().startswith(b"local Kaggle ready at ")
+        assert parent.stdout.readline().startswith(b"KAGGLE_API_TOKEN=")
         parent.kill()
     assert wait_for(lambda: left(str(tmp_path / "root")) == [])
 
 
-def test_a_taken_port_is_one_line_and_exit_1(
-    kaggle: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("number", ["", "65536"])
+def test_a_port_that_cannot_be_had_is_one_line_and_exit_1(
+    kaggle: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str], number: str
 ) -> None:
-    """No traceback."""
-    port = kaggle.url.rpartition(":")[2]
+    """No traceback, whether it is taken or is none."""
+    port = number or kaggle.url.rpartition(":")[2]
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     try:
         assert command.main(["--port", port, "--root", str(tmp_path / "other")]) == 1

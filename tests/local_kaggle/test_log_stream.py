@@ -101,11 +101,16 @@ def test_a_stream_can_be_cut_by_a_fault(kaggle: Server, kernels: Kernels, push: 
 
 
 def test_a_stopping_server_ends_its_streams(start_kaggle: StartKaggle, gate: Path) -> None:
-    """Nobody hangs on a server that is gone."""
+    """Nobody hangs on a server that is gone, nor is answered by it through a connection that stayed open."""
     kaggle = start_kaggle()
     rpc(kaggle, "SaveKernel", push_fields(text=talk(gate)))
     stream = events(newest(kaggle))
     next(stream)
-    kaggle.close()
+    address = f"{kaggle.url}/api/v1/kernels.KernelsApiService/GetAcceleratorQuotaStatistics"
+    with requests.Session() as session:
+        assert session.post(address, data="{}", auth=(USER, TOKEN), timeout=10).status_code == 200
+        kaggle.close()
+        with pytest.raises(BROKEN):
+            session.post(address, data="{}", auth=(USER, TOKEN), timeout=10)
     with pytest.raises(BROKEN):
         list(stream)

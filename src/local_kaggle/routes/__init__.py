@@ -7,8 +7,7 @@ from kagglesdk.kaggle_object import KaggleObject
 from kagglesdk.security.types.oauth_service import IntrospectTokenRequest, IntrospectTokenResponse
 
 from local_kaggle.routes import competition, datasets, kernels
-from local_kaggle.routes.answers import Answer as Answer
-from local_kaggle.routes.answers import Json, LogOf, Redirect, Routes, fill, typed
+from local_kaggle.routes.answers import Answer, Json, Routes, fill, payload, typed
 from local_kaggle.sessions import Sessions
 from local_kaggle.state import Refused, State
 
@@ -27,11 +26,11 @@ ROUTES: Routes = {
 """Every API method that is answered, by service and name, with its request type."""
 
 
-def answer(key: str, state: State, sessions: Sessions, asked: Json) -> Answer | LogOf | Redirect:
+def answer(key: str, state: State, sessions: Sessions, asked: Json) -> Answer:
     """Do what one request asks for; raises Refused."""
     request_type, handle = ROUTES[key]
     request, slug = typed(request_type, asked), state.settings.slug
     if getattr(request, "competition_name", slug) != slug:
         raise Refused(404, f"Competition {request.competition_name!r} was not found")
     result = handle(state, sessions, request)
-    return result if isinstance(result, (Answer, LogOf, Redirect)) else Answer(result)
+    return payload(result, state) if isinstance(result, KaggleObject) else result

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
@@ -15,15 +15,6 @@ from local_kaggle.state import Refused, State, Version
 
 Item = TypeVar("Item")
 Json = dict[str, object]
-Handler = Callable[[State, Sessions, KaggleObject], object]
-Routes = dict[str, tuple[type[KaggleObject], Handler]]
-
-
-@dataclass(frozen=True)
-class Redirect:
-    """Answer with a 302 to this link."""
-
-    url: str
 
 
 @dataclass(frozen=True)
@@ -34,18 +25,16 @@ class LogOf:
     wait_seconds: int
 
 
-@dataclass(frozen=True)
-class Answer:
-    """Answer with this object and some fields beside it."""
+Answer = Json | LogOf | str
+"""A JSON object, a log, or the link that a 302 leads to."""
+Handler = Callable[[State, Sessions, KaggleObject], KaggleObject | Answer]
+Routes = dict[str, tuple[type[KaggleObject], Handler]]
 
-    body: KaggleObject
-    written: Json = field(default_factory=dict)
-    """Fields that the SDK's own serialiser would write wrongly."""
 
-    def payload(self, state: State) -> Json:
-        """Give the JSON object as this server's profile has it."""
-        fields = self.body.to_dict(ignore_defaults=not state.settings.profile.writes_defaults)
-        return {name: value for name, value in fields.items() if value is not None} | self.written
+def payload(body: KaggleObject, state: State) -> Json:
+    """Give one of the SDK's objects as JSON, with defaults where this server's profile writes them."""
+    fields = body.to_dict(ignore_defaults=not state.settings.profile.writes_defaults)
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def read(body: bytes) -> Json:

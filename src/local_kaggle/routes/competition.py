@@ -7,7 +7,7 @@ from kagglesdk.competitions.types.submission_status import SubmissionStatus
 from kagglesdk.kaggle_object import KaggleObject
 
 from local_kaggle import submissions
-from local_kaggle.routes.answers import Answer, Redirect, Service, fill, listed, moment
+from local_kaggle.routes.answers import Json, Service, fill, listed, moment, payload
 from local_kaggle.scoring import METRICS
 from local_kaggle.state import Refused, Submission
 
@@ -35,19 +35,19 @@ class Competition(Service):
         files = listed(c.ApiDataFile, folder, shown)
         return fill(c.ApiListDataFilesResponse(), files=files, next_page_token=token)
 
-    def download_data_file(self, request: KaggleObject) -> Redirect:
+    def download_data_file(self, request: KaggleObject) -> str:
         if request.file_name not in {path.name for path in self.state.competition_folder.iterdir()}:
             raise Refused(404, f"File {request.file_name!r} was not found")
         return self._download(self.state.competition_folder / request.file_name)
 
-    def download_data_files(self, _: KaggleObject) -> Redirect:
+    def download_data_files(self, _: KaggleObject) -> str:
         return self._download(self.state.bundle, f"{self.settings.slug}.zip")
 
-    def _download(self, file: Path, name: str = "") -> Redirect:
+    def _download(self, file: Path, name: str = "") -> str:
         if not self.settings.joined:
             words = "You must accept this competition's rules before you'll be able to download files."
             raise Refused(403, words)
-        return Redirect(self.state.signed(f"/signed/competitions/{name or file.name}", file))
+        return self.state.signed(f"/signed/competitions/{name or file.name}", file)
 
     def start_submission_upload(self, request: KaggleObject) -> KaggleObject:
         if not 0 <= request.content_length <= UPLOAD_LIMIT_BYTES:
@@ -71,24 +71,24 @@ class Competition(Service):
         message = f"Successfully submitted to {self.title}"
         return fill(c.ApiCreateCodeSubmissionResponse(), message=message, ref=made.ref)
 
-    def get_submission(self, request: KaggleObject) -> Answer:
+    def get_submission(self, request: KaggleObject) -> KaggleObject:
         submission = next((one for one in self.state.submissions if one.ref == request.ref), None)
         if submission is None:
             raise Refused(404, f"Submission {request.ref} was not found")
         return self._submission(submission)
 
-    def list_submissions(self, request: KaggleObject) -> Answer:
+    def list_submissions(self, request: KaggleObject) -> Json:
         shown, token = self._page(list(reversed(self.state.submissions)), request)
         response = fill(c.ApiListSubmissionsResponse(), next_page_token=token)
-        entries = [self._submission(entry).payload(self.state) for entry in shown]
-        return Answer(response, {"submissions": entries})
+        entries = [payload(self._submission(entry), self.state) for entry in shown]
+        return payload(response, self.state) | {"submissions": entries}
 
     def get_submission_limits(self, _: KaggleObject) -> KaggleObject:
         today, total = submissions.today(self.state), len(self.state.submissions)
         left = max(0, self.settings.max_daily_submissions - today)
         return fill(c.ApiSubmissionLimits(), num_today=today, num_total=total, num_allowed_now=left)
 
-    def _submission(self, submission: Submission) -> Answer:
+    def _submission(self, submission: Submission) -> KaggleObject:
         seen, user = submissions.poll(self.state, submission), self.settings.user
         same = {name: getattr(seen, name) for name in ("ref", "file_name", "description", "total_bytes")}
         entry = fill(c.ApiSubmission(), **same, submitted_by=user, submitted_by_ref=user, team_name=user)
@@ -97,7 +97,7 @@ class Competition(Service):
             entry.public_score = f"{seen.score:.5f}"
         if seen.status == "ERROR":
             entry.error_description = seen.error
-        return Answer(entry)
+        return entry
 
 
 ROUTES = Competition.routes("competitions.CompetitionApiService", c)

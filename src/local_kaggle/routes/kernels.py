@@ -11,7 +11,7 @@ from kagglesdk.kaggle_object import KaggleObject
 from kagglesdk.kernels.types import kernels_api_service as k
 from kagglesdk.kernels.types.kernels_enums import KernelWorkerStatus
 
-from local_kaggle.routes.answers import Answer, Json, LogOf, Service, fill, moment
+from local_kaggle.routes.answers import Json, LogOf, Service, fill, moment, payload
 from local_kaggle.state import IMAGE, Kernel, Push, Refused, Version, quota_refresh
 
 
@@ -71,13 +71,12 @@ class Kernels(Service):
         response = k.ApiListKernelSessionOutputResponse()
         return fill(response, files=files, log=self.state.published_log(version), next_page_token=token)
 
-    def list_kernel_files(self, request: KaggleObject) -> KaggleObject:
+    def list_kernel_files(self, request: KaggleObject) -> KaggleObject | Json:
         version = self._version(request)
-        response = k.ApiListKernelFilesResponse()
         true_list = self.settings.profile.true_file_list
         self.state.file_lists += 1
         if not true_list and self.state.file_lists % 2 == 0:
-            return Answer(response, {"files": None} if self.state.file_lists % 4 == 0 else {})
+            return {"files": None} if self.state.file_lists % 4 == 0 else {}
         shown, token = self._page(self.state.outputs(version), request)
         items = []
         for name, path in shown:
@@ -86,12 +85,12 @@ class Kernels(Service):
                 stat = path.stat()
                 size, date = stat.st_size, moment(stat.st_mtime).isoformat(timespec="milliseconds") + "Z"
             items.append(fill(k.ApiListKernelFilesItem(), name=name, size=size, creation_date=date))
-        return fill(response, files=items, next_page_token=token)
+        return fill(k.ApiListKernelFilesResponse(), files=items, next_page_token=token)
 
     def get_kernel_session_logs_stream(self, request: KaggleObject) -> LogOf:
         return LogOf(self._version(request), max(0, min(request.wait_for_logs_url_seconds or 60, 300)))
 
-    def get_accelerator_quota_statistics(self, _: KaggleObject) -> Answer:
+    def get_accelerator_quota_statistics(self, _: KaggleObject) -> Json:
         response = k.ApiGetAcceleratorQuotaStatisticsResponse()
         response.quota_refresh_time = quota_refresh(datetime.now(UTC)).replace(tzinfo=None)
         gpu, tpu = (self.state.gpu_seconds_used(), self.settings.gpu_quota_seconds), (0, 20 * 3600)
@@ -99,7 +98,7 @@ class Kernels(Service):
             kind: {"timeUsed": f"{int(used)}s", "timeReserved": "0s", "totalTimeAllowed": f"{allowed}s"}
             for kind, (used, allowed) in (("gpuQuota", gpu), ("tpuQuota", tpu))
         }
-        return Answer(response, quotas)
+        return payload(response, self.state) | quotas
 
     def delete_kernel(self, request: KaggleObject) -> KaggleObject:
         kernel = self.state.kernel(request.user_name, request.kernel_slug)
