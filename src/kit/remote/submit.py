@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kit.errors import InputInvalid, NotYet
 from kit.files import read_json, sha256_of, write_json
-from kit.remote import runs
+from kit.outputs import SCHEMA
 from kit.remote.pulling.published import LATE_SECONDS
 from kit.remote.runs import Run
 from kit.remote.wire import session, transfer
@@ -58,7 +58,7 @@ class Submission(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    version: int = Field(default=runs.SCHEMA, alias="schema")
+    version: int = Field(default=SCHEMA, alias="schema")
     competition: str
     sha256: str  # of a file's bytes, or of a version's name: nobody knows its answers to the hidden rows
     message: str

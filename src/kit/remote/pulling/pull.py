@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from kit import progress
 from kit.errors import NotYet
 from kit.files import keep_beside, read_json, replace_folder, sha256_of, write_json, write_whole
-from kit.outputs import LOG_NAME, Output
+from kit.outputs import LOG_NAME, SCHEMA, Output
 from kit.remote import runs
 from kit.remote.pulling import published
 from kit.remote.pulling.published import Published, PullRefused
@@ -28,7 +28,7 @@ class Pulled(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    version: int = Field(default=runs.SCHEMA, alias="schema")
+    version: int = Field(default=SCHEMA, alias="schema")
     folder: Path = Field(exclude=True)
     ended: str = Field(alias="status")
     failure: str

@@ -5,8 +5,8 @@ from pathlib import PurePosixPath
 
 from kit.errors import InputInvalid
 from kit.files import read_json, sha256_of, write_json
-from kit.outputs import MANIFEST, Output, files_of, read_manifest
-from kit.remote.runs import SCHEMA, Run
+from kit.outputs import MANIFEST, SCHEMA, Output, files_of, read_manifest
+from kit.remote.runs import Run
 from kit.remote.wire import transfer
 from kit.remote.wire.client import Client, Fields
 from kit.remote.wire.transport import KaggleError, Refused, Unsettled
