@@ -76,6 +76,7 @@ class Project:
 
     def __init__(self, root: Path, competition: Path) -> None:
         self.root = root
+        self.whole = b""  # push.json of a run that is known to be whole
         self.runs = root / "runs" / "rehearsal"
         for name in ("src", "scripts"):
             shutil.copytree(

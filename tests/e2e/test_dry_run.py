@@ -40,7 +40,9 @@ def _settings(*pairs: str) -> list[str]:
 
 
 def _run_folder(preset: str) -> Path:
-    return CHECKOUT / "runs" / "dry-run" / f"{preset}-1"
+    """Return the newest: which tests ran here before is chance."""
+    found = (CHECKOUT / "runs" / "dry-run").glob(f"{preset}-*")
+    return max(found, key=lambda path: int(path.name.removeprefix(f"{preset}-")))
 
 
 def test_the_dry_run_learns_the_sample_and_leaves_every_file_of_a_run(tiny_model: Path) -> None:
@@ -109,7 +111,7 @@ def test_bad_input_is_one_line_and_leaves_no_submission(tiny_model: Path, tmp_pa
     working = CHECKOUT / "build" / "tiny" / "dry-run" / "kaggle" / "working"
     assert sorted(path.name for path in working.iterdir()) == ["outputs.json", "run.json"]
     assert "failed" in json.loads((working / "run.json").read_text())["ended"]
-    assert "'label'" in (CHECKOUT / "runs" / "dry-run" / "tiny-2" / "kernel.log").read_text()
+    assert "'label'" in (_run_folder("tiny") / "kernel.log").read_text()
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,7 @@ def test_a_full_disk_leaves_nothing_half_written(
     from kit import config
     from kit.bundle import build
 
-    built = build.build(config.resolve("tiny", ["train.max_steps=2"]))
+    built = build.build(config.resolve("tiny", ["train.max_steps=2"]), path=tmp_path / "kernel.py")
     working, inputs = tmp_path / "working", tmp_path / "input"
     working.mkdir()
     shutil.copytree(SAMPLE, inputs / "competitions" / "sample-sentiment")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kit import config
-from kit.bundle import build
+from kit.bundle import build, metadata
 from kit.config import PROJECT_ROOT
 from kit.fetch.inputs import SAMPLE
 
@@ -22,11 +22,11 @@ RUNNER = (PROJECT_ROOT / "src" / "local_kaggle" / "notebook.py").read_text(encod
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-def test_the_notebook_is_the_tree_to_read() -> None:
+def test_the_notebook_is_the_tree_to_read(tmp_path: Path) -> None:
     """Every source stands in a cell as it is, as one string; two builds are the same bytes, below 1 MiB."""
-    built = build.build(config.resolve("tiny", [FORM]))
+    built = build.build(config.resolve("tiny", [FORM]), path=tmp_path / "kernel.ipynb")
     text = built.script.read_text(encoding="utf-8")
-    assert build.build(config.resolve("tiny", [FORM])).bundle.text == text
+    assert build.build(config.resolve("tiny", [FORM]), path=tmp_path / "again.ipynb").bundle.text == text
     assert len(text.encode()) < 1024 * 1024
     cells = json.loads(text)["cells"]
     assert all(isinstance(cell["source"], str) for cell in cells)
@@ -52,8 +52,8 @@ def left(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     working = {form: top / form for form in ("script", "notebook")}
     for form, folder in working.items():
         folder.mkdir()
-        script = build.build(config.resolve("tiny", [*SETTINGS, f"kernel.form={form}"])).script
-        kernel = shutil.copy(script, top)
+        settings = config.resolve("tiny", [*SETTINGS, f"kernel.form={form}"])
+        kernel = str(build.build(settings, path=top / metadata.CODE_FILES[form]).script)
         command = [kernel] if form == "script" else ["-c", RUNNER, kernel, str(folder)]
         places = {"KIT_INPUT_DIR": str(top / "input"), "KIT_WORKING_DIR": str(folder)}
         ended = subprocess.run(
