@@ -4,8 +4,25 @@ PYTHON ?= python3
 PY := .venv/bin/python
 VARIABLES := PRESET SET FORM RUN RUNS WEIGHTS GRID TIMEOUT COMPETITION KIND WHEN MESSAGE NOTE RESUME FROM DATASET JSON YES FORCE DISCARD
 # Scripts read these from the environment: as they were typed, seen by no shell and expanded by no make.
-$(foreach name,$(VARIABLES),$(eval export KIT_$(name) = $$(value $(name))))
 export KIT_SET = $(value SET)$(if $(value FORM), kernel.form=$(value FORM))
+export KIT_PRESET = $(value PRESET)
+export KIT_RUN = $(value RUN)
+export KIT_RUNS = $(value RUNS)
+export KIT_WEIGHTS = $(value WEIGHTS)
+export KIT_GRID = $(value GRID)
+export KIT_TIMEOUT = $(value TIMEOUT)
+export KIT_COMPETITION = $(value COMPETITION)
+export KIT_KIND = $(value KIND)
+export KIT_WHEN = $(value WHEN)
+export KIT_MESSAGE = $(value MESSAGE)
+export KIT_NOTE = $(value NOTE)
+export KIT_RESUME = $(value RESUME)
+export KIT_FROM = $(value FROM)
+export KIT_DATASET = $(value DATASET)
+export KIT_JSON = $(value JSON)
+export KIT_YES = $(value YES)
+export KIT_FORCE = $(value FORCE)
+export KIT_DISCARD = $(value DISCARD)
 unexport $(VARIABLES)
 # What was typed behind the verb: a name that nobody reads is refused here, one that the verb does not take by its script.
 TYPED := $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)))
