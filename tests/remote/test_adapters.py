@@ -1,5 +1,7 @@
 """A run's adapters become a private dataset once, and a run without internet is made of it."""
 
+from dataclasses import replace
+
 import pytest
 from kaggle_fixtures import USER
 
@@ -51,7 +53,7 @@ def test_a_dataset_is_made_and_waited_for_whatever_happens(
 ) -> None:
     """A kernel would bind what is there at its push."""
     kaggle.faults.arm(fault)
-    assert keep(client, pulled).startswith(f"{USER}/little-kernel-tiny-v1-")
+    assert keep(client, replace(pulled, slug=f"{'a' * 37}-kernel")).startswith(f"{USER}/{'a' * 37}-v1-")
     assert kaggle.faults.struck(fault)
 
 

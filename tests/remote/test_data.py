@@ -183,5 +183,3 @@ def test_the_metric_is_known_or_left_open(kaggle: Server, client: Client) -> Non
     for words, name in {**known, "Balanced Accuracy": "", "Dice": "", "Map": ""}.items():
         kaggle.faults.arm(faults.amend("GetCompetition", {"evaluationMetric": words}))
         assert data.told(client, SLUG)[:2] == (name, words)
-    kaggle.faults.arm(faults.amend("GetCompetition", {"evaluationMetric": None}))
-    assert data.told(client, SLUG)[:2] == ("", "")

@@ -4,6 +4,7 @@ pip does the download, so its own configuration (index, extra index, find-links,
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -71,10 +72,11 @@ def read(package: Package, members: Iterable[str], *, timeout_seconds: float = 9
 def _download(package: Package, folder: Path, timeout_seconds: float) -> Path:
     downloads, backend = folder / "downloads", folder / "backend" / "setuptools"
     requirement = f"{package.name}=={package.version}"
-    by_hand = f"{sys.executable} -m pip download --no-deps {requirement}"
-    command, environment = [*by_hand.split(" ")[:-1], "--only-binary", ":all:"], dict(os.environ)
+    command, environment = [sys.executable, "-m", "pip", "download", "--no-deps"], dict(os.environ)
+    by_hand = shlex.join([*command, requirement])
+    command += ["--only-binary" if package.kind == "wheel" else "--no-binary", ":all:"]
     if package.kind == "sdist":
-        command[-2:] = ["--no-binary", ":all:", "--no-build-isolation"]
+        command += ["--no-build-isolation"]
         # Without it, pip before 25.3 runs the setup.py of an archive that has no pyproject.toml; later ones
         # know no other way and ignore it.
         environment |= {"PYTHONPATH": str(backend.parent), "PIP_USE_PEP517": "1"}

@@ -106,5 +106,5 @@ def _unzip(path: Path) -> None:
 def told(client: Client, slug: str) -> tuple[str, str, str]:
     """Return the kit's name of what the competition ranks by, if any, Kaggle's words, and what it takes."""
     answer = client.call("GetCompetition", competition_name=slug)
-    words = str(answer.evaluation_metric or "")
+    words = str(answer.evaluation_metric)
     return metrics.metric_named(words) or "", words, "code" if answer.is_kernels_submissions_only else "csv"

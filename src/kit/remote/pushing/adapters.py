@@ -20,7 +20,7 @@ def keep(client: Client, run: Run) -> str:
     """Upload a pulled run's adapters once, record them, and return `owner/slug`; raises KaggleError."""
     files = _proved(run)
     suffix = f"-v{run.version}-{sha256_of(repr(sorted(files.items())))[:8]}"
-    slug, owner = run.slug[: LONGEST_SLUG - len(suffix)] + suffix, client.user()
+    slug, owner = run.slug[: LONGEST_SLUG - len(suffix)].rstrip("-") + suffix, client.user()
     own: Fields = {"owner_slug": owner, "dataset_slug": slug}
     handle = f"{owner}/{slug}"
     sizes = sorted((PurePosixPath(name).name, output.bytes) for name, output in files.items())
