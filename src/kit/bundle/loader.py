@@ -26,7 +26,7 @@ def fresh_folder() -> str:
     raise OSError("no private temporary folder: set TMPDIR")
 
 
-def start(files: dict[str, bytes], config: str, entry: str, source_root: str) -> None:
+def start(files: dict[str, bytes], config: bytes, entry: str, source_root: str) -> None:
     listing = json.dumps(manifest(files, entry, source_root, json.loads(config)), indent=1)
     if sys.argv[1:] == ["--manifest"]:
         print(listing)

@@ -62,12 +62,8 @@ def _script(tree: Tree, settings: str, *, compressed: bool) -> str:
 
 
 def _as_text(files: Mapping[str, bytes]) -> str:
-    values = {path: _literal(data) for path, data in files.items()}
-    imports = "import base64\n" if any(value.startswith("base64") for value in values.values()) else ""
-    lines = "".join(
-        f"{path!a}: {value}{'' if value.startswith('base64') else '[1:].encode()'},\n"
-        for path, value in values.items()
-    )
+    lines = "".join(f"{path!a}: {_literal(data)},\n" for path, data in files.items())
+    imports = "import base64\n" if "base64.b85decode(" in lines else ""
     return f"{imports}files = {{\n{lines}}}\n"
 
 
@@ -93,9 +89,9 @@ def _literal(data: bytes) -> str:
         return f"base64.b85decode('''\n{_wrapped(base64.b85encode(data))}'''.replace('\\n', ''))"
     for quote in ("'''", '"""'):
         if quote not in text and not text.endswith((quote[0], "\\")):
-            return f"r{quote}\n{text}{quote}"
+            return f"r{quote}\n{text}{quote}[1:].encode()"
     escaped = re.sub(r"'(?='|\Z)", r"\\'", text.replace("\\", "\\\\"))
-    return f"'''\n{escaped}'''"
+    return f"'''\n{escaped}'''[1:].encode()"
 
 
 def _wrapped(code: bytes) -> str:

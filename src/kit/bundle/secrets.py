@@ -13,7 +13,6 @@ import fnmatch
 import functools
 import gzip
 import html
-import importlib
 import io
 import lzma
 import re
@@ -55,9 +54,9 @@ _RULES = {
     r"""(?:\\[nr]|[\s"'])*[A-Za-z0-9+/]{4}|PuTTY-User-Key-File-\d: """,
 }
 _PLUGINS = (
-    *("aws.AWSKeyDetector", "azure_storage_key.AzureStorageKeyDetector", "discord.DiscordBotTokenDetector"),
-    *("jwt.JwtTokenDetector", "npm.NpmDetector", "pypi_token.PypiTokenDetector", "slack.SlackDetector"),
-    *("sendgrid.SendGridDetector", "stripe.StripeDetector", "twilio.TwilioKeyDetector"),
+    *("AWSKeyDetector", "AzureStorageKeyDetector", "DiscordBotTokenDetector", "JwtTokenDetector"),
+    *("NpmDetector", "PypiTokenDetector", "SlackDetector", "SendGridDetector", "StripeDetector"),
+    "TwilioKeyDetector",
 )
 _PACKED: dict[bytes, Callable[[io.BytesIO], io.BufferedIOBase]] = {
     b"\x1f\x8b": gzip.open,
@@ -194,5 +193,6 @@ def _secrets(text: str) -> Iterator[tuple[str, str]]:
 
 @functools.cache
 def _plugins() -> tuple[BasePlugin, ...]:
-    parts = [name.split(".") for name in _PLUGINS]
-    return tuple(getattr(importlib.import_module(f"detect_secrets.plugins.{a}"), b)() for a, b in parts)
+    from detect_secrets.core.plugins import initialize
+
+    return tuple(map(initialize.from_plugin_classname, _PLUGINS))
