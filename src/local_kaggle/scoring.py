@@ -67,6 +67,18 @@ def _sklearn(name: str, **options: object) -> Callable[..., float]:
     return compare
 
 
+def _kappa(truth: Sequence[str], predicted: Sequence[str]) -> float:
+    """Weigh by the squared distance of numbers, or of words in their order among all that occur."""
+    values = np.array([*truth, *predicted])
+    try:
+        values = values.astype(float)
+    except ValueError:
+        values = np.unique(values, return_inverse=True)[1]
+    first, second = np.split(values, 2)
+    by_chance = first.var() + second.var() + (first.mean() - second.mean()) ** 2
+    return float(1 - ((first - second) ** 2).mean() / by_chance)
+
+
 def _log_loss(truth: np.ndarray, predicted: np.ndarray) -> float:
     """Rescale each row to the sum of 1; a single column is the probability of 1."""
     if truth.shape[1] == 1:
@@ -89,7 +101,7 @@ METRICS: Mapping[str, Metric] = {
     "weighted_f1": Metric("Weighted F1 Score", True, _sklearn("f1_score", average="weighted")),
     "accuracy": Metric("Categorization Accuracy", True, _sklearn("accuracy_score")),
     "mcc": Metric("Matthews Correlation Coefficient", True, _sklearn("matthews_corrcoef")),
-    "qwk": Metric("Quadratic Weighted Kappa", True, _sklearn("cohen_kappa_score", weights="quadratic")),
+    "qwk": Metric("Quadratic Weighted Kappa", True, _kappa),
     "log_loss": Metric("Log Loss", False, _log_loss),
     "auc": Metric("Area Under Receiver Operating Characteristic Curve", False, _auc),
 } | {

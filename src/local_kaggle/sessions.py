@@ -190,8 +190,12 @@ class Sessions:
 
 def _attach(folder: Path) -> None:
     """Show the outputs as an attached kernel's: with the files of its web page, and taking no room."""
-    shutil.copytree(folder / "output", folder / "attached", copy_function=os.link, symlinks=True)
+    output, attached = folder / "output", folder / "attached"
+
+    def replaced(parent: str, _: list[str]) -> Sequence[str]:
+        return _PAGES if Path(parent) == output else ()
+
+    shutil.copytree(output, attached, ignore=replaced, copy_function=os.link, symlinks=True)
     for name in _PAGES:
-        path = folder / "attached" / name
-        path.unlink(missing_ok=True)
-        path.write_text("{}" if name.endswith(("json", "ipynb")) else "", encoding="utf-8")
+        text = "{}" if name.endswith(("json", "ipynb")) else ""
+        (attached / name).write_text(text, encoding="utf-8")

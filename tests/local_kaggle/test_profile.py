@@ -165,9 +165,9 @@ def test_quick_calls_are_throttled_on_every_method(start_observed: StartKaggle) 
 
 
 def test_attached_outputs_hold_the_files_of_their_page(start_observed: StartKaggle) -> None:
-    """Beside what the kernel wrote; its own list of outputs does not name them."""
+    """Beside what the kernel wrote, or in its place; its own list of outputs does not name them."""
     kaggle = start_observed()
-    run(kaggle, WRITES, newTitle="Little Kernel")
+    run(kaggle, WRITES + "os.mkdir('custom.css')", newTitle="Little Kernel")
     look = "import os\nfor parent, _, names in os.walk(os.environ['INPUT']): print(*sorted(names))"
     kaggle.state.settings.child_env["INPUT"] = "{input}"  # type: ignore[index]
     said = run(kaggle, look, kernelDataSources=[f"{USER}/little-kernel"])

@@ -21,6 +21,7 @@ SOLUTION = "ID,label\na,Positive\nb,Negative\nc,Neutral\n"
         ("weighted_f1", "id,label\n1,a\n2,a\n3,b\n", "id,label\n1,a\n2,c\n3,b\n", 7 / 9),
         ("mcc", "id,label\n1,a\n2,b\n", "id,label\n1,b\n2,a\n", -1.0),
         ("qwk", "id,score\n1,1\n2,2\n3,3\n", "id,score\n1,1\n2,2\n3,1\n", 0.0),
+        ("qwk", "id,score\n1,1\n2,2\n3,10\n4,10\n", "id,score\n1,1\n2,2\n3,2\n4,10\n", 1 - 16 / 35.375),
         ("accuracy", "id,label,Usage\n1,a,Public\n2,b,Private\n", "id,label\n1,a\n2,a\n", 0.5),
         ("auc", "id,Usage,target\n1,Public,1\n2,Public,0\n", "id,target\n2,-3\n1,4.5\n", 1.0),
         ("log_loss", "id,a,b\n1,1,0\n", "id,b,a\n1,2,2\n", "must be probabilities"),
