@@ -149,11 +149,18 @@ class Figures(Record):
     """metrics.json: the held-out figures, and each member's steps."""
 
     held_out: Judged | None = None
-    history: dict[str, object] = {}
+    history: Named[list[object]] = {}
+
+
+class Part(Record):
+    """A run behind a blend."""
+
+    run: str = ""
+    weight: Number = 0.0
 
 
 class Push(Record):
-    """push.json, or dry-run.json: what was pushed or run at home, where, when and why."""
+    """push.json, dry-run.json or made.json: what was pushed, run or averaged at home, where, when and why."""
 
     slug: str = ""
     owner: str = ""
@@ -165,6 +172,7 @@ class Push(Record):
     pushed_at: str = ""
     note: str = ""
     config: dict[str, object] = {}
+    members: Listed[Part] = ()
 
 
 class Submission(Record):
@@ -173,30 +181,17 @@ class Submission(Record):
     public_score: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
 
-class Part(Record):
-    """A run behind a blend."""
-
-    run: str = ""
-    weight: Number = 0.0
-
-
-class Origin(Record):
-    """made.json: what a blend was made of."""
-
-    members: Listed[Part] = ()
-
-
 R = TypeVar("R", bound=Record)
 
 
-def read(kind: type[R], path: Path, *, needed: bool = False) -> R | None:
-    """Return what a run's file says, or None; raises InputInvalid if damaged, or `needed` and missing."""
+def read(kind: type[R], path: Path, *, needed: bool = False) -> R:
+    """Return what a run's file says; raises InputInvalid if damaged, or `needed` and missing."""
     try:
         value = json.loads(path.read_bytes())
     except (FileNotFoundError, NotADirectoryError):
         if needed:
             raise InputInvalid(f"{path} is missing", hint="make pull, or make dry-run") from None
-        return None
+        return kind()
     except (OSError, ValueError, RecursionError) as error:
         raise InputInvalid(f"{path} cannot be read: {str(error)[:200]}", hint="make pull") from None
     if not isinstance(value, dict):
@@ -209,7 +204,8 @@ def read(kind: type[R], path: Path, *, needed: bool = False) -> R | None:
 
 def read_push(folder: Path) -> Push | None:
     """Return what push.json says of a run, or dry-run.json of one that was made at home."""
-    return read(Push, folder / "push.json") or read(Push, folder / DRY_RUN)
+    told = (folder / name for name in ("push.json", DRY_RUN))
+    return next((read(Push, path) for path in told if path.exists()), None)
 
 
 def read_competition(path: Path, config: Mapping[str, object]) -> Competition:

@@ -40,7 +40,7 @@ class Results:
     run: Run
     held_out: Judged | None
     """The figures on rows that the models had not seen, or None where the run judged itself on none."""
-    history: Mapping[str, object]  # what metrics.json holds of each member's steps
+    history: Mapping[str, list[object]]  # what metrics.json holds of each member's steps
     push: Push | None
     submission: Submission
 
@@ -63,7 +63,7 @@ class Results:
 def read(folder: Path, *, whole: bool = True) -> Results:
     """Return the record of a run; without `whole` metrics.json may be missing. Raises InputInvalid."""
     folder = folder.resolve()
-    run = record.read(Run, folder / "run.json", needed=True) or Run()
+    run = record.read(Run, folder / "run.json", needed=True)
     competition = record.read_competition(folder / "run.json", run.config)
     try:
         figures = record.read(Figures, folder / "metrics.json", needed=whole)
@@ -72,8 +72,7 @@ def read(folder: Path, *, whole: bool = True) -> Results:
             raise
         reason = f"{error.message}; the run {' '.join(run.ended.split())}"
         raise InputInvalid(reason, hint=error.hint) from None
-    figures = figures or Figures()
-    told = record.read_push(folder), record.read(Submission, folder / "submission.json") or Submission()
+    told = record.read_push(folder), record.read(Submission, folder / "submission.json")
     return Results(folder, competition, run, figures.held_out, figures.history, *told)
 
 

@@ -31,10 +31,9 @@ def validate(
     `submission` and `test` take the place of the run's. Raises InputInvalid where it cannot be judged: no
     test.csv, or not the one that the run answered.
     """
-    told = run / "run.json" if run else None
-    asked = (told and record.read(Run, told)) or Run()
-    if told and "competition" in asked.config:
-        competition = record.read_competition(told, asked.config)
+    asked = record.read(Run, run / "run.json") if run else Run()
+    if run and "competition" in asked.config:
+        competition = record.read_competition(run / "run.json", asked.config)
     path = submission or (run or Path()) / "submission.csv"
     if test is None:  # the one that the run answered, or the competition's; rehearsals have theirs elsewhere
         folders = places(competition.slug)

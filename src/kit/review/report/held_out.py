@@ -17,6 +17,8 @@ from kit.task import languages, metrics
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from kit.review.baselines import Beside
+
 OURS = "this run"  # how the run is called beside the baselines
 GROUP_ROWS = 12  # fewest rows of a group of lengths
 GROUPS = 7
@@ -117,13 +119,13 @@ def tag(language: str) -> str:
     return language if re.fullmatch(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*", language) else ""
 
 
-def remarks(run: Results, baselines: Mapping[str, Judged], worded: tuple[float, float] | None) -> list[str]:
-    """Return what a reader should know first, one sentence each; `worded` is what `wording` gives."""
+def remarks(run: Results, beside: Beside) -> list[str]:
+    """Return what a reader should know first, one sentence each."""
     if run.held_out is None:
         return []
     said = [
-        _against_baselines(run.held_out, ranked(run, baselines), run.competition.metric),
-        _against_leaderboard(run, run.held_out, worded),
+        _against_baselines(run.held_out, ranked(run, beside.rivals), run.competition.metric),
+        _against_leaderboard(run, run.held_out, beside),
         _weakest(run.held_out, by_language(run)),
         *_sureness(*chosen(run)[:2]),
     ]
@@ -158,7 +160,7 @@ def _pieces(text: str) -> set[str]:
     return {text[at : at + PIECE] for at in range(len(text) - PIECE + 1)}
 
 
-def _against_leaderboard(run: Results, judged: Judged, worded: tuple[float, float] | None) -> str:
+def _against_leaderboard(run: Results, judged: Judged, beside: Beside) -> str:
     """Say why the public score and the held-out one differ: chance, how many rows, and of which kind."""
     metric, score = run.competition.metric, run.submission.public_score
     if score is None or metric not in judged.figures:
@@ -171,7 +173,8 @@ def _against_leaderboard(run: Results, judged: Judged, worded: tuple[float, floa
     told += " ({:.3f} to {:.3f} on {:,} rows)".format(*bounds, judged.rows) if bounds else ""
     if judged.rows < results.FEW_ROWS:
         return f"{told}: {judged.rows} rows are too few to expect the same, so this shows no leak by itself."
-    if worded is None or max(worded) <= NEARER * min(worded):
+    worded = (0.0, 0.0) if run.oof is None or not beside.files else wording(run.oof, *beside.files)
+    if max(worded) <= NEARER * min(worded):
         return (
             f"{told}, outside its interval: look whether test rows differ from training rows, or repeat them."
         )

@@ -31,7 +31,6 @@ def write(folder: Path, places: Callable[[str], Sequence[Path]]) -> Path:
     page = environment.get_template("page.html").render(
         run=run,
         beside=beside,
-        worded=held_out.wording(run.oof, *beside.files) if beside.files and run.oof is not None else None,
         charts=charts,
         held_out=held_out,
         languages=languages,

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from kit.config import Config, schema_names
 from kit.outputs import LOG_NAME, MADE
 from kit.review import record
-from kit.review.record import Member, Origin, Step
+from kit.review.record import Member, Push, Step
 from kit.review.report.charts import STAGES
 from kit.review.results import Results
 from kit.task.parse import Unparsed, parse
@@ -38,9 +38,9 @@ def histories(run: Results) -> tuple[list[tuple[list[Step], Member]], int]:
     names = list(dict.fromkeys([*members, *run.history, *logged]))
     shown = []
     for name in names[:MEMBERS]:
-        told = _steps(run.history.get(name)) or _steps(logged.get(name))
-        steps = [one for one in told if one.step is not None]
-        shown.append((steps, members.get(name, Member(name=name))))
+        told = run.history.get(name) or logged.get(name, [])
+        steps = [Step.model_validate(one) for one in told if isinstance(one, dict)]
+        shown.append(([one for one in steps if one.step is not None], members.get(name, Member(name=name))))
     return shown, len(names)
 
 
@@ -88,14 +88,8 @@ def differences(run: Results) -> list[tuple[str, str, str, str]]:
 
 def blend_of(run: Results) -> str:
     """Return the runs that a blend was made of, each with its weight."""
-    parts = (record.read(Origin, run.folder / MADE) or Origin()).members
+    parts = record.read(Push, run.folder / MADE).members
     return ", ".join(f"{one.run} ({one.weight:.3g})" for one in parts)
-
-
-def _steps(told: object) -> list[Step]:
-    return [
-        Step.model_validate(one) for one in (told if isinstance(told, list) else ()) if isinstance(one, dict)
-    ]
 
 
 def _laid(stages: Sequence[str], at: float, timings: Mapping[str, float]) -> list[Span]:
