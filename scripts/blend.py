@@ -16,9 +16,8 @@ def main(arguments: Arguments) -> int:
     weights = blend.normalised(arguments.weights, count)
     blended_runs = [results.read(runs.folder_of(name)) for name in arguments.runs]
     blended = blend.blend(blended_runs, weights)
-    rehearsed = any(one.push and one.push.url.startswith("http://") for one in blended_runs)
     with alone("blend"):
-        folder = made.write(blended, runs.home(is_local=rehearsed))
+        folder = made.write(blended, runs.home(is_local=blended.url.startswith("http://")))
     blend.show(blended, blended_runs, weights)
     verdict = validate(folder, inputs.places, blended.competition)
     print(verdict, flush=True)

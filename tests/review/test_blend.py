@@ -218,7 +218,10 @@ def test_a_blend_with_a_rehearsed_run_is_a_rehearsals(tmp_path: Path) -> None:
         for at, url in enumerate(urls, start=1)
     ]
     for ordered in (runs, runs[::-1]):
-        assert runs_of_kaggle.load(made.write(blend_of(ordered), tmp_path)).is_rehearsal
+        folder = made.write(blend_of(ordered), tmp_path)
+        assert runs_of_kaggle.load(folder).is_rehearsal
+    deeper = blend_of([results.read(folder), run(tmp_path / "dry", test=answers([0.5]))])
+    assert runs_of_kaggle.load(made.write(deeper, tmp_path)).is_rehearsal
 
 
 def test_an_earlier_blend_is_replaced_whole(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import numpy
 from pydantic import Field, TypeAdapter, ValidationError
 
 from kit.errors import InputInvalid, KitError
-from kit.review import results, tables
+from kit.outputs import MADE
+from kit.review import record, results, tables
 from kit.review.made import Made
 from kit.review.record import Judged, Push
 from kit.review.results import Results
@@ -61,7 +62,7 @@ def blend(runs: Sequence[Results], weights: Sequence[float]) -> Made:
         folds = zip(*(table["fold"] for table in held_out), strict=True)
         oof["fold"] = [same[0] if len(set(same)) == 1 else "" for same in folds]
         judged = results.judge(oof, labels)
-    pushes = [run.push or Push() for run in runs]
+    pushes = [run.push or record.read(Push, run.folder / MADE) for run in runs]
     owners = {push.owner for push in pushes}
     kept = ("seed", "competition", "data", "evaluate")
     return Made(
@@ -79,7 +80,7 @@ def blend(runs: Sequence[Results], weights: Sequence[float]) -> Made:
         ],
         owner=owners.pop() if len(owners) == 1 else "",
         # One that was rehearsed makes it a rehearsal's: an http address sorts before https.
-        url=min(push.url for push in pushes),
+        url=min((push.url for push in pushes if push.url), default=""),
     )
 
 

@@ -162,9 +162,7 @@ class Part(Record):
 class Push(Record):
     """push.json, dry-run.json or made.json: what was pushed, run or averaged at home, where, when and why."""
 
-    slug: str = ""
     owner: str = ""
-    version: Count | None = None
     url: str = ""
     sha256: str = ""
     commit: str = ""
