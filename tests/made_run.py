@@ -180,7 +180,7 @@ def make(
     )
     dump(folder / "push.json", config=settings, **PUSH)
     oof = results.read(folder, whole=False).oof
-    judged = results.judge(oof, labels) if oof is not None else None
+    judged = results.judge(oof, labels) if len(oof) else None
     dump(folder / "metrics.json", metric="macro_f1", held_out=judged, history=histories)
     events = [
         {

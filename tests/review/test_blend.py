@@ -92,7 +92,7 @@ def test_without_shared_rows_there_is_no_score(tmp_path: Path, capsys: pytest.Ca
     assert "share no held-out rows" in capsys.readouterr().out
     folder = made.write(blended, tmp_path)
     assert not (folder / "oof.csv").exists()
-    assert results.read(folder).held_out is None
+    assert results.read(folder).held_out.figures == {}
 
 
 def test_votes_of_parsed_texts_have_no_log_loss(tmp_path: Path) -> None:
@@ -162,8 +162,6 @@ def test_a_blend_is_a_run(tmp_path: Path) -> None:
     folder = made.write(blended, tmp_path)
     assert folder == tmp_path / "blend-slug-v2+v3-0.6+0.4"
     again = results.read(folder)
-    assert again.predictions is not None
-    assert again.oof is not None
     assert again.predictions.round(6).to_dict() == blended.predictions.round(6).to_dict()
     assert again.oof["probability_Positive"].tolist() == pytest.approx(blended.oof["probability_Positive"])
     assert again.held_out == record.Judged.model_validate(blended.held_out)

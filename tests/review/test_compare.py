@@ -147,9 +147,7 @@ def test_the_script_shows_baselines_and_sentences(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "character n-grams" in done.stdout
     assert "majority class" in done.stdout
-    oof = results.read(first).oof
-    assert oof is not None
-    assert f"on the {len(oof)} rows that both held out" in done.stdout
+    assert f"on the {len(results.read(first).oof)} rows that both held out" in done.stdout
     assert " held-out rows have another label in b" in done.stdout
 
 

@@ -43,6 +43,15 @@ def test_the_header_is_the_samples_or_the_settings(tmp_path: Path, competition: 
     assert submission.columns(competition, None) == submission.Columns("ID", "label")
 
 
+def test_rows_without_ids_take_none_from_a_longer_sample(tmp_path: Path, competition: Competition) -> None:
+    """Though its values are the numbers of the rows: one that is not as long as the test is stale."""
+    path = tmp_path / "sample_submission.csv"
+    path.write_text("key,label\n0,Positive\n1,Negative\n1,Negative\n")
+    given = sampling.read(path, ["0", "1"], competition.model_copy(update={"id": ""}))
+    assert given is not None
+    assert given.is_stale
+
+
 SOFT = pd.DataFrame(
     {"id": ["q"], "label": ["b"], "probability_a": [0.2], "probability_b": [0.7], "probability_c": [0.1]}
 )

@@ -121,7 +121,6 @@ def make(config: Config, data: Path, name: str) -> Made:
         config={"preset": "baseline", **settings},
         predictions=_table(test, answers(train, test, labels, name), labels, "label"),
         oof=oof,
-        held_out=results.judge(oof, labels) if len(oof) else None,
         test_sha256=files.sha256_of(data / "test.csv"),
         columns=brought.columns,
     )

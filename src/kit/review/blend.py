@@ -56,12 +56,11 @@ def blend(runs: Sequence[Results], weights: Sequence[float]) -> Made:
         raise InputInvalid(f"{twice[0]} is named twice", hint="a weight instead")
     labels, first = runs[0].competition.labels, runs[0].run
     held_out = results.shared_held_out(runs)
-    oof, judged = held_out[0], None
+    oof = held_out[0]
     if len(oof):
         oof = _mean(held_out, weights, labels, "predicted")
         folds = zip(*(table["fold"] for table in held_out), strict=True)
         oof["fold"] = [same[0] if len(set(same)) == 1 else "" for same in folds]
-        judged = results.judge(oof, labels)
     pushes = [run.push or record.read(Push, run.folder / MADE) for run in runs]
     owners = {push.owner for push in pushes}
     kept = ("seed", "competition", "data", "evaluate")
@@ -71,7 +70,6 @@ def blend(runs: Sequence[Results], weights: Sequence[float]) -> Made:
         config={"preset": PRESET, **{name: first.config[name] for name in kept if name in first.config}},
         predictions=_mean(_answers(runs), weights, labels, "label"),
         oof=oof,
-        held_out=judged,
         test_sha256=first.test_sha256,
         columns=first.submission,
         members=[
@@ -115,9 +113,9 @@ def show(blended: Made, runs: Sequence[Results], weights: Sequence[float]) -> No
 def _answers(runs: Sequence[Results]) -> list[DataFrame]:
     """Return each run's predictions in the order of the first's. Raises InputInvalid where ids differ."""
     for run in runs:
-        if run.predictions is None:
+        if run.predictions.empty:
             raise InputInvalid(f"{run.folder / 'predictions.csv'} is missing", hint="make pull")
-    ids = [set(run.predictions["id"]) for run in runs if run.predictions is not None]
+    ids = [set(run.predictions["id"]) for run in runs]
     for run, own in zip(runs, ids, strict=True):
         if alone := sorted(own ^ ids[0]):
             first = ", ".join(map(repr, alone[:3]))

@@ -121,7 +121,7 @@ def show(first: Results, second: Results, compared: Compared, beside: Beside) ->
             out.print(
                 _words("", titles, rows, f"the first {EXAMPLES} of {count}" if count > EXAMPLES else "")
             )
-    elif without := [run.name for run in (first, second) if run.oof is None]:
+    elif without := [run.name for run in (first, second) if run.oof.empty]:
         name = tables.sentence(without[0])
         out.print(f"{name} kept no held-out rows (oof.csv), so nothing can be paired")
     else:
@@ -135,7 +135,7 @@ def show(first: Results, second: Results, compared: Compared, beside: Beside) ->
 def _own_figures(runs: Sequence[Results]) -> Table:
     table = tables.table("each on its own held-out rows, with 95 % intervals", "", "a", "b")
     judged = [run.held_out for run in runs]
-    table.add_row("rows", *(str(one.rows) if one else "–" for one in judged))
+    table.add_row("rows", *(str(one.rows or "–") for one in judged))
     tables.add_figures(table, judged, runs[0].competition.metric)
     table.add_row("share of train seen", *(tables.figure(run.run.share_of_train_seen) for run in runs))
     table.add_row("leaderboard", *(tables.figure(run.submission.public_score) for run in runs))

@@ -75,7 +75,7 @@ def _line(name: str, folder: Path) -> Line:
     """Return what a run's files say; of one that left nothing, or nothing yet, what was asked."""
     if (folder / "run.json").is_file():
         told = results.read(folder, whole=False)
-        run, push, judged = told.run, told.push or Push(), told.held_out or Judged()
+        run, push, judged = told.run, told.push or Push(), told.held_out
         competition, score = told.competition, told.submission.public_score
     else:
         push, judged, score = record.read_push(folder) or Push(), Judged(), None

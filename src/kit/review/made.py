@@ -8,12 +8,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kit import files
 from kit.config import Competition
 from kit.outputs import MADE, SCHEMA
+from kit.review import results
 from kit.task import submission
 from kit.task.submission import Columns
 
@@ -30,12 +32,16 @@ class Made:
     config: Mapping[str, object]  # the settings that still say something; with the name of the preset
     predictions: DataFrame
     oof: DataFrame
-    held_out: Mapping[str, object] | None  # the metrics of `oof`
     test_sha256: str
     columns: Columns | None  # the header of the submission
     members: Sequence[Mapping[str, object]] = ()  # what was averaged: run, weight, bundle_hash
     owner: str = ""
     url: str = ""  # of a kernel behind it; it tells whether it belongs to Kaggle or to a rehearsal
+
+    @cached_property
+    def held_out(self) -> Mapping[str, object] | None:
+        """The metrics of `oof`."""
+        return results.judge(self.oof, self.competition.labels) if len(self.oof) else None
 
 
 def write(made: Made, root: Path) -> Path:

@@ -148,7 +148,7 @@ class Step(Record):
 class Figures(Record):
     """metrics.json: the held-out figures, and each member's steps."""
 
-    held_out: Judged | None = None
+    held_out: Judged = Judged()
     history: Named[list[object]] = {}
 
 

@@ -38,8 +38,8 @@ class Results:
     folder: Path
     competition: Competition
     run: Run
-    held_out: Judged | None
-    """The figures on rows that the models had not seen, or None where the run judged itself on none."""
+    held_out: Judged
+    """The figures on rows that the models had not seen; empty where the run judged itself on none."""
     history: Mapping[str, list[object]]  # what metrics.json holds of each member's steps
     push: Push | None
     submission: Submission
@@ -50,12 +50,12 @@ class Results:
         return f"{self.folder.parent.name}/{self.folder.name}" if self.push else self.folder.name
 
     @cached_property
-    def predictions(self) -> DataFrame | None:
+    def predictions(self) -> DataFrame:
         """`id, language, label, source, probability_<label>…, completion` of the test rows."""
         return _read_table(self.folder / "predictions.csv", self.competition.labels, PREDICTIONS)
 
     @cached_property
-    def oof(self) -> DataFrame | None:
+    def oof(self) -> DataFrame:
         """The held-out rows: as `predictions`, but `label` is the truth, beside `predicted` and `fold`."""
         return _read_table(self.folder / "oof.csv", self.competition.labels, OOF)
 
@@ -90,13 +90,9 @@ def votes(table: DataFrame, labels: Sequence[str]) -> numpy.ndarray:
     return values
 
 
-def joined(tables: Sequence[DataFrame | None]) -> list[DataFrame]:
-    """Return the tables on the ids that all of them have, in the order of the first; none without a table."""
-    from pandas import DataFrame
-
-    there = [table.set_index("id", drop=False) for table in tables if table is not None]
-    if len(there) < len(tables):
-        return [DataFrame({name: [] for name in OOF}) for _ in tables]
+def joined(tables: Sequence[DataFrame]) -> list[DataFrame]:
+    """Return the tables on the ids that all of them have, in the order of the first."""
+    there = [table.set_index("id", drop=False) for table in tables]
     shared = set.intersection(*(set(table.index) for table in there))
     ids = [name for name in there[0].index if name in shared]
     return [table.loc[ids].reset_index(drop=True) for table in there]
@@ -150,13 +146,14 @@ def judge(oof: DataFrame, labels: Sequence[str]) -> dict[str, object]:
     )
 
 
-def _read_table(path: Path, labels: Sequence[str], names: Sequence[str]) -> DataFrame | None:
-    """Return a csv of answers, or None where there is none; of `names` only id and labels must be there."""
+def _read_table(path: Path, labels: Sequence[str], names: Sequence[str]) -> DataFrame:
+    """Return a csv of answers, empty where there is none; of `names` only id and labels must be there."""
     from pandas import DataFrame, to_numeric
 
-    if not path.is_file():
-        return None
     shares = [f"probability_{label}" for label in labels]
+    columns, kinds = [*names, *shares, "completion"], dict.fromkeys(shares, float)
+    if not path.is_file():
+        return DataFrame(columns=columns).astype(kinds)
     answers = [name for name in names if name in ANSWERS]
     told = list(record.table_rows(path, ["id", *answers, *shares]))
     if not told:
@@ -173,5 +170,4 @@ def _read_table(path: Path, labels: Sequence[str], names: Sequence[str]) -> Data
             at = int(is_odd.argmax())
             what = f"{name} is {table[name][at]!r}, {words}"
             raise InputInvalid(f"{path}:{told[at][0]}: {what}", hint="make pull")
-    table = table.reindex(columns=[*names, *shares, "completion"], fill_value="")
-    return table.astype(dict.fromkeys(shares, float))
+    return table.reindex(columns=columns, fill_value="").astype(kinds)

@@ -37,11 +37,11 @@ def table(title: str, *columns: str, words: int = 1) -> Table:
     return made
 
 
-def add_figures(rows: Table, judged: Sequence[Judged | None], metric: str) -> None:
+def add_figures(rows: Table, judged: Sequence[Judged], metric: str) -> None:
     """Add a row for each figure that any of `judged` has, the one that the competition ranks by first."""
     for name in metrics.shown(metric):
-        if any(one and name in one.figures for one in judged):
-            cells = (figure(one.figures.get(name), one.intervals.get(name)) if one else "–" for one in judged)
+        if any(name in one.figures for one in judged):
+            cells = (figure(one.figures.get(name), one.intervals.get(name)) for one in judged)
             rows.add_row(metrics.METRICS[name].title, *cells)
 
 

@@ -108,7 +108,7 @@ def read(path: Path, ids: Sequence[str], competition: Competition) -> Sample | N
     at = max(range(len(columns)), key=lambda at: (at in exact, shared[at], named[at], -at))
     if not (exact or shared[at] or named[at]):
         return None
-    is_stale = not exact and set(columns[at]) != wanted
+    is_stale = not exact and (not competition.id or set(columns[at]) != wanted)
     values = dict.fromkeys(columns[1 - min(at, 1)])
     return Sample(path, tuple(header), at, columns[at], tuple(values)[:1000], is_stale)
 

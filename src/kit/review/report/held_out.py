@@ -33,20 +33,20 @@ COMPLETION_LIMIT = 200
 
 def by_language(run: Results) -> list[tuple[str, Judged]]:
     """Return code and figures of the languages, the weakest first; nothing where the rows name none."""
-    told = run.held_out.per_language.items() if run.held_out else ()
+    told = run.held_out.per_language.items()
     spoken = [(code, one) for code, one in told if code and one.rows and "accuracy" in one.figures]
     return sorted(spoken, key=lambda one: (one[1].figures["accuracy"], one[0]))
 
 
 def ranked(run: Results, rivals: Mapping[str, Judged]) -> list[tuple[str, Judged]]:
     """Return name and figures of this run and its rivals, the best first."""
-    all_of_them = {OURS: run.held_out or Judged(), **rivals}
+    all_of_them = {OURS: run.held_out, **rivals}
     return sorted(all_of_them.items(), key=lambda one: metrics.order(one[1].figures, run.competition.metric))
 
 
 def by_label(run: Results) -> list[tuple[str, tuple[int, ...], list[float | None]]]:
     """Return each label's row of the confusion matrix, and precision, recall and F1 where defined."""
-    confusion = run.held_out.confusion if run.held_out else ()
+    confusion = run.held_out.confusion
     columns = [sum(side) for side in zip(*confusion, strict=True)]
     found = []
     for place, (label, counts) in enumerate(zip(run.competition.labels, confusion, strict=False)):
@@ -64,25 +64,23 @@ def chosen(run: Results) -> tuple[list[float], list[float], list[float]]:
     """
     sides: list[list[float]] = []
     for table, answer in ((run.oof, "predicted"), (run.predictions, "label")):
-        shares = None if table is None else results.probabilities(table, run.competition.labels)
-        if table is None or shares is None:
+        shares = results.probabilities(table, run.competition.labels)
+        if shares is None:
             sides += [[], []]
             continue
-        places = table[answer].map(run.competition.labels.index).to_numpy()
+        places = table[answer].map(run.competition.labels.index).to_numpy(int)
         own, is_right = shares[range(len(places)), places], (table[answer] == table["label"]).to_numpy()
         sides += [own[is_right].tolist(), own[~is_right].tolist()]
     return sides[0], sides[1], sides[2]
 
 
-def by_length(oof: DataFrame | None, text_by_id: Mapping[str, str]) -> list[tuple[int, int, int, int]]:
+def by_length(oof: DataFrame, text_by_id: Mapping[str, str]) -> list[tuple[int, int, int, int]]:
     """Return the shortest and longest sentence, the rows and the wrong ones of groups of about one size.
 
     The short sentences come first; one length stays in one group.
     """
     from pandas import qcut
 
-    if oof is None:
-        return []
     lengths = oof["id"].map({name: len(text) for name, text in text_by_id.items()})
     measured = oof.assign(length=lengths, wrong=oof["label"] != oof["predicted"])
     measured = measured[["length", "wrong"]].dropna().astype(int)
@@ -99,14 +97,10 @@ def to_read(run: Results, text_by_id: Mapping[str, str]) -> tuple[DataFrame, Dat
     Of these the least certain come first, and those that are shown among the wrong ones are left out. Beside
     the columns of oof.csv stand `text`, and the probabilities `at_answer` and `at_truth`, NaN where none is.
     """
-    from pandas import DataFrame
-
-    if run.oof is None:
-        return DataFrame({"id": []}), DataFrame({"id": []})
     table = run.oof.assign(text=run.oof["id"].map(text_by_id))
     shares = results.votes(table, run.competition.labels)
     for name, label in (("at_answer", "predicted"), ("at_truth", "label")):
-        places = table[label].map(run.competition.labels.index)
+        places = table[label].map(run.competition.labels.index).to_numpy(int)
         table[name] = shares[range(len(table)), places]
         table.loc[table["source"] == "parse", name] = float("nan")
     missed = table[table["label"] != table["predicted"]].sort_values(["at_truth", "id"])
@@ -121,7 +115,7 @@ def tag(language: str) -> str:
 
 def remarks(run: Results, beside: Beside) -> list[str]:
     """Return what a reader should know first, one sentence each."""
-    if run.held_out is None:
+    if not run.held_out.figures:
         return []
     said = [
         _against_baselines(run.held_out, ranked(run, beside.rivals), run.competition.metric),
@@ -173,7 +167,7 @@ def _against_leaderboard(run: Results, judged: Judged, beside: Beside) -> str:
     told += " ({:.3f} to {:.3f} on {:,} rows)".format(*bounds, judged.rows) if bounds else ""
     if judged.rows < results.FEW_ROWS:
         return f"{told}: {judged.rows} rows are too few to expect the same, so this shows no leak by itself."
-    worded = (0.0, 0.0) if run.oof is None or not beside.files else wording(run.oof, *beside.files)
+    worded = wording(run.oof, *beside.files) if beside.files else (0.0, 0.0)
     if max(worded) <= NEARER * min(worded):
         return (
             f"{told}, outside its interval: look whether test rows differ from training rows, or repeat them."

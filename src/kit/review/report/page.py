@@ -27,7 +27,7 @@ def write(folder: Path, places: Callable[[str], Sequence[Path]]) -> Path:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    beside = Beside() if run.oof is None else baselines.beside(run, run.oof, places)
+    beside = Beside() if run.oof.empty else baselines.beside(run, run.oof, places)
     page = environment.get_template("page.html").render(
         run=run,
         beside=beside,

@@ -64,7 +64,7 @@ def answers(run: Results) -> list[tuple[str, int, int, Counter[str]]]:
     """Return which rows, how many of them were scored and how many read, and why texts were refused."""
     told = []
     for kind, table in (("held-out rows", run.oof), ("test rows", run.predictions)):
-        if table is not None:
+        if len(table):
             scored, refused = table[table["source"] == "score"], Counter[str]()
             for text in scored["completion"] if run.run.settings.get("predict.mode") == "generate" else ():
                 outcome = parse(text, run.competition.labels, run.competition.synonyms)
