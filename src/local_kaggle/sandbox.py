@@ -23,7 +23,6 @@ from typing import Literal
 from local_kaggle import jail
 from local_kaggle.following import MARKER, OutputCallback, follow
 
-NOTEBOOK = "notebook.ipynb"
 Layout = Literal["2026", "old", "mixed"]
 
 _NOT_ISOLATED = (
@@ -90,8 +89,8 @@ def run(
     if not isolated:
         print(_NOT_ISOLATED, file=sys.stderr)
         environment |= {} if network else _DEAD_PROXIES
-    places = _lay_out(script, root, mounts, layout, links=not isolated)
-    source, marker = root / "kaggle" / "src", uuid.uuid4().hex
+    places = _lay_out(root, mounts, layout, links=not isolated)
+    program, marker = _write(script, root / "kaggle"), uuid.uuid4().hex
     try:
         # Not below root: a Unix socket's path holds 107 bytes, and torch adds two names of its own.
         with tempfile.TemporaryDirectory(prefix="kaggle-", ignore_cleanup_errors=True) as temporary:
@@ -99,7 +98,7 @@ def run(
                 caller=os.getpid(),
                 isolate=isolated,
                 network=network,
-                command=[str(interpreter), *_program(source, machine=root / "kaggle")],
+                command=[str(interpreter), *program],
                 folder=str(root / "kaggle" / starts_in),
                 root=str(root),
                 # An image's packages may be upgraded by the script, as on Kaggle; this project's may not.
@@ -111,20 +110,21 @@ def run(
             with _start(plan, variables) as process:
                 return follow(process, marker, timeout_seconds, on_output, stop or threading.Event())
     finally:
-        source.chmod(0o755)
+        (root / "kaggle" / "src").chmod(0o755)
 
 
-def is_notebook(text: str) -> bool:
-    """Tell a notebook from a script by how its text begins, as JSON."""
-    return text.lstrip().startswith("{")
-
-
-def _program(source: Path, machine: Path) -> list[str]:
-    """Return the arguments that run what was laid out; the interpreter cannot see notebook.py itself."""
-    if (source / NOTEBOOK).exists():
-        runner = Path(__file__).with_name("notebook.py").read_text(encoding="utf-8")
-        return ["-c", runner, str(source / NOTEBOOK), str(machine / "working")]
-    return [str(source / "script.py")]
+def _write(script: str, machine: Path) -> list[str]:
+    """Write the script, or the notebook where it is JSON, and return the arguments that run it."""
+    is_notebook = script.lstrip().startswith("{")
+    program = machine / "src" / ("notebook.ipynb" if is_notebook else "script.py")
+    program.write_text(script, encoding="utf-8", newline="")
+    program.chmod(0o444)
+    program.parent.chmod(0o555)
+    if not is_notebook:
+        return [str(program)]
+    # As text: the interpreter cannot see notebook.py itself.
+    runner = Path(__file__).with_name("notebook.py").read_text(encoding="utf-8")
+    return ["-c", runner, str(program), str(machine / "working")]
 
 
 def _start(plan: jail.Plan, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -139,9 +139,7 @@ def _start(plan: jail.Plan, variables: Mapping[str, str]) -> subprocess.Popen[by
     )
 
 
-def _lay_out(
-    script: str, root: Path, mounts: Sequence[Mount], layout: Layout, *, links: bool
-) -> list[tuple[str, str]]:
+def _lay_out(root: Path, mounts: Sequence[Mount], layout: Layout, *, links: bool) -> list[tuple[str, str]]:
     """Make the folders of a fresh Kaggle machine and pair each mount's folder with where it is shown."""
     if root.parent == root:
         raise ValueError(f"the sandbox needs a folder of its own, not {str(root)!r}")
@@ -164,10 +162,6 @@ def _lay_out(
         place.mkdir(parents=True, exist_ok=True)
         if links:
             _mirror(folder, place)
-    program = machine / "src" / (NOTEBOOK if is_notebook(script) else "script.py")
-    program.write_text(script, encoding="utf-8", newline="")
-    program.chmod(0o444)
-    program.parent.chmod(0o555)
     return [(str(folder), str(place)) for folder, place in places]
 
 

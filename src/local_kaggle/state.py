@@ -5,6 +5,7 @@ judging that of submissions.py, and speaking HTTP that of server.py and routes.
 """
 
 import json
+import os
 import secrets
 import shutil
 import threading
@@ -229,7 +230,8 @@ class State:
         folder = self.folder(version) / "output"
         found = sorted(folder.rglob("*")) if version.is_terminal else ()
         files = [path for path in found if path.is_file() and not path.is_symlink()]
-        return [(path.relative_to(folder).as_posix(), path) for path in files]
+        names = [os.fsencode(path.relative_to(folder)).decode(errors="replace") for path in files]
+        return list(zip(names, files, strict=True))
 
     def log(self, version: Version) -> list[Chunk]:
         """Give the log so far."""

@@ -47,9 +47,11 @@ def test_a_patch_makes_the_commit_what_ran(checkout: Path, tmp_path: Path) -> No
     ],
 )
 def test_a_patch_that_must_not_be_kept_is_said(
-    checkout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, says: str
-) -> None:
-    """Too large, or with a credential in it: an older one goes as well."""
+    checkout: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    text: str, says: str,
+) -> None:  # fmt: skip
+    """Too large, or with a credential in it: an older one goes as well, also in another checkout's hook."""
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     kept = tmp_path / "run"
     (checkout / "model.py").write_text("rate = 2\n")
     origin.keep(kept, "kernel.py", "print()")

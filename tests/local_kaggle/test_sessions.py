@@ -86,6 +86,13 @@ for n in range(5):
 )
 
 
+def test_an_output_whose_name_is_no_text_can_be_fetched(kernels: Kernels, run: Push) -> None:
+    """With a sign in the place of what is none."""
+    run(GO_TO_WORKING + "open(b'\\xff.txt', 'w')")
+    (file,) = output(kernels).files
+    assert (file.file_name, requests.get(file.url, timeout=10).status_code) == ("\ufffd.txt", 200)
+
+
 def test_outputs_are_listed_in_pages_with_sizes_only_where_kaggle_has_them(
     kernels: Kernels, run: Push
 ) -> None:

@@ -1,5 +1,6 @@
 """Keep beside a run's record the script that ran, and how the checkout differed from its commit."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -33,9 +34,15 @@ def keep(folder: Path, name: str, script: str) -> None:
         write_whole(folder / PATCH, patch)
 
 
-def _git(*arguments: str) -> bytes | None:
+def git(folder: Path, *arguments: str) -> bytes:
+    """Return what git says in `folder`, whatever repository its variables name, as those of a hook do."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", *arguments]
+    return subprocess.run(command, cwd=folder, env=bare, capture_output=True, check=True, timeout=60).stdout
+
+
+def _git(*arguments: str) -> bytes | None:
     try:
-        return subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, check=True, timeout=30).stdout
+        return git(PROJECT_ROOT, *arguments)
     except (OSError, subprocess.SubprocessError):
         return None

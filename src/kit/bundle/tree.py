@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kit.bundle import secrets
+from kit.bundle.origin import git
 from kit.errors import InputInvalid
 
 HOME_ONLY = ("kit.bundle", "kit.remote", "kit.review", "kit.fetch", "local_kaggle", "kagglesdk", "kaggle")
@@ -134,15 +135,13 @@ def _git_listing(folder: Path) -> list[str]:
     """Return the files below `folder` that git tracks or would track; none outside a checkout."""
     if not any((parent / ".git").exists() for parent in (folder, *folder.parents)):
         return []
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
-        ended = subprocess.run(command, cwd=folder, env=bare, check=True, capture_output=True, timeout=60)
+        listed = git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
     except (OSError, subprocess.SubprocessError) as error:
         why = getattr(error, "stderr", None) or str(error).encode()
         text = f"{str(folder)!r}: git cannot say what it ignores: {why.decode(errors='replace').strip()}"
         raise InputInvalid(text, hint=f"git -C {folder} status") from error
-    return sorted({os.fsdecode(name) for name in ended.stdout.split(b"\0") if name})
+    return sorted({os.fsdecode(name) for name in listed.split(b"\0") if name})
 
 
 def _name(path: Path, top: Path) -> str:

@@ -12,7 +12,7 @@ from kagglesdk.kernels.types import kernels_api_service as k
 from kagglesdk.kernels.types.kernels_enums import KernelWorkerStatus
 
 from local_kaggle.routes.answers import Json, LogOf, Service, fill, moment, payload
-from local_kaggle.state import IMAGE, Kernel, Push, Refused, Version, quota_refresh
+from local_kaggle.state import IMAGE, Push, Refused, Version, quota_refresh
 
 
 class Kernels(Service):
@@ -42,12 +42,9 @@ class Kernels(Service):
         return fill(k.ApiGetKernelResponse(), metadata=self._metadata(version), blob=blob)
 
     def list_kernels(self, request: KaggleObject) -> KaggleObject:
-        def is_wanted(kernel: Kernel) -> bool:
-            found = request.search.lower() in kernel.title.lower()
-            return found and bool(kernel.versions) and request.user in ("", kernel.owner)
-
-        kernels = [kernel for kernel in reversed(self.state.kernels) if is_wanted(kernel)]
-        shown, token = self._page(kernels, request)
+        owned = [kernel for kernel in self.state.kernels if request.user in ("", kernel.owner)]
+        named = [kernel for kernel in owned if request.search.lower() in kernel.title.lower()]
+        shown, token = self._page([kernel for kernel in reversed(named) if kernel.versions], request)
         listed = [self._metadata(kernel.versions[-1]) for kernel in shown]
         return fill(k.ApiListKernelsResponse(), kernels=listed, next_page_token=token)
 
