@@ -287,6 +287,8 @@ class State:
 
 def _publish(target: Path, *sources: Path | None) -> None:
     """Copy what kernels may see, so that neither a mount nor a download can reach the solution."""
+    if any(source and source.resolve().is_relative_to(target) for source in sources):
+        raise FileExistsError(f"{str(target)!r} is made anew at each start, so it cannot hold the originals")
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     for path in (path for source in sources if source for path in source.glob("*")):

@@ -217,12 +217,12 @@ def command(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[st
 
 def test_command(tmp_path: Path) -> None:
     """Our tree comes with settings and metadata, a foreign one with settings only if a preset is named."""
-    ours = command("--preset=tiny", "--set=seed=7", "--output=ours/kernel.py", cwd=tmp_path)
+    ours = command("--preset=tiny", "--set=seed=7", "--output=ours/mine.py", cwd=tmp_path)
     assert (ours.returncode, ours.stderr) == (0, "")
-    told = manifest((tmp_path / "ours/kernel.py").read_text("utf-8"))
+    told = manifest((tmp_path / "ours/mine.py").read_text("utf-8"))
     assert (told["config"]["preset"], told["config"]["seed"]) == ("tiny", 7)
     assert f"bundle_hash  {told['bundle_hash']}\n" in ours.stdout
-    assert json.loads((tmp_path / "ours/kernel-metadata.json").read_text())["code_file"] == "kernel.py"
+    assert json.loads((tmp_path / "ours/kernel-metadata.json").read_text())["code_file"] == "mine.py"
 
     notebook = command(
         "--preset=tiny", "--set=kernel.form=notebook", "--output=ours/kernel.ipynb", cwd=tmp_path

@@ -97,7 +97,7 @@ def run(kaggle: Server, project: Path, tmp_path: Path) -> Push:
         folder = tmp_path / "build" / config.preset
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "kernel.py").write_text(made.text, encoding="utf-8")
-        built = Built(folder, folder / "kernel.py", metadata.write(config, folder, owner=USER), made)
+        built = Built(folder, folder / "kernel.py", metadata.build(config, owner=USER), made)
         pushed = pushing.push(client.Client(kaggle.url), built, config, root=tmp_path / "runs")
         version = kaggle.state.wait(USER, pushed.slug, pushed.version, 200.0)
         log = "".join(chunk["data"] for chunk in kaggle.state.log(version))

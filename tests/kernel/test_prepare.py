@@ -50,7 +50,7 @@ def test_preparing_is_the_one_cpu_kernel_that_is_pushed_to_kaggle() -> None:
 
 def _offline_checks(folder: Path, *overrides: str) -> list[str]:
     config = settings.resolve("t4x2", overrides)
-    facts = metadata.write(config, folder, owner="ada")
+    facts = metadata.build(config, owner="ada")
     built = Built(folder, folder / "kernel.py", facts, Bundle("", "", "", (), False))
     checks = doctor.examine(client.Client("http://127.0.0.1:9"), config, built, root=folder)
     looked = itertools.takewhile(lambda check: check.name != "requirements", checks)

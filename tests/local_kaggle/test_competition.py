@@ -74,6 +74,16 @@ def test_data_files_are_listed_and_downloaded_without_the_solution(competitions:
         assert sorted(archive.namelist()) == [file.name for file in files]
 
 
+def test_a_competition_that_lies_where_its_copy_goes_is_not_cleared_away(
+    start_kaggle: StartKaggle, competition_folder: Path
+) -> None:
+    """The server does not start."""
+    folder = competition_folder.rename(competition_folder.with_name("competition"))
+    with pytest.raises(FileExistsError, match="cannot hold the originals"):
+        start_kaggle(folder.parent, competition=folder)
+    assert (folder / "solution.csv").exists()
+
+
 def test_a_submission_is_pending_then_scored(kaggle: Server, competitions: Competitions) -> None:
     """PENDING, the SDK's default, is written out; the score, five decimals, appears with COMPLETE only."""
     ref = submit(competitions, ALL_POSITIVE, "run v3").ref

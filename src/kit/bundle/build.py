@@ -8,7 +8,7 @@ from kit.bundle.metadata import Metadata
 from kit.bundle.script import Bundle, bundle
 from kit.bundle.tree import collect_project
 from kit.config import PROJECT_ROOT, Config
-from kit.files import write_whole
+from kit.files import write_json, write_whole
 
 PREPARE_ENTRY = "kernel/prepare.py"
 PREPARE_MINUTES = 60.0  # some 6 GB are downloaded, in minutes
@@ -40,4 +40,6 @@ def build(config: Config, *, owner: str = metadata.PLACEHOLDER_OWNER, path: Path
     made = bundle(collect_project(PROJECT_ROOT, entry), config.model_dump(mode="json"), title=title)
     script = path or PROJECT_ROOT / "build" / config.preset / metadata.CODE_FILES[config.kernel.form]
     write_whole(script, made.text)
-    return Built(script.parent, script, metadata.write(config, script.parent, owner=owner), made)
+    facts = metadata.build(config, owner=owner).model_copy(update={"code_file": script.name})
+    write_json(script.parent / metadata.TEMPLATE.name, facts.model_dump(exclude_none=True))
+    return Built(script.parent, script, facts, made)

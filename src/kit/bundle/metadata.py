@@ -1,11 +1,10 @@
-"""Write the kernel-metadata.json of a build: the project's template with what the settings decide."""
+"""Say what the kernel-metadata.json of a build holds: the template with what the settings decide."""
 
 import json
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kit import files
 from kit.config import PROJECT_ROOT, Config
 from kit.errors import InputInvalid, SettingInvalid
 
@@ -90,13 +89,6 @@ def build(config: Config, *, owner: str = PLACEHOLDER_OWNER, template: Path = TE
     }
     unique = {name: list(dict.fromkeys(handles)) for name, handles in sources.items()}
     return kept.model_copy(update=decided | unique)
-
-
-def write(config: Config, folder: Path, *, owner: str = PLACEHOLDER_OWNER) -> Metadata:
-    """Write `folder`/kernel-metadata.json and return what it says."""
-    made = build(config, owner=owner)
-    files.write_json(folder / TEMPLATE.name, made.model_dump(exclude_none=True))
-    return made
 
 
 def read(template: Path) -> Metadata:
