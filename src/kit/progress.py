@@ -29,12 +29,7 @@ _TOKEN = re.compile("|".join(TOKENS.values()))
 def visible(text: str) -> str:
     """Return a line of others with control characters shown, so that none is obeyed, and tokens hidden."""
     text = _TOKEN.sub(lambda token: f"{token[0][:5]}…", text)
-    return _UNSAFE.sub(_number, text)
-
-
-def _number(sign: re.Match[str]) -> str:
-    code = ord(sign[0])
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    return _UNSAFE.sub(lambda sign: sign[0].encode("unicode_escape").decode(), text)
 
 
 def one_line(text: str) -> str:

@@ -1,10 +1,10 @@
 """Say before a push what Kaggle would refuse without a reason, or run wrongly. It asks nobody."""
 
-import html
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Literal
+
+from slugify import slugify
 
 from kit.accelerators import ACCELERATORS
 from kit.bundle import metadata
@@ -63,8 +63,7 @@ def checks(facts: Metadata, text: str, *, is_local: bool, is_preparation: bool =
     # Not the library's rule that made the slug: what two rules file differently, Kaggle may as well.
     filed = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
     if filed != slug or not title.isascii() or len(title) < SHORTEST_TITLE:
-        letters = unicodedata.normalize("NFKD", html.unescape(title)).encode("ascii", "ignore").decode()
-        plain = " ".join(re.findall(r"[A-Za-z0-9]+", letters))
+        plain = slugify(title, separator=" ", lowercase=False)
         plain = plain if len(plain) >= SHORTEST_TITLE else f"Kernel {plain}".strip()
         hint = f"a kernel.title in kit.toml of {SHORTEST_TITLE} plain letters or more, such as {plain!r}"
         said = f"title {title!r} would be filed as {filed!r} and not as {slug!r}"

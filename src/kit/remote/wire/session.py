@@ -1,6 +1,8 @@
 """Ask how the session of one version stands, what it left and what it logs; any answer is borne."""
 
+import codecs
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -146,16 +148,13 @@ def stored(log: str) -> Iterator[Chunk]:
 
 def paired(chunks: Iterable[Chunk | None]) -> Iterator[Chunk | None]:
     """Yield the chunks with letters whole that were cut in two; half a letter alone becomes a mark."""
-    halves: dict[str, str] = {}
+    decoder = codecs.getincrementaldecoder("utf-16-le")
+    decoders: dict[str, codecs.IncrementalDecoder] = defaultdict(lambda: decoder("replace"))
     for chunk in chunks:
-        if chunk is None or not chunk.text or (chunk.text.isascii() and chunk.stream not in halves):
-            yield chunk
-            continue
-        text = halves.pop(chunk.stream, "") + chunk.text
-        if "\ud800" <= text[-1] <= "\udbff":
-            halves[chunk.stream], text = text[-1], text[:-1]
-        whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        yield Chunk(chunk.stream, whole)
+        if chunk is not None:
+            units = chunk.text.encode("utf-16-le", "surrogatepass")
+            chunk = chunk._replace(text=decoders[chunk.stream].decode(units))
+        yield chunk
 
 
 def whole(log: str) -> str:
