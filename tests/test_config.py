@@ -139,6 +139,8 @@ def test_a_wrong_setting_is_refused_with_what_would_be_right(preset: str, overri
         ("[competition\n", "kit.toml"),
         ('[competition]\nslug = "s"\n', "'competition.labels' is not set"),
         (COMPETITION + '[preset.a]\nextends = "b"\n[preset.b]\nextends = "a"\n', "extends itself"),
+        (COMPETITION + '[preset.a]\nextends = ["smoke"]\n', "no preset \"['smoke']\"; did you mean 'smoke'?"),
+        ("preset.a = 3\n" + COMPETITION, "no preset 'a'"),
         ("", "make init"),
     ],
 )

@@ -135,10 +135,11 @@ def _layers(preset: str, presets: Mapping[str, Table]) -> list[Table]:
     layers: list[Table] = []
     name, seen = preset, [preset]
     while name:
-        if name not in presets:
+        table = presets.get(name)
+        if not isinstance(table, Mapping):
             raise SettingInvalid(f"no preset {name!r}{_nearest(name, presets)}", hint="make help")
-        layers.insert(0, {key: value for key, value in presets[name].items() if key != "extends"})
-        name = presets[name].get("extends", "")
+        layers.insert(0, {key: value for key, value in table.items() if key != "extends"})
+        name = str(table.get("extends", ""))
         if name in seen:
             raise SettingInvalid(f"preset {name!r} extends itself: {' -> '.join([*seen, name])}")
         seen.append(name)
