@@ -1,5 +1,7 @@
 """What holds a run up before it starts is said, and can be waited for or got round by naming an image."""
 
+from dataclasses import replace
+
 import pytest
 from kaggle_fixtures import USER
 from makers import MakeBuilt, MakeRun
@@ -70,6 +72,20 @@ def test_a_push_waits_until_a_session_and_hours_are_free(
     assert all("0.0 of 30 GPU hours left, renewed on Sat" in line for line in said[1:])
     assert "answers 500" in said[0]
     assert sum(clock.slept) >= 3 * lookup.PAUSE_SECONDS
+
+
+def test_two_sessions_that_are_on_are_waited_for(
+    kaggle: Server, client: Client, push: MakeRun, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A kernel whose push opened no session is not on, and would be waited for without an end."""
+    pushed = [{"ref": f"{USER}/{slug}", "enableGpu": True} for slug in "ab"]
+    kaggle.faults.arm(faults.amend("ListKernels", {"kernels": pushed}, times=2))
+    for skip, state in ((0, "RUNNING"), (2, "NEW_SCRIPT")):
+        fault = faults.answer("GetKernelSessionStatus", {"status": state}, times=2)
+        kaggle.faults.arm(replace(fault, skip=skip))
+    assert lookup.when_free(client, push).version == 1
+    said = capsys.readouterr().out
+    assert said.count("looking again") == said.count(f"{USER}/a and {USER}/b are on") == 1
 
 
 def test_only_a_refusal_that_time_heals_is_waited_for(client: Client, push: MakeRun) -> None:

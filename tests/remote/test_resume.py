@@ -14,11 +14,12 @@ from kit.remote.runs import Run
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """A pulled run that the time limit stopped."""
-    (tmp_path / "members").mkdir()
-    (tmp_path / "run.json").write_text('{"ended": "complete"}')
-    (tmp_path / "pull.json").write_text('{"status": "COMPLETE"}')
+    folder = tmp_path / "v3"
+    (folder / "members").mkdir(parents=True)
+    (folder / "run.json").write_text('{"ended": "complete"}')
+    (folder / "pull.json").write_text('{"status": "COMPLETE"}')
     config = settings.resolve("t4x2", ["seed=5"]).model_dump(mode="json")
-    return Run(tmp_path, "me", "sentiment-t4x2", 3, "https://kaggle", "12e" + "4" * 61, config)
+    return Run(folder, "me", "sentiment-t4x2", 3, "https://kaggle", "12e" + "4" * 61, config)
 
 
 def test_resuming_keeps_the_settings_and_attaches_the_output(run: Run) -> None:

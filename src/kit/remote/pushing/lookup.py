@@ -68,7 +68,8 @@ def _on(client: Client) -> list[str]:
         owner, _, slug = kernel.ref.partition("/")
         with suppress(Refused, Unsettled):
             status = client.call("GetKernelSessionStatus", patient=False, user_name=owner, kernel_slug=slug)
-            if kernel.enable_gpu and status.status.name not in session.ENDED:
+            # A push that opened no session stays a NEW_SCRIPT.
+            if kernel.enable_gpu and status.status.name not in session.ENDED | {"NEW_SCRIPT"}:
                 on.append(kernel.ref)
     return on
 
