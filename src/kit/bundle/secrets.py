@@ -63,6 +63,7 @@ _PACKED: dict[bytes, Callable[[io.BytesIO], io.BufferedIOBase]] = {
     b"BZh": bz2.open,
     b"\xfd7zXZ\0": lzma.open,
 }
+_ZLIB = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
 _CODED: dict[str, Callable[[str], bytes]] = {
     r"[A-Za-z0-9+/_-]{24,}={0,2}(?:[ \t]*\n[ \t]*[A-Za-z0-9+/_-]+={0,2}(?=[ \t]*$))*": lambda word: (
         base64.b64decode(word.rstrip("=").translate({45: "+", 95: "/"}) + "==")
@@ -104,7 +105,9 @@ def found(path: str, data: bytes, depth: int = 0) -> Iterator[tuple[int, str]]:
     if packed:
         return
     text = _text(data)
-    for view in dict.fromkeys(_views(text)):
+    # Zeros may as well be those of a database or an array that holds plain text.
+    plain = data.decode("latin-1") if b"\0" in data else text
+    for view in dict.fromkeys([*_views(text), plain]):
         for kind, value in _secrets(view):
             yield _line(text, value), kind
         for word, inner in _decoded(view) if depth < _DEEPEST else ():
@@ -123,7 +126,7 @@ def _unpacked(data: bytes) -> list[tuple[str, bytes]]:
         for mark, opened in _PACKED.items():
             if data.startswith(mark):
                 files.append(("", opened(io.BytesIO(data)).read(_MOST_BYTES + 1)))
-        if data[:2] in (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda"):
+        if data.startswith(_ZLIB):
             files.append(("", zlib.decompressobj().decompress(data, _MOST_BYTES + 1)))
     except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile):
         pass  # another kind of file that begins alike
@@ -172,7 +175,7 @@ def _decoded(text: str) -> Iterator[tuple[str, bytes]]:
                 continue
             plain = inner.translate(None, b"\t\r\n")
             is_text = plain.isascii() and plain.decode("ascii").isprintable()
-            if is_text or inner.startswith((*_PACKED, b"PK\x03\x04")):
+            if is_text or inner.startswith((*_PACKED, *_ZLIB, b"PK\x03\x04")):
                 yield word, inner
 
 
