@@ -26,7 +26,7 @@ def main(arguments: Arguments) -> int:
     settings = [*arguments.set, *([f"competition.kind={arguments.kind}"] if arguments.kind else [])]
     resolved = config.resolve(arguments.preset, settings)
     data = inputs.competition_folder(resolved)
-    choice = ["--preset", arguments.preset, *(part for text in settings for part in ("--set", text))]
+    choice = [f"--preset={arguments.preset}", *(f"--set={text}" for text in settings)]
     with alone("rehearse"), kaggle_here("rehearse", resolved) as variables:
         environment = {**os.environ, **variables}
         patience = ["--timeout", str(arguments.timeout)]

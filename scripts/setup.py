@@ -43,25 +43,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("group", nargs="+", choices=GROUPS)
     groups: list[str] = parser.parse_args().group
-    if sys.version_info < (3, 11):  # noqa: UP036 - this script is what meets an older Python
-        found = sys.version.split()[0]
-        print(f"error: Python 3.11 or later is needed, this is {found} (try: make PYTHON=python3.12)")
-        return 1
-    if not _missing(groups):
-        return 0
     try:
-        ASIDE.parent.mkdir(exist_ok=True)
-        with (ASIDE.parent / ".setup-lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # two groups may be asked for at once under make -j
-            _install(_missing(groups))
+        if sys.version_info < (3, 11):  # noqa: UP036 - this script is what meets an older Python
+            found = sys.version.split()[0]
+            raise SetupFailed(
+                f"Python 3.11 or later is needed, this is {found} (try: make PYTHON=python3.12)"
+            )
+        if _missing(groups):
+            ASIDE.parent.mkdir(exist_ok=True)
+            with (ASIDE.parent / ".setup-lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)  # two groups may be asked for at once under make -j
+                _install(_missing(groups))
+        return 0
     except SetupFailed as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+        told = str(error)
     except OSError as error:
         told = f"{error.filename}: {error.strerror} (try: chmod -R u+w .venv build, or df -h)"
-        print(f"error: {told}", file=sys.stderr)
-        return 1
-    return 0
+    print(f"error: {told}", file=sys.stderr)
+    return 1
 
 
 def _missing(groups: list[str]) -> list[str]:

@@ -19,8 +19,8 @@ def main(arguments: Arguments) -> int:
         spend("GPU hours", agreed=arguments.yes)
     for number, point in enumerate(points):
         print(f"point {number}: {point}", flush=True)
-    options = ["--preset", arguments.preset, "--note", arguments.note]
-    options += [part for text in settings for part in ("--set", text)]
+    options = [f"--preset={arguments.preset}", f"--note={arguments.note}"]
+    options += [f"--set={text}" for text in settings]
     if here and arguments.timeout:
         options += ["--timeout", str(arguments.timeout)]
     return script("dry_run" if here else "push", options)

@@ -181,6 +181,20 @@ def test_what_cannot_be_mended_stays(whole: Path, tmp_path: Path) -> None:
     assert (_site(whole) / "kit_other.py").is_file()
 
 
+def test_an_older_python_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where errors go, so that a program's stdout stays its own."""
+    monkeypatch.syspath_prepend(str(PROJECT_ROOT / "scripts"))
+    import setup  # type: ignore[import-not-found]
+
+    monkeypatch.setattr(sys, "argv", ["setup.py", "home"])
+    monkeypatch.setattr(sys, "version_info", (3, 10))
+    assert setup.main() == 1
+    said = capsys.readouterr()
+    assert (said.out, said.err[:33]) == ("", "error: Python 3.11 or later is ne")
+
+
 def test_uv_is_used_where_it_is_and_pip_where_it_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

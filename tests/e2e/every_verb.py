@@ -53,7 +53,7 @@ STEPS = (
     (True, "blend", RUNS, "WEIGHTS=1 2"),
     (True, "adapters", "RUN=every-verb-tiny/v1"),
     (True, "infer", "FROM=every-verb-tiny/v1"),
-    (True, "sweep", "PRESET=tiny", "GRID=train.learning_rate=1e-3,5e-3", QUICK),
+    (True, "sweep", "PRESET=tiny", "GRID=train.learning_rate=1e-3,5e-3", "NOTE=-- why", QUICK),
     (False, "stop", "RUN=v1"),  # nobody is there to ask
     (True, "stop", "RUN=v1", "YES=1"),
     # Itself downloads gigabytes; tests/kernel/test_prepare.py runs its kernel.

@@ -20,19 +20,15 @@ from local_kaggle.server import Server
 GPU = 'kernel.accelerator="NvidiaTeslaT4"'
 
 
-def keep(client: Client, run: Run) -> str:
-    return adapters.keep(client, run)
-
-
 def test_adapters_travel_with_the_record_that_names_them(kaggle: Server, client: Client, pulled: Run) -> None:
     """In their folders, private, recorded in the run, and sent once."""
-    handle = keep(client, pulled)
+    handle = adapters.keep(client, pulled)
     folder = kaggle.state.root / "datasets" / handle
     sent = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert sent == {"run.json", "adapter/weights.bin"}
     told = runs.read_json(pulled.folder / "adapters.json")
     assert (told["dataset"], told["version"]) == (handle, 1)
-    assert keep(client, pulled) == handle
+    assert adapters.keep(client, pulled) == handle
     assert kaggle.requests.count("CreateDataset") == 1
 
 
@@ -53,7 +49,9 @@ def test_a_dataset_is_made_and_waited_for_whatever_happens(
 ) -> None:
     """A kernel would bind what is there at its push."""
     kaggle.faults.arm(fault)
-    assert keep(client, replace(pulled, slug=f"{'a' * 37}-kernel")).startswith(f"{USER}/{'a' * 37}-v1-")
+    assert adapters.keep(client, replace(pulled, slug=f"{'a' * 37}-kernel")).startswith(
+        f"{USER}/{'a' * 37}-v1-"
+    )
     assert kaggle.faults.struck(fault)
 
 
@@ -62,7 +60,7 @@ def test_a_dataset_of_other_sizes_is_never_used(kaggle: Server, client: Client, 
     file = {"name": "weights.bin", "totalBytes": 7}
     kaggle.faults.arm(faults.answer("ListDatasetFiles", {"datasetFiles": [file]}, times=9999))
     with pytest.raises(KaggleError, match="does not list the files that were sent"):
-        keep(client, pulled)
+        adapters.keep(client, pulled)
     assert not (pulled.folder / adapters.RECORD).exists()
 
 
@@ -70,7 +68,7 @@ def test_only_what_the_run_wrote_is_sent(kaggle: Server, client: Client, pulled:
     """A changed file is refused before anything is sent."""
     (pulled.folder / "adapter" / "weights.bin").write_bytes(b"other")
     with pytest.raises(KitError, match=r"weights\.bin is not what the run wrote") as caught:
-        keep(client, pulled)
+        adapters.keep(client, pulled)
     assert caught.value.hint == "make pull RUN=little-kernel-tiny/v1 FORCE=1"
     assert "StartBlobUpload" not in kaggle.requests
 
@@ -81,12 +79,12 @@ def test_a_killed_run_leaves_its_members(kaggle: Server, client: Client, pulled:
     (pulled.folder / "pull.json").write_text('{"status": "ERROR"}')
     (pulled.folder / "members" / "seed-42").mkdir(parents=True)
     (pulled.folder / "members" / "seed-42" / "answers.json").write_text("{}")
-    folder = kaggle.state.root / "datasets" / keep(client, pulled)
+    folder = kaggle.state.root / "datasets" / adapters.keep(client, pulled)
     assert sorted(path.name for path in folder.rglob("*.json")) == ["answers.json", "run.json"]
     assert resume.resume(pulled).kernel.dataset_sources == (f"{USER}/{folder.name}",)
     (pulled.folder / "run.json").unlink()  # it was killed before its last step
     with pytest.raises(KitError, match=r"left no run\.json"):
-        keep(client, pulled)
+        adapters.keep(client, pulled)
 
 
 def test_infer_is_the_same_run_without_internet(client: Client, pulled: Run) -> None:
@@ -94,7 +92,7 @@ def test_infer_is_the_same_run_without_internet(client: Client, pulled: Run) -> 
     with pytest.raises(KitError, match="in no dataset yet") as caught:
         resume.infer(pulled)
     assert caught.value.hint == "make adapters RUN=little-kernel-tiny/v1"
-    handle = keep(client, pulled)
+    handle = adapters.keep(client, pulled)
     made = resume.infer(pulled, ["competition.rerun_minutes=60", "data.test_rows=5", "kernel.internet=true"])
     assert (made.kernel.internet, made.kernel.dataset_sources) == (False, (handle,))
     assert (made.data.test_rows, made.run.adapters_from) == (0, pulled.bundle_hash)
