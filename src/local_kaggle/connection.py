@@ -13,7 +13,6 @@ import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NoReturn
 
 from local_kaggle.faults import Fault
@@ -39,9 +38,9 @@ class Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # A dead client must not hold a thread for ever.
     timeout = 60
-    faults: Sequence[Fault] = ()
-    query: Mapping[str, str] = MappingProxyType({})
-    body = b""
+    faults: Sequence[Fault]
+    query: Mapping[str, str]
+    body: bytes
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Say nothing; the test or the terminal belongs to the client."""

@@ -15,6 +15,8 @@ SOURCE_LIMIT_BYTES = 1 << 20
 SESSION_LIMITS = {"GPU": 2, "CPU": 5}
 PLACES = {"competition": "competitions", "dataset": "datasets", "kernel": "notebooks", "model": "models"}
 """Where the sources of each kind are mounted."""
+NAME = re.compile(r"\w[\w.-]{0,99}")
+"""What a file of a dataset and each part of a handle may be called: nothing that leads out of a folder."""
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
@@ -124,7 +126,7 @@ def _mount(state: State, kind: str, handle: str, competition: Path) -> Mount | N
 def _below(root: Path | None, handle: str, parts: int) -> Path | None:
     """Give the folder of a handle below `root`, if it exists and the handle cannot climb out."""
     names = handle.split("/")
-    if root is None or len(names) != parts or not all(re.fullmatch(r"\w[\w.-]*", name) for name in names):
+    if root is None or len(names) != parts or not all(map(NAME.fullmatch, names)):
         return None
     folder = root.joinpath(*names)
     return folder if folder.is_dir() else None

@@ -43,6 +43,8 @@ class Sessions:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._filing = threading.Lock()
+        """Held while kernels come and go, for deleting one takes as long as its script takes to end."""
         self._slots = threading.Semaphore(state.settings.parallel_sessions)
         self._stops: dict[int, threading.Event] = {}
         self._threads: dict[int, threading.Thread] = {}
@@ -50,7 +52,7 @@ class Sessions:
     def push(self, push: Push, text: str) -> tuple[Kernel, Version, dict[str, list[str]]]:
         """Save a version, queue its session, and list the sources that were dropped in silence, by kind."""
         state = self._state
-        with state.changed:
+        with self._filing, state.changed:
             kernel = pushing.filed(state, push, text)
             for earlier in kernel.versions if state.settings.profile.replaces_earlier_session else ():
                 self.cancel(earlier.session_id)
@@ -77,10 +79,12 @@ class Sessions:
 
     def delete(self, kernel: Kernel) -> None:
         """Stop every session of the kernel and forget it with all its outputs."""
-        for version in (version for version in kernel.versions if not version.is_terminal):
-            self.cancel(version.session_id)
-            self._threads[version.session_id].join()
-        with self._state.changed:
+        with self._filing:
+            if kernel not in self._state.kernels:
+                return
+            for version in (version for version in kernel.versions if not version.is_terminal):
+                self.cancel(version.session_id)
+                self._threads[version.session_id].join()
             self._state.kernels.remove(kernel)
             shutil.rmtree(self._state.root / "kernels" / kernel.owner / kernel.slug, ignore_errors=True)
             self._state.save()

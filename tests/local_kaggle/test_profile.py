@@ -204,7 +204,7 @@ def test_a_dataset_status_is_for_its_owner(start_observed: StartKaggle) -> None:
         (kaggle.state.root / "datasets" / owner / "words").mkdir(parents=True)
         (kaggle.state.root / "datasets" / owner / "words" / "a.txt").write_text("a")
     seen = []
-    for owner, slug in ((USER, "words"), ("other", "words"), (USER, "gone")):
+    for owner, slug in ((USER, "words"), ("other", "words"), (USER, "gone" * 99)):
         asked = {"ownerSlug": owner, "datasetSlug": slug}
         methods = ("GetDatasetStatus", "ListDatasetFiles")
         seen.append(tuple(rpc(kaggle, method, asked).status_code for method in methods))

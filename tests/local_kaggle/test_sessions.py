@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,9 @@ from sdk_client import (
     wait_for_file,
 )  # fmt: skip
 from toy_wheels import make_wheel
+from waiting import wait_for
 
+from local_kaggle import following
 from local_kaggle.server import Server
 
 
@@ -149,6 +152,22 @@ def test_deleting_a_kernel_stops_its_session_and_loses_its_outputs(
     assert not kaggle.state.folder(version).parent.exists()
     with pytest.raises(requests.HTTPError, match="denied"):
         status(kernels)
+
+
+def test_what_comes_while_a_kernel_is_deleted_waits(
+    kaggle: Server, push: Push, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second deletion then finds nothing to delete, and a push begins anew."""
+    monkeypatch.setattr(following, "GRACE_SECONDS", 0.5)
+    push("import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(60)")
+    version = kaggle.state.version(USER, "little-kernel")
+    assert wait_for(lambda: bool(kaggle.state.log(version)))
+    with ThreadPoolExecutor() as pool:
+        for _ in range(2):
+            pool.submit(rpc, kaggle, "DeleteKernel", {"userName": USER, "kernelSlug": "little-kernel"})
+        assert wait_for(lambda: version.status == "CANCEL_REQUESTED")
+        assert push().version_number == 1
+    assert kaggle.state.wait(USER, "little-kernel", 1).status == "COMPLETE"
 
 
 def test_a_restarted_server_knows_versions_logs_and_outputs(

@@ -10,11 +10,9 @@ from kagglesdk.datasets.types import dataset_api_service as d
 from kagglesdk.datasets.types.dataset_enums import DatabundleVersionStatus
 from kagglesdk.kaggle_object import KaggleObject
 
-from local_kaggle.pushing import dataset_folder
+from local_kaggle.pushing import NAME, dataset_folder
 from local_kaggle.routes.answers import Service, fill, listed
 from local_kaggle.state import Refused
-
-_NAME = re.compile(r"\w[\w.-]*")
 
 
 class Blobs(Service):
@@ -67,11 +65,11 @@ class Datasets(Service):
         folder.mkdir(parents=True)
         for file in listed.files:
             name, size = self.state.uploads.get(file.token, ("", -1))
-            if not _NAME.fullmatch(name) or self.state.upload_path(file.token).stat().st_size != size:
+            if not NAME.fullmatch(name) or self.state.upload_path(file.token).stat().st_size != size:
                 return False
             shutil.copy(self.state.upload_path(file.token), folder / name)
         return all(
-            _NAME.fullmatch(inner.name) and self._place(folder / inner.name, inner)
+            NAME.fullmatch(inner.name) and self._place(folder / inner.name, inner)
             for inner in listed.directories
         )
 
