@@ -101,6 +101,8 @@ def _of_an_older_kit(folder: Path) -> None:
 
     _with("metrics.json", figures)(folder)
     _with("run.json", record)(folder)
+    answers = pandas.read_csv(folder / "predictions.csv", dtype=str, keep_default_na=False)
+    answers.drop(columns="source").to_csv(folder / "predictions.csv", index=False)
 
 
 def _met_much(told: Told) -> None:
@@ -134,6 +136,7 @@ STORIES: dict[str, tuple[Told, Callable[[Path], None], dict[str, str], str]] = {
     "both cards": ({"members": ["seed-42"]}, TWO_CARDS, {"training": "seed-42 cards 0–1 120"}, "time-line"),
     "troubles": ({}, _with("run.json", _met_much), {"training": MET}, "members"),
     "older kit": ({}, _of_an_older_kit, {"training": "seed-42 card 0 120"}, "members"),
+    "no sources": ({}, _of_an_older_kit, {"answers": "scored by probability 44 108"}, "members"),
     "near": ({}, NEAR, {"header": "varies by chance"}, "figures"),
     "far": ({}, FAR, {"header": "test rows are worded more like training rows"}, "figures"),
 }  # fmt: skip

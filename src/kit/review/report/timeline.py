@@ -13,7 +13,7 @@ from kit.outputs import LOG_NAME, MADE
 from kit.review import record
 from kit.review.record import Member, Push, Step
 from kit.review.report.charts import STAGES
-from kit.review.results import Results
+from kit.review.results import SCORED, Results
 from kit.task.parse import Unparsed, parse
 
 MEMBERS = 60  # members that the page shows; of more, as a long sweep has, the rest is in run.json
@@ -65,7 +65,7 @@ def answers(run: Results) -> list[tuple[str, int, int, Counter[str]]]:
     told = []
     for kind, table in (("held-out rows", run.oof), ("test rows", run.predictions)):
         if len(table):
-            scored, refused = table[table["source"] == "score"], Counter[str]()
+            scored, refused = table[table["source"].isin(SCORED)], Counter[str]()
             for text in scored["completion"] if run.run.settings.get("predict.mode") == "generate" else ():
                 outcome = parse(text, run.competition.labels, run.competition.synonyms)
                 # An average over members may be scored although the text kept here reads well.

@@ -136,11 +136,7 @@ def _token(word: str, before: Sequence[Token], vocabulary: Vocabulary) -> Token 
         return word, "label" if word in vocabulary.labels_by_word else "number"
     if "'" in word and (word.endswith("n't") or word.startswith("n'")):
         return word, "denies"
-    return (word, "") if _is_word(word) else None
-
-
-def _is_word(word: str) -> bool:
-    return unicodedata.category(word[0])[0] in "LMN"
+    return (word, "") if unicodedata.category(word[0])[0] in "LMN" else None
 
 
 def cut_off(text: str, vocabulary: Vocabulary) -> frozenset[str]:
