@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas
@@ -98,6 +99,17 @@ def test_rows_without_ids_are_answered_under_those_of_the_sample(tmp_path: Path)
     )
     assert (len(none.oof), none.held_out, len(none.predictions)) == (0, None, len(table))
     assert validate(folder, lambda _: [tmp_path], settings.competition).valid
+
+
+@pytest.mark.parametrize("kind", ["label", "probabilities", "ranking"])
+def test_labels_are_held_against_a_solution(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """Whatever the submission gives of a row."""
+    settings = resolve("tiny", [f"competition.submission={kind}"])
+    folder = made.write(baselines.make(settings, SAMPLE, baselines.MAJORITY), tmp_path)
+    baselines.show(SAMPLE, folder / "submission.csv", settings.competition)
+    assert re.search(r"this run +0\.500", capsys.readouterr().out)
 
 
 def test_a_baseline_is_a_run_of_its_own(tmp_path: Path) -> None:

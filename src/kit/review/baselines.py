@@ -132,21 +132,24 @@ def show(data: Path, answered: Path, competition: Competition) -> None:
 
     train, _ = rows.read(data / "train.csv", competition, labelled=True)
     test, _ = rows.read(data / "test.csv", competition, labelled=False)
-    label_by_word = {competition.written(label): label for label in competition.labels}
+    labels = competition.labels
+    label_by_word = dict(zip(labels, labels, strict=True)) | {competition.written(own): own for own in labels}
     told, solution = (
-        pandas.read_csv(path, dtype=str, keep_default_na=False, index_col=0).iloc[:, 0].map(label_by_word)
-        for path in (answered, data / "solution.csv")
+        pandas.read_csv(path, dtype=str, keep_default_na=False, index_col=0)
+        for path in (answered.with_name("predictions.csv"), data / "solution.csv")
     )
-    test = test[test["id"].isin(told.index)]  # a smoke run answers some rows only
+    truth = solution.iloc[:, 0].map(label_by_word).dropna()
+    test = test[test["id"].isin(told.index.intersection(truth.index))]  # a smoke run answers some rows only
+    if test.empty:  # a solution of probabilities names no labels
+        return
     shown = list(dict.fromkeys(["accuracy", "macro_f1", competition.metric]))
     titles = (metrics.METRICS[name].title for name in shown)
     table = tables.table("against the solution", f"{len(test)} test rows", *titles)
-    labels = competition.labels
-    answers_by = {"this run": told[test["id"]].tolist()}
+    answers_by = {"this run": told["label"][test["id"]].tolist()}
     for name in (NGRAMS, MAJORITY):
         answers_by[name] = [labels[at] for at in answers(train, test, labels, name).argmax(axis=1)]
     for name, own in answers_by.items():
-        figures = metrics.evaluate(solution[test["id"]].tolist(), own, labels)
+        figures = metrics.evaluate(truth[test["id"]].tolist(), own, labels)
         values = (figures.get(one) for one in shown)
         table.add_row(name, *(tables.figure(one if isinstance(one, float) else None) for one in values))
     tables.console().print(table)
