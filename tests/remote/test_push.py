@@ -60,7 +60,7 @@ def test_a_folder_of_a_deleted_kernel_is_moved_aside(client: Client, push: MakeR
     [
         (NAMED["drop-competition"], f"competition '{SLUG}' was dropped", "make stop", 1),
         (faults.answer("SaveKernel", {}), "names no version", "/code/tester", 0),
-        (faults.amend("SaveKernel", {"ref": "/code/tester/x"}), "filed it as tester/x", "make stop", 1),
+        (faults.amend("SaveKernel", {"ref": "/code/te_ster/x"}), "filed it as te_ster/x", "make stop", 1),
         (Fault("SaveKernel", status=400), "Kaggle refuses SaveKernel with 400", "make doctor", 0),
         (faults.html("SaveKernel", 403), "Kaggle refuses SaveKernel with 403", "make doctor", 0),
     ],

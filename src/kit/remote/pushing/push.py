@@ -128,7 +128,7 @@ def _save(client: Client, facts: Metadata, text: str, config: Config, intent: ru
             if saved := look_up():
                 return saved
             raise PushRefused("Kaggle's answer names no version", hint=intent.url)
-        ref = re.search(r"[a-z0-9-]+/[a-z0-9-]+$", answer.ref.strip("/").lower())
+        ref = re.search(r"[a-z0-9_-]+/[a-z0-9-]+$", answer.ref.strip("/").lower())
         dropped = {kind: getattr(answer, f"invalid_{kind}_sources") for kind in asked if asked[kind]}
         named = [(kind, name) for kind, names in dropped.items() for name in lookup.bare(names)]
         return Saved(answer.version_number, ref[0] if ref else facts.id.lower(), named)
