@@ -122,6 +122,7 @@ KINDS: dict[str, str | bytes] = {
     "gzip after gzip": gzip.compress(b"hello") + gzip.compress(TOKEN.encode()),
     "zip": zipped("a.txt", TOKEN.encode()),
     "zip in zip": zipped("a.zip", zipped("a.txt", TOKEN.encode())),
+    "before a zip": TOKEN.encode() + zipped("a.txt", b"x"),
     "zip behind a line": b"#!/usr/bin/python3\n" + zipped("a.txt", TOKEN.encode()),
     "zip of an unknown way": zipped("a", b"").replace(b"\x14\0\0\0\x08\0", b"\x14\0\0\0\x09\0"),
     "name in zip": zipped("x/kaggle.json", b""),

@@ -64,6 +64,8 @@ _PACKED: dict[bytes, Callable[[io.BytesIO], io.BufferedIOBase]] = {
     b"\xfd7zXZ\0": lzma.open,
 }
 _ZLIB = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
+_MARKS = (*_PACKED, *_ZLIB, b"PK\x03\x04")
+"""How packed bytes begin; a zip may stand behind something else as well."""
 _CODED: dict[str, Callable[[str], bytes]] = {
     r"[A-Za-z0-9+/_-]{24,}={0,2}(?:[ \t]*\n[ \t]*[A-Za-z0-9+/_-]+={0,2}(?=[ \t]*$))*": lambda word: (
         base64.b64decode(word.rstrip("=").translate({45: "+", 95: "/"}) + "==")
@@ -102,7 +104,7 @@ def found(path: str, data: bytes, depth: int = 0) -> Iterator[tuple[int, str]]:
         return
     for inner_path, inner in packed if depth < _DEEPEST else ():
         yield from ((1, kind) for _, kind in found(inner_path, inner, depth + 1))
-    if packed:
+    if packed and data.startswith(_MARKS):
         return
     text = _text(data)
     # Zeros may as well be those of a database or an array that holds plain text.
@@ -118,7 +120,7 @@ def _unpacked(data: bytes) -> list[tuple[str, bytes]]:
     """Return names and bytes of what an archive holds; raises ValueError where it cannot be looked into."""
     files: list[tuple[str, bytes]] = []
     try:
-        if zipfile.is_zipfile(io.BytesIO(data)):  # also behind the first line of a script
+        if zipfile.is_zipfile(io.BytesIO(data)):
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
                 for name in archive.namelist():
                     with archive.open(name) as file:
@@ -175,7 +177,7 @@ def _decoded(text: str) -> Iterator[tuple[str, bytes]]:
                 continue
             plain = inner.translate(None, b"\t\r\n")
             is_text = plain.isascii() and plain.decode("ascii").isprintable()
-            if is_text or inner.startswith((*_PACKED, *_ZLIB, b"PK\x03\x04")):
+            if is_text or inner.startswith(_MARKS):
                 yield word, inner
 
 

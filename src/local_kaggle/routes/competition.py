@@ -89,14 +89,16 @@ class Competition(Service):
         return fill(c.ApiSubmissionLimits(), num_today=today, num_total=total, num_allowed_now=left)
 
     def _submission(self, submission: Submission) -> KaggleObject:
-        seen, user = submissions.poll(self.state, submission), self.settings.user
-        same = {name: getattr(seen, name) for name in ("ref", "file_name", "description", "total_bytes")}
+        status, user = submissions.poll(self.state, submission), self.settings.user
+        same = {
+            name: getattr(submission, name) for name in ("ref", "file_name", "description", "total_bytes")
+        }
         entry = fill(c.ApiSubmission(), **same, submitted_by=user, submitted_by_ref=user, team_name=user)
-        fill(entry, date=moment(seen.date), status=SubmissionStatus[seen.status])
-        if seen.status == "COMPLETE":
-            entry.public_score = f"{seen.score:.5f}"
-        if seen.status == "ERROR":
-            entry.error_description = seen.error
+        fill(entry, date=moment(submission.date), status=SubmissionStatus[status])
+        if status == "COMPLETE":
+            entry.public_score = f"{submission.score:.5f}"
+        if status == "ERROR":
+            entry.error_description = submission.error
         return entry
 
 
