@@ -105,6 +105,14 @@ def test_a_label_may_be_written_as_another_word(test_csv: Path, tmp_path: Path) 
     assert gathered.languages == {"b": "hi", "a": "ta", "1.0": "hi"}
 
 
+def test_rows_without_ids_have_their_languages(test_csv: Path, tmp_path: Path) -> None:
+    """Under the ids of the sample, which are those of the submission."""
+    (tmp_path / "sample_submission.csv").write_text("row,label\nq,Positive\nr,Negative\ns,Positive\n")
+    (tmp_path / "train.csv").write_text("sentence,label,language\nx,Positive,hi\nx,Negative,ta\n")
+    gathered = facts.gather(COMPETITION.model_copy(update={"id": ""}), test_csv)
+    assert gathered.languages == {"q": "hi", "r": "ta", "s": "hi"}
+
+
 def test_the_submission_is_not_its_own_sample(test_csv: Path, tmp_path: Path) -> None:
     """A file that is judged beside test.csv says nothing about what is wanted, whatever its path is."""
     path = tmp_path / ".." / tmp_path.name / "submission.csv"

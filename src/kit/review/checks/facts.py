@@ -79,10 +79,10 @@ def gather(
     return Facts(
         columns=asked.submission if given is None and asked.submission else columns(competition, given),
         labels=written,
-        ids=[ids[at] for at in kept],
+        ids=kept,
         kind=competition.submission,
         places=competition.places,
-        languages=dict(zip(own["id"], languages, strict=False)) if len(training) > 1 else {},
+        languages=dict(zip(ids, languages, strict=False)) if len(training) > 1 else {},
         training=training,
         notes=notes,
     )
@@ -97,14 +97,14 @@ def by_language(answers: Iterable[tuple[str, str]], labels: Container[str]) -> d
     return counts
 
 
-def _kept(test: Path, ids: Sequence[str], asked: Run) -> Sequence[int]:
-    """Return the positions of the test rows that were asked for."""
+def _kept(test: Path, ids: Sequence[str], asked: Run) -> Sequence[str]:
+    """Return the ids of the test rows that were asked for."""
     if asked.test_ids is None or list(asked.test_ids) == ids:
-        return range(len(ids))
+        return ids
     wanted = set(asked.test_ids)
     if foreign := wanted.difference(ids):
         words = f"{len(foreign)} test_ids of run.json are not in {test}, the first is {min(foreign)!r}"
         raise InputInvalid(words, hint="make data")
     if not wanted:
         raise InputInvalid("run.json says that the run was asked for no test row", hint="make pull")
-    return [at for at, name in enumerate(ids) if name in wanted]
+    return [name for name in ids if name in wanted]
