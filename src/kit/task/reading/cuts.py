@@ -60,14 +60,11 @@ def _cut_thinking(text: str) -> str | None:
     outside, depth, start = [""], 0, 0
     for tag in _THOUGHT.finditer(text):
         closes = "/" in tag.group("a", "b", "c", "e") or tag["d"] == "end" or tag["u"] == "5" or tag["f"]
-        if not closes:
-            if not depth:
-                outside.append(text[start : tag.start()])
-            depth += 1
-        else:
-            if not depth:
-                outside.clear()
-            depth = max(0, depth - 1)
+        if depth == 0 and closes:
+            outside.clear()
+        elif depth == 0:
+            outside.append(text[start : tag.start()])
+        depth = max(0, depth - 1 if closes else depth + 1)
         start = tag.end()
     return None if depth else "\n".join([*outside, text[start:]]) if start else text
 
