@@ -13,12 +13,13 @@ from kit.bundle import origin
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository of one committed file."""
+    """A repository of one committed file, with a setting under which no patch of git diff applies."""
     root = tmp_path / "checkout"
     root.mkdir()
     (root / "model.py").write_text("rate = 1\n")
     names = ["-c", "user.name=me", "-c", "user.email=me@example.com"]
-    for arguments in (["init", "-q"], ["add", "."], [*names, "commit", "-qm", "first"]):
+    odd = ["config", "diff.noprefix", "true"]
+    for arguments in (["init", "-q"], odd, ["add", "."], [*names, "commit", "-qm", "first"]):
         subprocess.run(["git", *arguments], cwd=root, check=True, timeout=30)
     monkeypatch.setattr(origin, "PROJECT_ROOT", root)
     return root

@@ -21,7 +21,9 @@ def keep(folder: Path, name: str, script: str) -> None:
     """Write what ran to `folder`, and changes.patch where the checkout is not as its commit."""
     write_whole(folder / name, script)
     (folder / PATCH).unlink(missing_ok=True)
-    listed, changes = _git("status", "--porcelain"), _git("diff", "--no-ext-diff", "--no-color", "HEAD")
+    # As git apply reads it, whatever the user has set for the screen.
+    plain = ("--no-ext-diff", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
+    listed, changes = _git("status", "--porcelain"), _git("diff", *plain, "HEAD")
     if not listed or changes is None:
         return
     untracked = [line[3:] for line in listed.splitlines() if line.startswith(b"??")]

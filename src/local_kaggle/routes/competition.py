@@ -90,9 +90,8 @@ class Competition(Service):
 
     def _submission(self, submission: Submission) -> KaggleObject:
         status, user = submissions.poll(self.state, submission), self.settings.user
-        same = {
-            name: getattr(submission, name) for name in ("ref", "file_name", "description", "total_bytes")
-        }
+        names = ("ref", "file_name", "description", "total_bytes")
+        same = {name: getattr(submission, name) for name in names}
         entry = fill(c.ApiSubmission(), **same, submitted_by=user, submitted_by_ref=user, team_name=user)
         fill(entry, date=moment(submission.date), status=SubmissionStatus[status])
         if status == "COMPLETE":
