@@ -45,10 +45,13 @@ def test_a_run_is_found_by_its_names(root: Path, name: str, found: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "[]", '{"owner": "me"}'])
 def test_a_damaged_record_is_one_line(root: Path, text: str) -> None:
-    """The file is named."""
+    """The file is named, and the hint takes it out of the way of every verb."""
     (root / "a" / "v3" / "push.json").write_text(text)
-    with pytest.raises(InputInvalid, match=r"push\.json cannot be read"):
+    with pytest.raises(InputInvalid, match=r"push\.json cannot be read") as caught:
         runs.find("latest", root)
+    _, folder, aside = caught.value.hint.partition(",")[0].split(" ")
+    Path(folder).rename(aside)
+    assert len(list(runs.newest_first(root))) == 2
 
 
 @pytest.mark.parametrize(

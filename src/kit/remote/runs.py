@@ -122,7 +122,7 @@ def load(folder: Path) -> Run:
     except (FileNotFoundError, NotADirectoryError):
         raise InputInvalid(f"{path} is missing", hint="make push") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        hint = f"mv {folder} {folder}-damaged, then make push"
+        hint = f"mv {folder} {folder.with_name(f'damaged-{folder.name}')}, then make push"
         raise InputInvalid(f"{path} cannot be read: {error!r}", hint=hint) from None
 
 

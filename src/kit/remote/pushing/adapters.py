@@ -64,9 +64,10 @@ def _proved(run: Run) -> dict[str, Output]:
     there = read_manifest(manifest) if manifest.is_file() else files_of(run.folder)  # it was killed
     folder = "members/" if has_failed(run) else "adapter/"
     files = {name: output for name, output in there.items() if name.startswith(folder)}
-    if not files or "run.json" not in there:
-        lacking = "run.json, without which nothing takes them up," if files else folder
-        raise InputInvalid(f"{run.name} left no {lacking} here", hint=f"make pull RUN={run.name}")
+    if not files:
+        raise InputInvalid(f"{run.name} left no {folder} here", hint=f"make pull RUN={run.name}")
+    if "run.json" not in there:  # it was killed before its last step
+        raise InputInvalid(f"{run.name} left no run.json, without which no run goes on", hint="make push")
     files["run.json"] = there["run.json"]
     for name, output in files.items():
         path = run.folder / name
