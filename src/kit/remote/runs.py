@@ -126,7 +126,7 @@ def load(folder: Path) -> Run:
         raise InputInvalid(f"{path} cannot be read: {error!r}", hint=hint) from None
 
 
-def find(name: str = "latest", root: Path = RUNS, *, dry: bool = False) -> Run:
+def find(name: str, root: Path = RUNS, *, dry: bool = False) -> Run:
     """Return the run that `latest`, `v3`, `<slug>/v3` or a folder names.
 
     Raises InputInvalid for none, and names those that there are, dry runs too where they are `dry`.

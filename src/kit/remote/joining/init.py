@@ -60,9 +60,8 @@ def decided(path: Path, slug: str) -> Settings:
     return {}
 
 
-def suggest(folder: Path, slug: str, settings: Settings | None = None) -> Suggestion:
+def suggest(folder: Path, slug: str, settings: Mapping[str, Any] = {}) -> Suggestion:
     """Return what the files in `folder` show, after what `settings` name; raises InputInvalid."""
-    settings = settings or {}
     named = {name: settings[name] for name in _READ_BY if settings.get(name)}
     told = {"preset": "", "competition": {"slug": slug, "labels": ["a", "b"], "id": "", **named}}
     read_by = load(told, where="kit.toml").competition
@@ -96,7 +95,7 @@ def suggest(folder: Path, slug: str, settings: Settings | None = None) -> Sugges
     return Suggestion(shown, tuple(looked), choices, notes)
 
 
-def _form(folder: Path, settings: Settings) -> Form:
+def _form(folder: Path, settings: Mapping[str, Any]) -> Form:
     """Return how both files are written; a file of plain ASCII is in every encoding."""
     options: dict[str, dict[str, str]] = {"encoding": {}, "delimiter": {}}
     for name in ("train.csv", "test.csv"):
