@@ -109,10 +109,9 @@ def make(config: Config, data: Path, name: str) -> Made:
     labels = competition.labels
     brought = competition_files.read(data, competition)
     train, test = brought.train, brought.test
-    asks = config.evaluate.mode != "none"
-    fit, held = (
-        rows.split(train, config.evaluate.holdout, config.evaluate.seed) if asks else (train, train[:0])
-    )
+    fit, held = train, train[:0]
+    if config.evaluate.mode != "none":
+        fit, held = rows.split(train, config.evaluate.holdout, config.evaluate.seed)
     oof = _table(held, answers(fit, held, labels, name), labels, "predicted")
     settings = config.model_dump(mode="json", include={"seed", "competition", "evaluate"})
     return Made(

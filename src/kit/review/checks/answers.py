@@ -44,11 +44,8 @@ def check(table: Table, facts: Facts) -> list[Problem]:
     label_by_key = {key(label): label for label in facts.labels}
     problems: list[Problem] = []
     for code, found in spots.items():
-        first = (
-            key(found[0].value or "")[:LONGEST]
-            if found and code in ("label_spelling", "label_unknown")
-            else ""
-        )
+        is_like = bool(found) and code in ("label_spelling", "label_unknown")
+        first = key(found[0].value or "")[:LONGEST] if is_like else ""
         near = [label_by_key[one] for one in difflib.get_close_matches(first, label_by_key, n=1, cutoff=NEAR)]
         # Letters that only look like those of a label show in ASCII alone.
         form = "a" if near and near[0].isascii() else "r"
@@ -82,20 +79,20 @@ def _ranking(facts: Facts, answer: str) -> tuple[str, str]:
 
 def _shares(facts: Facts, answer: str) -> tuple[str, str]:
     """Return the code of what is wrong with probabilities, or nothing, and the likeliest label."""
-    labels = facts.columns.probabilities or sorted(facts.labels, key="1".__eq__)
-    parts = answer.split("," if facts.columns.probabilities else None)
+    names = facts.columns.probabilities
+    parts = answer.split("," if names else None)
     try:  # Kaggle reads no other digits, and no 0_1
         shares = list(map(float, parts if answer.isascii() and "_" not in answer else ["?"]))
     except ValueError:
         return "value_number" if all(map(str.strip, parts)) else "value_count", ""
-    if len(shares) != max(1, len(facts.columns.probabilities)):
+    if len(shares) != max(1, len(names)):
         return "value_count", ""
     if not all(0 <= share <= 1 for share in shares):
         return "value_range", ""
-    if len(shares) == 1:
-        shares = [1 - shares[0], shares[0]]
-    wrong = "" if abs(sum(shares) - 1) <= SUM_TOLERANCE else "value_sum"
-    return wrong, max(zip(shares, labels, strict=True), key=lambda pair: pair[0])[1]
+    wrong = "value_sum" if names and abs(sum(shares) - 1) > SUM_TOLERANCE else ""
+    by_label = dict(zip(names or ("1",), shares, strict=True))
+    ordered = [by_label.get(label, 1 - shares[0]) for label in facts.labels]
+    return wrong, facts.labels[ordered.index(max(ordered))]  # of equal ones the first, as runs take it
 
 
 def _spread(table: Table, facts: Facts) -> list[Problem]:
