@@ -68,6 +68,21 @@ def test_a_passing_trouble_costs_another_request(
     assert content(tmp_path / "data") == {name: (competition_folder / name).read_bytes() for name in NAMES}
 
 
+def test_a_listing_of_other_sizes_is_a_hint(
+    kaggle: Server,
+    client: Client,
+    competition_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What comes alike a second time is what Kaggle has."""
+    sizes = [{"name": name, "totalBytes": 900} for name in NAMES]
+    kaggle.faults.arm(faults.amend("ListDataFiles", {"files": sizes}))
+    data.fetch(client, SLUG, tmp_path / "data")
+    assert content(tmp_path / "data") == {name: (competition_folder / name).read_bytes() for name in NAMES}
+    assert capsys.readouterr().out.count("the listing says 900; it came so twice and is kept") == len(NAMES)
+
+
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
