@@ -146,8 +146,8 @@ class Project:
         if not pulled_only:
             shutil.rmtree(self.runs, ignore_errors=True)
             return
-        for path in list(self.runs.rglob("*")):
-            if path.is_file() and not path.is_symlink() and path.name != "push.json":
+        for path in [*self.runs.glob("*/v*/*"), *self.runs.glob("*/.v*.pull")]:
+            if path.is_dir():
+                shutil.rmtree(path)
+            elif path.name != "push.json":
                 path.unlink()
-        for path in self.runs.glob("*/.v*.pull"):
-            shutil.rmtree(path)

@@ -78,7 +78,7 @@ def _set_up(root: Path, *groups: str, index: Path | None = None) -> subprocess.C
     environment = {**os.environ, "PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1"}
     environment["PIP_FIND_LINKS"] = str(index or root / "wheels")
     command = [sys.executable, root / "scripts" / "setup.py", *(groups or ("home",))]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=110, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250, check=False)
 
 
 def _site(root: Path) -> Path:

@@ -45,11 +45,9 @@ def _prepare(project: Project, kaggle: Server, environment: Variables, verb: str
         project.forget(pulled_only=False)
         assert project.run("all", "--preset", "tiny", **environment).status == 0
         project.whole = record.read_bytes()
+    project.forget(pulled_only=True)
     if verb == "submit":
         assert project.run("pull", **environment).status == 0
-    else:
-        project.forget(pulled_only=True)
-    (project.runs / "latest" / "submission.json").unlink(missing_ok=True)
 
 
 def _left(project: Project) -> list[str]:
