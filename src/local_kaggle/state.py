@@ -230,8 +230,7 @@ class State:
         folder = self.folder(version) / "output"
         found = sorted(folder.rglob("*")) if version.is_terminal else ()
         files = [path for path in found if path.is_file() and not path.is_symlink()]
-        names = [os.fsencode(path.relative_to(folder)).decode(errors="replace") for path in files]
-        return list(zip(names, files, strict=True))
+        return [(os.fsencode(path.relative_to(folder)).decode(errors="replace"), path) for path in files]
 
     def log(self, version: Version) -> list[Chunk]:
         """Give the log so far."""
